@@ -1,0 +1,269 @@
+/**
+ * A model as data: one flat list of nodes in the order they run, and the
+ * parameters they name. The interpreter runs the list in float, the observer
+ * watches it, the passes rewrite it, the planner lowers it to kernels, and the
+ * model file carries it as JSON; nobody writes a forward pass twice.
+ *
+ * Two phases. `vision` runs once per image: patches → rows of the text stream.
+ * `text` runs once per chunk of tokens: rows → logits. A *stream* is a residual
+ * stream: `write` adds to it, `read` takes it through a norm. What writes a
+ * stream and what reads it is all that centering, folding and rotating need to
+ * know, so no pass knows a model's name.
+ * @module
+ */
+import type { Rotation } from "../tensor/rotation.ts";
+import type { Tensor } from "../tensor/tensor.ts";
+
+/** When a node runs: once per image, or once per chunk of tokens. */
+export type Phase = "vision" | "text";
+
+/** Whose rows a value of the text phase has; MSQ keeps one scale for each. */
+export type Modality = "vision" | "text";
+
+/** In this order everywhere: scales, row ranges, file. */
+export const MODALITIES: readonly Modality[] = ["vision", "text"];
+
+/** Pointwise functions between linears. */
+export type Activation = "gelu" | "gelu_tanh" | "quick_gelu" | "silu";
+
+/** What every node has. `id` is also the stem of its parameters' names. */
+interface Base {
+  readonly id: string;
+  readonly phase: Phase;
+}
+
+/** Image patches, one row each: [patches, channels·patch²], normalised pixels in (c, y, x) order. */
+export interface PatchesNode extends Base {
+  readonly op: "patches";
+  readonly width: number;
+}
+
+/** A learned table added row by row to a stream, such as positions: [rows, width]. */
+export interface TableNode extends Base {
+  readonly op: "table";
+  readonly param: string;
+  readonly width: number;
+}
+
+/** Token embeddings: one row of `param` ([vocabulary, width]) per text token. */
+export interface EmbedNode extends Base {
+  readonly op: "embed";
+  readonly param: string;
+  readonly width: number;
+}
+
+/** y = x·Wᵀ + b, W [n, k]. A quantization site: its input is quantized. */
+export interface LinearNode extends Base {
+  readonly op: "linear";
+  readonly x: string;
+  readonly k: number;
+  readonly n: number;
+  readonly weight: string;
+  readonly bias?: string;
+  /** Channel 0 of x goes its own way in float (Rotation Magnitude Suppression). */
+  readonly split?: boolean;
+}
+
+/** stream += x, on the rows of one modality or on all. */
+export interface WriteNode extends Base {
+  readonly op: "write";
+  readonly stream: string;
+  readonly x: string;
+  readonly rows?: Modality;
+}
+
+/** norm(stream): LayerNorm or RMSNorm over the channels, then gain and bias where present. */
+export interface ReadNode extends Base {
+  readonly op: "read";
+  readonly stream: string;
+  readonly width: number;
+  readonly norm: "layer" | "rms";
+  readonly eps: number;
+  readonly gain?: string;
+  readonly bias?: string;
+}
+
+/** Multi-head attention over q [rows, heads·headDim], k and v [rows, kvHeads·headDim]. */
+export interface AttendNode extends Base {
+  readonly op: "attend";
+  readonly q: string;
+  readonly k: string;
+  readonly v: string;
+  readonly heads: number;
+  readonly kvHeads: number;
+  readonly headDim: number;
+  /** `full`: within an image. `causal`: a key is visible from its position on, through the cache. */
+  readonly mask: "full" | "causal";
+  /** Rotary embedding of q and k, half-split pairs ("rotate_half"), base θ. */
+  readonly theta?: number;
+}
+
+/** fn(x), or fn(gate)·x where a gate is named. */
+export interface ActNode extends Base {
+  readonly op: "act";
+  readonly fn: Activation;
+  readonly x: string;
+  readonly gate?: string;
+  readonly width: number;
+}
+
+/** Online rotation of each row. */
+export interface RotateNode extends Base {
+  readonly op: "rotate";
+  readonly x: string;
+  readonly rotation: Rotation;
+  readonly inverse?: boolean;
+}
+
+/** Per-channel gain. */
+export interface GainNode extends Base {
+  readonly op: "gain";
+  readonly x: string;
+  readonly param: string;
+  readonly width: number;
+}
+
+/** Pixel shuffle: factor² neighbouring patches of a square grid become one row (Idefics3). */
+export interface ShuffleNode extends Base {
+  readonly op: "shuffle";
+  readonly x: string;
+  readonly factor: number;
+  /** Channels of x; the result has width·factor². */
+  readonly width: number;
+}
+
+/** Only the last row of the chunk goes on. */
+export interface LastNode extends Base {
+  readonly op: "last";
+  readonly x: string;
+}
+
+/** Any node. */
+export type Node =
+  | PatchesNode
+  | TableNode
+  | EmbedNode
+  | LinearNode
+  | WriteNode
+  | ReadNode
+  | AttendNode
+  | ActNode
+  | RotateNode
+  | GainNode
+  | ShuffleNode
+  | LastNode;
+
+/** What the runtime must know beside the nodes. All from the checkpoint's own files. */
+export interface ModelInfo {
+  /** Architecture name, for people. */
+  readonly architecture: string;
+  readonly vocabulary: number;
+  /** Longest sequence the positions allow. */
+  readonly maxPositions: number;
+  /** Rows of the text stream that one image becomes. */
+  readonly imageTokens: number;
+  /** Id of the token that stands for one image row. */
+  readonly imageTokenId: number;
+  /** What a chat template's `<image>` expands to. */
+  readonly imageText: string;
+  /** Ids that end an answer. */
+  readonly stopIds: readonly number[];
+  readonly image: {
+    readonly height: number;
+    readonly width: number;
+    readonly patch: number;
+  };
+}
+
+/** A model: its nodes in running order, the id of the logits, and its parameters. */
+export interface Model {
+  readonly info: ModelInfo;
+  readonly nodes: readonly Node[];
+  readonly params: ReadonlyMap<string, Tensor>;
+}
+
+/** Values a node consumes, in order. */
+export function inputsOf(node: Node): readonly string[] {
+  switch (node.op) {
+    case "attend":
+      return [node.q, node.k, node.v];
+    case "act":
+      return node.gate === undefined ? [node.x] : [node.gate, node.x];
+    case "linear":
+    case "write":
+    case "rotate":
+    case "gain":
+    case "shuffle":
+    case "last":
+      return [node.x];
+    default:
+      return [];
+  }
+}
+
+/** Parameters a node names. */
+export function paramsOf(node: Node): readonly string[] {
+  switch (node.op) {
+    case "table":
+    case "embed":
+    case "gain":
+      return [node.param];
+    case "linear":
+      return node.bias === undefined ? [node.weight] : [node.weight, node.bias];
+    case "read":
+      return [node.gain, node.bias].filter((p) => p !== undefined);
+    default:
+      return [];
+  }
+}
+
+/** Channels of the value a node makes; undefined for a write, which makes none. */
+export function widthOf(
+  node: Node,
+  byId: (id: string) => Node,
+): number | undefined {
+  switch (node.op) {
+    case "linear":
+      return node.n;
+    case "attend":
+      return node.heads * node.headDim;
+    case "shuffle":
+      return node.width * node.factor ** 2;
+    case "rotate":
+      return node.rotation.n;
+    case "last":
+      return widthOf(byId(node.x), byId);
+    case "write":
+      return undefined;
+    default:
+      return node.width;
+  }
+}
+
+/** Node by id. */
+export function index(nodes: readonly Node[]): (id: string) => Node {
+  const map = new Map(nodes.map((n) => [n.id, n]));
+  return (id) => {
+    const node = map.get(id);
+    if (!node) throw new RangeError(`Cannot find node "${id}" in the graph`);
+    return node;
+  };
+}
+
+/** Nodes that consume the value `id`. */
+export function consumersOf(nodes: readonly Node[], id: string): Node[] {
+  return nodes.filter((n) => inputsOf(n).includes(id));
+}
+
+/** The node whose value is the logits: the last of the text phase. */
+export function logitsOf(nodes: readonly Node[]): LinearNode {
+  const last = nodes.at(-1);
+  if (last?.op !== "linear") {
+    throw new RangeError(
+      `Cannot run the graph: its last node must be the head, a linear; it is ${
+        last?.op ?? "missing"
+      }`,
+    );
+  }
+  return last;
+}

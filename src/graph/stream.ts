@@ -1,0 +1,92 @@
+/**
+ * Residual streams of a graph: who writes them, who reads them. This is all
+ * that MQuant's transforms need to know about a model (method §4–5).
+ * @module
+ */
+import {
+  consumersOf,
+  type EmbedNode,
+  index,
+  type LinearNode,
+  type Node,
+  type ReadNode,
+  type TableNode,
+} from "./node.ts";
+
+/** A node whose value is added to a stream. */
+export type Writer = LinearNode | TableNode | EmbedNode;
+
+/** A linear behind a read, and how many stream rows are side by side in its input. */
+export interface Reader {
+  readonly linear: LinearNode;
+  readonly repeat: number;
+}
+
+/** One read of a stream and the linears behind it. */
+export interface Reading {
+  readonly read: ReadNode;
+  readonly readers: readonly Reader[];
+}
+
+/** A residual stream. */
+export interface Stream {
+  readonly name: string;
+  readonly width: number;
+  readonly writers: readonly Writer[];
+  readonly readings: readonly Reading[];
+}
+
+/**
+ * Linears that see the value `id` of a stream's width, through nodes that only
+ * move rows about.
+ * @throws {RangeError} where something else looks at the value: a pass that
+ * rotates the stream would change what it sees.
+ */
+function readersOf(
+  nodes: readonly Node[],
+  id: string,
+  repeat: number,
+): Reader[] {
+  return consumersOf(nodes, id).flatMap((node): Reader[] => {
+    switch (node.op) {
+      case "linear":
+        return [{ linear: node, repeat }];
+      case "shuffle":
+        return readersOf(nodes, node.id, repeat * node.factor ** 2);
+      case "last":
+        return readersOf(nodes, node.id, repeat);
+      default:
+        throw new RangeError(
+          `Cannot treat "${node.id}" (${node.op}) as a reader of a stream: only linears, shuffle and last may follow a read`,
+        );
+    }
+  });
+}
+
+/** The streams of a graph, in the order of their first write. */
+export function streamsOf(nodes: readonly Node[]): Stream[] {
+  const byId = index(nodes);
+  const names = new Set(
+    nodes.flatMap((n) => (n.op === "write" ? [n.stream] : [])),
+  );
+  return [...names].map((name) => {
+    const writers: Writer[] = [];
+    const readings: Reading[] = [];
+    for (const node of nodes) {
+      if (node.op === "write" && node.stream === name) {
+        const x = byId(node.x);
+        if (x.op !== "linear" && x.op !== "table" && x.op !== "embed") {
+          throw new RangeError(
+            `Cannot treat "${x.id}" (${x.op}) as a writer of stream "${name}": it must be a linear, a table or an embedding`,
+          );
+        }
+        writers.push(x);
+      }
+      if (node.op === "read" && node.stream === name) {
+        readings.push({ read: node, readers: readersOf(nodes, node.id, 1) });
+      }
+    }
+    const width = readings[0]?.read.width ?? 0;
+    return { name, width, writers, readings };
+  });
+}

@@ -1,0 +1,71 @@
+/**
+ * Randomised Hadamard rotations Q = D·H of a row vector: signs first, then the
+ * transform, on each block of the row (MQuant §5; QuaRot).
+ * @module
+ */
+import { hadamardOrder, transform } from "./hadamard.ts";
+import { random, seedOf } from "./random.ts";
+
+/** x → transform(x · diag(signs)), block by block. Plain data: it is stored in the model file. */
+export interface Rotation {
+  /** Length of the vectors. */
+  readonly n: number;
+  /** Length of the blocks transformed independently; divides n. */
+  readonly block: number;
+  /** Order K of the dense factor: block = K·2^p. */
+  readonly order: number;
+  /** Seed of the ±1 diagonal; 0 means all ones. */
+  readonly seed: number;
+}
+
+/** The largest block of a row of n that has a fast transform with K ≤ 64. */
+function largestBlock(n: number): [number, number] {
+  for (let count = 1; count <= n; count++) {
+    if (n % count !== 0) continue;
+    const order = hadamardOrder(n / count);
+    if (order !== undefined && order <= 64) return [n / count, order];
+  }
+  return [1, 1];
+}
+
+/** The rotation of vectors of n named `name`; `seed` 0 leaves the signs out. */
+export function rotation(n: number, seed: number, name = ""): Rotation {
+  const [block, order] = largestBlock(n);
+  return { n, block, order, seed: seed === 0 ? 0 : seedOf(seed, name) || 1 };
+}
+
+/** The ±1 diagonal of a rotation. */
+export function signsOf(r: Rotation): Int8Array {
+  const signs = new Int8Array(r.n).fill(1);
+  if (r.seed === 0) return signs;
+  const next = random(r.seed);
+  for (let i = 0; i < r.n; i++) if (next() & 0x10000) signs[i] = -1;
+  return signs;
+}
+
+/** Rotates each row of `x` ([rows, r.n]) in place. */
+export function rotate(x: Float64Array | Float32Array, r: Rotation): void {
+  const signs = signsOf(r);
+  for (let i = 0; i < x.length; i++) x[i] *= signs[i % r.n];
+  transform(x, r.block, r.order);
+}
+
+/** Undoes `rotate`, in place. */
+export function unrotate(x: Float64Array | Float32Array, r: Rotation): void {
+  transform(x, r.block, r.order, true);
+  const signs = signsOf(r);
+  for (let i = 0; i < x.length; i++) x[i] *= signs[i % r.n];
+}
+
+/** Transposes [rows, columns] to [columns, rows]. */
+export function transpose(
+  x: Float64Array,
+  rows: number,
+  columns: number,
+): Float64Array {
+  const y = new Float64Array(x.length);
+  for (let i = 0; i < rows; i++) {
+    for (let j = 0; j < columns; j++) y[j * rows + i] = x[i * columns + j];
+  }
+  return y;
+}

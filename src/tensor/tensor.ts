@@ -1,0 +1,59 @@
+/**
+ * Lazy float tensors: a shape and a way to get the numbers. Building a
+ * transformed model computes nothing; the one who needs a tensor reads it, so
+ * a large checkpoint streams through in the memory of one layer.
+ * @module
+ */
+
+/** A float tensor, row-major; `read` computes or loads it anew on each call. */
+export interface Tensor {
+  /** Extent of each axis, outermost first. */
+  readonly shape: readonly number[];
+  /** All elements in float64, row-major. The caller owns the array. */
+  read(): Float64Array;
+}
+
+/** Number of elements of a shape. */
+export function sizeOf(shape: readonly number[]): number {
+  return shape.reduce((a, b) => a * b, 1);
+}
+
+/** A tensor over numbers that are already there (copied on read). */
+export function constant(
+  shape: readonly number[],
+  values: ArrayLike<number>,
+): Tensor {
+  if (values.length !== sizeOf(shape)) {
+    throw new RangeError(
+      `Cannot make a tensor of shape [${shape}]: it holds ${
+        sizeOf(shape)
+      } numbers, ${values.length} were given`,
+    );
+  }
+  return { shape, read: () => Float64Array.from(values) };
+}
+
+/** `t` with its numbers passed through `f`, which may work in place. */
+export function mapTensor(
+  t: Tensor,
+  f: (values: Float64Array) => Float64Array,
+  shape: readonly number[] = t.shape,
+): Tensor {
+  return { shape, read: () => f(t.read()) };
+}
+
+/** The same numbers under another shape. */
+export function reshape(t: Tensor, shape: readonly number[]): Tensor {
+  if (sizeOf(shape) !== sizeOf(t.shape)) {
+    throw new RangeError(
+      `Cannot reshape [${t.shape}] to [${shape}]: sizes differ`,
+    );
+  }
+  return { shape, read: () => t.read() };
+}
+
+/** `t` computed once and kept. */
+export function cached(t: Tensor): Tensor {
+  let values: Float64Array | undefined;
+  return { shape: t.shape, read: () => (values ??= t.read()).slice() };
+}
