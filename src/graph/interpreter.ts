@@ -1,0 +1,503 @@
+/**
+ * Runs a graph in float, in the natural order of tokens: the truth beside the
+ * kernels, and with hooks the observer of calibration and GPTQ. A batch is many
+ * images, or many sequences, side by side as rows; only attention looks at
+ * where one ends.
+ * @module
+ */
+import { rotate, unrotate } from "../tensor/rotation.ts";
+import { ACTIVATIONS } from "./activation.ts";
+import type { Executor, Floats } from "./executor.ts";
+import {
+  type AttendNode,
+  inputsOf,
+  type LinearNode,
+  logitsOf,
+  type Model,
+  type Phase,
+} from "./node.ts";
+import { ropeTables } from "./rope.ts";
+
+/** What a watcher may see and replace while a graph runs. `modality` has one entry per row: 0 vision, 1 text. */
+export interface Hooks {
+  /** The value entering the linears that share an input; called once per value. Returns what they shall see. */
+  input?(node: LinearNode, x: Floats, modality: Uint8Array): Floats;
+  /** The weight [n, k] a linear shall use, having seen (replaced) input x; undefined keeps it. */
+  weight?(node: LinearNode, x: Floats, modality: Uint8Array):
+    | Floats
+    | undefined;
+  /** q, k (after the rotary embedding) and v entering attention. */
+  heads?(
+    node: AttendNode,
+    part: "q" | "k" | "v",
+    x: Floats,
+    modality: Uint8Array,
+  ): Floats;
+}
+
+/** A model with its parameters loaded for one executor. */
+export interface Loaded {
+  readonly model: Model;
+  readonly executor: Executor;
+  /** Parameter by name, in the executor's precision. */
+  param(name: string): Floats;
+}
+
+/** Keys and values of the tokens a sequence has seen, per attention node. */
+export interface Sequence {
+  length: number;
+  readonly cache: Map<string, { k: Floats; v: Floats }>;
+}
+
+/** New tokens of one sequence, and the image rows its image tokens stand for. */
+export interface Chunk {
+  readonly sequence: Sequence;
+  readonly ids: ArrayLike<number>;
+  readonly image?: Floats;
+}
+
+/** An empty sequence. */
+export function newSequence(): Sequence {
+  return { length: 0, cache: new Map() };
+}
+
+/** Reads each parameter once, when it is first needed. */
+export function load(model: Model, executor: Executor): Loaded {
+  const loaded = new Map<string, Floats>();
+  return {
+    model,
+    executor,
+    param(name) {
+      let values = loaded.get(name);
+      if (!values) {
+        const tensor = model.params.get(name);
+        if (!tensor) throw new RangeError(`Cannot find parameter "${name}"`);
+        loaded.set(name, values = executor.load(tensor));
+      }
+      return values;
+    },
+  };
+}
+
+/**
+ * Vision phase.
+ * @param patches normalised pixels, [images · patches, channels·patch²]
+ * @returns rows for the text stream, [images · imageTokens, width]
+ */
+export function runVision(
+  loaded: Loaded,
+  patches: Floats,
+  hooks: Hooks = {},
+): Floats {
+  const first = loaded.model.nodes.find((n) => n.op === "patches");
+  if (first?.op !== "patches") {
+    throw new RangeError("Cannot run the vision phase: the graph has no image");
+  }
+  const { height, width, patch } = loaded.model.info.image;
+  const perImage = (height / patch) * (width / patch);
+  const rows = patches.length / first.width;
+  const values = new Map<string, Floats>([[first.id, patches]]);
+  const segments = Array.from(
+    { length: rows / perImage },
+    (_, i) => ({ start: i * perImage, count: perImage }),
+  );
+  const run: Run = {
+    loaded,
+    hooks,
+    values,
+    segments,
+    modality: new Uint8Array(rows),
+    perImage,
+  };
+  return step("vision", run)!;
+}
+
+/**
+ * Text phase.
+ * @returns logits of the last token of each chunk, [chunks, vocabulary]
+ */
+export function runText(
+  loaded: Loaded,
+  chunks: readonly Chunk[],
+  hooks: Hooks = {},
+): Floats {
+  const { model, executor } = loaded;
+  const ids = chunks.flatMap((c) => Array.from(c.ids));
+  const modality = Uint8Array.from(
+    ids,
+    (id) => id === model.info.imageTokenId ? 0 : 1,
+  );
+  const values = new Map<string, Floats>();
+  const imageRows = chunks.flatMap((c) => (c.image ? [c.image] : []));
+  const bridge = model.nodes.find((n) =>
+    n.op === "write" && n.rows === "vision"
+  );
+  if (bridge?.op === "write" && imageRows.length > 0) {
+    const all = executor.zeros(imageRows.reduce((a, r) => a + r.length, 0));
+    let at = 0;
+    for (const r of imageRows) all.set(r, at), at += r.length;
+    values.set(bridge.x, all);
+  }
+  let start = 0;
+  const segments = chunks.map((c) => {
+    const segment = { start, count: c.ids.length, sequence: c.sequence };
+    start += c.ids.length;
+    return segment;
+  });
+  const run: Run = { loaded, hooks, values, segments, modality, ids };
+  const logits = step("text", run)!;
+  for (const c of chunks) c.sequence.length += c.ids.length;
+  return logits;
+}
+
+interface Segment {
+  readonly start: number;
+  readonly count: number;
+  readonly sequence?: Sequence;
+}
+
+interface Run {
+  readonly loaded: Loaded;
+  readonly hooks: Hooks;
+  readonly values: Map<string, Floats>;
+  segments: readonly Segment[];
+  modality: Uint8Array;
+  readonly ids?: readonly number[];
+  readonly perImage?: number;
+}
+
+/** Walks the nodes of a phase; returns the last value made. */
+function step(phase: Phase, run: Run): Floats | undefined {
+  const { loaded, hooks, values } = run;
+  const { model, executor } = loaded;
+  const streams = new Map<string, Floats>();
+  const sited = new Map<string, Floats>();
+  const nodes = model.nodes.filter((n) => n.phase === phase);
+  const lastUse = new Map<string, number>();
+  nodes.forEach((n, i) => inputsOf(n).forEach((id) => lastUse.set(id, i)));
+  let value: Floats | undefined;
+  for (const [at, node] of nodes.entries()) {
+    const rows = run.modality.length;
+    const x = (id: string): Floats => {
+      const v = values.get(id);
+      if (!v) throw new RangeError(`Cannot run "${node.id}": no value "${id}"`);
+      return v;
+    };
+    switch (node.op) {
+      case "patches":
+        continue;
+      case "table":
+        value = tile(executor, loaded.param(node.param), rows * node.width);
+        break;
+      case "embed": {
+        const table = loaded.param(node.param);
+        const text = run.ids!.filter((id) => id !== model.info.imageTokenId);
+        value = executor.zeros(text.length * node.width);
+        for (const [i, id] of text.entries()) {
+          value.set(
+            table.subarray(id * node.width, (id + 1) * node.width),
+            i * node.width,
+          );
+        }
+        break;
+      }
+      case "linear": {
+        let input = sited.get(node.x);
+        if (!input) {
+          input = x(node.x);
+          if (hooks.input) input = hooks.input(node, input, run.modality);
+          sited.set(node.x, input);
+        }
+        value = executor.matmul(
+          input,
+          input.length / node.k,
+          node.k,
+          hooks.weight?.(node, input, run.modality) ??
+            loaded.param(node.weight),
+          node.n,
+          node.bias === undefined ? undefined : loaded.param(node.bias),
+        );
+        break;
+      }
+      case "write": {
+        const v = values.get(node.x) ?? executor.zeros(0);
+        const width = streams.get(node.stream)
+          ? streams.get(node.stream)!.length / rows
+          : streamWidth(model, node.stream);
+        const stream = streams.get(node.stream) ??
+          executor.zeros(rows * width);
+        streams.set(node.stream, stream);
+        if (node.rows === undefined) {
+          for (let i = 0; i < v.length; i++) stream[i] += v[i];
+        } else {
+          const wanted = node.rows === "vision" ? 0 : 1;
+          let from = 0;
+          for (let row = 0; row < rows; row++) {
+            if (run.modality[row] !== wanted) continue;
+            for (let c = 0; c < width; c++) {
+              stream[row * width + c] += v[from++];
+            }
+          }
+          if (from !== v.length) {
+            throw new RangeError(
+              `Cannot place ${
+                v.length / width
+              } ${node.rows} rows: the prompt has ${
+                from / width
+              } places for them`,
+            );
+          }
+        }
+        value = undefined;
+        break;
+      }
+      case "read":
+        value = normalise(
+          executor,
+          streams.get(node.stream)!,
+          node.width,
+          node.norm,
+          node.eps,
+          node.gain && loaded.param(node.gain),
+          node.bias && loaded.param(node.bias),
+        );
+        break;
+      case "attend":
+        value = attend(run, node, x(node.q), x(node.k), x(node.v));
+        break;
+      case "act": {
+        const fn = ACTIVATIONS[node.fn], v = x(node.x);
+        value = executor.zeros(v.length);
+        if (node.gate === undefined) {
+          for (let i = 0; i < v.length; i++) value[i] = fn(v[i]);
+        } else {
+          const gate = x(node.gate);
+          for (let i = 0; i < v.length; i++) value[i] = fn(gate[i]) * v[i];
+        }
+        break;
+      }
+      case "rotate":
+        value = x(node.x).slice();
+        (node.inverse ? unrotate : rotate)(value, node.rotation);
+        break;
+      case "gain": {
+        const v = x(node.x), gain = loaded.param(node.param);
+        value = executor.zeros(v.length);
+        for (let i = 0; i < v.length; i++) {
+          value[i] = v[i] * gain[i % node.width];
+        }
+        break;
+      }
+      case "shuffle":
+        value = shuffle(executor, x(node.x), node.width, node.factor, run);
+        break;
+      case "last": {
+        const v = x(node.x), width = v.length / rows;
+        const ends = run.segments.map((s) => s.start + s.count - 1);
+        value = executor.zeros(ends.length * width);
+        ends.forEach((row, i) =>
+          value!.set(v.subarray(row * width, (row + 1) * width), i * width)
+        );
+        run.modality = Uint8Array.from(ends, (row) => run.modality[row]);
+        break;
+      }
+    }
+    if (value) values.set(node.id, value);
+    for (const id of inputsOf(node)) {
+      if (lastUse.get(id) === at) values.delete(id), sited.delete(id);
+    }
+  }
+  if (phase === "text") logitsOf(model.nodes);
+  return value;
+}
+
+function streamWidth(model: Model, name: string): number {
+  const read = model.nodes.find((n) => n.op === "read" && n.stream === name);
+  if (read?.op !== "read") {
+    throw new RangeError(`Cannot run stream "${name}": nobody reads it`);
+  }
+  return read.width;
+}
+
+function tile(executor: Executor, table: Floats, size: number): Floats {
+  const out = executor.zeros(size);
+  for (let i = 0; i < size; i++) out[i] = table[i % table.length];
+  return out;
+}
+
+function normalise(
+  executor: Executor,
+  x: Floats,
+  width: number,
+  norm: "layer" | "rms",
+  eps: number,
+  gain: Floats | undefined | "",
+  bias: Floats | undefined | "",
+): Floats {
+  const y = executor.zeros(x.length);
+  for (let row = 0; row < x.length; row += width) {
+    let mean = 0, square = 0;
+    if (norm === "layer") {
+      for (let i = 0; i < width; i++) mean += x[row + i];
+      mean /= width;
+    }
+    for (let i = 0; i < width; i++) square += (x[row + i] - mean) ** 2;
+    const r = 1 / Math.sqrt(square / width + eps);
+    for (let i = 0; i < width; i++) {
+      y[row + i] = (x[row + i] - mean) * r * (gain ? gain[i] : 1) +
+        (bias ? bias[i] : 0);
+    }
+  }
+  return y;
+}
+
+/** Columns [from, from + width) of rows [start, start + count) of a matrix of `stride` columns. */
+function slice(
+  executor: Executor,
+  x: Floats,
+  stride: number,
+  start: number,
+  count: number,
+  from: number,
+  width: number,
+): Floats {
+  const y = executor.zeros(count * width);
+  for (let r = 0; r < count; r++) {
+    const at = (start + r) * stride + from;
+    y.set(x.subarray(at, at + width), r * width);
+  }
+  return y;
+}
+
+/** Turns q or k by its rows' positions, in a copy. */
+function embedPositions(
+  x: Floats,
+  heads: number,
+  d: number,
+  theta: number,
+  run: Run,
+): Floats {
+  const y = x.slice(), half = d / 2;
+  const end = Math.max(
+    ...run.segments.map((s) => (s.sequence?.length ?? 0) + s.count),
+  );
+  const { cos, sin } = ropeTables(theta, d, end);
+  for (const s of run.segments) {
+    for (let r = 0; r < s.count; r++) {
+      const t = ((s.sequence?.length ?? 0) + r) * half;
+      for (let h = 0; h < heads; h++) {
+        const at = (s.start + r) * heads * d + h * d;
+        for (let i = 0; i < half; i++) {
+          const u = x[at + i], v = x[at + i + half];
+          y[at + i] = u * cos[t + i] - v * sin[t + i];
+          y[at + i + half] = v * cos[t + i] + u * sin[t + i];
+        }
+      }
+    }
+  }
+  return y;
+}
+
+function attend(
+  run: Run,
+  node: AttendNode,
+  q: Floats,
+  k: Floats,
+  v: Floats,
+): Floats {
+  const { loaded: { executor }, hooks } = run;
+  const { heads, kvHeads, headDim: d } = node;
+  if (node.theta !== undefined) {
+    q = embedPositions(q, heads, d, node.theta, run);
+    k = embedPositions(k, kvHeads, d, node.theta, run);
+  }
+  if (hooks.heads) {
+    q = hooks.heads(node, "q", q, run.modality);
+    k = hooks.heads(node, "k", k, run.modality);
+    v = hooks.heads(node, "v", v, run.modality);
+  }
+  const out = executor.zeros(q.length), scale = 1 / Math.sqrt(d);
+  for (const s of run.segments) {
+    const width = kvHeads * d;
+    let keys = k.subarray(s.start * width, (s.start + s.count) * width);
+    let vals = v.subarray(s.start * width, (s.start + s.count) * width);
+    if (s.sequence) {
+      const past = s.sequence.cache.get(node.id);
+      if (past) keys = join(executor, past.k, keys);
+      if (past) vals = join(executor, past.v, vals);
+      s.sequence.cache.set(node.id, { k: keys.slice(), v: vals.slice() });
+    }
+    const total = keys.length / width, offset = total - s.count;
+    for (let h = 0; h < heads; h++) {
+      const kv = Math.floor(h * kvHeads / heads) * d;
+      const qh = slice(executor, q, heads * d, s.start, s.count, h * d, d);
+      const kh = slice(executor, keys, width, 0, total, kv, d);
+      const p = executor.matmul(qh, s.count, d, kh, total);
+      for (let r = 0; r < s.count; r++) {
+        const visible = node.mask === "full" ? total : offset + r + 1;
+        softmax(p.subarray(r * total, (r + 1) * total), visible, scale);
+      }
+      const vt = executor.zeros(d * total);
+      for (let j = 0; j < total; j++) {
+        for (let c = 0; c < d; c++) {
+          vt[c * total + j] = vals[j * width + kv + c];
+        }
+      }
+      const o = executor.matmul(p, s.count, total, vt, d);
+      for (let r = 0; r < s.count; r++) {
+        out.set(
+          o.subarray(r * d, r * d + d),
+          (s.start + r) * heads * d + h * d,
+        );
+      }
+    }
+  }
+  return out;
+}
+
+function join(executor: Executor, a: Floats, b: Floats): Floats {
+  const c = executor.zeros(a.length + b.length);
+  c.set(a);
+  c.set(b, a.length);
+  return c;
+}
+
+/** Softmax of the first `visible` scaled scores, in place; the rest become 0. */
+function softmax(row: Floats, visible: number, scale: number): void {
+  let max = -Infinity, sum = 0;
+  for (let j = 0; j < visible; j++) max = Math.max(max, row[j]);
+  for (let j = 0; j < visible; j++) {
+    sum += row[j] = Math.exp((row[j] - max) * scale);
+  }
+  for (let j = 0; j < visible; j++) row[j] /= sum;
+  row.fill(0, visible);
+}
+
+/** [side, side, width] per image → [(side/f)², f·f·width]: row-major blocks, inside a block row-major (Idefics3 pixel_shuffle). */
+function shuffle(
+  executor: Executor,
+  x: Floats,
+  width: number,
+  f: number,
+  run: Run,
+): Floats {
+  const y = executor.zeros(x.length), side = Math.sqrt(run.perImage!);
+  let to = 0;
+  for (const s of run.segments) {
+    for (let by = 0; by < side; by += f) {
+      for (let bx = 0; bx < side; bx += f) {
+        for (let dy = 0; dy < f; dy++) {
+          const row = s.start + (by + dy) * side + bx;
+          y.set(x.subarray(row * width, (row + f) * width), to);
+          to += f * width;
+        }
+      }
+    }
+  }
+  run.modality = new Uint8Array(x.length / (width * f * f));
+  run.segments = run.segments.map((s) => ({
+    start: s.start / (f * f),
+    count: s.count / (f * f),
+  }));
+  return y;
+}

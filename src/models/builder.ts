@@ -1,0 +1,129 @@
+/**
+ * Helpers to write a model down as a graph: each adds one node and returns its
+ * id, so a model file reads like the forward pass it describes.
+ * @module
+ */
+import type {
+  Activation,
+  AttendNode,
+  Modality,
+  Node,
+  Phase,
+} from "../graph/node.ts";
+
+/** A graph under construction. */
+export class Builder {
+  /** Nodes so far, in running order. */
+  readonly nodes: Node[] = [];
+  /** Phase of the nodes to come. */
+  phase: Phase = "vision";
+
+  #add(node: Node): string {
+    this.nodes.push(node);
+    return node.id;
+  }
+
+  /** Image patches of `width` values. */
+  patches(id: string, width: number): string {
+    return this.#add({ op: "patches", id, phase: this.phase, width });
+  }
+
+  /** A learned table, one row per row of the phase. */
+  table(id: string, width: number): string {
+    const param = `${id}.weight`;
+    return this.#add({ op: "table", id, phase: this.phase, param, width });
+  }
+
+  /** Token embeddings. */
+  embed(id: string, width: number): string {
+    const param = `${id}.weight`;
+    return this.#add({ op: "embed", id, phase: this.phase, param, width });
+  }
+
+  /** x·Wᵀ (+ b), from k to n channels; `weight` names a shared table. */
+  linear(
+    id: string,
+    x: string,
+    k: number,
+    n: number,
+    { bias = false, weight = `${id}.weight` } = {},
+  ): string {
+    const node = {
+      op: "linear",
+      id,
+      phase: this.phase,
+      x,
+      k,
+      n,
+      weight,
+    } as const;
+    return this.#add(bias ? { ...node, bias: `${id}.bias` } : node);
+  }
+
+  /** stream += x. */
+  write(stream: string, x: string, rows?: Modality): void {
+    const node = {
+      op: "write",
+      id: `${x}>${stream}`,
+      phase: this.phase,
+      stream,
+      x,
+    } as const;
+    this.#add(rows ? { ...node, rows } : node);
+  }
+
+  /** LayerNorm or RMSNorm of a stream, with its learned gain (and bias). */
+  read(
+    id: string,
+    stream: string,
+    width: number,
+    norm: "layer" | "rms",
+    eps: number,
+  ): string {
+    const node = {
+      op: "read",
+      id,
+      phase: this.phase,
+      stream,
+      width,
+      norm,
+      eps,
+      gain: `${id}.weight`,
+    } as const;
+    return this.#add(norm === "layer" ? { ...node, bias: `${id}.bias` } : node);
+  }
+
+  /** Attention. */
+  attend(id: string, node: Omit<AttendNode, "op" | "id" | "phase">): string {
+    return this.#add({ op: "attend", id, phase: this.phase, ...node });
+  }
+
+  /** fn(x), or fn(gate)·x. */
+  act(
+    id: string,
+    fn: Activation,
+    width: number,
+    x: string,
+    gate?: string,
+  ): string {
+    const node = { op: "act", id, phase: this.phase, fn, x, width } as const;
+    return this.#add(gate === undefined ? node : { ...node, gate });
+  }
+
+  /** Pixel shuffle. */
+  shuffle(id: string, x: string, width: number, factor: number): string {
+    return this.#add({
+      op: "shuffle",
+      id,
+      phase: this.phase,
+      x,
+      factor,
+      width,
+    });
+  }
+
+  /** The last row of each chunk. */
+  last(id: string, x: string): string {
+    return this.#add({ op: "last", id, phase: this.phase, x });
+  }
+}

@@ -1,0 +1,70 @@
+/**
+ * Typed reading of a checkpoint's config.json.
+ * @module
+ */
+
+/** A JSON object read field by field, with errors that name the field. */
+export class Config {
+  /**
+   * @param json the parsed object
+   * @param path where it stands in the file, for messages
+   */
+  constructor(
+    private readonly json: Record<string, unknown>,
+    private readonly path = "config.json",
+  ) {}
+
+  #fail(key: string, want: string): never {
+    throw new RangeError(
+      `Cannot read ${this.path}: "${key}" must be ${want}: current value is ${
+        JSON.stringify(this.json[key])
+      }`,
+    );
+  }
+
+  /** A finite number; `fallback` where the field is absent. */
+  number(key: string, fallback?: number): number {
+    const v = this.json[key] ?? fallback;
+    return typeof v === "number" && Number.isFinite(v)
+      ? v
+      : this.#fail(key, "a number");
+  }
+
+  /** A positive integer; `fallback` where the field is absent. */
+  size(key: string, fallback?: number): number {
+    const v = this.number(key, fallback);
+    return Number.isInteger(v) && v > 0 && v < 2 ** 31
+      ? v
+      : this.#fail(key, "a positive integer");
+  }
+
+  /** A boolean; `fallback` where the field is absent. */
+  flag(key: string, fallback: boolean): boolean {
+    const v = this.json[key] ?? fallback;
+    return typeof v === "boolean" ? v : this.#fail(key, "true or false");
+  }
+
+  /** One of `choices`; `fallback` where the field is absent. */
+  choice<T extends string>(
+    key: string,
+    choices: readonly T[],
+    fallback?: T,
+  ): T {
+    const v = this.json[key] ?? fallback;
+    return choices.includes(v as T)
+      ? v as T
+      : this.#fail(key, choices.join(" or "));
+  }
+
+  /** A nested object; empty where absent. */
+  object(key: string): Config {
+    const v = this.json[key] ?? {};
+    if (typeof v !== "object" || Array.isArray(v)) this.#fail(key, "an object");
+    return new Config(v as Record<string, unknown>, `${this.path}: ${key}`);
+  }
+
+  /** Whether the field is there and not null. */
+  has(key: string): boolean {
+    return this.json[key] !== undefined && this.json[key] !== null;
+  }
+}

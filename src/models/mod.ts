@@ -1,0 +1,29 @@
+/**
+ * The architectures mquant knows, by `model_type`.
+ * @module
+ */
+import type { Model } from "../graph/node.ts";
+import type { Checkpoint } from "./checkpoint.ts";
+import { smolvlm } from "./smolvlm.ts";
+
+const ARCHITECTURES: Record<string, (checkpoint: Checkpoint) => Model> = {
+  smolvlm,
+  idefics3: smolvlm,
+};
+
+/**
+ * Describes a checkpoint as a model.
+ * @throws {RangeError} for an architecture that is not known, or a checkpoint that does not fit its own config
+ */
+export function describe(checkpoint: Checkpoint): Model {
+  const type = checkpoint.config.model_type;
+  const build = ARCHITECTURES[String(type)];
+  if (!build) {
+    throw new RangeError(
+      `Cannot import model_type ${JSON.stringify(type)}: known are ${
+        Object.keys(ARCHITECTURES).join(", ")
+      }; docs/adding-a-model.md shows how to add one`,
+    );
+  }
+  return build(checkpoint);
+}
