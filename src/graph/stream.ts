@@ -6,6 +6,7 @@
 import {
   consumersOf,
   type EmbedNode,
+  type GainNode,
   index,
   type LinearNode,
   type Node,
@@ -16,10 +17,15 @@ import {
 /** A node whose value is added to a stream. */
 export type Writer = LinearNode | TableNode | EmbedNode;
 
-/** A linear behind a read, and how many stream rows are side by side in its input. */
+/**
+ * A linear behind a read, how many stream rows are side by side in its input,
+ * and the explicit gain between them where the linear's weight is shared with
+ * an embedding and could not take the norm's gain in.
+ */
 export interface Reader {
   readonly linear: LinearNode;
   readonly repeat: number;
+  readonly gain?: GainNode;
 }
 
 /** One read of a stream and the linears behind it. */
@@ -46,18 +52,21 @@ function readersOf(
   nodes: readonly Node[],
   id: string,
   repeat: number,
+  gain?: GainNode,
 ): Reader[] {
   return consumersOf(nodes, id).flatMap((node): Reader[] => {
     switch (node.op) {
       case "linear":
-        return [{ linear: node, repeat }];
+        return [gain ? { linear: node, repeat, gain } : { linear: node, repeat }];
+      case "gain":
+        return readersOf(nodes, node.id, repeat, node);
       case "shuffle":
         return readersOf(nodes, node.id, repeat * node.factor ** 2);
       case "last":
         return readersOf(nodes, node.id, repeat);
       default:
         throw new RangeError(
-          `Cannot treat "${node.id}" (${node.op}) as a reader of a stream: only linears, shuffle and last may follow a read`,
+          `Cannot treat "${node.id}" (${node.op}) as a reader of a stream: only linears, gain, shuffle and last may follow a read`,
         );
     }
   });

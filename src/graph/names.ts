@@ -1,0 +1,24 @@
+/**
+ * Names of what quantization adds to a graph, as they stand in the model file
+ * (docs/format.md). Everything else is named by the nodes themselves.
+ * @module
+ */
+import type { AttendNode, LinearNode } from "./node.ts";
+
+/**
+ * Static scale of the value that enters a linear: F32 [1] in the vision phase,
+ * F32 [2] = vision, text in the text phase (MSQ). Linears that share an input
+ * share it, so it is named by the value.
+ */
+export const siteScale = (linear: LinearNode): string => `${linear.x}.scale`;
+
+/** Per-output-channel (or per-row) scale of an integer weight: F32 [n]. */
+export const weightScale = (weight: string): string => `${weight}_scale`;
+
+/** Column 0 of a split linear, in float: F32 [n]. */
+export const splitWeight = (linear: LinearNode): string =>
+  `${linear.id}.split_weight`;
+
+/** Static scale per head of q, k or v entering attention: F32 [heads] or [kvHeads]. */
+export const headScale = (node: AttendNode, part: "q" | "k" | "v"): string =>
+  `${node.id}.${part}_scale`;

@@ -1,0 +1,56 @@
+/**
+ * LayerNorm → RMSNorm, first half (MQuant §A.2; SliceGPT): if nobody writes a
+ * channel mean into a stream, there is none to subtract, and LayerNorm is
+ * RMSNorm. With M = I − 11ᵀ/d every writer becomes W ← MW, b ← Mb, table ← table·M.
+ * @module
+ */
+import { streamsOf, type Writer } from "../graph/stream.ts";
+import { type Draft, edit, type Pass, pass, replace } from "./pass.ts";
+
+/** Subtracts from each row of `x` its mean. */
+function centerRows(x: Float64Array, width: number): Float64Array {
+  for (let row = 0; row < x.length; row += width) {
+    let mean = 0;
+    for (let i = 0; i < width; i++) mean += x[row + i];
+    mean /= width;
+    for (let i = 0; i < width; i++) x[row + i] -= mean;
+  }
+  return x;
+}
+
+/** Subtracts from each column of W [n, k] its mean over the n outputs. */
+function centerColumns(w: Float64Array, n: number, k: number): Float64Array {
+  for (let c = 0; c < k; c++) {
+    let mean = 0;
+    for (let r = 0; r < n; r++) mean += w[r * k + c];
+    mean /= n;
+    for (let r = 0; r < n; r++) w[r * k + c] -= mean;
+  }
+  return w;
+}
+
+function center(draft: Draft, writer: Writer): void {
+  if (writer.op !== "linear") {
+    edit(draft, writer.param, (t) => centerRows(t, writer.width));
+    return;
+  }
+  edit(draft, writer.weight, (w) => centerColumns(w, writer.n, writer.k));
+  if (writer.bias) edit(draft, writer.bias, (b) => centerRows(b, writer.n));
+}
+
+/** Makes every stream that is read through LayerNorm mean-free, and its norms RMSNorms. */
+export const centerWriters: Pass = pass("center-writers", (draft) => {
+  for (const stream of streamsOf(draft.model.nodes)) {
+    const norms = new Set(stream.readings.map((r) => r.read.norm));
+    if (!norms.has("layer")) continue;
+    if (norms.size > 1) {
+      throw new RangeError(
+        `Cannot center stream "${stream.name}": it is read through LayerNorm and RMSNorm, and an RMSNorm needs the mean`,
+      );
+    }
+    for (const writer of stream.writers) center(draft, writer);
+    for (const { read } of stream.readings) {
+      replace(draft, { ...read, norm: "rms" });
+    }
+  }
+});

@@ -1,0 +1,86 @@
+/**
+ * LayerNorm → RMSNorm, second half: a norm's gain γ and bias β move into the
+ * linears behind it: b ← b + Wβ first, then W ← W·diag(γ). Where the linear's
+ * weight is an embedding table as well (tied head), the gain stays, as a node
+ * of its own, so that one table serves both.
+ * @module
+ */
+import type { ReadNode } from "../graph/node.ts";
+import { type Reader, streamsOf } from "../graph/stream.ts";
+import { constant, type Tensor } from "../tensor/tensor.ts";
+import {
+  current,
+  type Draft,
+  edit,
+  insertBefore,
+  isTied,
+  param,
+  type Pass,
+  pass,
+  replace,
+} from "./pass.ts";
+
+/** Folds β into the reader's bias, adding one where there is none. */
+function foldBias(draft: Draft, reader: Reader, beta: Tensor): void {
+  const linear = current(draft, reader.linear), w = param(draft, linear.weight);
+  const name = linear.bias ?? `${linear.id}.bias`;
+  const old = linear.bias
+    ? param(draft, linear.bias)
+    : constant([linear.n], new Float64Array(linear.n));
+  draft.params.set(name, {
+    shape: [linear.n],
+    read() {
+      const b = old.read(), values = w.read(), shift = beta.read();
+      for (let r = 0; r < linear.n; r++) {
+        for (let c = 0; c < linear.k; c++) {
+          b[r] += values[r * linear.k + c] * shift[c % shift.length];
+        }
+      }
+      return b;
+    },
+  });
+  if (!linear.bias) replace(draft, { ...linear, bias: name });
+}
+
+function fold(draft: Draft, read: ReadNode, reader: Reader): void {
+  const { linear } = reader;
+  if (isTied(draft, linear)) {
+    if (read.bias) {
+      throw new RangeError(
+        `Cannot fold "${read.id}" into "${linear.id}": its weight is the embedding table and the norm has a bias`,
+      );
+    }
+    if (!read.gain) return;
+    const id = `${linear.id}.gain`;
+    insertBefore(draft, linear.id, {
+      op: "gain",
+      id,
+      phase: linear.phase,
+      x: linear.x,
+      param: read.gain,
+      width: read.width,
+    });
+    replace(draft, { ...current(draft, linear), x: id });
+    return;
+  }
+  if (read.bias) foldBias(draft, reader, param(draft, read.bias));
+  if (read.gain) {
+    const gain = param(draft, read.gain);
+    edit(draft, linear.weight, (w) => {
+      const g = gain.read();
+      for (let i = 0; i < w.length; i++) w[i] *= g[i % g.length];
+      return w;
+    });
+  }
+}
+
+/** Moves every norm's gain and bias into the linears that read through it. */
+export const foldNorms: Pass = pass("fold-norms", (draft) => {
+  for (const stream of streamsOf(draft.model.nodes)) {
+    for (const { read, readers } of stream.readings) {
+      for (const reader of readers) fold(draft, read, reader);
+      const { gain: _gain, bias: _bias, ...bare } = current(draft, read);
+      replace(draft, bare);
+    }
+  }
+});

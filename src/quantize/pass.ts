@@ -1,0 +1,93 @@
+/**
+ * What a pass is: a pure function from model to model that claims to keep the
+ * function it computes. Weights stay lazy, so a pass costs nothing until a
+ * tensor is read. One property test holds all passes to the claim.
+ * @module
+ */
+import type { LinearNode, Model, Node } from "../graph/node.ts";
+import { rotate, type Rotation, transpose } from "../tensor/rotation.ts";
+import { mapTensor, type Tensor } from "../tensor/tensor.ts";
+
+/** A rewrite of a model that moves no logit. Its name is printed and kept in the file. */
+export interface Pass {
+  readonly name: string;
+  readonly apply: (model: Model) => Model;
+}
+
+/** A change to a model under way. */
+export interface Draft {
+  readonly model: Model;
+  nodes: Node[];
+  readonly params: Map<string, Tensor>;
+}
+
+/** Wraps a function that edits a draft as a pass. */
+export function pass(name: string, edit: (draft: Draft) => void): Pass {
+  return {
+    name,
+    apply(model) {
+      const draft = {
+        model,
+        nodes: [...model.nodes],
+        params: new Map(model.params),
+      };
+      edit(draft);
+      return { info: model.info, nodes: draft.nodes, params: draft.params };
+    },
+  };
+}
+
+/** A parameter that must be there. */
+export function param(draft: Draft, name: string): Tensor {
+  const t = draft.params.get(name);
+  if (!t) throw new RangeError(`Cannot find parameter "${name}"`);
+  return t;
+}
+
+/** Replaces the numbers of a parameter. */
+export function edit(
+  draft: Draft,
+  name: string,
+  f: (values: Float64Array) => Float64Array,
+): void {
+  draft.params.set(name, mapTensor(param(draft, name), f));
+}
+
+/** Replaces a node, by id. */
+export function replace(draft: Draft, node: Node): void {
+  draft.nodes = draft.nodes.map((n) => (n.id === node.id ? node : n));
+}
+
+/** Puts a node in front of another. */
+export function insertBefore(draft: Draft, id: string, node: Node): void {
+  draft.nodes.splice(draft.nodes.findIndex((n) => n.id === id), 0, node);
+}
+
+/** The current form of a node, which earlier edits may have replaced. */
+export function current<N extends Node>(draft: Draft, node: N): N {
+  return draft.nodes.find((n) => n.id === node.id) as N;
+}
+
+/** y·Q for a linear's output: W ← QᵀW, b ← bQ. Q acts on each `r.n` outputs. */
+export function rotateOutput(
+  draft: Draft,
+  node: LinearNode,
+  r: Rotation,
+): void {
+  edit(draft, node.weight, (w) => {
+    const t = transpose(w, node.n, node.k); // columns of W become rows
+    rotate(t, r);
+    return transpose(t, node.k, node.n);
+  });
+  if (node.bias) edit(draft, node.bias, (b) => (rotate(b, r), b));
+}
+
+/** W ← WQ for a linear whose input arrives as xQ. Q acts on each `r.n` inputs. */
+export function rotateInput(draft: Draft, node: LinearNode, r: Rotation): void {
+  edit(draft, node.weight, (w) => (rotate(w, r), w));
+}
+
+/** Whether a linear's weight is an embedding table too. */
+export function isTied(draft: Draft, node: LinearNode): boolean {
+  return draft.nodes.some((n) => n.op === "embed" && n.param === node.weight);
+}

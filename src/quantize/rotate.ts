@@ -1,0 +1,122 @@
+/**
+ * The rotations of MQuant §5 (QuaRot): Hadamard through every residual stream
+ * and between values and the output projection, folded into weights offline;
+ * and one online transform before each down projection.
+ * @module
+ */
+import { consumersOf, index } from "../graph/node.ts";
+import { streamsOf } from "../graph/stream.ts";
+import { rotate, rotation } from "../tensor/rotation.ts";
+import {
+  current,
+  edit,
+  insertBefore,
+  isTied,
+  type Pass,
+  pass,
+  replace,
+  rotateInput,
+  rotateOutput,
+} from "./pass.ts";
+
+/**
+ * Rotates every residual stream by its own randomised Hadamard Q: writers
+ * W ← QᵀW, readers W ← WQ, tables E ← EQ. RMSNorm without gain commutes with Q.
+ * A tied head keeps the one rotated table EQ: its input is un-rotated, takes
+ * the gain, and is rotated again (two fast transforms per answered token), so
+ * that the head's activations are as free of outliers as every other site's.
+ */
+export function rotateStreams(seed: number): Pass {
+  return pass("rotate-streams", (draft) => {
+    for (const stream of streamsOf(draft.model.nodes)) {
+      const q = rotation(stream.width, seed, stream.name);
+      for (const { read } of stream.readings) {
+        if (read.norm !== "rms" || read.gain || read.bias) {
+          throw new RangeError(
+            `Cannot rotate stream "${stream.name}": norm "${read.id}" does not commute with a rotation; center-writers and fold-norms must come first`,
+          );
+        }
+      }
+      for (const writer of stream.writers) {
+        if (writer.op === "linear") rotateOutput(draft, writer, q);
+        else edit(draft, writer.param, (t) => (rotate(t, q), t));
+      }
+      for (
+        const { linear, gain } of stream.readings.flatMap((r) => r.readers)
+      ) {
+        if (!isTied(draft, linear)) {
+          rotateInput(draft, linear, q);
+          continue;
+        }
+        if (!gain) continue; // EQ reads xQ directly
+        const back = `${linear.id}.unrotate`, forth = `${linear.id}.rotate`;
+        const base = {
+          op: "rotate",
+          phase: linear.phase,
+          rotation: q,
+        } as const;
+        insertBefore(draft, gain.id, {
+          ...base,
+          id: back,
+          x: gain.x,
+          inverse: true,
+        });
+        replace(draft, { ...gain, x: back });
+        insertBefore(draft, linear.id, { ...base, id: forth, x: gain.id });
+        replace(draft, { ...current(draft, linear), x: forth });
+      }
+    }
+  });
+}
+
+/** One Hadamard per head between v and o: W_v ← HᵀW_v, W_o ← W_oH; valid for grouped queries too, all heads share it. */
+export function rotateValues(seed: number): Pass {
+  return pass("rotate-values", (draft) => {
+    const byId = index(draft.model.nodes);
+    for (const node of draft.model.nodes) {
+      if (node.op !== "attend") continue;
+      const v = byId(node.v), out = consumersOf(draft.model.nodes, node.id);
+      const o = out[0];
+      if (
+        v.op !== "linear" || out.length !== 1 || o?.op !== "linear" ||
+        consumersOf(draft.model.nodes, v.id).length !== 1
+      ) {
+        throw new RangeError(
+          `Cannot rotate the values of "${node.id}": v and o must be linears of their own`,
+        );
+      }
+      const h = rotation(node.headDim, seed, node.id);
+      rotateOutput(draft, v, h);
+      rotateInput(draft, o, h);
+    }
+  });
+}
+
+/**
+ * x ← x·Q online before each linear that reads an activation, W ← WQ offline.
+ * With `signs` the diagonal in front of the Hadamard is random, which spreads
+ * the positive mean of GELU outputs over all channels instead of piling it into
+ * channel 0 (method §6, finding 2); without, Rotation Magnitude Suppression has
+ * that channel to remove.
+ */
+export function rotateOnline(seed: number, { signs = true } = {}): Pass {
+  return pass(signs ? "rotate-online" : "rotate-online-plain", (draft) => {
+    for (const node of draft.model.nodes) {
+      if (node.op !== "act") continue;
+      for (const linear of consumersOf(draft.model.nodes, node.id)) {
+        if (linear.op !== "linear") continue;
+        const id = `${linear.id}.rotate`;
+        const q = rotation(linear.k, signs ? seed : 0, id);
+        insertBefore(draft, linear.id, {
+          op: "rotate",
+          id,
+          phase: linear.phase,
+          x: node.id,
+          rotation: q,
+        });
+        replace(draft, { ...linear, x: id });
+        rotateInput(draft, linear, q);
+      }
+    }
+  });
+}
