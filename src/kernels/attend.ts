@@ -1,0 +1,523 @@
+/**
+ * Integer attention over a static int8 K/V cache: rotary embedding into codes,
+ * scores, a softmax with fixed-point weights, and the weighted sum of values.
+ * @module
+ */
+import { type Contract, contract } from "./contract.ts";
+import {
+  attendItems,
+  attendScratchBytes,
+  cacheBytes,
+  keyOffset,
+  valueOffset,
+} from "./layout.ts";
+import { exp32, rne8, type Views } from "./views.ts";
+
+const f = Math.fround;
+
+/** Fixed point of the softmax weights: 1.0 is 2^14, as int16. */
+export const SOFTMAX_ONE = 16384;
+
+/**
+ * f32 heads → rotate-half RoPE → int8 query rows `[row][heads·headDim]`.
+ * @param x f32 [row][heads·headDim], row stride `ldx`
+ * @param positions int32 per row; not read where `cos` is 0
+ * @param cos f32 [maxPosition][headDim/2], or 0 for no rotation (vision tower)
+ * @param sin like cos
+ * @param inv f32 [heads]: 1 / scale of each head
+ * @param out int8 [row][heads·headDim]
+ * @param headDim a multiple of 8
+ */
+export type QueriesF32S8 = (
+  x: number,
+  ldx: number,
+  positions: number,
+  cos: number,
+  sin: number,
+  inv: number,
+  out: number,
+  row0: number,
+  row1: number,
+  heads: number,
+  headDim: number,
+) => void;
+
+/** The same into the K cache: row r becomes key `slot` + r of every head. */
+export type KeysF32S8 = (
+  x: number,
+  ldx: number,
+  positions: number,
+  cos: number,
+  sin: number,
+  inv: number,
+  cache: number,
+  capacity: number,
+  slot: number,
+  row0: number,
+  row1: number,
+  heads: number,
+  headDim: number,
+) => void;
+
+/** f32 values → int8 in the V cache: row r becomes value `slot` + r of every head. */
+export type ValuesF32S8 = (
+  x: number,
+  ldx: number,
+  inv: number,
+  cache: number,
+  capacity: number,
+  slot: number,
+  row0: number,
+  row1: number,
+  heads: number,
+  headDim: number,
+) => void;
+
+/**
+ * Attention of `rows` queries over `keys` cached keys, grouped heads allowed
+ * (query head h reads kv head h / (heads/kvHeads)).
+ *
+ * score = f32(q·k)·scoreScale[h]; p = rne(2^14·e^(score − max)) as int16;
+ * out = f32(Σ p·v)·(valueScale[kv] / f32(Σ p)), both sums exact.
+ * @param q int8 [row][heads·headDim]
+ * @param k K cache of all kv heads
+ * @param v V cache of all kv heads
+ * @param y f32 [row][heads·headDim], row stride `ldy`
+ * @param scoreScale f32 [heads]: q scale · k scale / √headDim
+ * @param valueScale f32 [kvHeads]
+ * @param queryOrder int32 per row, or 0: every key is seen by every row
+ * @param keyOrder int32 per key: key j is seen by row i iff keyOrder[j] ≤ queryOrder[i]
+ *   (each row must see at least one key)
+ * @param keys keys in the cache, 1 to capacity
+ * @param capacity a multiple of 8, at most 65536
+ * @param headDim a multiple of 8
+ * @param item0 first work item of attendItems(rows, heads, kvHeads)
+ * @param item1 end of work items
+ * @param scratch 16-byte aligned, attendScratchBytes(keys, headDim), one per thread
+ */
+export type AttendS8 = (
+  q: number,
+  k: number,
+  v: number,
+  y: number,
+  ldy: number,
+  scoreScale: number,
+  valueScale: number,
+  queryOrder: number,
+  keyOrder: number,
+  rows: number,
+  keys: number,
+  capacity: number,
+  heads: number,
+  kvHeads: number,
+  headDim: number,
+  item0: number,
+  item1: number,
+  scratch: number,
+) => void;
+
+/** One rotated and scaled element of a head. */
+function rotated(
+  v: Views,
+  x: number, // f32 index of the head's element 0
+  d: number,
+  headDim: number,
+  table: number, // f32 offset of the position's row in cos/sin
+  cos: number,
+  sin: number,
+): number {
+  if (!cos) return v.f32[x + d];
+  const half = headDim >> 1, i = d % half;
+  const c = v.f32[(cos >> 2) + table + i], s = v.f32[(sin >> 2) + table + i];
+  const low = v.f32[x + i], high = v.f32[x + half + i];
+  return d < half ? f(f(low * c) - f(high * s)) : f(f(high * c) + f(low * s));
+}
+
+function eachHead(
+  v: Views,
+  x: number,
+  ldx: number,
+  positions: number,
+  cos: number,
+  sin: number,
+  inv: number,
+  row0: number,
+  row1: number,
+  heads: number,
+  headDim: number,
+  write: (row: number, head: number, d: number, code: number) => void,
+): void {
+  for (let r = row0; r < row1; r++) {
+    const table = cos ? v.i32[(positions >> 2) + r] * (headDim >> 1) : 0;
+    for (let h = 0; h < heads; h++) {
+      const at = (x >> 2) + r * ldx + h * headDim,
+        scale = v.f32[(inv >> 2) + h];
+      for (let d = 0; d < headDim; d++) {
+        const value = rotated(v, at, d, headDim, table, cos, sin);
+        write(r, h, d, rne8(f(value * scale)));
+      }
+    }
+  }
+}
+
+const headCases: [
+  rows: number,
+  heads: number,
+  headDim: number,
+  rotate: boolean,
+][] = [
+  [1, 1, 8, false],
+  [3, 2, 16, true],
+  [7, 5, 64, false],
+  [5, 6, 64, true],
+  [4, 3, 72, true],
+  [1, 9, 80, true],
+];
+
+/** Queries. */
+export const queries_f32_s8: Contract<QueriesF32S8> = contract({
+  meaning: "out[row][h·d] = rne(rope(x)·inv[h])",
+  reference:
+    (v) =>
+    (x, ldx, positions, cos, sin, inv, out, row0, row1, heads, headDim) =>
+      eachHead(
+        v,
+        x,
+        ldx,
+        positions,
+        cos,
+        sin,
+        inv,
+        row0,
+        row1,
+        heads,
+        headDim,
+        (r, h, d, code) => v.i8[out + (r * heads + h) * headDim + d] = code,
+      ),
+  cases: headCases.map(([rows, heads, headDim, rotate]) => ({
+    name: `${rows} rows, ${heads} heads of ${headDim}${
+      rotate ? ", rotated" : ""
+    }`,
+    build(arena) {
+      const wide = heads * headDim, table = 32 * headDim / 2;
+      return [
+        arena.floats(rows * (wide + 4), 3),
+        wide + 4,
+        arena.ints(rows, (i) => (i * 5 + 3) % 32),
+        rotate ? arena.floats(table) : 0,
+        rotate ? arena.floats(table) : 0,
+        arena.floats(heads, 60),
+        arena.codes(rows * wide),
+        rows > 4 ? 2 : 0,
+        rows,
+        heads,
+        headDim,
+      ];
+    },
+  })),
+});
+
+/** Keys. */
+export const keys_f32_s8: Contract<KeysF32S8> = contract({
+  meaning: "K cache[h][slot + row] = rne(rope(x)·inv[h])",
+  reference: (v) =>
+  (
+    x,
+    ldx,
+    positions,
+    cos,
+    sin,
+    inv,
+    cache,
+    capacity,
+    slot,
+    row0,
+    row1,
+    heads,
+    headDim,
+  ) =>
+    eachHead(
+      v,
+      x,
+      ldx,
+      positions,
+      cos,
+      sin,
+      inv,
+      row0,
+      row1,
+      heads,
+      headDim,
+      (r, h, d, code) =>
+        v.i8[
+          cache + h * capacity * headDim + keyOffset(slot + r, d, headDim)
+        ] = code,
+    ),
+  cases: headCases.map(([rows, heads, headDim, rotate]) => ({
+    name: `${rows} rows, ${heads} heads of ${headDim}${
+      rotate ? ", rotated" : ""
+    }`,
+    build(arena) {
+      const wide = heads * headDim, table = 32 * headDim / 2;
+      return [
+        arena.floats(rows * wide, 3),
+        wide,
+        arena.ints(rows, (i) => (i * 5 + 3) % 32),
+        rotate ? arena.floats(table) : 0,
+        rotate ? arena.floats(table) : 0,
+        arena.floats(heads, 60),
+        arena.codes(cacheBytes(heads, 24, headDim)),
+        24,
+        6,
+        0,
+        rows,
+        heads,
+        headDim,
+      ];
+    },
+  })),
+});
+
+/** Values. */
+export const values_f32_s8: Contract<ValuesF32S8> = contract({
+  meaning: "V cache[h][slot + row] = rne(x·inv[h])",
+  reference:
+    (v) => (x, ldx, inv, cache, capacity, slot, row0, row1, heads, headDim) =>
+      eachHead(
+        v,
+        x,
+        ldx,
+        0,
+        0,
+        0,
+        inv,
+        row0,
+        row1,
+        heads,
+        headDim,
+        (r, h, d, code) =>
+          v.i8[
+            cache + h * capacity * headDim + valueOffset(slot + r, d, capacity)
+          ] = code,
+      ),
+  cases: headCases.map(([rows, heads, headDim]) => ({
+    name: `${rows} rows, ${heads} heads of ${headDim}`,
+    build: (arena) => [
+      arena.floats(rows * heads * headDim, 3),
+      heads * headDim,
+      arena.floats(heads, 60),
+      arena.codes(cacheBytes(heads, 24, headDim)),
+      24,
+      7,
+      0,
+      rows,
+      heads,
+      headDim,
+    ],
+  })),
+});
+
+interface AttendShape {
+  rows: number;
+  keys: number;
+  capacity: number;
+  heads: number;
+  kvHeads: number;
+  headDim: number;
+  causal: boolean;
+  why: string;
+}
+
+const attendShapes: AttendShape[] = [
+  {
+    rows: 1,
+    keys: 1,
+    capacity: 8,
+    heads: 1,
+    kvHeads: 1,
+    headDim: 8,
+    causal: false,
+    why: "one of everything",
+  },
+  {
+    rows: 3,
+    keys: 7,
+    capacity: 16,
+    heads: 2,
+    kvHeads: 1,
+    headDim: 16,
+    causal: true,
+    why: "grouped",
+  },
+  {
+    rows: 9,
+    keys: 9,
+    capacity: 16,
+    heads: 1,
+    kvHeads: 1,
+    headDim: 64,
+    causal: true,
+    why: "partial groups",
+  },
+  {
+    rows: 1,
+    keys: 83,
+    capacity: 96,
+    heads: 9,
+    kvHeads: 3,
+    headDim: 64,
+    causal: true,
+    why: "SmolVLM-256M decode",
+  },
+  {
+    rows: 13,
+    keys: 65,
+    capacity: 80,
+    heads: 6,
+    kvHeads: 6,
+    headDim: 64,
+    causal: true,
+    why: "flickr-mini text",
+  },
+  {
+    rows: 10,
+    keys: 196,
+    capacity: 200,
+    heads: 5,
+    kvHeads: 5,
+    headDim: 64,
+    causal: false,
+    why: "flickr-mini vision",
+  },
+  {
+    rows: 4,
+    keys: 196,
+    capacity: 200,
+    heads: 2,
+    kvHeads: 2,
+    headDim: 72,
+    causal: false,
+    why: "heads of 72",
+  },
+  {
+    rows: 2,
+    keys: 1030,
+    capacity: 1032,
+    heads: 1,
+    kvHeads: 1,
+    headDim: 80,
+    causal: false,
+    why: "more than one block of keys",
+  },
+  {
+    rows: 1,
+    keys: 8190,
+    capacity: 8192,
+    heads: 2,
+    kvHeads: 1,
+    headDim: 16,
+    causal: false,
+    why: "longest text",
+  },
+];
+
+/** The attention itself. */
+export const attend_s8: Contract<AttendS8> = contract({
+  meaning: "y = softmax(q·kᵀ·scoreScale)·v·valueScale, exact integer sums",
+  reference: (m) =>
+  (
+    q,
+    k,
+    v,
+    y,
+    ldy,
+    scoreScale,
+    valueScale,
+    queryOrder,
+    keyOrder,
+    rows,
+    keys,
+    capacity,
+    heads,
+    kvHeads,
+    headDim,
+    item0,
+    item1,
+  ) => {
+    const group = heads / kvHeads, perHead = Math.ceil(rows * group / 4);
+    for (let item = item0; item < item1; item++) {
+      const kv = Math.floor(item / perHead), first = item % perHead * 4;
+      for (let u = first; u < Math.min(first + 4, rows * group); u++) {
+        const row = Math.floor(u / group), h = kv * group + u % group;
+        const s = new Float32Array(keys), p = new Float64Array(keys);
+        for (let j = 0; j < keys; j++) {
+          let acc = 0;
+          for (let d = 0; d < headDim; d++) {
+            acc += m.i8[q + (row * heads + h) * headDim + d] *
+              m.i8[k + kv * capacity * headDim + keyOffset(j, d, headDim)];
+          }
+          const seen = !queryOrder ||
+            m.i32[(keyOrder >> 2) + j] <= m.i32[(queryOrder >> 2) + row];
+          s[j] = seen ? f(acc) * m.f32[(scoreScale >> 2) + h] : -Infinity;
+        }
+        const max = s.reduce((a, b) => Math.max(a, b), -Infinity);
+        let total = 0;
+        for (let j = 0; j < keys; j++) {
+          const e = f(exp32(f(s[j] - max)) * SOFTMAX_ONE);
+          p[j] = f(f(e + 12582912) - 12582912);
+          total += p[j];
+        }
+        const scale = f(m.f32[(valueScale >> 2) + kv] / f(total));
+        for (let d = 0; d < headDim; d++) {
+          let acc = 0;
+          for (let j = 0; j < keys; j++) {
+            acc += p[j] *
+              m.i8[v + kv * capacity * headDim + valueOffset(j, d, capacity)];
+          }
+          m.f32[(y >> 2) + row * ldy + h * headDim + d] = f(acc) * scale;
+        }
+      }
+    }
+  },
+  cases: attendShapes.flatMap((s) =>
+    [false, true].map((uniform) => ({
+      name:
+        `${s.rows} rows × ${s.keys} keys, ${s.heads}/${s.kvHeads} heads of ${s.headDim}` +
+        `${s.causal ? ", causal" : ""}${
+          uniform ? ", equal scores, v = −128" : ""
+        } (${s.why})`,
+      build(arena) {
+        const wide = s.heads * s.headDim, ldy = wide + 8;
+        const cache = cacheBytes(s.kvHeads, s.capacity, s.headDim);
+        const items = attendItems(s.rows, s.heads, s.kvHeads);
+        return [
+          uniform
+            ? arena.codes(s.rows * wide, 0, 0)
+            : arena.codes(s.rows * wide),
+          arena.codes(cache),
+          uniform ? arena.codes(cache, -128, -128) : arena.codes(cache),
+          arena.floats(s.rows * ldy),
+          ldy,
+          arena.place(new Float32Array(s.heads).map((_, i) => 1e-4 * (1 + i))),
+          arena.floats(s.kvHeads, 0.1),
+          s.causal ? arena.ints(s.rows, (i) => s.keys - s.rows + i) : 0,
+          s.causal
+            ? arena.ints(
+              s.keys,
+              (i) => (i * 7 + 2) % s.keys === 0 ? 0 : i % (s.keys - 1 || 1),
+            )
+            : 0,
+          s.rows,
+          s.keys,
+          s.capacity,
+          s.heads,
+          s.kvHeads,
+          s.headDim,
+          items > 4 ? 1 : 0,
+          items,
+          arena.scratch(attendScratchBytes(s.keys, s.headDim)),
+        ];
+      },
+    }))
+  ),
+});

@@ -1,0 +1,250 @@
+/**
+ * Where each number lies in wasm memory: the packed layouts the kernels read,
+ * and plain-TS packers for them. Files hold canonical row-major codes; these
+ * layouts belong to the kernels and may change without requantizing a model.
+ *
+ * ```text
+ * A4  activations of several rows, groups of 4 rows, Kp = k rounded up to 32
+ *     [ceil(rows/4)][Kp/4][4 rows][4 k] int8, padding 0
+ *       16 bytes:  r0k0 r0k1 r0k2 r0k3 | r1k0 … r1k3 | r2k0 … r2k3 | r3k0 … r3k3
+ * A1  one row: [Kp] int8
+ *
+ * W4  panels of 8 columns, [N8/8][Kp/4][4 n][4 k] bytes, offset binary w + 8
+ *       byte:  low nibble column n, high nibble column n + 4
+ * W5…W7 [N8/8][Kp/4][8 n][4 k] bytes, offset binary w + 2^(bits−1)
+ * W8  [N8/8][Kp/2][8 n][2 k] int8, signed
+ * F32 [N8/8][k][8 n] float32
+ *
+ * K cache, one head after another: [cap/8][d/2][8 keys][2 d] int8  (= W8 with n = key, k = d)
+ * V cache, one head after another: [d/8][cap/2][8 d][2 keys] int8  (= W8 with n = d, k = key)
+ * ```
+ * @module
+ */
+
+/** Widths of integer weights that have kernels. */
+export type WeightBits = 4 | 5 | 6 | 7 | 8;
+
+/** How activations are grouped: 4 for `A4` (several rows), 1 for `A1` (one row). */
+export type Group = 1 | 4;
+
+/** `x` rounded up to a multiple of `step`. */
+export function roundUp(x: number, step: number): number {
+  return Math.ceil(x / step) * step;
+}
+
+/** Padded length of the reduction axis of integer matrices: a multiple of 32. */
+export function paddedK(k: number): number {
+  return roundUp(k, 32);
+}
+
+/** Byte offset of element k of a row in an A4 or A1 buffer whose rows hold `kp` codes. */
+export function activationOffset(
+  row: number,
+  k: number,
+  kp: number,
+  group: Group,
+): number {
+  return group === 1
+    ? row * kp + k
+    : (row >> 2) * 4 * kp + (row & 3) * 4 + (k >> 2) * 16 + (k & 3);
+}
+
+/** Bytes of the activation buffer for `rows` rows of k elements. */
+export function activationBytes(rows: number, k: number, group: Group): number {
+  return roundUp(rows, group) * paddedK(k);
+}
+
+/** Number of int32 row sums that go with that buffer. */
+export function rowSumCount(rows: number): number {
+  return roundUp(rows, 4);
+}
+
+/** Bytes of packed weights [n, k]. */
+export function weightBytes(bits: WeightBits, n: number, k: number): number {
+  return roundUp(n, 8) * paddedK(k) / (bits === 4 ? 2 : 1);
+}
+
+/** Bytes of canonical row-major codes [n, k]: two per byte for 4 bits, else one. */
+export function codeBytes(bits: WeightBits, n: number, k: number): number {
+  return bits === 4 ? n * k / 2 : n * k;
+}
+
+/** Float32 elements of a packed float matrix [n, k]. */
+export function weightFloats(n: number, k: number): number {
+  return roundUp(n, 8) * k;
+}
+
+/** Byte offset of weight (n, k) in a packed matrix of padded length kp. */
+export function weightOffset(
+  bits: WeightBits,
+  n: number,
+  k: number,
+  kp: number,
+): number {
+  const panel = n >> 3, c = n & 7;
+  if (bits === 4) {
+    return panel * 4 * kp + (k >> 2) * 16 + (c & 3) * 4 + (k & 3);
+  }
+  if (bits === 8) return panel * 8 * kp + (k >> 1) * 16 + c * 2 + (k & 1);
+  return panel * 8 * kp + (k >> 2) * 32 + c * 4 + (k & 3);
+}
+
+/** Byte offset of element d of a key within the K cache of one head. */
+export function keyOffset(key: number, d: number, headDim: number): number {
+  return (key >> 3) * 8 * headDim + (d >> 1) * 16 + (key & 7) * 2 + (d & 1);
+}
+
+/** Byte offset of element d of a key's value within the V cache of one head. */
+export function valueOffset(key: number, d: number, capacity: number): number {
+  return (d >> 3) * 8 * capacity + (key >> 1) * 16 + (d & 7) * 2 + (key & 1);
+}
+
+/** Bytes of the K (or of the V) cache; capacity is a multiple of 8, so is headDim. */
+export function cacheBytes(
+  kvHeads: number,
+  capacity: number,
+  headDim: number,
+): number {
+  return kvHeads * capacity * headDim;
+}
+
+/** Bytes of scratch one thread needs for a gemm of any shape (16 KiB panel + tile). */
+export const GEMM_SCRATCH_BYTES = 36 * 1024;
+
+/** Bytes of scratch one thread needs for a row kernel (Hadamard, activation) of length k. */
+export function rowScratchBytes(k: number): number {
+  return 8 * paddedK(k) + 256;
+}
+
+/** Bytes of scratch one thread needs to attend to up to `keys` keys. */
+export function attendScratchBytes(keys: number, headDim: number): number {
+  return roundUp(keys, 8) * (4 * 4 + 4 * 2) + headDim * (4 * 2 + 4 * 8) + 512;
+}
+
+/** Number of work items `attend_s8` splits into; threads take ranges of them. */
+export function attendItems(
+  rows: number,
+  heads: number,
+  kvHeads: number,
+): number {
+  return kvHeads * Math.ceil(rows * (heads / kvHeads) / 4);
+}
+
+/** Signed code (n, k) from canonical row-major codes. */
+export function codeAt(
+  bits: WeightBits,
+  codes: Uint8Array | Int8Array,
+  index: number,
+): number {
+  if (bits !== 4) return codes[index] << 24 >> 24;
+  const nibble = (codes[index >> 1] >> ((index & 1) * 4)) & 15;
+  return nibble << 28 >> 28;
+}
+
+/**
+ * Packs canonical row-major codes [n, k] into the panel layout of `bits`.
+ * Padded columns and padded k hold weight 0.
+ * @param codes int8 values, or for 4 bits nibbles (element 2j in the low one, two's complement).
+ * @throws {RangeError} where the sizes do not fit.
+ */
+export function packWeights(
+  bits: WeightBits,
+  codes: Uint8Array | Int8Array,
+  n: number,
+  k: number,
+): Uint8Array {
+  checkPack(bits, n, k);
+  if (codes.length !== codeBytes(bits, n, k)) {
+    throw new RangeError(
+      `Cannot pack w${bits} rows: [${n}, ${k}] needs ${
+        codeBytes(bits, n, k)
+      } bytes of codes: current length is ${codes.length}`,
+    );
+  }
+  const kp = paddedK(k), zero = bits === 8 ? 0 : 1 << (bits - 1);
+  const out = new Uint8Array(weightBytes(bits, n, k));
+  out.fill(bits === 4 ? 0x88 : zero);
+  for (let i = 0; i < n; i++) {
+    const high = bits === 4 && (i & 4) !== 0;
+    for (let j = 0; j < k; j++) {
+      const w = codeAt(bits, codes, i * k + j) + zero;
+      const at = weightOffset(bits, i, j, kp);
+      if (bits !== 4) out[at] = w;
+      else if (high) out[at] = out[at] & 0x0f | w << 4;
+      else out[at] = out[at] & 0xf0 | w;
+    }
+  }
+  return out;
+}
+
+/** Throws where no packed layout exists for weights [n, k] of `bits` bits. */
+export function checkPack(bits: number, n: number, k: number): void {
+  if (![4, 5, 6, 7, 8].includes(bits)) {
+    throw new RangeError(
+      `Cannot pack w${bits} rows: bits must be 4 to 8: current value is ${bits}`,
+    );
+  }
+  if (!Number.isInteger(n) || n < 1) {
+    throw new RangeError(
+      `Cannot pack w${bits} rows: n must be a positive integer: current value is ${n}`,
+    );
+  }
+  if (!Number.isInteger(k) || k < 4 || k % 4 !== 0) {
+    throw new RangeError(
+      `Cannot pack w${bits} rows: k must be a multiple of 4: current value is ${k}`,
+    );
+  }
+}
+
+/** Packs canonical int8 activations [rows, k] as A4 or A1 (tests, references). */
+export function packActivations(
+  codes: Int8Array,
+  rows: number,
+  k: number,
+  group: Group,
+): Int8Array {
+  const kp = paddedK(k), out = new Int8Array(activationBytes(rows, k, group));
+  for (let r = 0; r < rows; r++) {
+    for (let j = 0; j < k; j++) {
+      out[activationOffset(r, j, kp, group)] = codes[r * k + j];
+    }
+  }
+  return out;
+}
+
+/**
+ * Packs a ±1 matrix [order, order] (row-major) as the sign masks the Hadamard
+ * kernels read: `[order/4][order c][4 a]` int32, 0 for +1 and 2^31 for −1,
+ * where output row a takes input row c. Empty for order 1.
+ */
+export function packHadamard(matrix: Int8Array, order: number): Int32Array {
+  if (order === 1) return new Int32Array(0);
+  if (order % 4 !== 0 || matrix.length !== order * order) {
+    throw new RangeError(
+      `Cannot pack a Hadamard matrix: the order must be 1 or a multiple of 4 and the matrix square: current order is ${order} with ${matrix.length} entries`,
+    );
+  }
+  const out = new Int32Array(order * order);
+  for (let a = 0; a < order; a++) {
+    for (let c = 0; c < order; c++) {
+      out[((a >> 2) * order + c) * 4 + (a & 3)] = matrix[a * order + c] < 0
+        ? -0x80000000
+        : 0;
+    }
+  }
+  return out;
+}
+
+/** Packs float weights [n, k] (row-major) into the F32 panel layout. */
+export function packFloats(
+  w: Float32Array,
+  n: number,
+  k: number,
+): Float32Array {
+  const out = new Float32Array(weightFloats(n, k));
+  for (let i = 0; i < n; i++) {
+    const panel = (i >> 3) * 8 * k + (i & 7);
+    for (let j = 0; j < k; j++) out[panel + j * 8] = w[i * k + j];
+  }
+  return out;
+}
