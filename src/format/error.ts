@@ -1,0 +1,54 @@
+/**
+ * The one error of this room: a file that is not what it claims to be.
+ * @module
+ */
+
+/** One code per way for a file to be wrong. */
+export type FormatErrorCode =
+  | "not_found"
+  | "not_a_file"
+  | "too_small"
+  | "header_too_large"
+  | "header_truncated"
+  | "header_start"
+  | "header_utf8"
+  | "header_json"
+  | "duplicate_key"
+  | "header_entry"
+  | "metadata"
+  | "too_many_tensors"
+  | "name"
+  | "dtype"
+  | "shape"
+  | "overflow"
+  | "offsets"
+  | "size_mismatch"
+  | "hole"
+  | "overlap"
+  | "truncated"
+  | "trailing_bytes"
+  | "short_read"
+  | "missing_tensor"
+  | "shard_index"
+  | "not_mquant"
+  | "version"
+  | "asset"
+  | "checksum";
+
+/** A file that cannot be read as what it claims to be; `code` says how. */
+export class FormatError extends Error {
+  /** Which rule the file breaks. */
+  readonly code: FormatErrorCode;
+
+  /** Message in the grammar of std: what was attempted, the value, the wish, the next step. */
+  constructor(code: FormatErrorCode, file: string, problem: string) {
+    super(`Cannot open ${JSON.stringify(file)}: ${problem}`);
+    this.name = "FormatError";
+    this.code = code;
+  }
+}
+
+/** `text` quoted and cut, for names that come out of a file. */
+export function quoted(text: string, most = 80): string {
+  return JSON.stringify(text.length > most ? text.slice(0, most) + "…" : text);
+}

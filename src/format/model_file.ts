@@ -1,0 +1,211 @@
+/**
+ * A static model as one file: safetensors with the metadata `format:
+ * "mquant/1"` and its assets (tokenizer, image settings, chat template) as
+ * byte tensors called `file:NAME`. docs/format.md is the specification.
+ * @module
+ */
+import { createHash } from "node:crypto";
+import { FormatError, quoted } from "./error.ts";
+import { openSafetensors } from "./safetensors.ts";
+import type { StoredTensor, TensorFile } from "./safetensors.ts";
+import type { ByteSource } from "./source.ts";
+import { writeSafetensors } from "./write.ts";
+import type { TensorToWrite } from "./write.ts";
+
+/** The format this version writes, and the only major it reads. */
+export const MODEL_FORMAT = "mquant/1";
+
+const ASSET = "file:";
+const MOST_ASSET_BYTES = 64 * 2 ** 20;
+
+/** What goes into a model file. */
+export interface ModelContent {
+  /** Metadata beside `format`: architecture, config, recipe, calibration, source … */
+  readonly metadata: Readonly<Record<string, string>>;
+  /** Weights and scales, in order of execution. */
+  readonly tensors: readonly TensorToWrite[];
+  /** Files the model needs, by name. */
+  readonly assets: Readonly<Record<string, Uint8Array>>;
+}
+
+/** An open model file. */
+export interface ModelFile extends Disposable {
+  /** What messages call it. */
+  readonly name: string;
+  /** Metadata, `format` included. */
+  readonly metadata: ReadonlyMap<string, string>;
+  /** Tensors, without the assets, in the order of their data. */
+  readonly tensors: ReadonlyMap<string, StoredTensor>;
+  /** Names of the assets. */
+  readonly assets: readonly string[];
+  /** The tensor called `name`; throws `FormatError` "missing_tensor". */
+  tensor(name: string): StoredTensor;
+  /** Metadata that must be there; throws `FormatError` "metadata". */
+  meta(key: string): string;
+  /** Bytes of an asset; throws `FormatError` "asset". */
+  asset(name: string): Uint8Array<ArrayBuffer>;
+  /** An asset as UTF-8 text; throws `FormatError` "asset". */
+  assetText(name: string): string;
+  /**
+   * Reads every tensor and compares its SHA-256 with metadata `sha256`.
+   * Returns how many were compared: 0 where the file lists none. Throws
+   * `FormatError` "checksum" where one differs or is not listed.
+   */
+  verify(): number;
+}
+
+/** Writes a model file, with checksums, crash-safe. Same content, same bytes. */
+export function writeModelFile(path: string, content: ModelContent): void {
+  const assets = Object.entries(content.assets).map(([name, bytes]) => ({
+    name: ASSET + name,
+    dtype: "U8" as const,
+    shape: [bytes.length],
+    data: () => bytes,
+  }));
+  writeSafetensors(path, {
+    metadata: { format: MODEL_FORMAT, ...content.metadata },
+    tensors: [...content.tensors, ...assets],
+    sha256: true,
+  });
+}
+
+/** Opens a model file; throws `FormatError`. The result owns `source`. */
+export function openModelFile(source: ByteSource): ModelFile {
+  const file = openSafetensors(source);
+  try {
+    checkFormat(file);
+    return modelFile(file);
+  } catch (error) {
+    file[Symbol.dispose]();
+    throw error;
+  }
+}
+
+function checkFormat({ name, metadata }: TensorFile) {
+  const format = metadata.get("format");
+  const [, major] = format?.match(/^mquant\/(\d+)(?:\.\d+)*$/) ?? [];
+  if (major === MODEL_FORMAT.split("/")[1]) return;
+  if (major !== undefined) {
+    throw new FormatError(
+      "version",
+      name,
+      `its format is ${
+        quoted(format!)
+      }, this version reads ${MODEL_FORMAT}; quantize the checkpoint again or use the matching version`,
+    );
+  }
+  const said = format === undefined
+    ? 'no "format" in its metadata'
+    : `"format" in its metadata is ${quoted(format)}`;
+  throw new FormatError(
+    "not_mquant",
+    name,
+    `it is a float checkpoint (${said}); run \`deno task quantize\` on it first`,
+  );
+}
+
+function modelFile(file: TensorFile): ModelFile {
+  const tensors = new Map<string, StoredTensor>();
+  const assets = new Map<string, StoredTensor>();
+  for (const [name, stored] of file.tensors) {
+    if (!name.startsWith(ASSET)) {
+      tensors.set(name, stored);
+      continue;
+    }
+    const { dtype, shape, byteLength } = stored;
+    if (dtype !== "U8" || shape.length !== 1 || byteLength > MOST_ASSET_BYTES) {
+      throw new FormatError(
+        "asset",
+        file.name,
+        `${
+          quoted(name)
+        } must be U8 of one axis and at most ${MOST_ASSET_BYTES} bytes: it is ${dtype} of shape [${shape}]`,
+      );
+    }
+    assets.set(name.slice(ASSET.length), stored);
+  }
+  const asset = (name: string) => {
+    const stored = assets.get(name);
+    if (!stored) {
+      throw new FormatError(
+        "asset",
+        file.name,
+        `it has no asset ${quoted(name)}`,
+      );
+    }
+    return stored.read() as Uint8Array<ArrayBuffer>;
+  };
+  return {
+    name: file.name,
+    metadata: file.metadata,
+    tensors,
+    assets: [...assets.keys()],
+    asset,
+    tensor: (name) => file.tensor(name),
+    meta(key) {
+      const value = file.metadata.get(key);
+      if (value !== undefined) return value;
+      throw new FormatError(
+        "metadata",
+        file.name,
+        `its metadata lack ${quoted(key)}`,
+      );
+    },
+    assetText(name) {
+      try {
+        return new TextDecoder("utf-8", { fatal: true }).decode(asset(name));
+      } catch (error) {
+        if (!(error instanceof TypeError)) throw error;
+        throw new FormatError(
+          "asset",
+          file.name,
+          `its asset ${quoted(name)} is not UTF-8 text`,
+        );
+      }
+    },
+    verify: () => verify(file),
+    [Symbol.dispose]: () => file[Symbol.dispose](),
+  };
+}
+
+function verify(file: TensorFile): number {
+  const listed = file.metadata.get("sha256");
+  if (listed === undefined) return 0;
+  const hashes = readHashes(file.name, listed);
+  for (const stored of file.tensors.values()) {
+    const want = hashes.get(stored.name);
+    const got = sha256(stored);
+    if (got === want) continue;
+    throw new FormatError(
+      "checksum",
+      file.name,
+      `the bytes of ${quoted(stored.name)} hash to ${got.slice(0, 12)}…, ${
+        want === undefined ? "none is" : `${want.slice(0, 12)}… is`
+      } listed; the file is damaged, copy it again`,
+    );
+  }
+  return file.tensors.size;
+}
+
+function readHashes(name: string, text: string): Map<string, string> {
+  try {
+    const entries = Object.entries(JSON.parse(text));
+    return new Map(entries.map(([key, hash]) => [key, String(hash)]));
+  } catch {
+    throw new FormatError("checksum", name, "its metadata sha256 is not JSON");
+  }
+}
+
+function sha256(stored: StoredTensor): string {
+  const hash = createHash("sha256");
+  const chunk = new Uint8Array(Math.min(stored.byteLength, 4 * 2 ** 20));
+  for (let at = 0; at < stored.byteLength; at += chunk.length) {
+    const part = chunk.subarray(
+      0,
+      Math.min(chunk.length, stored.byteLength - at),
+    );
+    stored.readSlice(at, part);
+    hash.update(part);
+  }
+  return hash.digest("hex");
+}

@@ -1,0 +1,94 @@
+/**
+ * Where bytes come from: a file, or bytes already in memory. Readers see only
+ * `ByteSource`, so a test can hand them any bytes and a server any store.
+ * @module
+ */
+import { basename } from "@std/path";
+import { FormatError } from "./error.ts";
+
+/** Random access to a fixed number of bytes. */
+export interface ByteSource extends Disposable {
+  /** What messages call it: a file's base name, never its path. */
+  readonly name: string;
+  /** Number of bytes. */
+  readonly size: number;
+  /**
+   * Fills `buffer` (which may lie in shared memory) with the bytes from
+   * `offset` on. Throws a `FormatError` "short_read" where there are too few.
+   */
+  read(offset: number, buffer: Uint8Array): void;
+}
+
+function checkRange(source: ByteSource, offset: number, length: number) {
+  if (offset >= 0 && offset + length <= source.size) return;
+  throw new FormatError(
+    "short_read",
+    source.name,
+    `bytes ${offset} to ${
+      offset + length
+    } were asked for, but it holds ${source.size}`,
+  );
+}
+
+/** The bytes of `bytes`, not copied. */
+export function bytesSource(bytes: Uint8Array, name = "bytes"): ByteSource {
+  return {
+    name,
+    size: bytes.length,
+    read(offset, buffer) {
+      checkRange(this, offset, buffer.length);
+      buffer.set(bytes.subarray(offset, offset + buffer.length));
+    },
+    [Symbol.dispose]() {},
+  };
+}
+
+/** A regular file, open until disposed. Needs `--allow-read` of `path`. */
+export function fileSource(path: string): ByteSource {
+  const name = basename(path);
+  const file = openFile(path, name);
+  const stat = file.statSync();
+  if (!stat.isFile) {
+    file.close();
+    throw new FormatError("not_a_file", name, "it is not a regular file");
+  }
+  let open = true;
+  return {
+    name,
+    size: stat.size,
+    read(offset, buffer) {
+      checkRange(this, offset, buffer.length);
+      file.seekSync(offset, Deno.SeekMode.Start);
+      for (let at = 0; at < buffer.length;) {
+        const n = file.readSync(buffer.subarray(at));
+        if (n === null) {
+          throw new FormatError(
+            "short_read",
+            name,
+            `the file ended at byte ${
+              offset + at
+            } though it held ${stat.size} when it was opened; was it replaced?`,
+          );
+        }
+        at += n;
+      }
+    },
+    [Symbol.dispose]() {
+      if (open) file.close();
+      open = false;
+    },
+  };
+}
+
+function openFile(path: string, name: string): Deno.FsFile {
+  try {
+    // A FIFO would block the open for ever: look before.
+    if (!Deno.statSync(path).isFile) {
+      throw new FormatError("not_a_file", name, "it is not a regular file");
+    }
+    return Deno.openSync(path, { read: true });
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
+    throw new FormatError("not_found", name, "there is no such file");
+  }
+}

@@ -1,0 +1,155 @@
+/**
+ * JSON (RFC 8259) for files that may come from an enemy: a key given twice is
+ * refused (`JSON.parse` silently keeps the last), objects become `Map`s (no
+ * `__proto__`), nesting and the count of values are capped while reading.
+ * @module
+ */
+
+/** What `parseStrictJson` returns. */
+export type StrictJson =
+  | string
+  | number
+  | boolean
+  | null
+  | StrictJson[]
+  | Map<string, StrictJson>;
+
+/** Caps of `parseStrictJson`. */
+export interface StrictJsonLimits {
+  /** Deepest nesting of arrays and objects. */
+  depth: number;
+  /** Most values in all. */
+  values: number;
+  /** Refuse any number that is not plain digits within 2^53 − 1. */
+  naturalsOnly?: boolean;
+}
+
+/** Text that is not the JSON asked for. */
+export class StrictJsonError extends Error {
+  /** True where the only fault is a key that stands twice in one object. */
+  readonly duplicate: boolean;
+
+  /** `problem` without a subject, as it follows "it". */
+  constructor(problem: string, duplicate = false) {
+    super(problem);
+    this.name = "StrictJsonError";
+    this.duplicate = duplicate;
+  }
+}
+
+const NUMBER = /-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?/y;
+const WORDS: [string, boolean | null][] = [
+  ["true", true],
+  ["false", false],
+  ["null", null],
+];
+
+/** Parses `text`; throws `StrictJsonError`. */
+export function parseStrictJson(
+  text: string,
+  limits: StrictJsonLimits,
+): StrictJson {
+  let at = 0, count = 0;
+
+  function fail(wish: string): never {
+    const found = at < text.length ? JSON.stringify(text[at]) : "the end";
+    throw new StrictJsonError(`has ${found} at character ${at}, not ${wish}`);
+  }
+  function blank() {
+    for (; at < text.length; at++) {
+      const c = text.charCodeAt(at);
+      if (c !== 32 && c !== 10 && c !== 13 && c !== 9) return;
+    }
+  }
+  function take(mark: string): boolean {
+    if (text[at] !== mark) return false;
+    at++;
+    blank();
+    return true;
+  }
+  function string(): string {
+    const start = at++;
+    let plain = true;
+    for (; at < text.length; at++) {
+      const c = text.charCodeAt(at);
+      if (c === 34) {
+        at++;
+        if (plain) return text.slice(start + 1, at - 1);
+        try {
+          return JSON.parse(text.slice(start, at));
+        } catch {
+          at = start;
+          fail("a string with valid escapes");
+        }
+      }
+      if (c < 32) fail("a printable character");
+      if (c === 92) plain = false, at++;
+    }
+    fail("a closing quote");
+  }
+  function number(): number {
+    NUMBER.lastIndex = at;
+    const match = NUMBER.exec(text)?.[0];
+    if (match === undefined) fail("a value");
+    const n = Number(match);
+    if (limits.naturalsOnly && !(/^\d+$/.test(match) && n < 2 ** 53)) {
+      fail("a whole number from 0 to 2^53 − 1");
+    }
+    at += match.length;
+    return n;
+  }
+  function object(depth: number): Map<string, StrictJson> {
+    const map = new Map<string, StrictJson>();
+    if (take("}")) return map;
+    do {
+      if (text[at] !== '"') fail("a key");
+      const key = string();
+      if (map.has(key)) {
+        throw new StrictJsonError(
+          `has the key ${JSON.stringify(key.slice(0, 80))} twice`,
+          true,
+        );
+      }
+      blank();
+      if (!take(":")) fail('":"');
+      map.set(key, value(depth));
+      blank();
+    } while (take(","));
+    if (!take("}")) fail('"," or "}"');
+    return map;
+  }
+  function array(depth: number): StrictJson[] {
+    const list: StrictJson[] = [];
+    if (take("]")) return list;
+    do {
+      list.push(value(depth));
+      blank();
+    } while (take(","));
+    if (!take("]")) fail('"," or "]"');
+    return list;
+  }
+  function value(depth: number): StrictJson {
+    if (++count > limits.values) {
+      throw new StrictJsonError(`has more than ${limits.values} values`);
+    }
+    if (depth > limits.depth) {
+      throw new StrictJsonError(`is nested deeper than ${limits.depth}`);
+    }
+    if (text[at] === '"') return string();
+    if (take("{")) return object(depth + 1);
+    if (take("[")) return array(depth + 1);
+    for (const [word, meaning] of WORDS) {
+      if (text.startsWith(word, at)) {
+        at += word.length;
+        return meaning;
+      }
+    }
+    return number();
+  }
+
+  blank();
+  const result = value(0);
+  blank();
+  if (at < text.length) fail("the end");
+  return result;
+}

@@ -1,0 +1,134 @@
+/**
+ * Writing safetensors: same input, same bytes. Tensors are made one at a time,
+ * as their turn comes, so a large model is written in the memory of one tensor.
+ * @module
+ */
+import { createHash } from "node:crypto";
+import { basename } from "@std/path";
+import { writeAll, writeAtomically } from "./atomic_write.ts";
+import { DTYPE_BYTES } from "./dtype.ts";
+import type { DType } from "./dtype.ts";
+import { quoted } from "./error.ts";
+import { readHeader } from "./header.ts";
+
+/** A tensor to be written. */
+export interface TensorToWrite {
+  /** Its name. */
+  readonly name: string;
+  /** Element type. */
+  readonly dtype: DType;
+  /** Extent of each axis, outermost first. */
+  readonly shape: readonly number[];
+  /** Its elements, row-major, as they shall be stored; called once, when its turn comes. */
+  data(): ArrayBufferView;
+}
+
+/** What `writeSafetensors` writes. */
+export interface SafetensorsContent {
+  /** `__metadata__`, in this order. */
+  readonly metadata: Readonly<Record<string, string>>;
+  /** Tensors; those of wider elements are moved to the front, order kept otherwise. */
+  readonly tensors: readonly TensorToWrite[];
+  /** Store the SHA-256 of each tensor's bytes as metadata `sha256` (JSON: name → hex). */
+  readonly sha256?: boolean;
+}
+
+const ALIGNMENT = 64; // of the first data byte: one cache line
+
+/**
+ * Writes a safetensors file, crash-safe (`writeAtomically`). Tensors are
+ * ordered by element size, widest first, so that each is aligned to its
+ * elements although the format allows no holes.
+ * Throws `RangeError` where data do not have the bytes their shape says.
+ */
+export function writeSafetensors(
+  path: string,
+  { metadata, tensors, sha256 = false }: SafetensorsContent,
+): void {
+  const ordered = tensors.toSorted((a, b) =>
+    DTYPE_BYTES[b.dtype] - DTYPE_BYTES[a.dtype]
+  );
+  const hashes = new Map(ordered.map((t) => [t.name, "0".repeat(64)]));
+  const header = () =>
+    headerBytes(
+      sha256
+        ? { ...metadata, sha256: JSON.stringify(Object.fromEntries(hashes)) }
+        : metadata,
+      ordered,
+    );
+  const draft = header();
+  checkDraft(basename(path), draft, ordered);
+  writeAtomically(path, (file) => {
+    writeAll(file, draft);
+    for (const tensor of ordered) {
+      const view = tensor.data();
+      const want = bytesOf(tensor);
+      if (view.byteLength !== want) {
+        throw new RangeError(
+          `Cannot write ${
+            quoted(tensor.name)
+          }: shape [${tensor.shape}] of ${tensor.dtype} needs ${want} bytes, its data have ${view.byteLength}`,
+        );
+      }
+      const bytes = new Uint8Array(
+        view.buffer as ArrayBuffer,
+        view.byteOffset,
+        view.byteLength,
+      );
+      if (sha256) {
+        hashes.set(
+          tensor.name,
+          createHash("sha256").update(bytes).digest("hex"),
+        );
+      }
+      writeAll(file, bytes);
+    }
+    if (!sha256) return;
+    file.seekSync(0, Deno.SeekMode.Start); // hashes have a fixed width: same length
+    writeAll(file, header());
+  });
+}
+
+function bytesOf({ dtype, shape }: TensorToWrite): number {
+  return shape.reduce((a, b) => a * b, DTYPE_BYTES[dtype]);
+}
+
+function headerBytes(
+  metadata: Readonly<Record<string, string>>,
+  tensors: readonly TensorToWrite[],
+): Uint8Array<ArrayBuffer> {
+  let at = 0;
+  // Own text, not JSON.stringify of an object: keys like "1" would move to the front.
+  const parts = [`"__metadata__":${JSON.stringify(metadata)}`];
+  for (const { name, dtype, shape } of tensors) {
+    const end = at + bytesOf({ dtype, shape } as TensorToWrite);
+    parts.push(
+      `${
+        JSON.stringify(name)
+      }:{"dtype":"${dtype}","shape":[${shape}],"data_offsets":[${at},${end}]}`,
+    );
+    at = end;
+  }
+  const json = new TextEncoder().encode(`{${parts.join(",")}}`);
+  const total = Math.ceil((8 + json.length) / ALIGNMENT) * ALIGNMENT;
+  const bytes = new Uint8Array(total).fill(0x20, 8);
+  new DataView(bytes.buffer).setBigUint64(0, BigInt(total - 8), true);
+  bytes.set(json, 8);
+  return bytes;
+}
+
+/** What we write, our own strict reader must accept: names, counts, sizes, duplicates. */
+function checkDraft(
+  name: string,
+  draft: Uint8Array,
+  tensors: readonly TensorToWrite[],
+) {
+  const size = tensors.reduce((sum, t) => sum + bytesOf(t), draft.length);
+  readHeader({
+    name,
+    size,
+    read: (offset, buffer) =>
+      buffer.set(draft.subarray(offset, offset + buffer.length)),
+    [Symbol.dispose]() {},
+  });
+}
