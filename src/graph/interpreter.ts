@@ -20,6 +20,8 @@ import { ropeTables } from "./rope.ts";
 
 /** What a watcher may see and replace while a graph runs. `modality` has one entry per row: 0 vision, 1 text. */
 export interface Hooks {
+  /** Run `last` as if every row were the last: calibration wants all rows of the head. */
+  readonly everyRow?: boolean;
   /** The value entering the linears that share an input; called once per value. Returns what they shall see. */
   input?(node: LinearNode, x: Floats, modality: Uint8Array): Floats;
   /** The weight [n, k] a linear shall use, having seen (replaced) input x; undefined keeps it. */
@@ -293,6 +295,10 @@ function step(phase: Phase, run: Run): Floats | undefined {
         break;
       case "last": {
         const v = x(node.x), width = v.length / rows;
+        if (hooks.everyRow) {
+          value = v;
+          break;
+        }
         const ends = run.segments.map((s) => s.start + s.count - 1);
         value = executor.zeros(ends.length * width);
         ends.forEach((row, i) =>

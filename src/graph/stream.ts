@@ -57,7 +57,9 @@ function readersOf(
   return consumersOf(nodes, id).flatMap((node): Reader[] => {
     switch (node.op) {
       case "linear":
-        return [gain ? { linear: node, repeat, gain } : { linear: node, repeat }];
+        return [
+          gain ? { linear: node, repeat, gain } : { linear: node, repeat },
+        ];
       case "gain":
         return readersOf(nodes, node.id, repeat, node);
       case "shuffle":

@@ -1,0 +1,120 @@
+/**
+ * The quantized model as the content of one file (docs/format.md): tensors in
+ * the order in which they are used, and everything a reader needs in metadata.
+ * @module
+ */
+import type { ModelContent } from "../format/model_file.ts";
+import {
+  headScale,
+  siteScale,
+  splitWeight,
+  weightScale,
+} from "../graph/names.ts";
+import type { Node } from "../graph/node.ts";
+import type { IntegerWeight } from "./gptq.ts";
+import type { Quantized } from "./quantize.ts";
+
+type Entry = ModelContent["tensors"][number];
+
+/** Two 4-bit codes per byte, element 2j in the low nibble; other widths one byte each. */
+export function storedCodes(w: IntegerWeight): Uint8Array {
+  if (w.bits > 4) {
+    return new Uint8Array(w.codes.buffer, w.codes.byteOffset, w.codes.length);
+  }
+  const out = new Uint8Array(w.codes.length / 2);
+  for (let i = 0; i < out.length; i++) {
+    out[i] = (w.codes[2 * i] & 15) | ((w.codes[2 * i + 1] & 15) << 4);
+  }
+  return out;
+}
+
+const bytesOf = (x: Float32Array): Uint8Array =>
+  new Uint8Array(x.buffer, x.byteOffset, x.byteLength);
+
+/**
+ * Content of the model file.
+ * @param assets files the runtime needs, by name: tokenizer.json, chat_template.jinja, …
+ * @param metadata what else to record: source, calibration, tool
+ */
+export function emit(
+  quantized: Quantized,
+  assets: Readonly<Record<string, Uint8Array>>,
+  metadata: Readonly<Record<string, string>> = {},
+): ModelContent {
+  const { model, recipe, weights, vectors } = quantized;
+  const tensors = new Map<string, Entry>();
+  const floats = (
+    name: string,
+    shape: readonly number[],
+    values: () => Float32Array,
+  ) => {
+    if (!tensors.has(name)) {
+      tensors.set(name, {
+        name,
+        dtype: "F32",
+        shape: [...shape],
+        data: () => bytesOf(values()),
+      });
+    }
+  };
+  const vector = (name: string) => {
+    const values = vectors.get(name);
+    if (values) floats(name, [values.length], () => values);
+  };
+  const param = (name: string) => {
+    const t = model.params.get(name)!;
+    floats(name, t.shape, () => Float32Array.from(t.read()));
+  };
+  const integer = (name: string) => {
+    const w = weights.get(name)!;
+    if (tensors.has(name)) return;
+    const shape = [w.n, w.bits > 4 ? w.k : w.k / 2];
+    tensors.set(name, {
+      name,
+      dtype: w.bits > 4 ? "I8" : "U8",
+      shape,
+      data: () => storedCodes(w),
+    });
+    floats(weightScale(name), [w.n], () => w.scale);
+  };
+  for (const node of model.nodes) {
+    switch (node.op) {
+      case "linear":
+        vector(siteScale(node));
+        integer(node.weight);
+        if (node.bias !== undefined) param(node.bias);
+        if (node.split) vector(splitWeight(node));
+        break;
+      case "embed":
+        integer(node.param);
+        break;
+      case "table":
+      case "gain":
+        param(node.param);
+        break;
+      case "attend":
+        for (const part of ["q", "k", "v"] as const) {
+          vector(headScale(node, part));
+        }
+        break;
+    }
+  }
+  const bits = Object.fromEntries(
+    [...weights].map(([name, w]) => [name, w.bits]),
+  );
+  return {
+    metadata: {
+      architecture: model.info.architecture,
+      info: JSON.stringify(model.info),
+      graph: JSON.stringify(model.nodes satisfies readonly Node[]),
+      bits: JSON.stringify(bits),
+      recipe: JSON.stringify({
+        ...recipe,
+        passes: recipe.passes.map((p) => p.name),
+      }),
+      ...metadata,
+    },
+    tensors: [...tensors.values()],
+    assets,
+  };
+}

@@ -1,0 +1,143 @@
+/**
+ * GPTQ (Frantar et al. 2023) per output channel: columns are rounded one after
+ * the other, the most excited first, and what a rounding loses is handed to the
+ * columns still to come through the inverse Hessian (method §7).
+ * @module
+ */
+import { inverseUpperFactor, NotPositiveDefinite } from "../tensor/linalg.ts";
+import { roundEven } from "./histogram.ts";
+
+/** An integer weight: w ≈ codes · scale, row by row. */
+export interface IntegerWeight {
+  readonly bits: number;
+  readonly n: number;
+  readonly k: number;
+  /** Row-major [n, k], −2^(bits−1) … 2^(bits−1)−1. */
+  readonly codes: Int8Array;
+  /** Per row, [n]. */
+  readonly scale: Float32Array;
+}
+
+/** Largest shrink of a row's range that the clip search tries, in steps of 1 %. */
+const SHRINKS = 60;
+
+/**
+ * Scale of a row: the clipping range with the least squared error weighed by
+ * how much each column is excited.
+ * @param row weights of one output
+ * @param weight importance of each column (diagonal of the Hessian), or ones
+ */
+export function rowScale(
+  row: Float64Array,
+  bits: number,
+  weight?: Float64Array,
+): number {
+  const top = 2 ** (bits - 1) - 1, bottom = -top - 1;
+  let max = 0;
+  for (const w of row) max = Math.max(max, Math.abs(w));
+  if (max === 0) return 1;
+  let best = max / top, least = Infinity;
+  for (let i = 0; i < SHRINKS; i++) {
+    const scale = max * (1 - i / 100) / top;
+    let error = 0;
+    for (let c = 0; c < row.length && error < least; c++) {
+      const q = Math.min(top, Math.max(bottom, roundEven(row[c] / scale)));
+      const e = row[c] - q * scale;
+      error += (weight ? weight[c] : 1) * e * e;
+    }
+    if (error < least) least = error, best = scale;
+  }
+  return best;
+}
+
+/** Rounds to nearest with the clip search: GPTQ without a Hessian. */
+export function roundToNearest(
+  w: Float64Array,
+  n: number,
+  k: number,
+  bits: number,
+  weight?: Float64Array,
+): IntegerWeight {
+  const top = 2 ** (bits - 1) - 1, bottom = -top - 1;
+  const codes = new Int8Array(n * k), scale = new Float32Array(n);
+  for (let r = 0; r < n; r++) {
+    const row = w.subarray(r * k, r * k + k);
+    const s = scale[r] = rowScale(row, bits, weight);
+    for (let c = 0; c < k; c++) {
+      codes[r * k + c] = Math.min(top, Math.max(bottom, roundEven(row[c] / s)));
+    }
+  }
+  return { bits, n, k, codes, scale };
+}
+
+/** A Hessian made ready: column order, and the factor that spreads errors. */
+export interface Spread {
+  /** order[i] is the column rounded i-th. */
+  readonly order: Int32Array;
+  /** Upper factor U of the inverse of the ordered, damped Hessian, [k, k]. */
+  readonly factor: Float64Array;
+  /** Diagonal of the Hessian in storage order. */
+  readonly diagonal: Float64Array;
+}
+
+/**
+ * Orders, damps and factors H = Σ xᵀx ([k, k]).
+ * @param damping share of the mean diagonal that is added to the diagonal
+ * @returns undefined where H cannot be factored even so
+ */
+export function prepareSpread(
+  h: Float64Array,
+  k: number,
+  { actOrder = true, damping = 0.01 } = {},
+): Spread | undefined {
+  const diagonal = Float64Array.from({ length: k }, (_, i) => h[i * k + i]);
+  const order = Int32Array.from({ length: k }, (_, i) => i);
+  if (actOrder) order.sort((a, b) => diagonal[b] - diagonal[a] || a - b);
+  const mean = diagonal.reduce((a, b) => a + b, 0) / k || 1;
+  const ordered = new Float64Array(k * k);
+  for (let i = 0; i < k; i++) {
+    for (let j = 0; j < k; j++) ordered[i * k + j] = h[order[i] * k + order[j]];
+    if (diagonal[order[i]] === 0) ordered[i * k + i] = 1; // a column nobody excites
+    ordered[i * k + i] += damping * mean;
+  }
+  try {
+    return { order, factor: inverseUpperFactor(ordered, k), diagonal };
+  } catch (error) {
+    if (error instanceof NotPositiveDefinite) return undefined;
+    throw error;
+  }
+}
+
+/** Quantizes W [n, k] under a prepared Hessian. */
+export function gptq(
+  w: Float64Array,
+  n: number,
+  k: number,
+  bits: number,
+  spread: Spread,
+): IntegerWeight {
+  const { order, factor, diagonal } = spread;
+  const top = 2 ** (bits - 1) - 1, bottom = -top - 1;
+  const codes = new Int8Array(n * k), scale = new Float32Array(n);
+  const row = new Float64Array(k);
+  for (let r = 0; r < n; r++) {
+    const s = scale[r] = rowScale(w.subarray(r * k, r * k + k), bits, diagonal);
+    for (let i = 0; i < k; i++) row[i] = w[r * k + order[i]];
+    for (let i = 0; i < k; i++) {
+      const q = Math.min(top, Math.max(bottom, roundEven(row[i] / s)));
+      codes[r * k + order[i]] = q;
+      const at = i * k, e = (row[i] - q * s) / factor[at + i];
+      for (let j = i + 1; j < k; j++) row[j] -= e * factor[at + j];
+    }
+  }
+  return { bits, n, k, codes, scale };
+}
+
+/** codes · scale, [n, k]. */
+export function dequantize(w: IntegerWeight): Float64Array {
+  const out = new Float64Array(w.n * w.k);
+  for (let i = 0; i < out.length; i++) {
+    out[i] = w.codes[i] * w.scale[Math.floor(i / w.k)];
+  }
+  return out;
+}

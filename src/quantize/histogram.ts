@@ -1,0 +1,81 @@
+/**
+ * Static scales from what calibration saw. Magnitudes are counted in 32 bins
+ * per octave (the top bits of a float32 are such a bin), so one pass over the
+ * samples is enough to compare every clipping range afterwards.
+ * @module
+ */
+
+const SHIFT = 18; // keeps 8 exponent and 5 mantissa bits
+const BINS = 1 << (31 - SHIFT);
+const bits = new Uint32Array(1), number = new Float32Array(bits.buffer);
+
+/** Smallest scale: a site that saw only zeros still gets a positive one (as PyTorch's observers, 2^-23). */
+const FLOOR = 2 ** -23;
+
+/** Counts of magnitudes. */
+export interface Histogram {
+  readonly counts: Float64Array;
+  max: number;
+}
+
+/** An empty histogram. */
+export function histogram(): Histogram {
+  return { counts: new Float64Array(BINS), max: 0 };
+}
+
+/** Counts one value. */
+export function count(h: Histogram, x: number): void {
+  number[0] = Math.abs(x);
+  h.counts[bits[0] >>> SHIFT]++;
+  if (number[0] > h.max) h.max = number[0];
+}
+
+/** Middle of each bin. */
+const MIDDLE = Float64Array.from({ length: BINS }, (_, i) => {
+  bits[0] = (i << SHIFT) | (1 << (SHIFT - 1));
+  return number[0];
+});
+
+/** Expected squared error of rounding to `scale` steps within ±`limit` steps. */
+export function expectedError(
+  h: Histogram,
+  scale: number,
+  limit = 127,
+): number {
+  let error = 0;
+  for (let i = 0; i < BINS; i++) {
+    const n = h.counts[i];
+    if (n === 0) continue;
+    const v = MIDDLE[i];
+    if (v < scale / 2) error += n * v * v;
+    else if (v <= (limit + 0.5) * scale) error += n * scale * scale / 12;
+    else error += n * (v - limit * scale) ** 2;
+  }
+  return error;
+}
+
+/** How a scale is chosen: the whole range, or the range with the least squared error. */
+export type ScaleRule = "minmax" | "mse";
+
+/** The static int8 scale of what `h` saw, as float32. */
+export function scaleOf(h: Histogram, rule: ScaleRule): number {
+  const whole = Math.max(h.max / 127, FLOOR);
+  if (rule === "minmax" || h.max === 0) return Math.fround(whole);
+  let best = whole, least = expectedError(h, whole);
+  for (let i = 1; i <= 64; i++) { // down to 1/16 of the range, 16 steps per octave
+    const scale = whole * 2 ** (-i / 16), error = expectedError(h, scale);
+    if (error < least) best = scale, least = error;
+  }
+  return Math.max(Math.fround(best), FLOOR);
+}
+
+/** Round half to even, as `f32x4.nearest` does. */
+export function roundEven(x: number): number {
+  const r = Math.round(x); // rounds halves up
+  return r - x === 0.5 && r % 2 !== 0 ? r - 1 : r;
+}
+
+/** The int8 code of x. */
+export function code(x: number, scale: number): number {
+  return Math.min(127, Math.max(-128, roundEven(x / scale)));
+}

@@ -1,0 +1,293 @@
+/**
+ * From a float model to integers, in one walk over the graph with all samples
+ * side by side: at each site the static scale is fixed from what arrives there,
+ * at each linear the weight is rounded against inputs that are already
+ * quantized, and the walk goes on with the rounded ones. Calibration (MSQ) and
+ * GPTQ are thus two hooks of the interpreter, and no layer is described twice.
+ * @module
+ */
+import type { Executor, Floats } from "../graph/executor.ts";
+import { encodeImages, type Prompt } from "../graph/generate.ts";
+import {
+  type Hooks,
+  load,
+  newSequence,
+  runText,
+} from "../graph/interpreter.ts";
+import type { AttendNode, LinearNode, Model } from "../graph/node.ts";
+import { headScale, siteScale, splitWeight } from "../graph/names.ts";
+import {
+  dequantize,
+  gptq,
+  type IntegerWeight,
+  prepareSpread,
+  roundToNearest,
+  type Spread,
+} from "./gptq.ts";
+import {
+  code,
+  count,
+  type Histogram,
+  histogram,
+  scaleOf,
+} from "./histogram.ts";
+import type { Recipe } from "./recipe.ts";
+
+/** The float engine the quantizer needs: products, and Gram matrices for GPTQ. */
+export interface Engine extends Executor {
+  /** Σ over rows of xᵀx, [k, k]. */
+  gram(x: Floats, m: number, k: number): Float64Array;
+}
+
+/** One calibration sample: an image, its prompt, and the answer to learn scales from. */
+export interface Sample extends Prompt {
+  /** Token ids of the answer, stop token included where it has one. */
+  readonly answer: readonly number[];
+}
+
+/** A model in integers: the transformed graph, its codes, and every static scale. */
+export interface Quantized {
+  readonly model: Model;
+  readonly recipe: Recipe;
+  /** Integer weights by parameter name. */
+  readonly weights: ReadonlyMap<string, IntegerWeight>;
+  /** Static scales and split columns by tensor name (src/graph/names.ts). */
+  readonly vectors: ReadonlyMap<string, Float32Array>;
+}
+
+/** What is reported while quantizing. */
+export interface Progress {
+  /** Linear just done. */
+  readonly id: string;
+  readonly done: number;
+  readonly total: number;
+  /** Share of the output's energy that its rounding loses on the samples, in dB (SQNR). */
+  readonly sqnr: number;
+}
+
+/** Bits of a linear's weight under a recipe; a weight shared with the embedding has 8, and so has the head. */
+function bitsOf(model: Model, node: LinearNode, recipe: Recipe): number {
+  if (node === model.nodes.at(-1)) return 8;
+  if (node.phase === "text") return recipe.bits.text;
+  const bridges = model.nodes.some((n) =>
+    n.op === "write" && n.x === node.id && n.phase === "text"
+  );
+  return bridges ? recipe.bits.connector : recipe.bits.vision;
+}
+
+/**
+ * Quantizes a model.
+ * @param model as the checkpoint describes it; the recipe's passes are applied here
+ * @throws {RangeError} where there is no sample
+ */
+export function quantize(
+  model: Model,
+  samples: readonly Sample[],
+  recipe: Recipe,
+  engine: Engine,
+  progress: (p: Progress) => void = () => {},
+): Quantized {
+  if (samples.length === 0) {
+    throw new RangeError(
+      "Cannot quantize: calibration needs at least one image",
+    );
+  }
+  const changed = recipe.passes.reduce((m, pass) => pass.apply(m), model);
+  const fold = new Fold(changed, recipe, engine, progress);
+  const loaded = load(changed, engine);
+  const images = encodeImages(loaded, samples, fold.hooks);
+  const chunks = samples.map((s, i) => ({
+    sequence: newSequence(),
+    ids: [...s.ids, ...s.answer],
+    image: images[i],
+  }));
+  runText(
+    {
+      ...loaded,
+      param: (name) => fold.table(name) ?? loaded.param(name),
+    },
+    chunks,
+    fold.hooks,
+  );
+  return {
+    model: changed,
+    recipe,
+    weights: fold.weights,
+    vectors: fold.vectors,
+  };
+}
+
+/** The state of one walk. */
+class Fold {
+  readonly weights = new Map<string, IntegerWeight>();
+  readonly vectors = new Map<string, Float32Array>();
+  #spread: { site: string; value: Spread | undefined } | undefined;
+  #done = 0;
+  readonly #linears: number;
+  readonly #tables = new Map<string, Floats>();
+
+  constructor(
+    private readonly model: Model,
+    private readonly recipe: Recipe,
+    private readonly engine: Engine,
+    private readonly progress: (p: Progress) => void,
+  ) {
+    this.#linears = model.nodes.filter((n) => n.op === "linear").length;
+    for (const node of model.nodes) {
+      if (node.op !== "embed") continue;
+      const t = model.params.get(node.param)!;
+      const weight = roundToNearest(t.read(), t.shape[0], t.shape[1], 8);
+      this.weights.set(node.param, weight);
+      this.#tables.set(node.param, this.#floats(dequantize(weight)));
+    }
+  }
+
+  /** A parameter that is an integer table by now. */
+  table(name: string): Floats | undefined {
+    return this.#tables.get(name);
+  }
+
+  readonly hooks: Hooks = {
+    everyRow: true,
+    input: (node, x, modality) => this.#input(node, x, modality),
+    weight: (node, x) => this.#weight(node, x),
+    heads: (node, part, x) => this.#heads(node, part, x),
+  };
+
+  #floats(values: Float64Array): Floats {
+    const out = this.engine.zeros(values.length);
+    out.set(values);
+    return out;
+  }
+
+  /** MSQ: fixes the site's scale per modality and returns the value on its grid. */
+  #input(node: LinearNode, x: Floats, modality: Uint8Array): Floats {
+    const width = node.k, skip = node.split ? 1 : 0;
+    const seen = [histogram(), histogram()];
+    for (let row = 0; row < modality.length; row++) {
+      const h = seen[modality[row]];
+      for (let c = skip; c < width; c++) count(h, x[row * width + c]);
+    }
+    const scales = node.phase === "vision"
+      ? [scaleOf(seen[0], this.recipe.scales)]
+      : this.#modalityScales(seen);
+    this.vectors.set(siteScale(node), Float32Array.from(scales));
+    const q = this.engine.zeros(x.length);
+    for (let row = 0; row < modality.length; row++) {
+      const scale = scales[node.phase === "vision" ? 0 : modality[row]];
+      for (let i = row * width; i < (row + 1) * width; i++) {
+        q[i] = skip === 1 && i === row * width
+          ? x[i]
+          : code(x[i], scale) * scale;
+      }
+    }
+    return q;
+  }
+
+  #modalityScales([vision, text]: Histogram[]): number[] {
+    const { scales, modalities } = this.recipe;
+    if (vision.max === 0) vision = text; // after `last` no image row is left
+    if (modalities) return [scaleOf(vision, scales), scaleOf(text, scales)];
+    const both = {
+      counts: vision.counts.map((c, i) => c + text.counts[i]),
+      max: Math.max(vision.max, text.max),
+    };
+    const shared = scaleOf(both, scales);
+    return [shared, shared];
+  }
+
+  #weight(node: LinearNode, x: Floats): Floats {
+    const done = this.weights.get(node.weight);
+    if (done) { // a tied head uses the table's codes
+      this.#report(node, Infinity);
+      return this.#tables.get(node.weight)!;
+    }
+    const w = this.model.params.get(node.weight)!.read();
+    const rows = x.length / node.k;
+    const bits = bitsOf(this.model, node, this.recipe);
+    const original = this.#floats(w);
+    let input = x;
+    if (node.split) {
+      const column = new Float32Array(node.n);
+      input = x.slice();
+      for (let r = 0; r < node.n; r++) {
+        column[r] = w[r * node.k], w[r * node.k] = 0;
+      }
+      for (let r = 0; r < rows; r++) input[r * node.k] = 0;
+      this.vectors.set(splitWeight(node), column);
+    }
+    const spread = this.recipe.gptq
+      ? this.#spreadOf(node, input, rows)
+      : undefined;
+    const weight = spread
+      ? gptq(w, node.n, node.k, bits, spread)
+      : roundToNearest(w, node.n, node.k, bits);
+    this.weights.set(node.weight, weight);
+    const rounded = this.#floats(dequantize(weight));
+    if (node.split) {
+      for (let r = 0; r < node.n; r++) {
+        rounded[r * node.k] = original[r * node.k];
+      }
+    }
+    this.#report(node, this.#sqnr(node, x, original, rounded));
+    return rounded;
+  }
+
+  /** The factored Hessian of a site; q, k and v share it. */
+  #spreadOf(node: LinearNode, x: Floats, rows: number): Spread | undefined {
+    if (this.#spread?.site !== node.x) {
+      const options = this.recipe.gptq || {};
+      this.#spread = {
+        site: node.x,
+        value: prepareSpread(
+          this.engine.gram(x, rows, node.k),
+          node.k,
+          options,
+        ),
+      };
+    }
+    return this.#spread.value;
+  }
+
+  #sqnr(node: LinearNode, x: Floats, w: Floats, rounded: Floats): number {
+    const rows = Math.min(256, x.length / node.k),
+      part = x.subarray(0, rows * node.k);
+    const want = this.engine.matmul(part, rows, node.k, w, node.n);
+    const got = this.engine.matmul(part, rows, node.k, rounded, node.n);
+    let signal = 0, noise = 0;
+    for (let i = 0; i < want.length; i++) {
+      signal += want[i] ** 2;
+      noise += (want[i] - got[i]) ** 2;
+    }
+    return 10 * Math.log10(signal / noise);
+  }
+
+  #report(node: LinearNode, sqnr: number): void {
+    this.progress({
+      id: node.id,
+      done: ++this.#done,
+      total: this.#linears,
+      sqnr,
+    });
+  }
+
+  /** One static scale per head for what enters attention. */
+  #heads(node: AttendNode, part: "q" | "k" | "v", x: Floats): Floats {
+    const heads = part === "q" ? node.heads : node.kvHeads, d = node.headDim;
+    const seen = Array.from({ length: heads }, histogram);
+    for (let i = 0; i < x.length; i++) {
+      count(seen[Math.floor(i / d) % heads], x[i]);
+    }
+    const scales = Float32Array.from(
+      seen,
+      (h) => scaleOf(h, this.recipe.scales),
+    );
+    this.vectors.set(headScale(node, part), scales);
+    const q = this.engine.zeros(x.length);
+    for (let i = 0; i < x.length; i++) {
+      const s = scales[Math.floor(i / d) % heads];
+      q[i] = code(x[i], s) * s;
+    }
+    return q;
+  }
+}

@@ -1,0 +1,71 @@
+/**
+ * The method on one screen: what happens to a checkpoint, in order. The passes
+ * keep the function (tests/invariance); what follows them chooses integers.
+ * @module
+ */
+import { centerWriters } from "./center_writers.ts";
+import { foldNorms } from "./fold_norms.ts";
+import type { ScaleRule } from "./histogram.ts";
+import type { Pass } from "./pass.ts";
+import { rotateOnline, rotateStreams, rotateValues } from "./rotate.ts";
+import { suppress } from "./suppress.ts";
+
+/** How many bits the weights of each part get; activations are always int8. */
+export interface Bits {
+  readonly vision: number;
+  readonly connector: number;
+  readonly text: number;
+}
+
+/** A recipe: every choice is a value, and all of them are printed into the file. */
+export interface Recipe {
+  readonly name: string;
+  /** Rewrites that keep the function, in order. */
+  readonly passes: readonly Pass[];
+  readonly bits: Bits;
+  /** GPTQ, or plain rounding where false. */
+  readonly gptq: false | {
+    readonly actOrder: boolean;
+    readonly damping: number;
+  };
+  /** How activation scales follow from what calibration saw. */
+  readonly scales: ScaleRule;
+  /** Separate scales for image rows and text rows (MSQ); false shares one. */
+  readonly modalities: boolean;
+}
+
+const SEED = 42;
+
+/** MQuant in order: §4 center and fold, §5 rotate, §6 suppress, §2 calibrate per modality, §7 GPTQ. */
+const MQUANT: Omit<Recipe, "name" | "bits"> = {
+  passes: [
+    centerWriters, //         LayerNorm → RMSNorm: nobody writes a mean any more
+    foldNorms, //                                  gains move into the readers
+    rotateStreams(SEED), //   Hadamard through every residual stream
+    rotateValues(SEED), //    and per head between v and o
+    rotateOnline(SEED), //    and online before the down projections
+    suppress({ trigger: 1 }), // a channel 0 that still towers goes its own way
+  ],
+  modalities: true, //        one static scale per site and modality
+  scales: "mse",
+  gptq: { actOrder: true, damping: 0.01 },
+};
+
+/** Recipes by name. */
+export const RECIPES: Readonly<Record<string, Recipe>> = {
+  "w4a8": {
+    ...MQUANT,
+    name: "w4a8",
+    bits: { vision: 4, connector: 4, text: 4 },
+  },
+  "w8a8-w4a8": {
+    ...MQUANT,
+    name: "w8a8-w4a8",
+    bits: { vision: 8, connector: 8, text: 4 },
+  },
+  "w8a8": {
+    ...MQUANT,
+    name: "w8a8",
+    bits: { vision: 8, connector: 8, text: 8 },
+  },
+};
