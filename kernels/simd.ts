@@ -1,0 +1,1 @@
+export * from "./gemm_f32";
