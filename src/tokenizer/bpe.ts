@@ -1,0 +1,153 @@
+/**
+ * Byte-pair encoding of one word: join the adjacent pair that stands earliest
+ * in the list of merges, leftmost first, until none is left (Sennrich et al.
+ * 2016, §3.2; on bytes: Radford et al. 2019, §2.2).
+ * @module
+ */
+import { CHAR_OF_BYTE } from "./bytes.ts";
+import { TokenizerError } from "./error.ts";
+
+/** Vocabulary and merges of a byte-level BPE model. */
+export interface BpeModel {
+  /** Token text (in the byte alphabet) → id. */
+  readonly vocab: ReadonlyMap<string, number>;
+  /** Pairs in order of rank. */
+  readonly merges: readonly (readonly [string, string])[];
+  /** Take a word that is itself a token as it is, whatever the merges say. */
+  readonly ignoreMerges: boolean;
+}
+
+const CACHED_WORDS = 16_384;
+const CACHED_LENGTH = 48;
+/** Positions must fit below the rank in one float64 key: rank · 2^31 + position. */
+const POSITIONS = 2 ** 31;
+
+/** The function word → ids of `model`; throws `TokenizerError` where it is not sound. */
+export function bpe(model: BpeModel): (word: string) => readonly number[] {
+  const { vocab } = model;
+  const byteIds = CHAR_OF_BYTE.map((char, byte) => {
+    const id = vocab.get(char);
+    // C0, C1 and F5–FF never occur in UTF-8.
+    if (id === undefined && byte < 0xf5 && byte >> 1 !== 0x60) {
+      throw TokenizerError.inFile(
+        `it has no token for byte 0x${byte.toString(16).padStart(2, "0")}`,
+      );
+    }
+    return id ?? -1;
+  });
+  const ids = [...vocab.values()];
+  const span = ids.reduce((a, b) => Math.max(a, b), 0) + 1;
+  const pairs = readMerges(model, span);
+  const encoder = new TextEncoder();
+  const cache = new Map<string, readonly number[]>();
+
+  return (word) => {
+    const known = cache.get(word);
+    if (known) return known;
+    const bytes = encoder.encode(word);
+    let result: readonly number[] | undefined;
+    if (model.ignoreMerges) {
+      const whole = vocab.get(
+        Array.from(bytes, (byte) => CHAR_OF_BYTE[byte]).join(""),
+      );
+      if (whole !== undefined) result = [whole];
+    }
+    result ??= merge(Int32Array.from(bytes, (byte) => byteIds[byte]), pairs);
+    if (word.length <= CACHED_LENGTH) {
+      if (cache.size >= CACHED_WORDS) cache.clear();
+      cache.set(word, result);
+    }
+    return result;
+  };
+}
+
+interface Pairs {
+  /** left id · span + right id → rank. */
+  readonly rank: ReadonlyMap<number, number>;
+  readonly span: number;
+  /** rank → id of the joined token. */
+  readonly joined: Int32Array;
+}
+
+function readMerges({ vocab, merges }: BpeModel, span: number): Pairs {
+  const rank = new Map<number, number>();
+  const joined = new Int32Array(merges.length);
+  merges.forEach(([left, right], i) => {
+    const [a, b, ab] = [left, right, left + right].map((token) => {
+      const id = vocab.get(token);
+      if (id === undefined) {
+        throw TokenizerError.inFile(
+          `merge ${i} refers to ${
+            JSON.stringify(token.slice(0, 40))
+          }, which is not in its vocabulary`,
+        );
+      }
+      return id;
+    });
+    joined[i] = ab;
+    rank.set(a * span + b, i); // a pair listed twice: the last counts, as in the reference
+  });
+  return { rank, span, joined };
+}
+
+/** Joins `ids` in place along a linked list; a heap finds the next pair: O(n log n). */
+function merge(ids: Int32Array, { rank, span, joined }: Pairs): number[] {
+  const n = ids.length;
+  const next = Int32Array.from(ids, (_, i) => i + 1);
+  const previous = Int32Array.from(ids, (_, i) => i - 1);
+  const rankAt = (i: number) => {
+    const j = next[i];
+    return j < n ? rank.get(ids[i] * span + ids[j]) : undefined;
+  };
+  const heap: number[] = [];
+  const offer = (i: number) => {
+    const r = rankAt(i);
+    if (r !== undefined) push(heap, r * POSITIONS + i);
+  };
+  for (let i = 0; i < n - 1; i++) offer(i);
+  while (heap.length > 0) {
+    const key = pop(heap);
+    const i = key % POSITIONS;
+    const r = (key - i) / POSITIONS;
+    // A pair that was changed since it was offered has another rank, or is gone.
+    if (ids[i] < 0 || rankAt(i) !== r) continue;
+    const j = next[i];
+    ids[i] = joined[r];
+    ids[j] = -1;
+    next[i] = next[j];
+    if (next[j] < n) previous[next[j]] = i;
+    if (previous[i] >= 0) offer(previous[i]);
+    offer(i);
+  }
+  const result: number[] = [];
+  for (let i = 0; i < n; i = next[i]) result.push(ids[i]);
+  return result;
+}
+
+function push(heap: number[], key: number) {
+  let i = heap.push(key) - 1;
+  while (i > 0) {
+    const up = (i - 1) >> 1;
+    if (heap[up] <= key) break;
+    heap[i] = heap[up];
+    i = up;
+  }
+  heap[i] = key;
+}
+
+function pop(heap: number[]): number {
+  const top = heap[0], key = heap.pop()!;
+  const n = heap.length;
+  if (n === 0) return top;
+  let i = 0;
+  for (;;) {
+    let child = 2 * i + 1;
+    if (child >= n) break;
+    if (child + 1 < n && heap[child + 1] < heap[child]) child++;
+    if (heap[child] >= key) break;
+    heap[i] = heap[child];
+    i = child;
+  }
+  heap[i] = key;
+  return top;
+}

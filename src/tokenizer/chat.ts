@@ -1,0 +1,149 @@
+/**
+ * Chat templates: messages of text and images → token ids. What a user writes
+ * never passes through the template: the template is rendered with markers in
+ * its place, and the text is put where the markers stand as a part in which no
+ * added token is looked for. So a prompt that spells `<image>` stays text.
+ * @module
+ */
+import { Template } from "@huggingface/jinja";
+import { TokenizerError } from "./error.ts";
+import type { TextPart, Tokenizer } from "./tokenizer.ts";
+
+/** A piece of a message. */
+export type ChatPart =
+  | { readonly type: "text"; readonly text: string }
+  | { readonly type: "image" };
+
+/** One turn of a chat. */
+export interface ChatMessage {
+  /** Who speaks. */
+  readonly role: "system" | "user" | "assistant";
+  /** What is said, in order. */
+  readonly content: readonly ChatPart[];
+}
+
+/** What a chat template needs besides the messages. */
+export interface ChatFormat {
+  /** The Jinja template (chat_template.jinja). */
+  readonly template: string;
+  /** What the template writes for an image, such as `<image>`. */
+  readonly imageToken: string;
+  /** What stands in its place in the prompt, for the image of that index. */
+  imageTokens(index: number): string;
+  /** Further variables of the template: bos_token, eos_token. */
+  readonly variables?: Readonly<Record<string, string>>;
+}
+
+/** A prompt ready for a model. */
+export interface ChatPrompt {
+  /** Token ids. */
+  readonly ids: number[];
+  /** The prompt as one text, for people. */
+  readonly text: string;
+}
+
+const MOST_TEMPLATE = 64 * 1024;
+// Private-use characters mark a user's text; the em space beside them shows
+// whether the template trims it.
+const [OPEN, CLOSE, SPACE] = ["\u{F0000}", "\u{F0001}", "\u2003"];
+const MARKER = new RegExp(`(${SPACE}?)${OPEN}(\\d+)${CLOSE}(${SPACE}?)`, "gu");
+
+/**
+ * Renders and encodes `messages`, up to where the assistant begins to answer.
+ * Throws `TokenizerError` where the template fails or does not write exactly
+ * one `imageToken` per image part.
+ */
+export function chat(
+  tokenizer: Tokenizer,
+  messages: readonly ChatMessage[],
+  format: ChatFormat,
+): ChatPrompt {
+  const parts = chatParts(messages, format);
+  return {
+    ids: tokenizer.encodeParts(parts),
+    text: parts.map((part) => part.text).join(""),
+  };
+}
+
+/** The prompt as parts: the template's own text special, the user's not. */
+export function chatParts(
+  messages: readonly ChatMessage[],
+  format: ChatFormat,
+): TextPart[] {
+  const texts: string[] = [];
+  const marked = messages.map(({ role, content }) => ({
+    role,
+    content: content.map((part) => {
+      if (part.type === "image") return { type: "image" };
+      const mark = `${SPACE}${OPEN}${
+        texts.push(part.text) - 1
+      }${CLOSE}${SPACE}`;
+      return { type: "text", text: mark };
+    }),
+  }));
+  const rendered = render(format, marked);
+  const images = messages.flatMap((m) => m.content)
+    .filter((part) => part.type === "image").length;
+
+  const parts: TextPart[] = [];
+  const written = new Set<number>();
+  let at = 0, image = 0;
+  const template = (text: string) => {
+    const pieces = text.split(format.imageToken);
+    parts.push({ text: pieces[0], special: true });
+    for (const piece of pieces.slice(1)) {
+      if (image < images) {
+        parts.push({ text: format.imageTokens(image), special: true });
+      }
+      parts.push({ text: piece, special: true });
+      image++;
+    }
+  };
+  for (const match of rendered.matchAll(MARKER)) {
+    const [whole, before, index, after] = match;
+    template(rendered.slice(at, match.index));
+    at = match.index + whole.length;
+    let text = texts[Number(index)];
+    if (before === "") text = text.trimStart();
+    if (after === "") text = text.trimEnd();
+    written.add(Number(index));
+    parts.push({ text, special: false });
+  }
+  template(rendered.slice(at));
+  if (written.size !== texts.length) {
+    throw new TokenizerError(
+      `Cannot make the prompt: the template writes ${written.size} of ${texts.length} texts`,
+    );
+  }
+  if (image !== images) {
+    throw new TokenizerError(
+      `Cannot make the prompt: the messages hold ${images} images, the template writes ${
+        JSON.stringify(format.imageToken)
+      } ${image} times`,
+    );
+  }
+  return parts.filter((part) => part.text !== "");
+}
+
+function render(format: ChatFormat, messages: unknown): string {
+  const { template, variables } = format;
+  if (
+    template.length > MOST_TEMPLATE || /[\u{F0000}\u{F0001}]/u.test(template)
+  ) {
+    throw new TokenizerError(
+      `Cannot use the chat template: it has more than ${MOST_TEMPLATE} characters, or some of private use`,
+    );
+  }
+  try {
+    return new Template(template).render({
+      ...variables,
+      messages,
+      add_generation_prompt: true,
+    });
+  } catch (error) {
+    const why = error instanceof Error ? error.message : String(error);
+    throw new TokenizerError(
+      `Cannot use the chat template: ${why.slice(0, 200)}`,
+    );
+  }
+}

@@ -1,0 +1,133 @@
+/**
+ * Cutting text into the words that BPE works on: the pre-tokenizers Sequence,
+ * Digits, ByteLevel and Split of tokenizer.json
+ * (https://huggingface.co/docs/tokenizers, "Pre-tokenizers").
+ * @module
+ */
+import { TokenizerError } from "./error.ts";
+
+/** Cuts a text into words whose concatenation is the text (or less, where a split removes). */
+export type Cut = (text: string) => string[];
+
+/** GPT-2's words (encoder.py, `self.pat`). */
+const GPT2 =
+  /'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\p{White_Space}\p{L}\p{N}]+|\p{White_Space}+(?!\P{White_Space})|\p{White_Space}+/gu;
+
+/** The cut that the `pre_tokenizer` of a tokenizer.json describes; throws `TokenizerError`. */
+export function readCut(json: unknown, depth = 0): Cut {
+  if (json === null || json === undefined) return (text) => [text];
+  const config = json as Record<string, unknown>;
+  switch (config.type) {
+    case "Sequence": {
+      if (!Array.isArray(config.pretokenizers) || depth > 4) {
+        throw TokenizerError.inFile("a Sequence needs a list of pretokenizers");
+      }
+      const cuts = config.pretokenizers.map((c) => readCut(c, depth + 1));
+      return (text) => cuts.reduce((words, cut) => words.flatMap(cut), [text]);
+    }
+    case "Digits":
+      return isolate(
+        config.individual_digits === true ? /\p{N}/gu : /\p{N}+/gu,
+      );
+    case "ByteLevel":
+      return byteLevel(config);
+    case "Split":
+      return split(config);
+    default:
+      throw TokenizerError.inFile(
+        `pre-tokenizer ${
+          JSON.stringify(config.type)
+        } is not known; known are Sequence, Digits, ByteLevel and Split`,
+      );
+  }
+}
+
+function byteLevel(config: Record<string, unknown>): Cut {
+  const cut: Cut = config.use_regex === false
+    ? (text) => [text]
+    : isolate(GPT2); // leaves no gaps: every character is of some class
+  if (config.add_prefix_space !== true) return cut;
+  return (text) => cut(text.startsWith(" ") ? text : ` ${text}`);
+}
+
+function split(config: Record<string, unknown>): Cut {
+  const { Regex, String: literal } = (config.pattern ?? {}) as Record<
+    string,
+    unknown
+  >;
+  const source = typeof Regex === "string"
+    ? translate(Regex)
+    : typeof literal === "string"
+    ? RegExp.escape(literal)
+    : "";
+  if (source === "" || source.length > 4000) {
+    throw TokenizerError.inFile(
+      "a Split needs a pattern of 1 to 4000 characters",
+    );
+  }
+  let pattern: RegExp;
+  try {
+    pattern = new RegExp(source, "gu");
+  } catch {
+    throw TokenizerError.inFile(
+      `the Split pattern ${
+        JSON.stringify(source.slice(0, 80))
+      } is not a regular expression`,
+    );
+  }
+  if (config.behavior === "Isolated") return isolate(pattern);
+  if (config.behavior === "Removed") {
+    return config.invert === true
+      ? (text) => text.match(pattern)?.filter(Boolean) ?? []
+      : (text) => text.split(pattern).filter(Boolean);
+  }
+  throw TokenizerError.inFile(
+    `Split behavior ${
+      JSON.stringify(config.behavior)
+    } is not known; known are Isolated and Removed`,
+  );
+}
+
+/**
+ * The pattern in JavaScript's dialect: Oniguruma's \s, \S and \d follow
+ * Unicode (\s holds U+0085 and not U+FEFF), JavaScript's do not quite.
+ */
+function translate(pattern: string): string {
+  return pattern.replace(/\\(.)/gsu, (whole, c) => {
+    switch (c) {
+      case "s":
+        return "\\p{White_Space}";
+      case "S":
+        return "\\P{White_Space}";
+      case "d":
+        return "\\p{Nd}";
+      case "D":
+        return "\\P{Nd}";
+      default:
+        if (/[pPrntfv0ux]/.test(c)) return whole;
+        if (/[a-zA-Z]/.test(c)) {
+          throw TokenizerError.inFile(
+            `the Split pattern has ${whole}, which is not known`,
+          );
+        }
+        // JavaScript refuses \' and the like in Unicode mode.
+        return /[\^$\\.*+?()[\]{}|/-]/.test(c) ? whole : c;
+    }
+  });
+}
+
+/** Each match a word of its own, and each stretch between matches. */
+function isolate(pattern: RegExp): Cut {
+  return (text) => {
+    const words: string[] = [];
+    let at = 0;
+    for (const match of text.matchAll(pattern)) {
+      if (match[0] === "") continue;
+      if (match.index > at) words.push(text.slice(at, match.index));
+      words.push(match[0]);
+      at = match.index + match[0].length;
+    }
+    if (at < text.length) words.push(text.slice(at));
+    return words;
+  };
+}

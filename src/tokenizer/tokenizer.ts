@@ -1,0 +1,284 @@
+/**
+ * A byte-level BPE tokenizer from a tokenizer.json, equal to the reference on
+ * what it supports and refusing the rest by name.
+ * @module
+ */
+import { finder, readAddedTokens } from "./added.ts";
+import type { AddedToken, Piece } from "./added.ts";
+import { bpe } from "./bpe.ts";
+import { bytesOfToken } from "./bytes.ts";
+import { TokenizerError } from "./error.ts";
+import { readCut } from "./pre_tokenize.ts";
+
+/** A stretch of a prompt. */
+export interface TextPart {
+  /** The text. */
+  readonly text: string;
+  /** Whether text that spells an added token (`<image>`) becomes that token: never for what a user wrote. */
+  readonly special: boolean;
+}
+
+/** Choices of decoding. */
+export interface DecodeOptions {
+  /** Leave special tokens out; default true. */
+  readonly skipSpecial?: boolean;
+}
+
+/** Text that grows token by token. */
+export interface DecodeStream {
+  /** The text that `id` completes: empty while a character's bytes are incomplete. */
+  push(id: number): string;
+  /** What is left: a replacement character where bytes stayed incomplete. */
+  end(): string;
+}
+
+/** Text ↔ token ids. */
+export interface Tokenizer {
+  /** One more than the largest id. */
+  readonly size: number;
+  /** Ids of `text`; with `special` false, no added token can come out of it. */
+  encode(text: string, options: { readonly special: boolean }): number[];
+  /** Ids of the concatenation of `parts`: BPE sees through the seams, added tokens are found within special parts only. */
+  encodeParts(parts: readonly TextPart[]): number[];
+  /** Text of `ids`; throws `TokenizerError` for an id that is not in the vocabulary. */
+  decode(ids: Iterable<number>, options?: DecodeOptions): string;
+  /** Decoding token by token: pushes and end concatenate to `decode` of all. */
+  decodeStream(options?: DecodeOptions): DecodeStream;
+  /** Id of the added token or vocabulary entry spelled `token`. */
+  idOf(token: string): number | undefined;
+  /** Whether `id` is a special token. */
+  isSpecial(id: number): boolean;
+}
+
+const MOST_TOKENS = 2 ** 20;
+
+/** Reads the text of a tokenizer.json; throws `TokenizerError`. */
+export function readTokenizer(text: string): Tokenizer {
+  const json = parse(text);
+  const model = (json.model ?? {}) as Record<string, unknown>;
+  checkModel(model);
+  checkDecoder(json.decoder);
+  const vocab = readVocab(model.vocab);
+  const added = readAddedTokens(json.added_tokens);
+  const bytes = tokenBytes(vocab, added);
+  const words = bpe({
+    vocab,
+    merges: readMerges(model.merges),
+    ignoreMerges: model.ignore_merges === true,
+  });
+  const cut = readCut(json.pre_tokenizer);
+  const normalize = readNormalizer(json.normalizer);
+  const findRaw = finder(added.filter((t) => !t.normalized));
+  const findNormalized = finder(
+    added.filter((t) => t.normalized)
+      .map((t) => ({ ...t, content: normalize(t.content) })),
+  );
+  const specialIds = new Set(added.filter((t) => t.special).map((t) => t.id));
+  const addedIds = new Map(added.map((t) => [t.content, t.id]));
+
+  const pieces = ({ text, special }: TextPart): Piece[] => {
+    const whole = text.toWellFormed();
+    if (!special) return [whole];
+    return findRaw(whole).flatMap((piece) =>
+      typeof piece === "number" ? piece : findNormalized(normalize(piece))
+    );
+  };
+  const encodeParts = (parts: readonly TextPart[]): number[] => {
+    const ids: number[] = [];
+    let plain = "";
+    const flush = () => {
+      if (plain === "") return;
+      for (const word of cut(normalize(plain))) {
+        for (const id of words(word)) ids.push(id);
+      }
+      plain = "";
+    };
+    for (const piece of parts.flatMap(pieces)) {
+      if (typeof piece === "string") {
+        plain += piece;
+        continue;
+      }
+      flush();
+      ids.push(piece);
+    }
+    flush();
+    return ids;
+  };
+  const decodeStream = ({ skipSpecial = true }: DecodeOptions = {}) => {
+    const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
+    return {
+      push(id: number): string {
+        const token = bytes[id];
+        if (token === undefined) {
+          throw new TokenizerError(
+            `Cannot decode token ${id}: the vocabulary ends at ${
+              bytes.length - 1
+            }`,
+          );
+        }
+        if (skipSpecial && specialIds.has(id)) return "";
+        return decoder.decode(token, { stream: true });
+      },
+      end: () => decoder.decode(),
+    };
+  };
+  return {
+    size: bytes.length,
+    encode: (text, { special }) => encodeParts([{ text, special }]),
+    encodeParts,
+    decodeStream,
+    decode(ids, options) {
+      const stream = decodeStream(options);
+      let text = "";
+      for (const id of ids) text += stream.push(id);
+      return text + stream.end();
+    },
+    idOf: (token) => addedIds.get(token) ?? vocab.get(token),
+    isSpecial: (id) => specialIds.has(id),
+  };
+}
+
+function parse(text: string): Record<string, unknown> {
+  let json;
+  try {
+    json = JSON.parse(text);
+  } catch {
+    throw TokenizerError.inFile("it is not JSON");
+  }
+  if (typeof json !== "object" || json === null || Array.isArray(json)) {
+    throw TokenizerError.inFile("it is not an object");
+  }
+  return json;
+}
+
+/** Settings that would change the ids in ways not built here. */
+function checkModel(model: Record<string, unknown>) {
+  if (model.type !== "BPE") {
+    throw TokenizerError.inFile(
+      `its model is ${
+        JSON.stringify(model.type)
+      }; only byte-level BPE is known`,
+    );
+  }
+  for (
+    const name of [
+      "dropout",
+      "continuing_subword_prefix",
+      "end_of_word_suffix",
+      "byte_fallback",
+    ]
+  ) {
+    if (model[name]) {
+      throw TokenizerError.inFile(`its BPE uses ${name}, which is not known`);
+    }
+  }
+}
+
+function checkDecoder(json: unknown) {
+  const { type, decoders } = (json ?? {}) as Record<string, unknown>;
+  if (type === "ByteLevel") return;
+  if (type === "Sequence" && Array.isArray(decoders) && decoders.length === 1) {
+    return checkDecoder(decoders[0]);
+  }
+  throw TokenizerError.inFile(
+    `its decoder is ${JSON.stringify(type ?? null)}; only ByteLevel is known`,
+  );
+}
+
+function checkId(id: unknown, token: string): asserts id is number {
+  if (
+    Number.isSafeInteger(id) && id as number >= 0 && id as number < MOST_TOKENS
+  ) return;
+  throw TokenizerError.inFile(
+    `the id of ${
+      JSON.stringify(token.slice(0, 40))
+    } must be a whole number below ${MOST_TOKENS}: it is ${
+      JSON.stringify(id)?.slice(0, 40)
+    }`,
+  );
+}
+
+function readVocab(json: unknown): Map<string, number> {
+  if (typeof json !== "object" || json === null || Array.isArray(json)) {
+    throw TokenizerError.inFile("its vocabulary is not an object");
+  }
+  const vocab = new Map<string, number>();
+  const owner = new Map<number, string>();
+  for (const [token, id] of Object.entries(json)) {
+    checkId(id, token);
+    const other = owner.get(id);
+    if (other !== undefined) throw sameId(id, other, token);
+    owner.set(id, token);
+    vocab.set(token, id);
+  }
+  return vocab;
+}
+
+function sameId(id: number, one: string, two: string): TokenizerError {
+  const [a, b] = [one, two].map((t) => JSON.stringify(t.slice(0, 40)));
+  return TokenizerError.inFile(`${a} and ${b} have the same id ${id}`);
+}
+
+/** Bytes by id. An added token may also stand in the vocabulary, under the same id. */
+function tokenBytes(
+  vocab: ReadonlyMap<string, number>,
+  added: readonly AddedToken[],
+): (Uint8Array | undefined)[] {
+  const encoder = new TextEncoder();
+  const text = new Map<number, string>();
+  const bytes: (Uint8Array | undefined)[] = [];
+  for (const [token, id] of vocab) {
+    text.set(id, token);
+    bytes[id] = bytesOfToken(token) ?? encoder.encode(token);
+  }
+  for (const { id, content } of added) {
+    checkId(id, content);
+    const other = text.get(id);
+    if (other !== undefined && other !== content) {
+      throw sameId(id, other, content);
+    }
+    text.set(id, content);
+    bytes[id] = encoder.encode(content);
+  }
+  return bytes;
+}
+
+/** Merges are pairs; older files write them as "left right". */
+function readMerges(json: unknown): [string, string][] {
+  if (!Array.isArray(json) || json.length > MOST_TOKENS) {
+    throw TokenizerError.inFile("its merges are not a list, or too many");
+  }
+  return json.map((entry, i) => {
+    const pair = typeof entry === "string" ? entry.split(" ") : entry;
+    if (
+      Array.isArray(pair) && pair.length === 2 &&
+      pair.every((token) => typeof token === "string")
+    ) return pair as [string, string];
+    throw TokenizerError.inFile(`merge ${i} is not a pair of tokens`);
+  });
+}
+
+function readNormalizer(json: unknown, depth = 0): (text: string) => string {
+  if (json === null || json === undefined) return (text) => text;
+  const { type, normalizers } = json as Record<string, unknown>;
+  switch (type) {
+    case "NFC":
+    case "NFD":
+    case "NFKC":
+    case "NFKD":
+      return (text) => text.normalize(type);
+    case "Sequence": {
+      if (!Array.isArray(normalizers) || depth > 4) {
+        throw TokenizerError.inFile("a Sequence needs a list of normalizers");
+      }
+      const steps = normalizers.map((n) => readNormalizer(n, depth + 1));
+      return (text) => steps.reduce((t, step) => step(t), text);
+    }
+    default:
+      throw TokenizerError.inFile(
+        `normalizer ${
+          JSON.stringify(type)
+        } is not known; known are Sequence, NFC, NFD, NFKC and NFKD`,
+      );
+  }
+}
