@@ -1,6 +1,7 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import { Tokenizer as Reference } from "@huggingface/tokenizers";
 import { random, uniform } from "../tensor/random.ts";
+import { CHAR_OF_BYTE } from "./bytes.ts";
 import { TokenizerError } from "./error.ts";
 import { readTokenizer } from "./tokenizer.ts";
 import { toyTokenizerJson } from "./toy.ts";
@@ -99,8 +100,7 @@ for (
         );
         assertEquals(
           ours.decode(ids, { skipSpecial: false }),
-          text.normalize(name === "toy" ? "NFC" : undefined as never) &&
-            theirs.decode(ids, { skip_special_tokens: false }),
+          theirs.decode(ids, { skip_special_tokens: false }),
         );
       }
     },
@@ -120,12 +120,8 @@ Deno.test("decode undoes encode, and decoding token by token is the same", () =>
 });
 
 Deno.test("a stream holds a character back until its bytes are complete", () => {
-  const bytes =
-    [...new TextEncoder().encode("é😀")].map((b) =>
-      toy.encode(String.fromCharCode(b), { special: false })
-    ).length;
-  assertEquals(bytes, 6);
   const raw = [0xf0, 0x9f, 0x98, 0x80, 0x41];
+  const idOfByte = (byte: number) => toy.idOf(CHAR_OF_BYTE[byte])!;
   const stream = toy.decodeStream();
   assertEquals(raw.map((byte) => stream.push(idOfByte(byte))), [
     "",
@@ -137,11 +133,6 @@ Deno.test("a stream holds a character back until its bytes are complete", () => 
   assertEquals(stream.push(idOfByte(0xe6)), "");
   assertEquals(stream.end(), "\ufffd");
 });
-
-/** The toy's ids of single bytes are the bytes. */
-function idOfByte(byte: number): number {
-  return byte;
-}
 
 Deno.test("special tokens: out of text only when asked, out of decoding unless asked", () => {
   const id = toy.idOf("<image>")!;
