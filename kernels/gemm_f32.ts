@@ -12,10 +12,6 @@
   return f32x4.add(acc, f32x4.mul(a, w)); // no fma: two roundings everywhere
 }
 
-@inline function at(v: v128, lane: u8): v128 {
-  return v128.shuffle<i32>(v, v, lane, lane, lane, lane);
-}
-
 @inline function finish(y: usize, lo: v128, hi: v128, bias: usize): void {
   v128.store(y, f32x4.add(lo, v128.load(bias)));
   v128.store(y, f32x4.add(hi, v128.load(bias, 16)), 16);

@@ -1,1 +1,5 @@
+// Entry of the `relaxed` builds: everything of `simd`, and the kernels that use
+// relaxed dot products.
 export * from "./simd";
+export * from "./gemm_i8";
+export * from "./gemv_i8";

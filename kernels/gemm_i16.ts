@@ -1,0 +1,74 @@
+// Weights of 4 to 8 bits × int8 activations, several rows, plain SIMD128: each
+// panel is unpacked once to int16 pairs in L1, then all rows pass over it
+// (tile_i16.ts). The weights are signed there, so no row sums are needed.
+//
+//   for 8 columns:  w panel ─unpackPairs▶ [k/2][8][2] int16 (16 KiB per 1024 k)
+//     for 4 rows:   A group · panel ─▶ tile [4][8] int32 ─epilogue▶ y
+import { epilogue } from "./gemm_epilogue";
+import { unpackPairs } from "./gemm_unpack";
+import { tile4x8 } from "./tile_i16";
+import { word } from "./vector";
+
+const ROWS: i32 = 128;       // rows per pass: 4 KiB of int32 tiles
+const STEPS: i32 = 256;      // 4·256 k per pass: 16 KiB of panel
+const TILE: usize = 16384;   // the tiles lie behind the panel in scratch
+
+function gemm(
+  bits: i32,
+  a: usize, sums: usize, w: usize, alpha: usize, bias: usize, y: usize,
+  rows: i32, k: i32, ldy: i32, n0: i32, n1: i32, scratch: usize, accumulate: i32,
+): void {
+  const stepBytes: usize = bits == 4 ? 16 : 32, tile = scratch + TILE;
+  for (let n = n0; n < n1; n += 8) {
+    const panel = w + <usize>(n >> 3) * <usize>(k >> 2) * stepBytes;
+    for (let m0 = 0; m0 < rows; m0 += ROWS) {
+      const count = min(ROWS, rows - m0);
+      memory.fill(tile, 0, <usize>(count + 3 & -4) << 5);
+      for (let s0 = 0, all = k >> 2; s0 < all; s0 += STEPS) {
+        const steps = min(STEPS, all - s0);
+        unpackPairs(bits, panel + <usize>s0 * stepBytes, scratch, steps);
+        for (let m = 0; m < count; m += 4) {
+          const group = a + <usize>(m0 + m) * <usize>k + (<usize>s0 << 4);
+          tile4x8<i8, i16>(group, scratch, tile + (<usize>m << 5), steps << 2);
+        }
+      }
+      epilogue(tile, word(sums, m0), 0, word(alpha, n), word(bias, n),
+        word(y, n) + <usize>m0 * (<usize>ldy << 2), count, ldy, accumulate);
+    }
+  }
+}
+
+export function gemm_w4a8__simd_4x8(
+  a: usize, sums: usize, w: usize, alpha: usize, bias: usize, y: usize,
+  rows: i32, k: i32, ldy: i32, n0: i32, n1: i32, scratch: usize, accumulate: i32,
+): void {
+  gemm(4, a, sums, w, alpha, bias, y, rows, k, ldy, n0, n1, scratch, accumulate);
+}
+
+export function gemm_w5a8__simd_4x8(
+  a: usize, sums: usize, w: usize, alpha: usize, bias: usize, y: usize,
+  rows: i32, k: i32, ldy: i32, n0: i32, n1: i32, scratch: usize, accumulate: i32,
+): void {
+  gemm(5, a, sums, w, alpha, bias, y, rows, k, ldy, n0, n1, scratch, accumulate);
+}
+
+export function gemm_w6a8__simd_4x8(
+  a: usize, sums: usize, w: usize, alpha: usize, bias: usize, y: usize,
+  rows: i32, k: i32, ldy: i32, n0: i32, n1: i32, scratch: usize, accumulate: i32,
+): void {
+  gemm(6, a, sums, w, alpha, bias, y, rows, k, ldy, n0, n1, scratch, accumulate);
+}
+
+export function gemm_w7a8__simd_4x8(
+  a: usize, sums: usize, w: usize, alpha: usize, bias: usize, y: usize,
+  rows: i32, k: i32, ldy: i32, n0: i32, n1: i32, scratch: usize, accumulate: i32,
+): void {
+  gemm(7, a, sums, w, alpha, bias, y, rows, k, ldy, n0, n1, scratch, accumulate);
+}
+
+export function gemm_w8a8__simd_4x8(
+  a: usize, sums: usize, w: usize, alpha: usize, bias: usize, y: usize,
+  rows: i32, k: i32, ldy: i32, n0: i32, n1: i32, scratch: usize, accumulate: i32,
+): void {
+  gemm(8, a, sums, w, alpha, bias, y, rows, k, ldy, n0, n1, scratch, accumulate);
+}

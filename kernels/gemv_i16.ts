@@ -1,0 +1,97 @@
+// One row × packed weights, plain SIMD128 (decode on engines without relaxed SIMD).
+//
+//   w4…w7, 4 k at a time: a vector of 4 columns × 4 k becomes two of int16,
+//   [n0k01 n0k23 n1k01 n1k23] and [n2… n3…]; times [k01 k23 k01 k23] of the row.
+//   The two int32 of a column are added once, at the end.
+//   w8, 2 k at a time: [n0…n3 × 2 k] and [n4…n7 × 2 k]; times [k01 k01 k01 k01].
+import { store8 } from "./gemv_epilogue";
+import { lane0, lane1, lane2, lane3, word } from "./vector";
+
+@inline function mac(c: v128, a: v128, w: v128): v128 {
+  return i32x4.add(c, i32x4.dot_i16x8_s(a, w));
+}
+
+/** [a0+a1, a2+a3, b0+b1, b2+b3] */
+@inline function pairs(a: v128, b: v128): v128 {
+  return i32x4.add(v128.shuffle<i32>(a, b, 0, 2, 4, 6), v128.shuffle<i32>(a, b, 1, 3, 5, 7));
+}
+
+function gemv(
+  bits: i32,
+  a: usize, sums: usize, w: usize, alpha: usize, bias: usize, y: usize,
+  k: i32, n0: i32, n1: i32, accumulate: i32,
+): void {
+  const panelBytes = <usize>k * (bits == 4 ? 4 : 8), mask = i8x16.splat(15);
+  let p = w + <usize>(n0 >> 3) * panelBytes;
+  for (let n = n0; n < n1; n += 8) {
+    let c0 = i32x4.splat(0), c1 = c0, c2 = c0, c3 = c0;
+    for (let x = a, end = a + k; x < end; x += 4) {
+      const r = i16x8.extend_low_i8x16_s(v128.load32_splat(x)); // [k01 k23 k01 k23]
+      let left: v128, right: v128;
+      if (bits == 4) {
+        const t = v128.load(p);
+        left = v128.and(t, mask); right = v128.and(i16x8.shr_u(t, 4), mask);
+        p += 16;
+      } else {
+        left = v128.load(p); right = v128.load(p, 16);
+        p += 32;
+      }
+      c0 = mac(c0, r, i16x8.extend_low_i8x16_u(left));
+      c1 = mac(c1, r, i16x8.extend_high_i8x16_u(left));
+      c2 = mac(c2, r, i16x8.extend_low_i8x16_u(right));
+      c3 = mac(c3, r, i16x8.extend_high_i8x16_u(right));
+    }
+    store8(pairs(c0, c1), pairs(c2, c3), load<i32>(sums) << (bits - 1),
+      word(alpha, n), word(bias, n), word(y, n), accumulate);
+  }
+}
+
+export function gemv_w4a8__simd_1x8(
+  a: usize, sums: usize, w: usize, alpha: usize, bias: usize, y: usize,
+  k: i32, n0: i32, n1: i32, accumulate: i32,
+): void {
+  gemv(4, a, sums, w, alpha, bias, y, k, n0, n1, accumulate);
+}
+
+export function gemv_w5a8__simd_1x8(
+  a: usize, sums: usize, w: usize, alpha: usize, bias: usize, y: usize,
+  k: i32, n0: i32, n1: i32, accumulate: i32,
+): void {
+  gemv(5, a, sums, w, alpha, bias, y, k, n0, n1, accumulate);
+}
+
+export function gemv_w6a8__simd_1x8(
+  a: usize, sums: usize, w: usize, alpha: usize, bias: usize, y: usize,
+  k: i32, n0: i32, n1: i32, accumulate: i32,
+): void {
+  gemv(6, a, sums, w, alpha, bias, y, k, n0, n1, accumulate);
+}
+
+export function gemv_w7a8__simd_1x8(
+  a: usize, sums: usize, w: usize, alpha: usize, bias: usize, y: usize,
+  k: i32, n0: i32, n1: i32, accumulate: i32,
+): void {
+  gemv(7, a, sums, w, alpha, bias, y, k, n0, n1, accumulate);
+}
+
+export function gemv_w8a8__simd_1x8(
+  a: usize, sums: usize, w: usize, alpha: usize, bias: usize, y: usize,
+  k: i32, n0: i32, n1: i32, accumulate: i32,
+): void {
+  let p = w + (<usize>n0 * <usize>k);
+  for (let n = n0; n < n1; n += 8) {
+    let c0 = i32x4.splat(0), c1 = c0;
+    for (let x = a, end = a + k; x < end; x += 8, p += 64) {
+      const r = v128.load8x8_s(x);
+      let t = v128.load(p), b = lane0(r);
+      c0 = mac(c0, b, i16x8.extend_low_i8x16_s(t)); c1 = mac(c1, b, i16x8.extend_high_i8x16_s(t));
+      t = v128.load(p, 16); b = lane1(r);
+      c0 = mac(c0, b, i16x8.extend_low_i8x16_s(t)); c1 = mac(c1, b, i16x8.extend_high_i8x16_s(t));
+      t = v128.load(p, 32); b = lane2(r);
+      c0 = mac(c0, b, i16x8.extend_low_i8x16_s(t)); c1 = mac(c1, b, i16x8.extend_high_i8x16_s(t));
+      t = v128.load(p, 48); b = lane3(r);
+      c0 = mac(c0, b, i16x8.extend_low_i8x16_s(t)); c1 = mac(c1, b, i16x8.extend_high_i8x16_s(t));
+    }
+    store8(c0, c1, 0, word(alpha, n), word(bias, n), word(y, n), accumulate);
+  }
+}

@@ -1,0 +1,100 @@
+// One row × weights of 4 to 7 bits, relaxed SIMD: decode, bound by memory.
+//
+//   w4, one step = 16 B: 8 columns × 4 k     c0 += dot([k0–3]×4, low nibbles)
+//                                            c1 += dot([k0–3]×4, high nibbles)
+//   one sequential stream per thread: several panel streams at once lose 2–3x of
+//   the memory's speed. int16 holds 8 steps of w4 (gemm_i8.ts), then folds to int32.
+import { store8 } from "./gemv_epilogue";
+import { lane0, lane1, lane2, lane3, word } from "./vector";
+
+@inline function dot(c: v128, a: v128, w: v128): v128 {
+  return i16x8.add(c, i16x8.relaxed_dot_i8x16_i7x16_s(a, w));
+}
+
+@inline function fold(s: v128, c: v128): v128 {
+  return i32x4.add(s, i32x4.dot_i16x8_s(c, i16x8.splat(1)));
+}
+
+@inline function low(t: v128): v128 { return v128.and(t, i8x16.splat(15)); }
+@inline function high(t: v128): v128 { return v128.and(i16x8.shr_u(t, 4), i8x16.splat(15)); }
+
+export function gemv_w4a8__relaxed_1x8(
+  a: usize, sums: usize, w: usize, alpha: usize, bias: usize, y: usize,
+  k: i32, n0: i32, n1: i32, accumulate: i32,
+): void {
+  let p = w + <usize>n0 * <usize>(k >> 1);
+  for (let n = n0; n < n1; n += 8) {
+    let s0 = i32x4.splat(0), s1 = s0;
+    for (let x = a, end = a + k; x < end; x += 32, p += 128) {
+      let r = v128.load(x), c0 = i16x8.splat(0), c1 = c0;
+      let t = v128.load(p), b = lane0(r);
+      c0 = dot(c0, b, low(t)); c1 = dot(c1, b, high(t));
+      t = v128.load(p, 16); b = lane1(r);
+      c0 = dot(c0, b, low(t)); c1 = dot(c1, b, high(t));
+      t = v128.load(p, 32); b = lane2(r);
+      c0 = dot(c0, b, low(t)); c1 = dot(c1, b, high(t));
+      t = v128.load(p, 48); b = lane3(r);
+      c0 = dot(c0, b, low(t)); c1 = dot(c1, b, high(t));
+      r = v128.load(x, 16);
+      t = v128.load(p, 64); b = lane0(r);
+      c0 = dot(c0, b, low(t)); c1 = dot(c1, b, high(t));
+      t = v128.load(p, 80); b = lane1(r);
+      c0 = dot(c0, b, low(t)); c1 = dot(c1, b, high(t));
+      t = v128.load(p, 96); b = lane2(r);
+      c0 = dot(c0, b, low(t)); c1 = dot(c1, b, high(t));
+      t = v128.load(p, 112); b = lane3(r);
+      c0 = dot(c0, b, low(t)); c1 = dot(c1, b, high(t));
+      s0 = fold(s0, c0); s1 = fold(s1, c1);
+    }
+    store8(s0, s1, load<i32>(sums) << 3, word(alpha, n), word(bias, n), word(y, n), accumulate);
+  }
+}
+
+/** Bytes w + zero, `flush` steps of 4 k between folds (1, 2 or 4). */
+@inline function gemvBytes(
+  bits: i32, flush: i32,
+  a: usize, sums: usize, w: usize, alpha: usize, bias: usize, y: usize,
+  k: i32, n0: i32, n1: i32, accumulate: i32,
+): void {
+  let p = w + <usize>n0 * <usize>k;
+  for (let n = n0; n < n1; n += 8) {
+    let s0 = i32x4.splat(0), s1 = s0;
+    for (let x = a, end = a + k; x < end; x += 16, p += 128) {
+      const r = v128.load(x);
+      let c0 = i16x8.splat(0), c1 = c0, b = lane0(r);
+      c0 = dot(c0, b, v128.load(p)); c1 = dot(c1, b, v128.load(p, 16));
+      if (flush < 2) { s0 = fold(s0, c0); s1 = fold(s1, c1); c0 = c1 = i16x8.splat(0); }
+      b = lane1(r);
+      c0 = dot(c0, b, v128.load(p, 32)); c1 = dot(c1, b, v128.load(p, 48));
+      if (flush < 4) { s0 = fold(s0, c0); s1 = fold(s1, c1); c0 = c1 = i16x8.splat(0); }
+      b = lane2(r);
+      c0 = dot(c0, b, v128.load(p, 64)); c1 = dot(c1, b, v128.load(p, 80));
+      if (flush < 2) { s0 = fold(s0, c0); s1 = fold(s1, c1); c0 = c1 = i16x8.splat(0); }
+      b = lane3(r);
+      c0 = dot(c0, b, v128.load(p, 96)); c1 = dot(c1, b, v128.load(p, 112));
+      s0 = fold(s0, c0); s1 = fold(s1, c1);
+    }
+    store8(s0, s1, load<i32>(sums) << (bits - 1), word(alpha, n), word(bias, n), word(y, n), accumulate);
+  }
+}
+
+export function gemv_w5a8__relaxed_1x8(
+  a: usize, sums: usize, w: usize, alpha: usize, bias: usize, y: usize,
+  k: i32, n0: i32, n1: i32, accumulate: i32,
+): void {
+  gemvBytes(5, 4, a, sums, w, alpha, bias, y, k, n0, n1, accumulate);
+}
+
+export function gemv_w6a8__relaxed_1x8(
+  a: usize, sums: usize, w: usize, alpha: usize, bias: usize, y: usize,
+  k: i32, n0: i32, n1: i32, accumulate: i32,
+): void {
+  gemvBytes(6, 2, a, sums, w, alpha, bias, y, k, n0, n1, accumulate);
+}
+
+export function gemv_w7a8__relaxed_1x8(
+  a: usize, sums: usize, w: usize, alpha: usize, bias: usize, y: usize,
+  k: i32, n0: i32, n1: i32, accumulate: i32,
+): void {
+  gemvBytes(7, 1, a, sums, w, alpha, bias, y, k, n0, n1, accumulate);
+}
