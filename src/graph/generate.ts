@@ -49,9 +49,10 @@ export function generate(
   loaded: Loaded,
   prompts: readonly Prompt[],
   maxTokens: number,
+  hooks: Hooks = {},
 ): number[][] {
   const { vocabulary, stopIds } = loaded.model.info;
-  const images = encodeImages(loaded, prompts);
+  const images = encodeImages(loaded, prompts, hooks);
   const answers: number[][] = prompts.map(() => []);
   let live = prompts.map((p, i) => ({
     answer: answers[i],
@@ -61,7 +62,7 @@ export function generate(
     chunk: Parameters<typeof runText>[1][number];
   }[];
   for (let n = 0; n < maxTokens && live.length > 0; n++) {
-    const logits = runText(loaded, live.map((l) => l.chunk));
+    const logits = runText(loaded, live.map((l) => l.chunk), hooks);
     live = live.filter((l, i) => {
       const id = argmax(logits.subarray(i * vocabulary, (i + 1) * vocabulary));
       if (stopIds.includes(id)) return false;

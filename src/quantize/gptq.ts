@@ -4,7 +4,12 @@
  * columns still to come through the inverse Hessian (method §7).
  * @module
  */
-import { inverseUpperFactor, NotPositiveDefinite } from "../tensor/linalg.ts";
+import type { Executor } from "../graph/executor.ts";
+import {
+  inverseUpperFactor,
+  NotPositiveDefinite,
+  type Product,
+} from "../tensor/linalg.ts";
 import { roundEven } from "./histogram.ts";
 
 /** An integer weight: w ≈ codes · scale, row by row. */
@@ -83,12 +88,14 @@ export interface Spread {
 /**
  * Orders, damps and factors H = Σ xᵀx ([k, k]).
  * @param damping share of the mean diagonal that is added to the diagonal
+ * @param product the float32 engine; plain float64 where left out
  * @returns undefined where H cannot be factored even so
  */
 export function prepareSpread(
   h: Float64Array,
   k: number,
   { actOrder = true, damping = 0.01 } = {},
+  product?: Product,
 ): Spread | undefined {
   const diagonal = Float64Array.from({ length: k }, (_, i) => h[i * k + i]);
   const order = Int32Array.from({ length: k }, (_, i) => i);
@@ -101,33 +108,63 @@ export function prepareSpread(
     ordered[i * k + i] += damping * mean;
   }
   try {
-    return { order, factor: inverseUpperFactor(ordered, k), diagonal };
+    return { order, factor: inverseUpperFactor(ordered, k, product), diagonal };
   } catch (error) {
     if (error instanceof NotPositiveDefinite) return undefined;
     throw error;
   }
 }
 
-/** Quantizes W [n, k] under a prepared Hessian. */
+/** Columns rounded before their errors are handed on in one product. */
+const BLOCK = 128;
+
+/**
+ * Quantizes W [n, k] under a prepared Hessian.
+ * @param matmul y = x·wᵀ, x [m, k], w [n, k]: hands a block's errors to the columns after it
+ */
 export function gptq(
   w: Float64Array,
   n: number,
   k: number,
   bits: number,
   spread: Spread,
+  matmul: Executor["matmul"],
+  zeros: Executor["zeros"],
+  block = BLOCK,
 ): IntegerWeight {
   const { order, factor, diagonal } = spread;
   const top = 2 ** (bits - 1) - 1, bottom = -top - 1;
   const codes = new Int8Array(n * k), scale = new Float32Array(n);
-  const row = new Float64Array(k);
+  const rest = new Float64Array(n * k); // in rounding order
   for (let r = 0; r < n; r++) {
-    const s = scale[r] = rowScale(w.subarray(r * k, r * k + k), bits, diagonal);
-    for (let i = 0; i < k; i++) row[i] = w[r * k + order[i]];
-    for (let i = 0; i < k; i++) {
-      const q = Math.min(top, Math.max(bottom, roundEven(row[i] / s)));
-      codes[r * k + order[i]] = q;
-      const at = i * k, e = (row[i] - q * s) / factor[at + i];
-      for (let j = i + 1; j < k; j++) row[j] -= e * factor[at + j];
+    scale[r] = rowScale(w.subarray(r * k, r * k + k), bits, diagonal);
+    for (let i = 0; i < k; i++) rest[r * k + i] = w[r * k + order[i]];
+  }
+  for (let from = 0; from < k; from += block) {
+    const to = Math.min(k, from + block), size = to - from, after = k - to;
+    const errors = zeros(n * size);
+    for (let r = 0; r < n; r++) {
+      const row = rest.subarray(r * k, r * k + to), s = scale[r];
+      for (let i = from; i < to; i++) {
+        const q = Math.min(top, Math.max(bottom, roundEven(row[i] / s)));
+        codes[r * k + order[i]] = q;
+        const at = i * k, e = (row[i] - q * s) / factor[at + i];
+        for (let j = i + 1; j < to; j++) row[j] -= e * factor[at + j];
+        errors[r * size + i - from] = e;
+      }
+    }
+    if (after === 0) break;
+    const links = zeros(after * size); // U[block, after]ᵀ
+    for (let j = 0; j < after; j++) {
+      for (let i = 0; i < size; i++) {
+        links[j * size + i] = factor[(from + i) * k + to + j];
+      }
+    }
+    const handed = matmul(errors, n, size, links, after);
+    for (let r = 0; r < n; r++) {
+      for (let j = 0; j < after; j++) {
+        rest[r * k + to + j] -= handed[r * after + j];
+      }
     }
   }
   return { bits, n, k, codes, scale };

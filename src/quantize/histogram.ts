@@ -69,10 +69,11 @@ export function scaleOf(h: Histogram, rule: ScaleRule): number {
   return Math.max(Math.fround(best), FLOOR);
 }
 
-/** Round half to even, as `f32x4.nearest` does. */
+const ROUNDER = 1.5 * 2 ** 52; // adding it leaves no bits below 1, and float64 rounds half to even
+
+/** Round half to even, as `f32x4.nearest` does, for |x| < 2^51. */
 export function roundEven(x: number): number {
-  const r = Math.round(x); // rounds halves up
-  return r - x === 0.5 && r % 2 !== 0 ? r - 1 : r;
+  return (x + ROUNDER) - ROUNDER;
 }
 
 /** The int8 code of x. */

@@ -220,7 +220,15 @@ class Fold {
       ? this.#spreadOf(node, input, rows)
       : undefined;
     const weight = spread
-      ? gptq(w, node.n, node.k, bits, spread)
+      ? gptq(
+        w,
+        node.n,
+        node.k,
+        bits,
+        spread,
+        this.engine.matmul,
+        this.engine.zeros,
+      )
       : roundToNearest(w, node.n, node.k, bits);
     this.weights.set(node.weight, weight);
     const rounded = this.#floats(dequantize(weight));

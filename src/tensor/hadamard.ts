@@ -130,7 +130,12 @@ export function transform(
   inverse = false,
 ): void {
   const width = n / order, scale = 1 / Math.sqrt(n);
-  const m = hadamardMatrix(order), column = new Float64Array(order);
+  const matrix = hadamardMatrix(order), column = new Float64Array(order);
+  const m = Float64Array.from(
+    matrix,
+    (_, i) =>
+      inverse ? matrix[(i % order) * order + Math.floor(i / order)] : matrix[i],
+  );
   for (let row = 0; row < x.length; row += n) {
     for (let h = 1; h < width; h *= 2) {
       for (let a = row; a < row + n; a += 2 * h) {
@@ -146,7 +151,7 @@ export function transform(
       for (let a = 0; a < order; a++) {
         let sum = 0;
         for (let c = 0; c < order; c++) {
-          sum += (inverse ? m[c * order + a] : m[a * order + c]) * column[c];
+          sum += m[a * order + c] * column[c];
         }
         x[row + a * width + b] = sum * scale;
       }

@@ -1,0 +1,67 @@
+/**
+ * A quantized model run by the interpreter: the codes times their scales, and
+ * every site rounded with the scales that are fixed in the file. What the
+ * kernels compute in integers, up to float32 rounding; tests and ablations use
+ * it, the runtime does not.
+ * @module
+ */
+import type { Executor, Floats } from "../graph/executor.ts";
+import { type Hooks, load, type Loaded } from "../graph/interpreter.ts";
+import { headScale, siteScale } from "../graph/names.ts";
+import { dequantize } from "./gptq.ts";
+import { code } from "./histogram.ts";
+import type { Quantized } from "./quantize.ts";
+
+/** The quantized model loaded for an executor, and the hooks that round its activations. */
+export function simulate(
+  quantized: Quantized,
+  executor: Executor,
+): { loaded: Loaded; hooks: Hooks } {
+  const { model, weights, vectors } = quantized;
+  const base = load(model, executor), tables = new Map<string, Floats>();
+  const integer = (name: string): Floats | undefined => {
+    const w = weights.get(name);
+    if (!w) return undefined;
+    if (!tables.has(name)) {
+      const values = executor.zeros(w.codes.length);
+      values.set(dequantize(w));
+      const node = model.nodes.find((n) =>
+        n.op === "linear" && n.weight === name
+      );
+      if (node?.op === "linear" && node.split) {
+        const original = model.params.get(name)!.read();
+        for (let r = 0; r < node.n; r++) {
+          values[r * node.k] = original[r * node.k];
+        }
+      }
+      tables.set(name, values);
+    }
+    return tables.get(name);
+  };
+  const hooks: Hooks = {
+    input(node, x, modality) {
+      const scales = vectors.get(siteScale(node))!;
+      const q = executor.zeros(x.length);
+      for (let i = 0; i < x.length; i++) {
+        const s = scales[
+          node.phase === "vision" ? 0 : modality[Math.floor(i / node.k)]
+        ];
+        q[i] = node.split && i % node.k === 0 ? x[i] : code(x[i], s) * s;
+      }
+      return q;
+    },
+    heads(node, part, x) {
+      const scales = vectors.get(headScale(node, part))!;
+      const q = executor.zeros(x.length);
+      for (let i = 0; i < x.length; i++) {
+        const s = scales[Math.floor(i / node.headDim) % scales.length];
+        q[i] = code(x[i], s) * s;
+      }
+      return q;
+    },
+  };
+  return {
+    loaded: { ...base, param: (name) => integer(name) ?? base.param(name) },
+    hooks,
+  };
+}
