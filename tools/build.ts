@@ -68,6 +68,7 @@ export async function compile(
     // relaxed instruction and an unshared one no atomic.
     const { Features } = binaryen;
     let features = Features.SIMD128 | Features.BulkMemory |
+      Features.BulkMemoryOpt |
       Features.SignExt | Features.NontrappingFPToInt | Features.MutableGlobals;
     if (target.startsWith("relaxed")) features |= Features.RelaxedSIMD;
     if (target.endsWith("shared")) features |= Features.Atomics;

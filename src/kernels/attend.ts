@@ -86,7 +86,7 @@ export type ValuesF32S8 = (
  * @param scoreScale f32 [heads]: q scale · k scale / √headDim
  * @param valueScale f32 [kvHeads]
  * @param queryOrder int32 per row, or 0: every key is seen by every row
- * @param keyOrder int32 per key: key j is seen by row i iff keyOrder[j] ≤ queryOrder[i]
+ * @param keyOrder int32 per key, readable up to a multiple of 8: key j is seen by row i iff keyOrder[j] ≤ queryOrder[i]
  *   (each row must see at least one key)
  * @param keys keys in the cache, 1 to capacity
  * @param capacity a multiple of 8, at most 65536

@@ -1,0 +1,92 @@
+// Rows moved and added: residuals, embeddings, patches.
+import { padRows, rowOf } from "./codes";
+import { roundUp, word } from "./vector";
+
+@inline function rowAt(base: usize, r: i32, ld: i32): usize {
+  return base + (<usize>r * <usize>ld << 2);
+}
+
+export function add_f32__simd(
+  y: usize, ldy: i32, x: usize, ldx: i32, k: i32, row0: i32, row1: i32,
+): void {
+  const bytes = <usize>k << 2;
+  for (let r = row0; r < row1; r++) {
+    const to = rowAt(y, r, ldy), from = rowAt(x, r, ldx);
+    for (let j: usize = 0; j < bytes; j += 16) {
+      v128.store(to + j, f32x4.add(v128.load(to + j), v128.load(from + j)));
+    }
+  }
+}
+
+export function copy_f32__simd(
+  y: usize, ldy: i32, x: usize, ldx: i32, k: i32, row0: i32, row1: i32,
+): void {
+  for (let r = row0; r < row1; r++) memory.copy(rowAt(y, r, ldy), rowAt(x, r, ldx), <usize>k << 2);
+}
+
+export function rank1_f32__simd(
+  y: usize, x0: usize, w0: usize, rows: i32, n0: i32, n1: i32, ldy: i32,
+): void {
+  for (let m = 0; m < rows; m++) {
+    const row = rowAt(y, m, ldy), x = v128.load32_splat(word(x0, m));
+    for (let n = n0; n < n1; n += 4) {
+      const to = word(row, n);
+      v128.store(to, f32x4.add(v128.load(to), f32x4.mul(x, v128.load(word(w0, n)))));
+    }
+  }
+}
+
+export function embed_w8_f32__simd(
+  codes: usize, scale: usize, ids: usize, y: usize, ldy: i32, k: i32, row0: i32, row1: i32,
+): void {
+  for (let r = row0; r < row1; r++) {
+    const id = load<i32>(word(ids, r)), s = v128.load32_splat(word(scale, id));
+    let from = codes + <usize>id * <usize>k, to = rowAt(y, r, ldy);
+    for (const end = from + k; from < end; from += 4, to += 16) {
+      const q = i32x4.extend_low_i16x8_s(i16x8.extend_low_i8x16_s(v128.load32_zero(from)));
+      v128.store(to, f32x4.mul(f32x4.convert_i32x4_s(q), s));
+    }
+  }
+}
+
+/** y[(Y,X)][(dy,dx,c)] = x[(Y·f+dy, X·f+dx)][c]: dx and c together are one run. */
+export function pixel_shuffle_f32__simd(
+  x: usize, y: usize, grid: i32, dim: i32, factor: i32, row0: i32, row1: i32,
+): void {
+  const side = grid / factor, run = <usize>(factor * dim) << 2;
+  let to = y + <usize>row0 * <usize>factor * run;
+  for (let r = row0; r < row1; r++) {
+    for (let dy = 0; dy < factor; dy++, to += run) {
+      const from = (r / side * factor + dy) * grid + r % side * factor;
+      memory.copy(to, x + (<usize>from * <usize>dim << 2), run);
+    }
+  }
+}
+
+/** Pixels [line][column][3] → one row per patch, (c, py, px), through a table per channel. */
+export function patchify_u8_s8__simd(
+  image: usize, width: i32, patch: i32, lut: usize, a: usize, sums: usize,
+  row0: i32, row1: i32, group: i32,
+): void {
+  const k = 3 * patch * patch, kp = roundUp(k, 32), grid = width / patch;
+  const skip: usize = group == 1 ? 0 : 12; // from 4 codes of a row to its next 4
+  for (let r = row0; r < row1; r++) {
+    const corner = image + (<usize>(r / grid * patch) * <usize>width + <usize>(r % grid * patch)) * 3;
+    let to = rowOf(a, r, k, group), sum = 0, j = 0;
+    for (let c: usize = 0; c < 3; c++) {
+      const table = lut + (c << 8);
+      for (let py = 0; py < patch; py++) {
+        let from = corner + <usize>(py * width) * 3 + c;
+        for (let px = 0; px < patch; px++, from += 3) {
+          const q = load<i8>(table + load<u8>(from));
+          store<i8>(to++, q);
+          sum += q;
+          if ((++j & 3) == 0) to += skip;
+        }
+      }
+    }
+    for (; j < kp; j += 4, to += 4 + skip) store<i32>(to, 0);
+    store<i32>(word(sums, r), sum);
+  }
+  padRows(a, sums, k, row1, group);
+}
