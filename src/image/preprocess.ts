@@ -1,0 +1,233 @@
+/**
+ * From a picture to the tiles a vision tower sees, as
+ * preprocessor_config.json says (transformers,
+ * models/idefics3/image_processing_pil_idefics3.py; SmolVLM's is the same).
+ * Tiles stay bytes: value = byte · rescale, then (value − mean) / std, which
+ * the patch quantizer folds into its table.
+ * @module
+ */
+import { ImageError } from "./image.ts";
+import type { Image } from "./image.ts";
+import { resize } from "./resize.ts";
+import type { Resampling } from "./resize.ts";
+
+/** What preprocessor_config.json asks for. */
+export interface ImagePlan {
+  /** First resize: squash to a size, or fit the longer edge; undefined: none. */
+  readonly size:
+    | { readonly height: number; readonly width: number }
+    | { readonly longestEdge: number }
+    | undefined;
+  /** Side of the square tiles; undefined: one tile of the size after the first resize. */
+  readonly tile: number | undefined;
+  /** Cut a picture larger than a tile into tiles, with the whole picture as the last tile. */
+  readonly split: boolean;
+  /** The filter of every resize. */
+  readonly resampling: Resampling;
+  /** Factor from byte to value. */
+  readonly rescale: number;
+  /** Subtracted after rescaling, per channel R, G, B. */
+  readonly mean: readonly [number, number, number];
+  /** Divided by after subtracting the mean, per channel. */
+  readonly std: readonly [number, number, number];
+}
+
+/** Tiles ready for the vision tower. */
+export interface Tiles {
+  /** Bytes [height, width, 3] per tile, row by row; the whole picture last. */
+  readonly tiles: readonly Uint8Array<ArrayBuffer>[];
+  /** Rows of tiles; 0 where the picture was not cut. */
+  readonly rows: number;
+  /** Columns of tiles; 0 where the picture was not cut. */
+  readonly cols: number;
+  /** Pixels down of each tile. */
+  readonly height: number;
+  /** Pixels across of each tile. */
+  readonly width: number;
+}
+
+const RESAMPLINGS: ReadonlyMap<unknown, Resampling> = new Map([
+  [1, "lanczos"],
+  [2, "bilinear"],
+  [3, "bicubic"],
+]);
+const LARGEST = 4096; // MAX_IMAGE_SIZE of transformers
+const MOST_TILES = 256;
+
+function refuse(problem: string): never {
+  throw new ImageError(
+    "settings",
+    `Cannot use preprocessor_config.json: ${problem}`,
+  );
+}
+
+/** Reads the text of a preprocessor_config.json; throws `ImageError` "settings". */
+export function readImagePlan(text: string): ImagePlan {
+  let json: Record<string, unknown>;
+  try {
+    json = JSON.parse(text);
+  } catch {
+    refuse("it is not JSON");
+  }
+  if (typeof json !== "object" || json === null) refuse("it is not an object");
+  const resampling = RESAMPLINGS.get(json.resample) ??
+    refuse(
+      `resample must be 1 (Lanczos), 2 (bilinear) or 3 (bicubic): it is ${
+        JSON.stringify(json.resample)
+      }`,
+    );
+  const split = json.do_image_splitting === true;
+  const tile = json.max_image_size === undefined ? undefined : side(
+    "max_image_size.longest_edge",
+    (json.max_image_size as Sizes)?.longest_edge,
+  );
+  if (split && tile === undefined) {
+    refuse("do_image_splitting needs max_image_size");
+  }
+  const size = json.do_resize === false
+    ? undefined
+    : readSize(json.size as Sizes);
+  if (size && "longestEdge" in size && tile === undefined) {
+    refuse("size.longest_edge needs max_image_size");
+  }
+  if (size === undefined && tile === undefined) {
+    refuse(
+      "do_resize is false and there is no max_image_size: the tower needs one size",
+    );
+  }
+  const normalize = json.do_normalize !== false;
+  const rescale = json.do_rescale === false
+    ? 1
+    : json.rescale_factor ?? 1 / 255;
+  if (typeof rescale !== "number" || !(rescale > 0 && rescale <= 1)) {
+    refuse(
+      `rescale_factor must be above 0 and at most 1: it is ${
+        JSON.stringify(rescale)
+      }`,
+    );
+  }
+  const std = triple("image_std", normalize ? json.image_std : [1, 1, 1]);
+  if (std.some((s) => s <= 0)) refuse("image_std must be positive");
+  return {
+    size,
+    tile,
+    split,
+    resampling,
+    rescale,
+    mean: triple("image_mean", normalize ? json.image_mean : [0, 0, 0]),
+    std,
+  };
+}
+
+interface Sizes {
+  height?: unknown;
+  width?: unknown;
+  longest_edge?: unknown;
+}
+
+function readSize(json: Sizes | undefined): ImagePlan["size"] {
+  if (json?.longest_edge !== undefined) {
+    return { longestEdge: side("size.longest_edge", json.longest_edge) };
+  }
+  return {
+    height: side("size.height", json?.height),
+    width: side("size.width", json?.width),
+  };
+}
+
+function side(name: string, value: unknown): number {
+  if (
+    Number.isSafeInteger(value) && value as number >= 1 &&
+    value as number <= LARGEST
+  ) {
+    return value as number;
+  }
+  return refuse(
+    `${name} must be a whole number from 1 to ${LARGEST}: it is ${
+      JSON.stringify(value)
+    }`,
+  );
+}
+
+function triple(name: string, value: unknown): [number, number, number] {
+  if (
+    Array.isArray(value) && value.length === 3 && value.every(Number.isFinite)
+  ) return value as [number, number, number];
+  return refuse(
+    `${name} must be three numbers: it is ${JSON.stringify(value)}`,
+  );
+}
+
+/** The tiles of `image` under `plan`; throws `ImageError` "settings" where there would be too many. */
+export function preprocess(image: Image, plan: ImagePlan): Tiles {
+  const { size, tile, split, resampling } = plan;
+  if (size) {
+    const { height, width } = "longestEdge" in size
+      ? fitLongestEdge(image, size.longestEdge)
+      : size;
+    image = resize(image, width, height, resampling);
+  }
+  if (split) return cut(image, tile!, resampling);
+  if (tile !== undefined) image = resize(image, tile, tile, resampling);
+  return {
+    tiles: [image.data],
+    rows: 0,
+    cols: 0,
+    height: image.height,
+    width: image.width,
+  };
+}
+
+/** `_resize_output_size_rescale_to_max_len`, then `_scale_below_upper_bound`: odd short sides grow by one. */
+function fitLongestEdge({ width, height }: Image, longest: number) {
+  const aspect = width / height;
+  const even = (n: number) => Math.max(1, n + n % 2);
+  // `longest` is at most LARGEST, so the upper bound never acts.
+  return width >= height
+    ? { width: longest, height: even(Math.trunc(longest / aspect)) }
+    : { width: even(Math.trunc(longest * aspect)), height: longest };
+}
+
+/** `resize_for_vision_encoder` and `split_images`. */
+function cut(image: Image, tile: number, resampling: Resampling): Tiles {
+  const whole = (n: number) => Math.ceil(n / tile) * tile;
+  const aspect = image.width / image.height;
+  let { width, height } = image;
+  if (width >= height) {
+    width = whole(width);
+    height = whole(Math.trunc(width / aspect));
+  } else {
+    height = whole(height);
+    width = whole(Math.trunc(height * aspect));
+  }
+  // A side that came to 0 (an extreme shape) still needs one tile.
+  width = Math.max(width, tile);
+  height = Math.max(height, tile);
+  const [rows, cols] = [height / tile, width / tile];
+  if (rows * cols > MOST_TILES) {
+    refuse(
+      `the picture makes ${rows} × ${cols} tiles, at most ${MOST_TILES} are allowed`,
+    );
+  }
+  const large = resize(image, width, height, resampling);
+  if (rows === 1 && cols === 1) {
+    return { tiles: [large.data], rows: 0, cols: 0, height, width };
+  }
+  const tiles: Uint8Array<ArrayBuffer>[] = [];
+  for (let row = 0; row < rows; row++) {
+    for (let col = 0; col < cols; col++) {
+      tiles.push(crop(large, col * tile, row * tile, tile));
+    }
+  }
+  tiles.push(resize(large, tile, tile, resampling).data);
+  return { tiles, rows, cols, height: tile, width: tile };
+}
+
+function crop({ width, data }: Image, x: number, y: number, side: number) {
+  const out = new Uint8Array(side * side * 3);
+  for (let row = 0; row < side; row++) {
+    const begin = ((y + row) * width + x) * 3;
+    out.set(data.subarray(begin, begin + side * 3), row * side * 3);
+  }
+  return out;
+}
