@@ -1,0 +1,135 @@
+/**
+ * Buffers of a plan before they have an address: what they are, how large, and
+ * from which step to which they are needed. Placing them is `place.ts`.
+ * @module
+ */
+import type { WeightBits } from "../kernels/layout.ts";
+
+/** Part of wasm memory a buffer lies in. */
+export type Region = "state" | "constants" | "weights" | "cache" | "arena";
+
+/** A piece of one packed weight matrix. */
+export interface WeightPart {
+  /** Tensor in the file: canonical row-major codes [n, k]. */
+  readonly tensor: string;
+  /** Rows of the tensor: columns of the product. */
+  readonly n: number;
+  /** Unpadded length of the reduction. */
+  readonly k: number;
+  /** Byte offset of its first panel. */
+  readonly offset: number;
+}
+
+/** What is loaded into a weight buffer. */
+export type WeightContent =
+  | {
+    readonly kind: "panels";
+    readonly bits: WeightBits;
+    readonly parts: readonly WeightPart[];
+  }
+  | { readonly kind: "raw"; readonly tensor: string };
+
+/** A stretch of memory. */
+export interface Buffer {
+  /** For people and errors. */
+  readonly name: string;
+  readonly region: Region;
+  readonly bytes: number;
+  /** Contents of a constant, computed when the model is loaded. */
+  readonly fill?: () => ArrayBufferView;
+  /** Contents of a weight buffer. */
+  readonly weights?: WeightContent;
+  /** Address, once placed. */
+  at: number;
+  /** First and last step that uses it, for the arena. */
+  first: number;
+  last: number;
+}
+
+/** A number: fixed, or register · scale. */
+export type Amount = number | {
+  readonly register: number;
+  readonly scale?: number;
+};
+
+/** An address: buffer + offset + register · scale. */
+export interface Ref {
+  readonly buffer: Buffer;
+  readonly offset: number;
+  readonly register?: number;
+  readonly scale?: number;
+}
+
+/** Scratch of at least `scratch` bytes, one per thread. */
+export interface Scratch {
+  readonly scratch: number;
+}
+
+/** An argument of a step before placement. */
+export type Arg = Amount | Ref | Scratch;
+
+/** `buffer` + offset + amount · scale. */
+export function ref(
+  buffer: Buffer,
+  offset = 0,
+  amount: Amount = 0,
+  scale = 1,
+): Ref {
+  if (typeof amount === "number") {
+    return { buffer, offset: offset + amount * scale };
+  }
+  return {
+    buffer,
+    offset,
+    register: amount.register,
+    scale: (amount.scale ?? 1) * scale,
+  };
+}
+
+/** Buffers that outlive a run, each made once under its key. */
+export class Store {
+  /** All of them, in the order they were asked for. */
+  readonly buffers = new Map<string, Buffer>();
+
+  #once(
+    key: string,
+    region: Region,
+    bytes: number,
+    content: Pick<Buffer, "fill" | "weights">,
+  ): Buffer {
+    let buffer = this.buffers.get(key);
+    if (!buffer) {
+      buffer = {
+        name: key,
+        region,
+        bytes,
+        at: 0,
+        first: 0,
+        last: 0,
+        ...content,
+      };
+      this.buffers.set(key, buffer);
+    }
+    return buffer;
+  }
+
+  /** Numbers that never change: scales, biases, tables. */
+  constant(key: string, bytes: number, fill: () => ArrayBufferView): Buffer {
+    return this.#once(key, "constants", bytes, { fill });
+  }
+
+  /** Integer weights. */
+  weight(key: string, bytes: number, weights: WeightContent): Buffer {
+    return this.#once(key, "weights", bytes, { weights });
+  }
+
+  /** Keys and values of the tokens seen. */
+  cache(key: string, bytes: number): Buffer {
+    return this.#once(key, "cache", bytes, {});
+  }
+
+  /** What a call hands in: ids, positions. */
+  state(key: string, bytes: number): Buffer {
+    return this.#once(key, "state", bytes, {});
+  }
+}

@@ -1,0 +1,233 @@
+/**
+ * What a graph promises beyond its fields: every value is made before it is
+ * used, widths agree, and the file holds exactly the tensors the nodes name,
+ * with the types and shapes they must have.
+ * @module
+ */
+import type { DType } from "../format/dtype.ts";
+import { quoted } from "../format/error.ts";
+import {
+  headScale,
+  siteScale,
+  splitWeight,
+  weightScale,
+} from "../graph/names.ts";
+import {
+  inputsOf,
+  logitsOf,
+  type ModelInfo,
+  type Node,
+  widthOf,
+} from "../graph/node.ts";
+import { RuntimeError } from "./error.ts";
+
+/** Type and shape of a tensor. */
+export interface TensorSpec {
+  /** Element type. */
+  readonly dtype: DType;
+  /** Extents, outermost first. */
+  readonly shape: readonly number[];
+}
+
+function fail(problem: string): never {
+  throw new RuntimeError("graph", `Cannot read the model: ${problem}`);
+}
+
+/** Patches of one image. */
+export function patchCount({ image }: ModelInfo): number {
+  return (image.height / image.patch) * (image.width / image.patch);
+}
+
+/**
+ * Checks references and widths.
+ * @throws {RuntimeError} "graph"
+ */
+export function checkGraph(nodes: readonly Node[], info: ModelInfo): void {
+  const made = new Map<string, Node>();
+  const streams = new Map<string, { width: number; phase: string }>();
+  let text = false;
+  for (const node of nodes) {
+    const say = `node ${quoted(node.id)} (${node.op})`;
+    if (made.has(node.id)) fail(`two nodes have the id ${quoted(node.id)}`);
+    if (text && node.phase === "vision") {
+      fail(`${say} is of the vision phase but stands behind the text phase`);
+    }
+    text ||= node.phase === "text";
+    const widths = inputsOf(node).map((id) => {
+      const from = made.get(id);
+      const width = from && widthOf(from, (x) => made.get(x)!);
+      if (from === undefined || width === undefined) {
+        return fail(`${say} uses ${quoted(id)}, which no node before it makes`);
+      }
+      const bridge = node.op === "write" && node.rows === "vision";
+      if (from.phase !== node.phase && !bridge) {
+        fail(`${say} uses ${quoted(id)} of another phase`);
+      }
+      return width;
+    });
+    const expect = (want: number, got: number, what: string) => {
+      if (want !== got) {
+        fail(`${say}: ${what} must be ${want}: current value is ${got}`);
+      }
+    };
+    switch (node.op) {
+      case "patches":
+        expect(3 * info.image.patch ** 2, node.width, "width");
+        break;
+      case "linear":
+        expect(widths[0], node.k, "k");
+        break;
+      case "write": {
+        const stream = streams.get(node.stream);
+        if (stream && stream.phase !== node.phase) {
+          fail(`${say} writes a stream of another phase`);
+        }
+        if (stream) {
+          expect(stream.width, widths[0], "the width of what it adds");
+        } else {streams.set(node.stream, {
+            width: widths[0],
+            phase: node.phase,
+          });}
+        break;
+      }
+      case "read": {
+        const stream = streams.get(node.stream);
+        if (!stream || stream.phase !== node.phase) {
+          return fail(
+            `${say} reads the stream ${
+              quoted(node.stream)
+            }, which nothing before it wrote`,
+          );
+        }
+        expect(stream.width, node.width, "width");
+        break;
+      }
+      case "attend": {
+        const { heads, kvHeads, headDim } = node;
+        if (heads % kvHeads !== 0) {
+          fail(
+            `${say}: heads must be a multiple of kvHeads: current values are ${heads} and ${kvHeads}`,
+          );
+        }
+        expect(heads * headDim, widths[0], "the width of q");
+        expect(kvHeads * headDim, widths[1], "the width of k");
+        expect(kvHeads * headDim, widths[2], "the width of v");
+        break;
+      }
+      case "act":
+        for (const width of widths) {
+          expect(node.width, width, "the width of its input");
+        }
+        break;
+      case "rotate":
+        expect(node.rotation.n, widths[0], "the width of its input");
+        break;
+      case "gain":
+      case "shuffle":
+        expect(node.width, widths[0], "the width of its input");
+        break;
+    }
+    made.set(node.id, node);
+  }
+  const last = nodes.at(-1)!;
+  if (last.op !== "linear" || last.phase !== "text") {
+    fail(
+      `its last node must be the head, a linear of the text phase: it is ${last.op}`,
+    );
+  }
+  if (logitsOf(nodes).n !== info.vocabulary) {
+    fail(
+      `its head has ${
+        logitsOf(nodes).n
+      } outputs for a vocabulary of ${info.vocabulary}`,
+    );
+  }
+}
+
+/**
+ * Tensors that the nodes name.
+ * @throws {RuntimeError} "bits" where a weight's width in bits is missing, "graph" where two nodes disagree
+ */
+export function tensorsOf(
+  nodes: readonly Node[],
+  info: ModelInfo,
+  bits: ReadonlyMap<string, number>,
+): Map<string, TensorSpec> {
+  const specs = new Map<string, TensorSpec>();
+  const add = (name: string, dtype: DType, ...shape: number[]) => {
+    const known = specs.get(name);
+    if (known && (known.dtype !== dtype || `${known.shape}` !== `${shape}`)) {
+      fail(
+        `tensor ${
+          quoted(name)
+        } is used as ${known.dtype} [${known.shape}] and as ${dtype} [${shape}]`,
+      );
+    }
+    specs.set(name, { dtype, shape });
+  };
+  const weight = (name: string, n: number, k: number) => {
+    const b = bits.get(name);
+    if (b === undefined) {
+      throw new RuntimeError(
+        "bits",
+        `Cannot read the model: bits of ${quoted(name)} are missing`,
+      );
+    }
+    if (b === 4 && k % 2 !== 0) {
+      fail(
+        `weight ${
+          quoted(name)
+        } of 4 bits must have an even k: current value is ${k}`,
+      );
+    }
+    if (b === 4) add(name, "U8", n, k / 2);
+    else add(name, "I8", n, k);
+    add(weightScale(name), "F32", n);
+  };
+  for (const node of nodes) {
+    switch (node.op) {
+      case "linear":
+        weight(node.weight, node.n, node.k);
+        if (node.bias !== undefined) add(node.bias, "F32", node.n);
+        if (node.split) add(splitWeight(node), "F32", node.n);
+        add(siteScale(node), "F32", node.phase === "vision" ? 1 : 2);
+        break;
+      case "embed":
+        weight(node.param, info.vocabulary, node.width);
+        if (bits.get(node.param) !== 8) {
+          fail(
+            `embedding ${
+              quoted(node.param)
+            } must have 8 bits: current value is ${bits.get(node.param)}`,
+          );
+        }
+        break;
+      case "table":
+        add(node.param, "F32", patchCount(info), node.width);
+        break;
+      case "gain":
+        add(node.param, "F32", node.width);
+        break;
+      case "read":
+        if (node.gain !== undefined) add(node.gain, "F32", node.width);
+        if (node.bias !== undefined) add(node.bias, "F32", node.width);
+        break;
+      case "attend":
+        add(headScale(node, "q"), "F32", node.heads);
+        add(headScale(node, "k"), "F32", node.kvHeads);
+        add(headScale(node, "v"), "F32", node.kvHeads);
+        break;
+    }
+  }
+  for (const name of bits.keys()) {
+    if (!specs.has(weightScale(name))) {
+      throw new RuntimeError(
+        "bits",
+        `Cannot read the model: bits name the weight ${
+          quoted(name)
+        }, which no node uses`,
+      );
+    }
+  }
+  return specs;
+}

@@ -1,0 +1,388 @@
+/**
+ * A loaded model: images to rows, tokens to logits. Below it are kernels, above
+ * it are prompts and text; it knows neither.
+ * @module
+ */
+import type { Kernels } from "../kernels/contracts.ts";
+import {
+  bestBuild,
+  type Build,
+  kernelMemory,
+  kernelModule,
+  loadKernels,
+} from "../kernels/load.ts";
+import { quadRegister } from "./lower.ts";
+import { RuntimeError } from "./error.ts";
+import { load } from "./load.ts";
+import { chunkOrder } from "./order.ts";
+import { type Plan, plan, REGISTER_COUNT } from "./plan.ts";
+import { canStartWorkers, Pool } from "./pool.ts";
+import type { ListName } from "./command.ts";
+import type { StaticModel } from "./static_model.ts";
+import { REGISTER, type Step } from "./step.ts";
+
+/** How a byte of a pixel becomes a value: (byte · rescale − mean) / std, per channel. */
+export interface PixelScale {
+  readonly rescale: number;
+  readonly mean: readonly number[];
+  readonly std: readonly number[];
+}
+
+/** How to run a model. */
+export interface EngineOptions {
+  /** Threads, the calling one included. */
+  readonly threads?: number;
+  /** Most tokens of a conversation. */
+  readonly context?: number;
+  readonly build?: Build;
+  readonly signal?: AbortSignal;
+  /** Kernels over the given memory instead of the compiled ones, for tests with one thread. */
+  readonly kernels?: (buffer: ArrayBufferLike) => Kernels;
+}
+
+/** Context where none is asked for; less where the model's positions end earlier. */
+export const DEFAULT_CONTEXT = 2048;
+
+/** Codes of all pixel bytes at a scale, half to even: int8 [3][256]. */
+export function pixelCodes(
+  { rescale, mean, std }: PixelScale,
+  scale: number,
+): Int8Array {
+  const codes = new Int8Array(768);
+  for (let c = 0; c < 3; c++) {
+    for (let b = 0; b < 256; b++) {
+      const x = (b * rescale - mean[c]) / std[c] / scale;
+      const up = Math.round(x);
+      const even = up - x === 0.5 && up % 2 !== 0 ? up - 1 : up;
+      codes[c * 256 + b] = Math.max(-128, Math.min(127, even));
+    }
+  }
+  return codes;
+}
+
+/** The plan a model gets under options, before any memory is allocated. */
+export function planFor(
+  model: StaticModel,
+  pixels: PixelScale,
+  options: Pick<EngineOptions, "threads" | "context">,
+): Plan {
+  const most = Math.floor(model.info.maxPositions / 8) * 8;
+  const wanted = options.context ?? Math.min(DEFAULT_CONTEXT, most);
+  if (
+    !Number.isInteger(wanted) || wanted < 8 || wanted > model.info.maxPositions
+  ) {
+    throw new RuntimeError(
+      "option",
+      `Cannot open the model: context must be a whole number from 8 to ${model.info.maxPositions}: current value is ${wanted}`,
+    );
+  }
+  const threads = options.threads ??
+    (canStartWorkers() ? Math.min(navigator.hardwareConcurrency, 4) : 1);
+  if (!Number.isInteger(threads) || threads < 1 || threads > 64) {
+    throw new RuntimeError(
+      "option",
+      `Cannot open the model: threads must be a whole number from 1 to 64: current value is ${threads}`,
+    );
+  }
+  return plan(model, {
+    context: Math.ceil(wanted / 8) * 8,
+    threads: canStartWorkers() ? threads : 1,
+    pixelCodes: (scale) => pixelCodes(pixels, scale),
+  });
+}
+
+/** A model in memory. One call at a time. */
+export class Engine implements AsyncDisposable {
+  readonly #buffer: ArrayBufferLike;
+  readonly #pool: Pool;
+  readonly #registers = new Int32Array(REGISTER_COUNT);
+  readonly #vocabulary: number;
+  readonly #imageTokenId: number;
+  readonly #image: {
+    readonly bytes: number;
+    readonly rows: number;
+    readonly width: number;
+  };
+  #length = 0;
+  #busy = false;
+
+  private constructor(
+    model: StaticModel,
+    /** Steps, addresses, memory. */
+    readonly plan: Plan,
+    /** Instruction set of the kernels. */
+    readonly build: Build,
+    buffer: ArrayBufferLike,
+    pool: Pool,
+  ) {
+    const { info } = model;
+    this.#buffer = buffer;
+    this.#pool = pool;
+    this.#vocabulary = info.vocabulary;
+    this.#imageTokenId = info.imageTokenId;
+    this.#image = {
+      bytes: info.image.height * info.image.width * 3,
+      rows: info.imageTokens,
+      width: plan.vision ? imageWidth(model) : 0,
+    };
+  }
+
+  /** Plans, loads and starts a model. The model's file may be closed afterwards. */
+  static async create(
+    model: StaticModel,
+    pixels: PixelScale,
+    options: EngineOptions = {},
+  ): Promise<Engine> {
+    const planned = planFor(model, pixels, options);
+    const build = options.build ?? bestBuild(), shared = planned.threads > 1;
+    const memory = kernelMemory(planned.memory.total / 65536, shared);
+    const module = kernelModule(build, shared);
+    const kernels = options.kernels?.(memory.buffer) ??
+      loadKernels({ memory, module, shared });
+    await load(model, planned, memory.buffer, kernels, options.signal);
+    const pool = await Pool.start(planned, memory, module, kernels);
+    return new Engine(model, planned, build, memory.buffer, pool);
+  }
+
+  /** Tokens seen. */
+  get length(): number {
+    return this.#length;
+  }
+
+  /** Called with each step's time on the main thread. */
+  set measure(f: ((step: Step, ms: number) => void) | undefined) {
+    this.#pool.measure = f;
+  }
+
+  /** Forgets the conversation. */
+  reset(): void {
+    this.#length = 0;
+  }
+
+  /**
+   * Vision phase.
+   * @param pixels RGB bytes [height, width, 3] of the tower's size
+   * @returns rows for the text phase, [imageTokens, width]
+   */
+  async encode(
+    pixels: Uint8Array,
+    signal?: AbortSignal,
+  ): Promise<Float32Array> {
+    const { plan } = this, { bytes, rows, width } = this.#image;
+    if (!plan.vision || plan.inputs.pixels === undefined) {
+      throw new RuntimeError(
+        "image",
+        "Cannot take an image: the model has no vision phase",
+      );
+    }
+    if (pixels.length !== bytes) {
+      throw new RuntimeError(
+        "image",
+        `Cannot take an image: it must have ${bytes} bytes: current value is ${pixels.length}`,
+      );
+    }
+    return await this.#alone(async () => {
+      new Uint8Array(this.#buffer).set(pixels, plan.inputs.pixels);
+      await this.#run("vision", plan.vision!.steps.length, signal);
+      const { at, stride } = plan.vision!.result;
+      const all = new Float32Array(this.#buffer, at, rows * stride);
+      const out = new Float32Array(rows * width);
+      for (let r = 0; r < rows; r++) {
+        out.set(all.subarray(r * stride, r * stride + width), r * width);
+      }
+      return out;
+    });
+  }
+
+  /**
+   * Takes tokens in behind those seen.
+   * @param ids tokens; each image token takes the next row of `images`
+   * @param images rows of all images, one behind the other, [image tokens, width]
+   * @returns logits of the last token, [vocabulary]
+   * @throws {RuntimeError} "prompt" or "context"; after an abort the tokens are not seen
+   */
+  async prefill(
+    ids: ArrayLike<number>,
+    images: Float32Array = new Float32Array(0),
+    signal?: AbortSignal,
+  ): Promise<Float32Array> {
+    this.#check(ids, images);
+    return await this.#alone(async () => {
+      const start = this.#length;
+      let row = 0;
+      try {
+        for (let from = 0; from < ids.length; from += this.plan.chunk) {
+          const chunk = Array.prototype.slice.call(
+            ids,
+            from,
+            from + this.plan.chunk,
+          );
+          row += await this.#chunk(
+            chunk,
+            images,
+            row,
+            from + chunk.length === ids.length,
+            signal,
+          );
+        }
+      } catch (error) {
+        this.#length = start;
+        throw error;
+      }
+      return this.#logits("prefill");
+    });
+  }
+
+  /** Takes one text token in; returns the logits behind it. */
+  async decode(id: number, signal?: AbortSignal): Promise<Float32Array> {
+    this.#check([id], new Float32Array(0));
+    return await this.#alone(async () => {
+      const { inputs } = this.plan, ints = new Int32Array(this.#buffer);
+      ints[inputs.ids >> 2] = id;
+      ints[(inputs.order >> 2) + this.#length] = this.#length;
+      this.#set(0, 1, 0);
+      await this.#run("decode", this.plan.decode.steps.length, signal);
+      this.#length++;
+      return this.#logits("decode");
+    });
+  }
+
+  /** Bytes of all constants, scales among them: they never change while a model runs. */
+  constants(): Uint8Array {
+    const { at, bytes } = this.plan.constants;
+    return new Uint8Array(this.#buffer, at, bytes).slice();
+  }
+
+  /** Memory, for tests that look at codes. */
+  get memory(): ArrayBufferLike {
+    return this.#buffer;
+  }
+
+  /** Ends the threads. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#pool[Symbol.asyncDispose]();
+  }
+
+  #check(ids: ArrayLike<number>, images: Float32Array): void {
+    const { context } = this.plan;
+    if (ids.length === 0) {
+      throw new RuntimeError(
+        "prompt",
+        "Cannot take a prompt: it must have at least one token: it has none",
+      );
+    }
+    if (this.#length + ids.length > context) {
+      throw new RuntimeError(
+        "context",
+        `Cannot take ${ids.length} tokens behind ${this.#length}: together they must be at most ${context}; open the model with a larger context or ask for less`,
+      );
+    }
+    let places = 0;
+    for (let i = 0; i < ids.length; i++) {
+      const id = ids[i];
+      if (!Number.isInteger(id) || id < 0 || id >= this.#vocabulary) {
+        throw new RuntimeError(
+          "prompt",
+          `Cannot take a prompt: token ids must be from 0 to ${
+            this.#vocabulary - 1
+          }: id ${i} is ${id}`,
+        );
+      }
+      if (id === this.#imageTokenId) places++;
+    }
+    if (ids[ids.length - 1] === this.#imageTokenId) {
+      throw new RuntimeError(
+        "prompt",
+        "Cannot take a prompt: it must end with text: it ends with an image token",
+      );
+    }
+    if (places * this.#image.width !== images.length) {
+      throw new RuntimeError(
+        "prompt",
+        `Cannot take a prompt: it has ${places} image tokens for ${
+          images.length / (this.#image.width || 1)
+        } image rows; use one image per image placeholder`,
+      );
+    }
+  }
+
+  /** One chunk, image rows first; returns how many image rows it took. */
+  async #chunk(
+    ids: readonly number[],
+    images: Float32Array,
+    row: number,
+    end: boolean,
+    signal?: AbortSignal,
+  ): Promise<number> {
+    const { inputs, prefill } = this.plan, ints = new Int32Array(this.#buffer);
+    const { original, imageRows, last } = chunkOrder(ids, this.#imageTokenId);
+    original.forEach((from, i) => {
+      ints[(inputs.order >> 2) + this.#length + i] = this.#length + from;
+      if (i >= imageRows) ints[(inputs.ids >> 2) + i - imageRows] = ids[from];
+    });
+    if (inputs.images && imageRows > 0) {
+      const { at, stride } = inputs.images, { width } = this.#image;
+      const floats = new Float32Array(this.#buffer);
+      for (let r = 0; r < imageRows; r++) {
+        const from = (row + r) * width;
+        floats.set(images.subarray(from, from + width), (at >> 2) + r * stride);
+      }
+    }
+    this.#set(imageRows, ids.length - imageRows, last);
+    await this.#run(
+      "prefill",
+      end ? prefill.steps.length : prefill.tail,
+      signal,
+    );
+    this.#length += ids.length;
+    return imageRows;
+  }
+
+  #set(imageRows: number, textRows: number, last: number): void {
+    const r = this.#registers, rows = imageRows + textRows;
+    r[REGISTER.imageRows] = imageRows;
+    r[REGISTER.imageEnd] = Math.ceil(imageRows / 4) * 4;
+    r[REGISTER.textRows] = textRows;
+    r[REGISTER.rows] = rows;
+    r[REGISTER.slot] = this.#length;
+    r[REGISTER.keys] = this.#length + rows;
+    r[REGISTER.last] = last;
+    for (let ratio = 1; quadRegister(ratio) < r.length; ratio++) {
+      r[quadRegister(ratio)] = Math.ceil(rows * ratio / 4);
+    }
+  }
+
+  #run(name: ListName, to: number, signal?: AbortSignal): Promise<void> {
+    return this.#pool.run(name, to, this.#registers, signal);
+  }
+
+  #logits(name: "prefill" | "decode"): Float32Array {
+    const { at } = this.plan[name].result;
+    return new Float32Array(this.#buffer, at, this.#vocabulary).slice();
+  }
+
+  /** Refuses a second call while one runs: they would share memory. */
+  async #alone<T>(work: () => Promise<T>): Promise<T> {
+    if (this.#busy) {
+      throw new RuntimeError(
+        "option",
+        "Cannot run the model: it is running already; wait for the first call",
+      );
+    }
+    this.#busy = true;
+    try {
+      return await work();
+    } finally {
+      this.#busy = false;
+    }
+  }
+}
+
+/** Width of the image rows: what the text phase's vision write takes in. */
+function imageWidth({ nodes }: StaticModel): number {
+  const bridge = nodes.find((n) =>
+    n.op === "write" && n.phase === "text" && n.rows === "vision"
+  );
+  const from = nodes.find((n) => bridge?.op === "write" && n.id === bridge.x);
+  return from?.op === "linear" ? from.n : 0;
+}

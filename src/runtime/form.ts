@@ -1,0 +1,74 @@
+/**
+ * How the rows of a run are cut into segments. Modality-Specific static
+ * Quantization (MSQ) with Attention-Invariant Flexible Switching (AIFS): image
+ * rows come first, so each modality is one contiguous range, and a site or a
+ * product is issued once per range with that range's scale.
+ * @module
+ */
+import type { Group } from "../kernels/layout.ts";
+import type { Amount } from "./buffer.ts";
+import { REGISTER } from "./step.ts";
+
+/** Rows of one modality. */
+export interface Segment {
+  /** Index of its scale: 0 vision, 1 text. */
+  readonly modality: 0 | 1;
+  readonly rows: Amount;
+  /** Its first row among float rows. */
+  readonly start: Amount;
+  /** Its first row among packed codes: each segment begins a fresh group of 4. */
+  readonly packed: Amount;
+  /** Register that is 0 where the segment is empty. */
+  readonly when?: number;
+}
+
+/** Rows of a value. */
+export interface Form {
+  readonly rows: Amount;
+  /** Most rows there can be. */
+  readonly most: number;
+  /** Codes of activations: A4, or A1 for a single row. */
+  readonly group: Group;
+  readonly segments: readonly Segment[];
+}
+
+/** `rows` rows of one modality. */
+export function fixedForm(rows: number, modality: 0 | 1): Form {
+  return {
+    rows,
+    most: rows,
+    group: rows === 1 ? 1 : 4,
+    segments: [{ modality, rows, start: 0, packed: 0 }],
+  };
+}
+
+/** A chunk of up to `most` tokens: image rows, then text rows. */
+export function chunkForm(most: number): Form {
+  const { imageRows, imageEnd, textRows, rows } = REGISTER;
+  return {
+    rows: { register: rows },
+    most,
+    group: 4,
+    segments: [
+      {
+        modality: 0,
+        rows: { register: imageRows },
+        start: 0,
+        packed: 0,
+        when: imageRows,
+      },
+      {
+        modality: 1,
+        rows: { register: textRows },
+        start: { register: imageRows },
+        packed: { register: imageEnd },
+        when: textRows,
+      },
+    ],
+  };
+}
+
+/** Rows of packed codes a form needs: each segment may leave a group unfinished. */
+export function packedRows(form: Form): number {
+  return form.group === 1 ? form.most : form.most + 4 * form.segments.length;
+}

@@ -1,0 +1,109 @@
+/**
+ * Fills wasm memory from a model file: constants as the plan computes them,
+ * weights streamed through the memory that activations will use later, so that
+ * loading needs no more memory than running.
+ * @module
+ */
+import { quoted } from "../format/error.ts";
+import type { Kernels } from "../kernels/contracts.ts";
+import { codeBytes, type WeightBits } from "../kernels/layout.ts";
+import type { Buffer, WeightPart } from "./buffer.ts";
+import { RuntimeError } from "./error.ts";
+import type { Plan } from "./plan.ts";
+import type { StaticModel } from "./static_model.ts";
+
+/** Largest stretch of codes packed at once: a signal may stop the loading in between. */
+const PIECE = 4 << 20;
+
+/** Loads all persistent buffers; the promise lets a signal interrupt it. */
+export async function load(
+  model: StaticModel,
+  plan: Plan,
+  buffer: ArrayBufferLike,
+  kernels: Kernels,
+  signal?: AbortSignal,
+): Promise<void> {
+  const bytes = new Uint8Array(buffer);
+  for (const b of plan.persistent) {
+    if (b.fill) fill(bytes, b, b.fill());
+    else if (b.weights?.kind === "raw") {
+      model.file.tensor(b.weights.tensor).readInto(
+        bytes.subarray(b.at, b.at + b.bytes),
+      );
+    } else if (b.weights) {
+      for (const part of b.weights.parts) {
+        pack(model, plan, bytes, kernels, b.weights.bits, part, b.at);
+      }
+    }
+    if (signal) {
+      await new Promise((done) => setTimeout(done));
+      signal.throwIfAborted();
+    }
+  }
+}
+
+function fill(bytes: Uint8Array, b: Buffer, values: ArrayBufferView): void {
+  if (values.byteLength > b.bytes) {
+    throw new RuntimeError(
+      "plan",
+      `Cannot load ${
+        quoted(b.name)
+      }: it must have ${b.bytes} bytes: it has ${values.byteLength}`,
+    );
+  }
+  bytes.set(
+    new Uint8Array(values.buffer, values.byteOffset, values.byteLength),
+    b.at,
+  );
+}
+
+/** Reads a weight some whole panels at a time and packs them where they belong. */
+function pack(
+  model: StaticModel,
+  plan: Plan,
+  bytes: Uint8Array,
+  kernels: Kernels,
+  bits: WeightBits,
+  { tensor, n, k, offset }: WeightPart,
+  at: number,
+): void {
+  const stored = model.file.tensor(tensor), { staging } = plan;
+  const perPanel = codeBytes(bits, 8, k), packed = panelBytes(bits, k);
+  const panels = Math.max(
+    1,
+    Math.floor(Math.min(staging.bytes, PIECE) / perPanel),
+  );
+  for (let row = 0; row < n; row += panels * 8) {
+    const rows = Math.min(n - row, panels * 8);
+    const codes = bytes.subarray(
+      staging.at,
+      staging.at + codeBytes(bits, rows, k),
+    );
+    stored.readSlice(row / 8 * perPanel, codes);
+    if (bits > 4 && bits < 8) checkCodes(codes, bits, tensor);
+    kernels[`pack_w${bits}`](
+      staging.at,
+      at + offset + row / 8 * packed,
+      rows,
+      k,
+    );
+  }
+}
+
+function panelBytes(bits: WeightBits, k: number): number {
+  return 8 * Math.ceil(k / 32) * 32 / (bits === 4 ? 2 : 1);
+}
+
+function checkCodes(codes: Uint8Array, bits: number, tensor: string): void {
+  const shift = 1 << (bits - 1), top = 256 - (1 << bits);
+  for (let i = 0; i < codes.length; i++) {
+    if (((codes[i] + shift) & top) !== 0) {
+      throw new RuntimeError(
+        "codes",
+        `Cannot load ${quoted(tensor)}: its codes must be from ${-shift} to ${
+          shift - 1
+        }: current value is ${codes[i] << 24 >> 24}`,
+      );
+    }
+  }
+}

@@ -1,0 +1,36 @@
+/**
+ * Attention-Invariant Flexible Switching (AIFS, MQuant §3.1): the tokens of a
+ * chunk are run image rows first, then text rows, each in original order, so
+ * that every modality is one contiguous range. Attention stays what it was,
+ * because rotary embedding and mask use original positions.
+ * @module
+ */
+
+/** Order of a chunk. */
+export interface ChunkOrder {
+  /** π: original index within the chunk of each row. */
+  readonly original: Int32Array;
+  /** How many of the rows are image rows. */
+  readonly imageRows: number;
+  /** Row of the chunk's last token. */
+  readonly last: number;
+}
+
+/** Order of a chunk of token ids. */
+export function chunkOrder(
+  ids: ArrayLike<number>,
+  imageTokenId: number,
+): ChunkOrder {
+  const original = new Int32Array(ids.length);
+  let imageRows = 0;
+  for (let i = 0; i < ids.length; i++) {
+    if (ids[i] === imageTokenId) original[imageRows++] = i;
+  }
+  let at = imageRows;
+  for (let i = 0; i < ids.length; i++) {
+    if (ids[i] !== imageTokenId) original[at++] = i;
+  }
+  const end = ids.length - 1;
+  const last = ids[end] === imageTokenId ? imageRows - 1 : end;
+  return { original, imageRows, last };
+}

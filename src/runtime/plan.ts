@@ -1,0 +1,245 @@
+/**
+ * From a checked model to what runs: three lists of steps (an image, a chunk of
+ * tokens, one token) with every address placed, and the memory they need,
+ * known before a byte of it is allocated.
+ * @module
+ */
+import { roundUp } from "../kernels/layout.ts";
+import { type Buffer, Store } from "./buffer.ts";
+import { patchCount } from "./check_graph.ts";
+import { RuntimeError } from "./error.ts";
+import { chunkForm, fixedForm } from "./form.ts";
+import { type DraftStep, lower, type Lowered } from "./lower.ts";
+import { aligned, placeByLife, placeInOrder } from "./place.ts";
+import type { StaticModel } from "./static_model.ts";
+import { REGISTER, REGISTERS, type Step } from "./step.ts";
+
+/** Bytes a model needs, by what they are for. */
+export interface MemoryPlan {
+  /** Packed integer weights and embedding tables. */
+  readonly weights: number;
+  /** Scales, biases, rotary tables. */
+  readonly constants: number;
+  /** Keys and values of the whole context. */
+  readonly kv: number;
+  /** Everything between two steps. */
+  readonly activations: number;
+  /** Scratch of all threads. */
+  readonly scratch: number;
+  /** Sum, with control words, in whole wasm pages. */
+  readonly total: number;
+}
+
+/** A list of steps. */
+export interface StepList {
+  readonly steps: readonly Step[];
+  /** First step that only the logits need. */
+  readonly tail: number;
+  /** Where its result stands: float32 rows. */
+  readonly result: { readonly at: number; readonly stride: number };
+}
+
+/** What a plan depends on beside the model. */
+export interface PlanOptions {
+  /** Most tokens of a conversation, a multiple of 8. */
+  readonly context: number;
+  /** Threads that share the work. */
+  readonly threads: number;
+  /** Code of each pixel byte at a scale, [3][256]. */
+  readonly pixelCodes: (scale: number) => Int8Array;
+}
+
+/** Everything needed to load and run a model. */
+export interface Plan {
+  readonly vision?: StepList;
+  readonly prefill: StepList;
+  readonly decode: StepList;
+  readonly context: number;
+  readonly threads: number;
+  /** Most tokens of one prefill chunk. */
+  readonly chunk: number;
+  readonly memory: MemoryPlan;
+  /** Addresses of what a call hands in. */
+  readonly inputs: {
+    readonly ids: number;
+    readonly order: number;
+    readonly pixels?: number;
+    readonly images?: { readonly at: number; readonly stride: number };
+  };
+  readonly control: ControlAddresses;
+  /** Buffers to fill when the model is loaded. */
+  readonly persistent: readonly Buffer[];
+  /** Memory free while loading. */
+  readonly staging: { readonly at: number; readonly bytes: number };
+  /** The constants: they must not change while a model runs. */
+  readonly constants: { readonly at: number; readonly bytes: number };
+}
+
+/** Where threads find each other. */
+export interface ControlAddresses {
+  /** Barrier of BARRIER_BYTES. */
+  readonly barrier: number;
+  /** Command words, see pool.ts. */
+  readonly command: number;
+  /** Registers, int32. */
+  readonly registers: number;
+}
+
+/** Largest number of query heads per key head. */
+const MOST_RATIO = 64;
+
+/** Int32 registers: the named ones and one per possible heads/kvHeads. */
+export const REGISTER_COUNT = REGISTERS.length + MOST_RATIO;
+
+/** Longest chunk of a prefill: longer prompts are taken in several. */
+export const CHUNK = 256;
+
+const CONTROL_AT = 1024; // address 0 means "none" to kernels
+const LEAST_STAGING = 1 << 20;
+const TAIL = 256; // kernels may load a vector that begins before the end
+const MOST_BYTES = 2 ** 32;
+
+/** Plans a model. */
+export function plan(model: StaticModel, options: PlanOptions): Plan {
+  const { info } = model, { context, threads, pixelCodes } = options;
+  const chunk = Math.min(context, CHUNK);
+  for (const n of model.nodes) {
+    if (n.op === "attend" && n.heads / n.kvHeads > MOST_RATIO) {
+      throw new RuntimeError(
+        "plan",
+        `Cannot plan the model: heads per kvHeads must be at most ${MOST_RATIO}: current value is ${
+          n.heads / n.kvHeads
+        }`,
+      );
+    }
+  }
+  const store = new Store();
+  const shared = { capacity: context, imageRows: chunk, pixelCodes };
+  const vision = model.nodes.some((n) => n.phase === "vision")
+    ? lower(model, store, {
+      ...shared,
+      phase: "vision",
+      form: fixedForm(patchCount(info), 0),
+    })
+    : undefined;
+  const prefill = lower(model, store, {
+    ...shared,
+    phase: "text",
+    form: chunkForm(chunk),
+  });
+  const decode = lower(model, store, {
+    ...shared,
+    phase: "text",
+    form: fixedForm(1, 1),
+  });
+  const ids = store.state("ids", chunk * 4);
+  const order = store.state("order", context * 4);
+
+  const barrier = CONTROL_AT, command = barrier + 64, registers = command + 64;
+  const start = aligned(registers + REGISTER_COUNT * 4);
+  const of = (region: string) =>
+    [...store.buffers.values()].filter((b) => b.region === region);
+  const stateEnd = placeInOrder(of("state"), start);
+  const constantsEnd = placeInOrder(of("constants"), stateEnd);
+  const weightsEnd = placeInOrder(of("weights"), constantsEnd);
+  const cacheEnd = placeInOrder(of("cache"), weightsEnd);
+  const lists = [vision, prefill, decode].filter((l) => l !== undefined);
+  const perThread = aligned(scratchOf(lists));
+  const scratchEnd = cacheEnd + threads * perThread;
+  let arenaEnd = scratchEnd + Math.max(LEAST_STAGING, stagingOf(of("weights")));
+  for (const l of lists) {
+    arenaEnd = Math.max(arenaEnd, placeByLife(l.arena, scratchEnd));
+  }
+  const total = roundUp(arenaEnd + TAIL, 65536);
+  if (total > MOST_BYTES) {
+    throw new RuntimeError(
+      "memory",
+      `Cannot plan the model: it must fit into 4 GiB: it needs ${
+        (total / 2 ** 30).toFixed(2)
+      } GiB with a context of ${context}; choose a shorter context`,
+    );
+  }
+  const resolve = (l: Lowered) => stepList(l, cacheEnd, perThread);
+  const images = prefill.images;
+  const pixels = store.buffers.get("pixels");
+  return {
+    ...(vision ? { vision: resolve(vision) } : {}),
+    prefill: resolve(prefill),
+    decode: resolve(decode),
+    context,
+    threads,
+    chunk,
+    memory: {
+      weights: weightsEnd - constantsEnd,
+      constants: constantsEnd - stateEnd,
+      kv: cacheEnd - weightsEnd,
+      activations: arenaEnd - scratchEnd,
+      scratch: scratchEnd - cacheEnd,
+      total,
+    },
+    inputs: {
+      ids: ids.at,
+      order: order.at,
+      ...(pixels ? { pixels: pixels.at } : {}),
+      ...(images
+        ? { images: { at: images.buffer.at, stride: images.stride } }
+        : {}),
+    },
+    control: { barrier, command, registers },
+    persistent: [...of("constants"), ...of("weights")],
+    staging: { at: scratchEnd, bytes: arenaEnd - scratchEnd },
+    constants: { at: stateEnd, bytes: constantsEnd - stateEnd },
+  };
+}
+
+function scratchOf(lists: readonly Lowered[]): number {
+  let most = 0;
+  for (const { steps } of lists) {
+    for (const { args } of steps) {
+      for (const arg of args) {
+        if (typeof arg === "object" && "scratch" in arg) {
+          most = Math.max(most, arg.scratch);
+        }
+      }
+    }
+  }
+  return most;
+}
+
+/** Eight rows of the longest weight must fit. */
+function stagingOf(weights: readonly Buffer[]): number {
+  let most = 0;
+  for (const { weights: content } of weights) {
+    if (content?.kind !== "panels") continue;
+    for (const { k } of content.parts) most = Math.max(most, 8 * k);
+  }
+  return most;
+}
+
+function stepList(l: Lowered, scratch: number, perThread: number): StepList {
+  return {
+    steps: l.steps.map((s) => placed(s, scratch, perThread)),
+    tail: l.tail,
+    result: { at: l.result.buffer.at, stride: l.result.stride },
+  };
+}
+
+function placed(s: DraftStep, scratch: number, perThread: number): Step {
+  const dynamic: [number, number, number][] = [];
+  const args = s.args.map((arg, i) => {
+    if (typeof arg === "number") return arg;
+    if ("scratch" in arg) {
+      dynamic.push([i, REGISTER.thread, perThread]);
+      return scratch;
+    }
+    if ("buffer" in arg) {
+      if (arg.register !== undefined) {
+        dynamic.push([i, arg.register, arg.scale!]);
+      }
+      return arg.buffer.at + arg.offset;
+    }
+    dynamic.push([i, arg.register, arg.scale ?? 1]);
+    return 0;
+  });
+  return { ...s, args, dynamic };
+}

@@ -1,0 +1,166 @@
+/**
+ * The threads of a session. The main thread is thread 0 and works too; the
+ * others are workers that share its memory. With one thread there is no worker
+ * and no shared memory, and everything else is the same.
+ * @module
+ */
+import type { Kernels } from "../kernels/contracts.ts";
+import { COMMAND, type ListName, LISTS, send, STOP } from "./command.ts";
+import { RuntimeError } from "./error.ts";
+import { type Plan, REGISTER_COUNT } from "./plan.ts";
+import type { Step } from "./step.ts";
+import { walk, type Walker } from "./walk.ts";
+import type { WorkerStart } from "./worker.ts";
+
+/** Multiply–adds after which the main thread looks at the clock, a few ms. */
+const SLICE_WORK = 2e8;
+
+/** Longest time between two turns of the event loop. */
+const TURN_MS = 15;
+
+const WORKER = new URL("./worker.ts", import.meta.url);
+
+/** Whether workers can be started here: shared memory, and leave to read their module. */
+export function canStartWorkers(): boolean {
+  if (
+    typeof SharedArrayBuffer === "undefined" || typeof Worker === "undefined"
+  ) return false;
+  if (WORKER.protocol !== "file:") return true;
+  return Deno.permissions.querySync({ name: "read", path: WORKER }).state ===
+    "granted";
+}
+
+/** Threads over one memory. */
+export class Pool implements AsyncDisposable {
+  /** Called with the time of each step on the main thread, waiting included. */
+  measure: ((step: Step, ms: number) => void) | undefined;
+  readonly #workers: Worker[] = [];
+  readonly #lists: readonly (readonly Step[])[];
+  readonly #words: Int32Array;
+  readonly #shared: Int32Array;
+  readonly #walker: Walker;
+  #turn = 0;
+  #closed = false;
+
+  private constructor(plan: Plan, buffer: ArrayBufferLike, kernels: Kernels) {
+    const { barrier, command, registers } = plan.control;
+    this.#lists = LISTS.map((name) => plan[name]?.steps ?? []);
+    this.#words = new Int32Array(buffer, command, 16);
+    this.#shared = new Int32Array(buffer, registers, REGISTER_COUNT);
+    this.#walker = {
+      kernels,
+      thread: 0,
+      threads: plan.threads,
+      barrier,
+      registers: new Int32Array(REGISTER_COUNT),
+    };
+  }
+
+  /** Starts the threads of a plan. `module` is what its workers run. */
+  static async start(
+    plan: Plan,
+    memory: WebAssembly.Memory,
+    module: WebAssembly.Module,
+    kernels: Kernels,
+  ): Promise<Pool> {
+    const pool = new Pool(plan, memory.buffer, kernels);
+    const ready: Promise<void>[] = [];
+    for (let thread = 1; thread < plan.threads; thread++) {
+      const worker = new Worker(WORKER, {
+        type: "module",
+        name: `mquant ${thread}`,
+      });
+      pool.#workers.push(worker);
+      ready.push(
+        new Promise((done, refuse) => {
+          worker.onmessage = () => done();
+          worker.onerror = (event) => {
+            event.preventDefault();
+            refuse(
+              new RuntimeError(
+                "worker",
+                `Cannot start thread ${thread}: ${event.message}`,
+              ),
+            );
+          };
+        }),
+      );
+      const start: WorkerStart = {
+        module,
+        memory,
+        lists: pool.#lists,
+        control: plan.control,
+        registers: REGISTER_COUNT,
+        thread,
+        threads: plan.threads,
+      };
+      worker.postMessage(start);
+    }
+    try {
+      await Promise.all(ready);
+    } catch (error) {
+      for (const w of pool.#workers) w.terminate();
+      throw error;
+    }
+    return pool;
+  }
+
+  /**
+   * Runs the steps [0, to) of a list. Between slices the event loop turns, so
+   * signals and timers are heard; an abort stops before the next slice.
+   */
+  async run(
+    name: ListName,
+    to: number,
+    registers: Int32Array,
+    signal?: AbortSignal,
+  ): Promise<void> {
+    if (this.#closed) {
+      throw new RuntimeError(
+        "closed",
+        "Cannot run the model: its session is closed",
+      );
+    }
+    const list = LISTS.indexOf(name), steps = this.#lists[list];
+    this.#shared.set(registers);
+    this.#walker.registers.set(registers);
+    this.#walker.registers[0] = 0;
+    for (let from = 0; from < to;) {
+      signal?.throwIfAborted();
+      let work = 0, end = from;
+      while (end < to && work < SLICE_WORK) {
+        const [constant, register, perUnit] = steps[end++].work;
+        work += constant + perUnit * registers[register];
+      }
+      if (this.#workers.length > 0) send(this.#words, list, from, end);
+      walk(this.#walker, steps, from, end, this.measure);
+      if (this.#words[COMMAND.failed] !== 0) {
+        throw new RuntimeError(
+          "worker",
+          "Cannot run the model: a kernel failed on another thread",
+        );
+      }
+      from = end;
+      if (performance.now() - this.#turn > TURN_MS) {
+        await turn();
+        this.#turn = performance.now();
+      }
+    }
+    signal?.throwIfAborted();
+  }
+
+  /** Ends the workers. */
+  [Symbol.asyncDispose](): Promise<void> {
+    if (!this.#closed) {
+      this.#closed = true;
+      if (this.#workers.length > 0) send(this.#words, STOP, 0, 0);
+      for (const w of this.#workers) w.terminate();
+    }
+    return Promise.resolve();
+  }
+}
+
+/** Lets the event loop turn once. */
+function turn(): Promise<void> {
+  return new Promise((done) => setTimeout(done, 0));
+}

@@ -1,0 +1,283 @@
+/**
+ * Graph and info of a model file, read as if an enemy wrote them: every field
+ * of every node is checked against the table below, nothing else is let in.
+ * @module
+ */
+import { quoted } from "../format/error.ts";
+import {
+  parseStrictJson,
+  type StrictJson,
+  StrictJsonError,
+} from "../format/strict_json.ts";
+import type { ModelInfo, Node } from "../graph/node.ts";
+import { hadamardMatrix } from "../tensor/hadamard.ts";
+import type { Rotation } from "../tensor/rotation.ts";
+import { RuntimeError, type RuntimeErrorCode } from "./error.ts";
+
+/** Largest width, row count or vocabulary a graph may name. */
+export const MAX_SIZE = 2 ** 24;
+
+/** Most nodes of a graph. */
+export const MAX_NODES = 65_536;
+
+type Json = Map<string, StrictJson>;
+/** Checks one field and gives its plain value; undefined where it is not as wished. */
+type Field = {
+  wish: string;
+  optional?: true;
+  read: (v: StrictJson) => unknown;
+};
+
+const size: Field = {
+  wish: `a whole number from 1 to ${MAX_SIZE}`,
+  read: (v) =>
+    Number.isInteger(v) && v as number >= 1 && v as number <= MAX_SIZE
+      ? v
+      : undefined,
+};
+const text: Field = {
+  wish: "a name of 1 to 200 characters",
+  read: (v) =>
+    typeof v === "string" && v.length >= 1 && v.length <= 200 ? v : undefined,
+};
+const positive: Field = {
+  wish: "a positive finite number",
+  read: (v) =>
+    typeof v === "number" && Number.isFinite(v) && v > 0 ? v : undefined,
+};
+const flag: Field = {
+  wish: "true or false",
+  read: (v) => typeof v === "boolean" ? v : undefined,
+};
+const choice = (...of: string[]): Field => ({
+  wish: of.map((o) => JSON.stringify(o)).join(" or "),
+  read: (v) => of.includes(v as string) ? v : undefined,
+});
+const optional = (f: Field): Field => ({ ...f, optional: true });
+
+const rotation: Field = {
+  wish:
+    "a rotation {n, block, order, seed} whose block divides n and is order·2^p with a Hadamard matrix of that order",
+  read(v) {
+    if (!(v instanceof Map) || v.size !== 4) return undefined;
+    const [n, block, order, seed] = ["n", "block", "order", "seed"].map((k) =>
+      v.get(k)
+    );
+    if (![n, block, order].every((x) => size.read(x ?? null) !== undefined)) {
+      return undefined;
+    }
+    if (
+      !Number.isInteger(seed) || seed as number < 0 || seed as number >= 2 ** 32
+    ) {
+      return undefined;
+    }
+    const r = { n, block, order, seed } as Rotation;
+    const power = r.block / r.order;
+    if (
+      r.n % r.block !== 0 || r.order > 256 ||
+      !Number.isInteger(Math.log2(power))
+    ) {
+      return undefined;
+    }
+    try {
+      hadamardMatrix(r.order);
+    } catch {
+      return undefined;
+    }
+    return r;
+  },
+};
+
+/** Fields of each op beside op, id and phase. */
+const FIELDS: Readonly<Record<Node["op"], Readonly<Record<string, Field>>>> = {
+  patches: { width: size },
+  table: { param: text, width: size },
+  embed: { param: text, width: size },
+  linear: {
+    x: text,
+    k: size,
+    n: size,
+    weight: text,
+    bias: optional(text),
+    split: optional(flag),
+  },
+  write: { stream: text, x: text, rows: optional(choice("vision", "text")) },
+  read: {
+    stream: text,
+    width: size,
+    norm: choice("layer", "rms"),
+    eps: positive,
+    gain: optional(text),
+    bias: optional(text),
+  },
+  attend: {
+    q: text,
+    k: text,
+    v: text,
+    heads: size,
+    kvHeads: size,
+    headDim: size,
+    mask: choice("full", "causal"),
+    theta: optional(positive),
+  },
+  act: {
+    fn: choice("gelu", "gelu_tanh", "quick_gelu", "silu"),
+    x: text,
+    gate: optional(text),
+    width: size,
+  },
+  rotate: { x: text, rotation, inverse: optional(flag) },
+  gain: { x: text, param: text, width: size },
+  shuffle: { x: text, factor: size, width: size },
+  last: { x: text },
+};
+
+function fail(code: RuntimeErrorCode, problem: string): never {
+  throw new RuntimeError(code, `Cannot read the model: ${problem}`);
+}
+
+function parse(code: RuntimeErrorCode, what: string, json: string): StrictJson {
+  try {
+    return parseStrictJson(json, { depth: 6, values: 40 * MAX_NODES });
+  } catch (error) {
+    if (!(error instanceof StrictJsonError)) throw error;
+    return fail(code, `its ${what} ${error.message}`);
+  }
+}
+
+/** Reads `fields` out of an object, refusing any other. */
+function record(
+  code: RuntimeErrorCode,
+  where: string,
+  json: Json,
+  fields: Readonly<Record<string, Field>>,
+): Record<string, unknown> {
+  const out: Record<string, unknown> = {};
+  for (const key of json.keys()) {
+    if (!Object.hasOwn(fields, key)) {
+      fail(code, `${where} has an unknown field ${quoted(key)}`);
+    }
+  }
+  for (const [key, field] of Object.entries(fields)) {
+    const given = json.get(key);
+    if (given === undefined && field.optional) continue;
+    const value = given === undefined ? undefined : field.read(given);
+    if (value === undefined) {
+      fail(
+        code,
+        `${where}: ${key} must be ${field.wish}: current value is ${
+          given === undefined ? "missing" : shown(given)
+        }`,
+      );
+    }
+    out[key] = value;
+  }
+  return out;
+}
+
+function shown(v: StrictJson): string {
+  return typeof v === "object" && v !== null ? "an object" : quoted(String(v));
+}
+
+/** Nodes of the graph; their references are checked by `checkGraph`. */
+export function readNodes(json: string): Node[] {
+  const list = parse("graph", "graph", json);
+  if (!Array.isArray(list) || list.length === 0 || list.length > MAX_NODES) {
+    return fail("graph", `its graph must be a list of 1 to ${MAX_NODES} nodes`);
+  }
+  return list.map((item, i) => {
+    const op = item instanceof Map ? item.get("op") : undefined;
+    if (typeof op !== "string" || !Object.hasOwn(FIELDS, op)) {
+      return fail(
+        "graph",
+        `node ${i} has the unknown op ${
+          quoted(String(op))
+        }; this version knows ${Object.keys(FIELDS).join(", ")}`,
+      );
+    }
+    return record("graph", `node ${i} (${op})`, item as Json, {
+      op: text,
+      id: text,
+      phase: choice("vision", "text"),
+      ...FIELDS[op as Node["op"]],
+    }) as unknown as Node;
+  });
+}
+
+const id: Field = {
+  wish: `a token id below ${MAX_SIZE}`,
+  read: (v) =>
+    Number.isInteger(v) && v as number >= 0 && v as number < MAX_SIZE
+      ? v
+      : undefined,
+};
+
+/** Info of the model. */
+export function readInfo(json: string): ModelInfo {
+  const map = parse("info", "info", json);
+  if (!(map instanceof Map)) return fail("info", "its info must be an object");
+  const info = record("info", "info", map, {
+    architecture: text,
+    vocabulary: size,
+    maxPositions: size,
+    imageTokens: size,
+    imageTokenId: id,
+    imageText: {
+      wish: "a text of at most 1 MB",
+      read: (v) => typeof v === "string" && v.length <= 2 ** 20 ? v : undefined,
+    },
+    stopIds: {
+      wish: "a list of at most 64 token ids",
+      read: (v) =>
+        Array.isArray(v) && v.length <= 64 &&
+          v.every((x) => id.read(x) !== undefined)
+          ? v
+          : undefined,
+    },
+    image: {
+      wish: "{height, width, patch} with sides of whole patches, at most 4096",
+      read(v) {
+        if (!(v instanceof Map) || v.size !== 3) return undefined;
+        const [height, width, patch] = ["height", "width", "patch"].map((k) =>
+          size.read(v.get(k) ?? null) as number | undefined
+        );
+        if (!height || !width || !patch) return undefined;
+        return height <= 4096 && width <= 4096 && height % patch === 0 &&
+            width % patch === 0
+          ? { height, width, patch }
+          : undefined;
+      },
+    },
+  }) as unknown as ModelInfo;
+  for (
+    const [name, value] of [
+      ["imageTokenId", info.imageTokenId],
+      ...info.stopIds.map((s) => ["a stop id", s]),
+    ] as [string, number][]
+  ) {
+    if (value >= info.vocabulary) {
+      fail(
+        "info",
+        `info: ${name} must be below the vocabulary of ${info.vocabulary}: current value is ${value}`,
+      );
+    }
+  }
+  return info;
+}
+
+/** Bits of every integer weight. */
+export function readBits(json: string): Map<string, number> {
+  const map = parse("bits", "bits", json);
+  if (!(map instanceof Map)) return fail("bits", "its bits must be an object");
+  for (const [name, bits] of map) {
+    if (![4, 5, 6, 7, 8].includes(bits as number)) {
+      fail(
+        "bits",
+        `bits of ${quoted(name)} must be 4 to 8: current value is ${
+          shown(bits)
+        }`,
+      );
+    }
+  }
+  return map as Map<string, number>;
+}

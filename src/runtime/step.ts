@@ -1,0 +1,101 @@
+/**
+ * A plan's step: one kernel call as plain data. Every pointer is placed and
+ * every scale is baked in; the few numbers that differ from call to call (how
+ * many image rows, which cache slot) stand in registers, and an argument is
+ * `base + register · scale`. The same steps are posted to every thread.
+ * @module
+ */
+import { contracts, type KernelName } from "../kernels/contracts.ts";
+
+/** What differs from call to call. `thread` differs from thread to thread. */
+export const REGISTERS = [
+  "thread",
+  "imageRows", // image rows of the chunk: they come first (AIFS)
+  "imageEnd", //  the same, rounded up to whole groups of 4 rows: where text codes begin
+  "textRows",
+  "rows", //      imageRows + textRows
+  "slot", //      cache slot of row 0
+  "keys", //      keys in the cache once this chunk is in: slot + rows
+  "last", //      row of the chunk's last token
+] as const;
+
+/** Name of a register. */
+export type RegisterName = (typeof REGISTERS)[number];
+
+/** Number of a register; registers of attention items follow the named ones. */
+export const REGISTER = Object.fromEntries(
+  REGISTERS.map((name, i) => [name, i]),
+) as Readonly<Record<RegisterName, number>>;
+
+/**
+ * Every kernel a plan may call, and with it the claim of this project in one
+ * list: nothing here computes a scale (tests/static). Packers run at load only.
+ */
+export const STEP_KERNELS = [
+  "gemm_w4a8",
+  "gemm_w5a8",
+  "gemm_w6a8",
+  "gemm_w7a8",
+  "gemm_w8a8",
+  "gemv_w4a8",
+  "gemv_w5a8",
+  "gemv_w6a8",
+  "gemv_w7a8",
+  "gemv_w8a8",
+  "quantize_f32_s8",
+  "rmsnorm_f32_s8",
+  "rmsnorm_f32",
+  "hadamard_f32",
+  "hadamard_f32_s8",
+  "activate_f32",
+  "activate_f32_s8",
+  "activate_hadamard_f32_s8",
+  "queries_f32_s8",
+  "keys_f32_s8",
+  "values_f32_s8",
+  "attend_s8",
+  "add_f32",
+  "copy_f32",
+  "rank1_f32",
+  "embed_w8_f32",
+  "pixel_shuffle_f32",
+  "patchify_u8_s8",
+] as const satisfies readonly KernelName[];
+
+/** A kernel that a plan may call. */
+export type StepKernel = (typeof STEP_KERNELS)[number];
+
+/** Arguments [lo] and [hi] hold a range; threads take shares of it in whole units. */
+export interface Split {
+  /** Index of the argument with the start of the range. */
+  readonly lo: number;
+  /** Index of the argument with its end. */
+  readonly hi: number;
+  /** Smallest share: 8 columns, a group of rows, or one item. */
+  readonly unit: number;
+}
+
+/** One kernel call. */
+export interface Step {
+  readonly kernel: StepKernel;
+  /** Node it came from, for people. */
+  readonly label: string;
+  /** Arguments with all registers at 0. */
+  readonly args: readonly number[];
+  /** [argument, register, scale]: adds register · scale. */
+  readonly dynamic: readonly (readonly [number, number, number])[];
+  /** How threads share it; thread 0 does it alone where there is none. */
+  readonly split?: Split;
+  /** Register that must not be 0 for the call to happen. */
+  readonly when?: number;
+  /** All threads meet behind it. False where the next step does not depend on it. */
+  readonly sync: boolean;
+  /** Multiply–adds: constant + perUnit · register. */
+  readonly work: readonly [constant: number, register: number, perUnit: number];
+}
+
+/** Whether a kernel name may stand in a plan. */
+export function isStepKernel(name: string): name is StepKernel {
+  return STEP_KERNELS.includes(name as StepKernel) &&
+    Object.hasOwn(contracts, name);
+}
