@@ -1,0 +1,113 @@
+import { assert, assertEquals } from "@std/assert";
+import { TOY_PROMPT, toyModel, toyPatches } from "../../tests/toy.ts";
+import { float64 } from "../graph/executor.ts";
+import { encodeImages, generate } from "../graph/generate.ts";
+import { load, newSequence, runText } from "../graph/interpreter.ts";
+import { siteScale } from "../graph/names.ts";
+import type { LinearNode } from "../graph/node.ts";
+import { emit } from "./emit.ts";
+import { type Engine, quantize, type Sample } from "./quantize.ts";
+import { RECIPES } from "./recipe.ts";
+import { simulate } from "./simulate.ts";
+
+/** The definition of the engine, in float64. */
+const engine: Engine = {
+  ...float64,
+  gram(x, m, k) {
+    const h = new Float64Array(k * k);
+    for (let r = 0; r < m; r++) {
+      for (let i = 0; i < k; i++) {
+        for (let j = 0; j < k; j++) h[i * k + j] += x[r * k + i] * x[r * k + j];
+      }
+    }
+    return h;
+  },
+};
+
+function samples(count: number): Sample[] {
+  const prompts = Array.from(
+    { length: count },
+    (_, i) => ({ patches: toyPatches(i + 1), ids: TOY_PROMPT }),
+  );
+  const answers = generate(load(toyModel(), float64), prompts, 6);
+  return prompts.map((p, i) => ({ ...p, answer: answers[i] }));
+}
+
+const W8 = { ...RECIPES.w8a8, name: "test" };
+
+Deno.test("quantize: every linear has codes and a static scale per modality", () => {
+  const q = quantize(toyModel(), samples(3), RECIPES.w4a8, engine);
+  for (const node of q.model.nodes) {
+    if (node.op !== "linear") continue;
+    assert(q.weights.has(node.weight), node.weight);
+    const scale = q.vectors.get(siteScale(node))!;
+    assertEquals(scale.length, node.phase === "vision" ? 1 : 2, node.id);
+    assert(scale.every((s) => s > 0 && Number.isFinite(s)), node.id);
+  }
+});
+
+Deno.test("quantize: 8-bit logits stay close to float, 4-bit ones further off", () => {
+  const sample = samples(4), float = load(toyModel(), float64);
+  const run = (loaded: typeof float, hooks = {}) => {
+    const [image] = encodeImages(loaded, sample, hooks);
+    return runText(loaded, [{
+      sequence: newSequence(),
+      ids: TOY_PROMPT,
+      image,
+    }], hooks);
+  };
+  const want = run(float);
+  const error = (recipe: typeof W8) => {
+    const s = simulate(quantize(toyModel(), sample, recipe, engine), engine);
+    const got = run(s.loaded, s.hooks);
+    let energy = 0, lost = 0;
+    for (let i = 0; i < want.length; i++) {
+      energy += want[i] ** 2;
+      lost += (want[i] - got[i]) ** 2;
+    }
+    return Math.sqrt(lost / energy);
+  };
+  const eight = error(W8), four = error(RECIPES.w4a8);
+  assert(eight < 0.05, `w8a8 is ${eight} off`);
+  assert(four > eight && four < 0.5, `w4a8 is ${four} off`);
+});
+
+Deno.test("quantize: MSQ gives image and text rows their own scales; without it they share one", () => {
+  const text = (q: ReturnType<typeof quantize>) => {
+    const node = q.model.nodes.find((n) => n.id === "text.0.q") as LinearNode;
+    return q.vectors.get(siteScale(node))!;
+  };
+  const own = text(quantize(toyModel(), samples(2), W8, engine));
+  assert(own[0] !== own[1]);
+  const shared = text(
+    quantize(toyModel(), samples(2), { ...W8, modalities: false }, engine),
+  );
+  assertEquals(shared[0], shared[1]);
+});
+
+Deno.test("quantize is deterministic: the same input gives the same bytes", () => {
+  const bytes = () => {
+    const content = emit(
+      quantize(toyModel(), samples(2), RECIPES.w4a8, engine),
+      {},
+    );
+    return [
+      JSON.stringify(content.metadata),
+      ...content.tensors.map((t) => `${t.name} ${t.shape} ${t.data()}`),
+    ];
+  };
+  assertEquals(bytes(), bytes());
+});
+
+Deno.test("emit: tensors stand once, 4-bit codes two per byte, a tied head shares the table", () => {
+  const content = emit(
+    quantize(toyModel(), samples(2), RECIPES.w4a8, engine),
+    {},
+  );
+  const names = content.tensors.map((t) => t.name);
+  assertEquals(new Set(names).size, names.length);
+  const byName = new Map(content.tensors.map((t) => [t.name, t]));
+  assertEquals(byName.get("vision.0.q.weight")!.shape, [40, 20]);
+  assertEquals(byName.get("text.embed.weight")!.dtype, "I8");
+  assert(!byName.has("text.head.weight"));
+});
