@@ -1,0 +1,92 @@
+/**
+ * An answer under way: an async iterable of text pieces and a promise of the
+ * whole, over one run that begins when either is first asked for.
+ * @module
+ */
+
+/** How an answer ended: the model stopped, a limit was reached, or it was cancelled. */
+export type Finish = "stop" | "length" | "aborted";
+
+/** Milliseconds of each part of an answer. */
+export interface Timings {
+  /** Waiting for answers asked for before. */
+  readonly queueMs: number;
+  /** Decoding and resizing images. */
+  readonly imageMs: number;
+  /** The vision tower. */
+  readonly visionMs: number;
+  /** The prompt, up to the first token. */
+  readonly prefillMs: number;
+  /** All tokens after the first. */
+  readonly decodeMs: number;
+}
+
+/** A whole answer. */
+export interface Result {
+  /** The text, without special tokens and stop strings. */
+  readonly text: string;
+  /** Its token ids, without the token that ended it. */
+  readonly tokens: number[];
+  /** How it ended. */
+  readonly finish: Finish;
+  /** How long each part took. */
+  readonly timings: Timings;
+  /** Tokens of the prompt, image tokens included. */
+  readonly promptTokens: number;
+}
+
+/**
+ * An answer. Iterate over it for pieces of text as they come, or await it for
+ * the whole. It begins when first iterated or awaited; leaving the iteration
+ * early cancels it.
+ */
+export interface Answer extends AsyncIterable<string>, PromiseLike<Result> {}
+
+/** Produces an answer: shows pieces, returns the whole. */
+export type Produce = (
+  show: (piece: string) => void,
+  signal: AbortSignal,
+) => Promise<Result>;
+
+/** Wraps a run as an answer. */
+export function answer(produce: Produce): Answer {
+  const pieces: string[] = [], cancel = new AbortController();
+  let result: Promise<Result> | undefined;
+  let ended = false, wake = () => {};
+
+  function begin(): Promise<Result> {
+    if (!result) {
+      const show = (piece: string) => {
+        pieces.push(piece);
+        wake();
+      };
+      result = produce(show, cancel.signal).finally(() => {
+        ended = true;
+        wake();
+      });
+      result.catch(() => {}); // whoever awaits or iterates gets it
+    }
+    return result;
+  }
+
+  return {
+    async *[Symbol.asyncIterator]() {
+      const run = begin();
+      let whole = false;
+      try {
+        for (let at = 0;; at++) {
+          while (at >= pieces.length && !ended) {
+            await new Promise<void>((done) => wake = done);
+          }
+          if (at >= pieces.length) break;
+          yield pieces[at];
+        }
+        whole = true;
+        await run;
+      } finally {
+        if (!whole) cancel.abort();
+      }
+    },
+    then: (fulfilled, rejected) => begin().then(fulfilled, rejected),
+  };
+}

@@ -1,0 +1,80 @@
+/**
+ * What a model file carries beside weights: tokenizer, chat template, image
+ * settings, and the ids that end an answer.
+ * @module
+ */
+import type { ModelFile } from "../format/model_file.ts";
+import { type ImagePlan, readImagePlan } from "../image/preprocess.ts";
+import type { ChatFormat } from "../tokenizer/chat.ts";
+import { readTokenizer, type Tokenizer } from "../tokenizer/tokenizer.ts";
+import type { ModelInfo } from "../graph/node.ts";
+import { RuntimeError } from "./error.ts";
+
+/** A model's assets, read and checked. */
+export interface Assets {
+  readonly tokenizer: Tokenizer;
+  readonly chat: ChatFormat;
+  readonly image: ImagePlan;
+  /** Ids that end an answer. */
+  readonly stopIds: ReadonlySet<number>;
+}
+
+/** Reads the assets; throws the error of the room whose asset is wrong. */
+export function readAssets(file: ModelFile, info: ModelInfo): Assets {
+  const tokenizer = readTokenizer(file.assetText("tokenizer.json"));
+  if (tokenizer.size > info.vocabulary) {
+    throw new RuntimeError(
+      "info",
+      `Cannot open the model: its tokenizer has ids up to ${
+        tokenizer.size - 1
+      } for a vocabulary of ${info.vocabulary}`,
+    );
+  }
+  return {
+    tokenizer,
+    chat: {
+      template: file.assetText("chat_template.jinja"),
+      imageToken: tokenizer.decode([info.imageTokenId], { skipSpecial: false }),
+      imageTokens: () => info.imageText,
+      variables: specialTokens(file),
+    },
+    image: readImagePlan(file.assetText("preprocessor_config.json")),
+    stopIds: new Set([...info.stopIds, ...generationStops(file, info)]),
+  };
+}
+
+function json(file: ModelFile, name: string): Record<string, unknown> {
+  if (!file.assets.includes(name)) return {};
+  try {
+    const value = JSON.parse(file.assetText(name));
+    if (typeof value === "object" && value !== null) return value;
+  } catch (error) {
+    if (!(error instanceof SyntaxError)) throw error;
+  }
+  throw new RuntimeError(
+    "info",
+    `Cannot open the model: its ${name} is not a JSON object`,
+  );
+}
+
+/** bos_token and its kin, which templates may write. */
+function specialTokens(file: ModelFile): Record<string, string> {
+  const out: Record<string, string> = {};
+  for (
+    const [key, value] of Object.entries(json(file, "tokenizer_config.json"))
+  ) {
+    if (!/^[a-z]+_token$/.test(key)) continue;
+    const text = typeof value === "string"
+      ? value
+      : (value as { content?: unknown } | null)?.content;
+    if (typeof text === "string") out[key] = text;
+  }
+  return out;
+}
+
+function generationStops(file: ModelFile, { vocabulary }: ModelInfo): number[] {
+  const ids = json(file, "generation_config.json").eos_token_id;
+  return [ids].flat().filter((id): id is number =>
+    Number.isInteger(id) && id as number >= 0 && id as number < vocabulary
+  );
+}

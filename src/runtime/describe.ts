@@ -1,0 +1,90 @@
+/**
+ * A plan for people: what runs, in order, as a table.
+ * @module
+ */
+import { type ListName, LISTS } from "./command.ts";
+import type { Plan } from "./plan.ts";
+import { REGISTER, REGISTERS, type Step } from "./step.ts";
+
+/** One step of a plan. */
+export interface DescribedStep {
+  /** "vision" per image, "prefill" per chunk of tokens, "decode" per token. */
+  readonly list: ListName;
+  /** Its number in the list. */
+  readonly step: number;
+  /** The kernel it calls. */
+  readonly kernel: string;
+  /** The nodes it comes from. */
+  readonly nodes: string;
+  /** Rows it works on: all, or those of one modality. */
+  readonly rows: string;
+  /** What threads share: columns, rows or items; none where one thread does it. */
+  readonly shared: boolean;
+  /** Multiply–adds, per row where the number of rows is not fixed. */
+  readonly work: number;
+}
+
+/** A plan as data and as text. */
+export interface Described {
+  /** All steps. */
+  readonly steps: readonly DescribedStep[];
+  /** The same as a table, one line a step, and the memory. */
+  readonly text: string;
+}
+
+/** Rows of a step in words. */
+function rowsOf(step: Step): string {
+  if (step.when === REGISTER.imageRows) return "image";
+  if (step.when === REGISTER.textRows) return "text";
+  const [constant, register] = step.work;
+  return constant > 0 ? "fixed" : REGISTERS[register] ?? "all";
+}
+
+/** Describes a plan. */
+export function describePlan(plan: Plan): Described {
+  const steps = LISTS.flatMap((list) =>
+    (plan[list]?.steps ?? []).map((s, step): DescribedStep => ({
+      list,
+      step,
+      kernel: s.kernel,
+      nodes: s.label,
+      rows: rowsOf(s),
+      shared: s.split !== undefined,
+      work: s.work[0] + s.work[2],
+    }))
+  );
+  const lines = [[
+    "list",
+    "step",
+    "kernel",
+    "rows",
+    "threads",
+    "multiply–adds",
+    "nodes",
+  ]];
+  for (const s of steps) {
+    lines.push([
+      s.list,
+      String(s.step),
+      s.kernel,
+      s.rows,
+      s.shared ? "all" : "one",
+      Math.round(s.work).toLocaleString("en"),
+      s.nodes,
+    ]);
+  }
+  const widths = lines[0].map((_, c) =>
+    Math.max(...lines.map((l) => l[c].length))
+  );
+  const right = [false, true, false, false, false, true, false];
+  const table = lines.map((l) =>
+    l.map((cell, c) =>
+      right[c] ? cell.padStart(widths[c]) : cell.padEnd(widths[c])
+    )
+      .join("  ").trimEnd()
+  );
+  const memory = Object.entries(plan.memory).map(([name, bytes]) =>
+    `${name.padEnd(11)} ${(bytes / 2 ** 20).toFixed(2).padStart(9)} MiB`
+  );
+  return { steps, text: [...table, "", ...memory].join("\n") };
+}

@@ -1,0 +1,64 @@
+/**
+ * Opens a model file as a session.
+ * @module
+ */
+import { fromFileUrl } from "@std/path";
+import { openModelFile } from "../format/model_file.ts";
+import { bytesSource, fileSource } from "../format/source.ts";
+import type { Build } from "../kernels/load.ts";
+import { readAssets } from "./assets.ts";
+import { Engine } from "./engine.ts";
+import { type Session, session } from "./session.ts";
+import { readStaticModel } from "./static_model.ts";
+
+/** How to open a model. */
+export interface OpenOptions {
+  /** Threads at work; default min(navigator.hardwareConcurrency, 4), and 1 where workers cannot start. */
+  threads?: number;
+  /** Most tokens of a conversation; default 2048, less where the model allows less. */
+  context?: number;
+  /** Instruction set of the kernels; default the best there is. Both give the same bits. */
+  build?: "simd" | "relaxed";
+  /** Stops the loading. */
+  signal?: AbortSignal;
+}
+
+/**
+ * Opens a model file: its path, a `file:` URL, or its bytes.
+ *
+ * Needs `--allow-read` of the file. With leave to read this package too, work is
+ * shared among threads; without, one thread does it all.
+ * @throws {FormatError} where the file is not a model, {RuntimeError} where it cannot run
+ */
+export async function open(
+  model: string | URL | Uint8Array,
+  options: OpenOptions = {},
+): Promise<Session> {
+  const begin = performance.now();
+  options.signal?.throwIfAborted();
+  const source = model instanceof Uint8Array
+    ? bytesSource(model)
+    : fileSource(model instanceof URL ? fromFileUrl(model) : model);
+  using file = openModelFile(source);
+  const checked = readStaticModel(file);
+  const assets = readAssets(file, checked.info);
+  const engine = await Engine.create(checked, assets.image, options);
+  return session(checked, assets, engine, {
+    architecture: checked.info.architecture,
+    recipe: recipeName(file.metadata.get("recipe")),
+    context: engine.plan.context,
+    imageTokens: checked.info.imageTokens,
+    memory: engine.plan.memory,
+    threads: engine.plan.threads,
+    build: engine.build as Build,
+    loadMs: performance.now() - begin,
+  });
+}
+
+function recipeName(json: string | undefined): string {
+  try {
+    return String(JSON.parse(json ?? "{}").name ?? "unknown");
+  } catch {
+    return "unknown";
+  }
+}

@@ -1,0 +1,47 @@
+/**
+ * Where the time goes: milliseconds per kernel, as the main thread sees them,
+ * waiting for other threads included.
+ * @module
+ */
+import type { Engine } from "./engine.ts";
+
+/** Time in one kernel. */
+export interface KernelTime {
+  /** The kernel. */
+  readonly kernel: string;
+  /** How often it was called. */
+  readonly calls: number;
+  /** Milliseconds in all. */
+  readonly ms: number;
+}
+
+/** Time per kernel, longest first. */
+export interface Profile {
+  /** One entry per kernel. */
+  readonly kernels: readonly KernelTime[];
+  /** Milliseconds from begin to end, everything included. */
+  readonly totalMs: number;
+}
+
+/** Runs `work` and measures the engine's steps meanwhile. */
+export async function profile(
+  engine: Engine,
+  work: () => PromiseLike<unknown>,
+): Promise<Profile> {
+  const times = new Map<string, { calls: number; ms: number }>();
+  engine.measure = ({ kernel }, ms) => {
+    const t = times.get(kernel) ?? { calls: 0, ms: 0 };
+    t.calls++, t.ms += ms;
+    times.set(kernel, t);
+  };
+  const begin = performance.now();
+  try {
+    await work();
+  } finally {
+    engine.measure = undefined;
+  }
+  const totalMs = performance.now() - begin;
+  const kernels = [...times].map(([kernel, t]) => ({ kernel, ...t }))
+    .sort((a, b) => b.ms - a.ms);
+  return { kernels, totalMs };
+}
