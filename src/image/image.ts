@@ -14,6 +14,16 @@ export interface Image {
   readonly data: Uint8Array<ArrayBuffer>;
 }
 
+/** What a file says of its picture before a pixel is decoded. */
+export interface Header {
+  /** Pixels across, as stored. */
+  readonly width: number;
+  /** Pixels down, as stored. */
+  readonly height: number;
+  /** Exif orientation, 1 to 8. */
+  readonly orientation: number;
+}
+
 /** One code per way for a picture to be wrong. */
 export type ImageErrorCode =
   /** Not a picture, or none of a known kind. */

@@ -1,0 +1,110 @@
+/**
+ * From a file's bytes to upright RGB pixels. What the file is, it says in its
+ * first bytes, not in its name; how large it is, in its header, which is
+ * checked before a pixel is decoded.
+ * @module
+ */
+import { rgbOf } from "./codec.ts";
+import { upright } from "./exif.ts";
+import { checkSize, IMAGE_LIMITS, ImageError } from "./image.ts";
+import type { Header, Image, ImageLimits } from "./image.ts";
+import { decodeJpeg, readJpegHeader } from "./jpeg.ts";
+import { decodePng, readPng } from "./png.ts";
+import { decodeWebp, readWebpHeader } from "./webp.ts";
+
+/** Choices of decoding. */
+export interface DecodeImageOptions {
+  /** What messages call the file; a base name, never a path. */
+  readonly name?: string;
+  /** Limits; `IMAGE_LIMITS` where not given. */
+  readonly limits?: Partial<ImageLimits>;
+}
+
+/** First bytes, as Latin-1 text; a dot matches any byte. */
+const KINDS: readonly (readonly [RegExp, string])[] = [
+  [/^\xff\xd8\xff/, "jpeg"],
+  [/^\x89PNG\r\n/, "png"],
+  [/^RIFF....WEBP/s, "webp"],
+  [/^GIF8[79]a/, "GIF"],
+  [/^BM....\0\0\0\0/s, "BMP"],
+  [/^(II\*\0|MM\0\*)/, "TIFF"],
+  [/^....ftyp(avif|avis)/s, "AVIF"],
+  [/^....ftyp(hei|hev|mif1|msf1)/s, "HEIC"],
+  [/^(\xff\n|\0\0\0\fJXL )/, "JPEG XL"],
+  [/^%PDF/, "PDF"],
+];
+
+/**
+ * Decodes JPEG, PNG or WebP. Alpha is dropped, as transformers does
+ * (`convert_to_rgb`: PIL's convert("RGB")); Exif orientation is applied, as
+ * its `load_image` does. Throws `ImageError`, whatever the bytes.
+ */
+export async function decode(
+  bytes: Uint8Array,
+  { name = "image", limits = {} }: DecodeImageOptions = {},
+): Promise<Image> {
+  try {
+    return await decodeChecked(bytes, { ...IMAGE_LIMITS, ...limits });
+  } catch (error) {
+    if (!(error instanceof ImageError)) throw error;
+    throw new ImageError(error.code, error.message, name);
+  }
+}
+
+async function decodeChecked(
+  bytes: Uint8Array,
+  limits: ImageLimits,
+): Promise<Image> {
+  if (bytes.length > limits.fileBytes) {
+    throw new ImageError(
+      "too_large",
+      `it has ${bytes.length} bytes, at most ${limits.fileBytes} are allowed; make it smaller first`,
+    );
+  }
+  const kind = kindOf(bytes);
+  switch (kind) {
+    case "png": {
+      const png = readPng(bytes);
+      checkSize(png.width, png.height, limits);
+      return upright(decodePng(png), png.orientation);
+    }
+    case "jpeg":
+      return await viaWasm(bytes, readJpegHeader(bytes), limits, decodeJpeg);
+    case "webp":
+      return await viaWasm(bytes, readWebpHeader(bytes), limits, decodeWebp);
+    default:
+      throw new ImageError(
+        "unsupported",
+        `it is ${kind}; save it as JPEG, PNG or WebP`,
+      );
+  }
+}
+
+async function viaWasm(
+  bytes: Uint8Array,
+  { width, height, orientation }: Header,
+  limits: ImageLimits,
+  decodeRgba: (bytes: Uint8Array) => Promise<ImageData>,
+): Promise<Image> {
+  checkSize(width, height, limits);
+  const pixels = await decodeRgba(bytes);
+  if (pixels.width !== width || pixels.height !== height) {
+    throw new ImageError(
+      "damaged",
+      `its header says ${width} × ${height} pixels, its data ${pixels.width} × ${pixels.height}`,
+    );
+  }
+  return upright({ width, height, data: rgbOf(pixels.data) }, orientation);
+}
+
+function kindOf(bytes: Uint8Array): string {
+  if (bytes.length === 0) throw new ImageError("unknown_kind", "it is empty");
+  const start = String.fromCharCode(...bytes.subarray(0, 16));
+  for (const [magic, kind] of KINDS) if (magic.test(start)) return kind;
+  throw new ImageError(
+    "unknown_kind",
+    `it begins with ${
+      JSON.stringify(start.slice(0, 8))
+    }, which no known picture does; use JPEG, PNG or WebP`,
+  );
+}
