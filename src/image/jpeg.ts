@@ -5,6 +5,7 @@
  */
 import decodeMozjpeg, { init } from "@jsquash/jpeg/decode.js";
 import { codec } from "./codec.ts";
+import type { DecodeRgba } from "./codec.ts";
 import { exifOrientation } from "./exif.ts";
 import { ImageError } from "./image.ts";
 import type { Header } from "./image.ts";
@@ -110,7 +111,7 @@ function checkScans(bytes: Uint8Array, from: number) {
 }
 
 /** RGBA pixels of a JPEG whose header has been read. */
-export const decodeJpeg = codec({
+export const decodeJpeg: DecodeRgba = codec({
   wasm: () => import.meta.resolve("@jsquash/jpeg/codec/dec/mozjpeg_dec.wasm"),
   init,
   decode: (bytes) => decodeMozjpeg(bytes),

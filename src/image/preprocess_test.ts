@@ -5,6 +5,7 @@ import { ImageError } from "./image.ts";
 import { preprocess, readImagePlan } from "./preprocess.ts";
 import { resize } from "./resize.ts";
 import type { Resampling } from "./resize.ts";
+import split from "./split_golden.json" with { type: "json" };
 import golden from "../../tests/golden/processor.json" with { type: "json" };
 
 const sha256 = (bytes: Uint8Array) =>
@@ -49,6 +50,27 @@ Deno.test("squashed pixels equal transformers' for every filter and size", () =>
       const value = (tiles[0][0] * plan.rescale - plan.mean[0]) / plan.std[0];
       assert(Math.abs(value - want.normalised_first4[0][0]) < 1e-6);
     }
+  }
+});
+
+Deno.test("tiles of a cut picture equal transformers'", () => {
+  for (
+    const { image, longest, tile, split: cut, rows, cols, shape, sha256: want }
+      of split.cases
+  ) {
+    const plan = readImagePlan(config({
+      resample: 1,
+      size: { longest_edge: longest },
+      max_image_size: { longest_edge: tile },
+      do_image_splitting: cut,
+    }));
+    const got = preprocess(formulaImageOf(image), plan);
+    const what = `${image} to ${longest} in ${tile}`;
+    assertEquals([got.rows, got.cols], [rows, cols], what);
+    assertEquals([got.tiles.length, got.height, got.width], shape, what);
+    const all = createHash("sha256");
+    for (const bytes of got.tiles) all.update(bytes);
+    assertEquals(all.digest("hex"), want, what);
   }
 });
 

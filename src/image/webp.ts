@@ -4,6 +4,7 @@
  */
 import decodeLibwebp, { init } from "@jsquash/webp/decode.js";
 import { codec } from "./codec.ts";
+import type { DecodeRgba } from "./codec.ts";
 import { exifOrientation } from "./exif.ts";
 import { ImageError } from "./image.ts";
 import type { Header } from "./image.ts";
@@ -68,7 +69,7 @@ function readSize(name: string, chunk: Uint8Array) {
 }
 
 /** RGBA pixels of a WebP file whose header has been read. */
-export const decodeWebp = codec({
+export const decodeWebp: DecodeRgba = codec({
   wasm: () => import.meta.resolve("@jsquash/webp/codec/dec/webp_dec.wasm"),
   init,
   decode: (bytes) => decodeLibwebp(bytes),
