@@ -1,0 +1,49 @@
+/**
+ * Captions as words and n-grams, the common ground of all metrics here.
+ * @module
+ */
+
+/**
+ * Words of a caption: lower case, hyphens split, punctuation dropped, the
+ * possessive 's a word of its own. Simpler than the PTB tokenizer of
+ * coco-caption, and the same for every number this project prints.
+ */
+export function wordsOf(caption: string): string[] {
+  return caption.toLowerCase()
+    .replaceAll("-", " ")
+    .replace(/[^a-z0-9' ]+/g, " ")
+    .replaceAll("'s", " 's")
+    .split(" ")
+    .filter(Boolean);
+}
+
+/** How often each n-gram occurs; the words of one are joined by a space. */
+export function ngrams(
+  words: readonly string[],
+  n: number,
+): Map<string, number> {
+  const counts = new Map<string, number>();
+  for (let i = 0; i + n <= words.length; i++) {
+    const gram = words.slice(i, i + n).join(" ");
+    counts.set(gram, (counts.get(gram) ?? 0) + 1);
+  }
+  return counts;
+}
+
+/** Throws `RangeError` unless there is one list of at least one reference per caption. */
+export function checkReferences(
+  captions: readonly string[],
+  references: readonly (readonly string[])[],
+): void {
+  if (captions.length !== references.length || captions.length === 0) {
+    throw new RangeError(
+      `Cannot compare ${captions.length} captions with references of ${references.length} pictures: there must be as many, and one at least`,
+    );
+  }
+  const empty = references.findIndex((list) => list.length === 0);
+  if (empty >= 0) {
+    throw new RangeError(
+      `Cannot compare caption ${empty}: it has no reference`,
+    );
+  }
+}
