@@ -2,54 +2,88 @@
 //
 //   g row ─act─┐
 //   u row ─────·─▶ scratch row (L1) ─[·signs ─ rotate]─▶ rne(·inv) ─▶ codes, row sum
+//
+// Each step is a loop of its own over the row in L1, so that its constants stay in
+// registers (exp.ts says why).
+//
+//   silu        e^(−x)            ─▶ x / (1 + ·)
+//   quick_gelu  e^(−1.702·x)      ─▶ x / (1 + ·)
+//   gelu_tanh   e^(−2√(2/π)(…))   ─▶ x / (1 + ·)
+//   gelu        e^(−x²/2)         ─▶ x·Φ(x)
 import { padRows, rowOf, storeRotated, storeRow } from "./codes";
-import { exp4 } from "./exp";
+import { expRow } from "./exp";
 import { loadSigned, rotate } from "./rotate";
 import { word } from "./vector";
 
-/** x / (1 + e^z) */
-@inline function over(x: v128, z: v128): v128 {
-  return f32x4.div(x, f32x4.add(f32x4.splat(1), exp4(z)));
+@inline function horner(p: v128, t: v128, c: v128): v128 {
+  return f32x4.add(f32x4.mul(p, t), c);
 }
 
-@inline function times(x: v128, c: f32): v128 { return f32x4.mul(x, f32x4.splat(c)); }
-
-@inline function horner(p: v128, t: v128, c: f32): v128 {
-  return f32x4.add(f32x4.mul(p, t), f32x4.splat(c));
-}
-
-@inline function geluTanh(x: v128): v128 {
-  const cube = f32x4.mul(f32x4.mul(x, x), x);
-  return over(x, times(f32x4.add(x, times(cube, 0.044715)), -1.5957691216057308));
-}
-
-/** x·Φ(x), erfc by Abramowitz & Stegun 7.1.26. */
-@inline function gelu(x: v128): v128 {
-  const one = f32x4.splat(1), z = f32x4.abs(times(x, 0.7071067811865476));
-  const t = f32x4.div(one, f32x4.add(one, times(z, 0.3275911)));
-  let p = horner(f32x4.splat(1.061405429), t, -1.453152027);
-  p = horner(p, t, 1.421413741);
-  p = horner(p, t, -0.284496736);
-  p = horner(p, t, 0.254829592);
-  const e = exp4(f32x4.mul(f32x4.neg(z), z));
-  const tail = times(f32x4.mul(f32x4.mul(p, t), e), 0.5); // Φ(−|x|)
-  const negative = f32x4.lt(x, f32x4.splat(0));
-  return f32x4.mul(x, v128.bitselect(tail, f32x4.sub(one, tail), negative));
-}
-
-@inline function act4(act: i32, x: v128): v128 {
-  if (act == 0) return over(x, f32x4.neg(x));
-  if (act == 1) return geluTanh(x);
-  if (act == 2) return gelu(x);
-  return over(x, times(x, -1.702));
-}
-
-function activateRow(act: i32, g: usize, u: usize, y: usize, k: i32): void {
-  const bytes = <usize>k << 2;
+/** y ← (x + 0.044715·x³)·−2√(2/π), the exponent of the tanh form */
+function tanhExponent(x: usize, y: usize, bytes: usize): void {
+  const cubic = f32x4.splat(0.044715), scale = f32x4.splat(-1.5957691216057308);
   for (let j: usize = 0; j < bytes; j += 16) {
-    let v = act4(act, v128.load(g + j));
-    if (u) v = f32x4.mul(v, v128.load(u + j));
-    v128.store(y + j, v);
+    const v = v128.load(x + j), cube = f32x4.mul(f32x4.mul(v, v), v);
+    v128.store(y + j, f32x4.mul(f32x4.add(v, f32x4.mul(cube, cubic)), scale));
+  }
+}
+
+/** y ← x / (1 + y) */
+function over(x: usize, y: usize, bytes: usize): void {
+  const one = f32x4.splat(1);
+  for (let j: usize = 0; j < bytes; j += 16) {
+    v128.store(y + j, f32x4.div(v128.load(x + j), f32x4.add(one, v128.load(y + j))));
+  }
+}
+
+/** y ← −(|x|/√2)² */
+function erfExponent(x: usize, y: usize, bytes: usize): void {
+  const halfRoot = f32x4.splat(0.7071067811865476);
+  for (let j: usize = 0; j < bytes; j += 16) {
+    const z = f32x4.abs(f32x4.mul(v128.load(x + j), halfRoot));
+    v128.store(y + j, f32x4.neg(f32x4.mul(z, z)));
+  }
+}
+
+/** y ← x·Φ(x) where y = e^(−x²/2): Φ by Abramowitz & Stegun 7.1.26. */
+function erfFinish(x: usize, y: usize, bytes: usize): void {
+  const halfRoot = f32x4.splat(0.7071067811865476), slope = f32x4.splat(0.3275911);
+  const e0 = f32x4.splat(1.061405429), e1 = f32x4.splat(-1.453152027), e2 = f32x4.splat(1.421413741);
+  const e3 = f32x4.splat(-0.284496736), e4 = f32x4.splat(0.254829592);
+  const one = f32x4.splat(1), half = f32x4.splat(0.5), zero = f32x4.splat(0);
+  for (let j: usize = 0; j < bytes; j += 16) {
+    const v = v128.load(x + j), z = f32x4.abs(f32x4.mul(v, halfRoot));
+    const t = f32x4.div(one, f32x4.add(one, f32x4.mul(z, slope)));
+    let p = horner(e0, t, e1);
+    p = horner(p, t, e2);
+    p = horner(p, t, e3);
+    p = horner(p, t, e4);
+    const tail = f32x4.mul(f32x4.mul(f32x4.mul(p, t), v128.load(y + j)), half); // Φ(−|x|)
+    const phi = v128.bitselect(tail, f32x4.sub(one, tail), f32x4.lt(v, zero));
+    v128.store(y + j, f32x4.mul(v, phi));
+  }
+}
+
+/** y ← act(g)·u for one row; y is neither g nor u. */
+function activateRow(act: i32, g: usize, u: usize, y: usize, k: i32): void {
+  const bytes = <usize>k << 2, one = f32x4.splat(1), zero = f32x4.splat(0);
+  if (act == 2) {
+    erfExponent(g, y, bytes);
+    expRow(y, y, bytes, one, zero);
+    erfFinish(g, y, bytes);
+  } else {
+    if (act == 0) expRow(g, y, bytes, f32x4.splat(-1), zero);
+    else if (act == 3) expRow(g, y, bytes, f32x4.splat(-1.702), zero);
+    else {
+      tanhExponent(g, y, bytes);
+      expRow(y, y, bytes, one, zero);
+    }
+    over(g, y, bytes);
+  }
+  if (u) {
+    for (let j: usize = 0; j < bytes; j += 16) {
+      v128.store(y + j, f32x4.mul(v128.load(y + j), v128.load(u + j)));
+    }
   }
 }
 

@@ -10,7 +10,7 @@
 //
 // Both sums are exact integers, so the order of the keys changes nothing: image
 // tokens may stand first in the cache.
-import { exp4 } from "./exp";
+import { expRow } from "./exp";
 import { tile4x8 } from "./tile_i16";
 import { roundUp, word } from "./vector";
 
@@ -66,13 +66,6 @@ function scores(
   }
 }
 
-/** Four weights of one row: rne(2^14·e^(s − max)). */
-@inline function weight(s: usize, max: v128): v128 {
-  const magic = f32x4.splat(12582912);
-  const e = f32x4.mul(exp4(f32x4.sub(v128.load(s), max)), f32x4.splat(16384));
-  return i32x4.sub(f32x4.add(e, magic), magic);
-}
-
 @inline function largest(m: usize): v128 {
   return f32x4.splat(max<f32>(max<f32>(load<f32>(m), load<f32>(m, 4)), max<f32>(load<f32>(m, 8), load<f32>(m, 12))));
 }
@@ -81,16 +74,23 @@ function scores(
   return i32x4.extract_lane(v, 0) + i32x4.extract_lane(v, 1) + i32x4.extract_lane(v, 2) + i32x4.extract_lane(v, 3);
 }
 
-/** Softmax weights of 4 rows and their sums [4] int32 to `sums`. */
+/** Four weights: rne(2^14·e) of e = e^(s − max). */
+@inline function weight(e: usize, one: v128, magic: v128): v128 {
+  return i32x4.sub(f32x4.add(f32x4.mul(v128.load(e), one), magic), magic);
+}
+
+/** Softmax weights of 4 rows and their sums [4] int32 to `sums`; s is used up. */
 function weights(s: usize, max: usize, p: usize, sums: usize, keys: i32): void {
-  const row = <usize>roundUp(keys, 8) << 2;
-  const m0 = largest(max), m1 = largest(max + 16), m2 = largest(max + 32), m3 = largest(max + 48);
+  const row = <usize>roundUp(keys, 8) << 2, one = f32x4.splat(16384), magic = f32x4.splat(12582912);
+  for (let r: usize = 0; r < 4; r++) {
+    expRow(s + r * row, s + r * row, row, f32x4.splat(1), f32x4.neg(largest(max + (r << 4))));
+  }
   let t0 = i32x4.splat(0), t1 = t0, t2 = t0, t3 = t0;
   for (const end = s + row; s < end; s += 16, p += 32) {
-    const a = weight(s, m0), b = weight(s + row, m1);
+    const a = weight(s, one, magic), b = weight(s + row, one, magic);
     t0 = i32x4.add(t0, a); t1 = i32x4.add(t1, b);
     v128.store(p, i16x8.narrow_i32x4_s(a, b));
-    const c = weight(s + 2 * row, m2), d = weight(s + 3 * row, m3);
+    const c = weight(s + 2 * row, one, magic), d = weight(s + 3 * row, one, magic);
     t2 = i32x4.add(t2, c); t3 = i32x4.add(t3, d);
     v128.store(p, i16x8.narrow_i32x4_s(c, d), 16);
   }

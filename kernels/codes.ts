@@ -6,25 +6,19 @@
 //   k is padded to a multiple of 32 with 0, rows to a multiple of the group with 0.
 import { roundUp, word } from "./vector";
 
-/** rne(x) clamped to −128..127, int32 lanes; NaN gives 127. */
-@inline export function rne8(x: v128): v128 {
-  // pmin/pmax are one instruction each; adding 1.5·2^23 leaves the rounded integer
-  // in the low bits, which spares trunc_sat's six instructions.
-  const magic = f32x4.splat(12582912);
-  const clamped = f32x4.pmax(f32x4.pmin(f32x4.splat(127), x), f32x4.splat(-128));
-  return i32x4.sub(f32x4.add(clamped, magic), magic);
-}
-
-/** 16 codes of 16 floats. */
-@inline function codes16(x: usize, inv: v128): v128 {
-  const a = rne8(f32x4.mul(v128.load(x), inv)), b = rne8(f32x4.mul(v128.load(x, 16), inv));
-  const c = rne8(f32x4.mul(v128.load(x, 32), inv)), d = rne8(f32x4.mul(v128.load(x, 48), inv));
-  return i8x16.narrow_i16x8_s(i16x8.narrow_i32x4_s(a, b), i16x8.narrow_i32x4_s(c, d));
+/**
+ * rne(x) clamped to −128..127, int32 lanes; NaN gives 127. pmin and pmax are one
+ * instruction each, and adding 1.5·2^23 (`magic`) leaves the rounded integer in the
+ * low bits, which spares trunc_sat's six. The constants come from outside the loop.
+ */
+@inline function rne8(x: v128, top: v128, bottom: v128, magic: v128): v128 {
+  return i32x4.sub(f32x4.add(f32x4.pmax(f32x4.pmin(top, x), bottom), magic), magic);
 }
 
 /** Four codes of four floats, in every 32-bit lane. */
 @inline export function codes4(x: v128): v128 {
-  const q = rne8(x), h = i16x8.narrow_i32x4_s(q, q);
+  const q = rne8(x, f32x4.splat(127), f32x4.splat(-128), f32x4.splat(12582912));
+  const h = i16x8.narrow_i32x4_s(q, q);
   return i8x16.narrow_i16x8_s(h, h);
 }
 
@@ -47,9 +41,14 @@ import { roundUp, word } from "./vector";
 /** Codes of one row of k floats (a multiple of 4), its padding and its sum. */
 export function storeRow(x: usize, scale: f32, a: usize, sum: usize, k: i32, group: i32): void {
   const inv = f32x4.splat(scale), step = <usize>group << 2;
+  const top = f32x4.splat(127), bottom = f32x4.splat(-128), magic = f32x4.splat(12582912);
   let sums = i32x4.splat(0), j = 0;
   for (; j + 16 <= k; j += 16, x += 64) {
-    const q = codes16(x, inv);
+    const v0 = rne8(f32x4.mul(v128.load(x), inv), top, bottom, magic);
+    const v1 = rne8(f32x4.mul(v128.load(x, 16), inv), top, bottom, magic);
+    const v2 = rne8(f32x4.mul(v128.load(x, 32), inv), top, bottom, magic);
+    const v3 = rne8(f32x4.mul(v128.load(x, 48), inv), top, bottom, magic);
+    const q = i8x16.narrow_i16x8_s(i16x8.narrow_i32x4_s(v0, v1), i16x8.narrow_i32x4_s(v2, v3));
     sums = i32x4.add(sums, pairSums(q));
     v128.store32_lane(a, q, 0); a += step;
     v128.store32_lane(a, q, 1); a += step;

@@ -1,27 +1,37 @@
-// exp in float32, four at a time: Cephes' expf with every operation rounded on its
-// own, so that it is the same number on every machine (views.ts has it in TypeScript).
+// exp in float32 over a row: Cephes' expf with every operation rounded on its own, so
+// that it is the same number on every machine (views.ts has it in TypeScript).
 //
 //   x = n·ln 2 + r,  |r| ≤ ln 2 / 2      e^x = 2^n · (1 + r + r²·p(r))
+//
+// It is a loop of its own, not a helper in other loops, for its constants: V8 builds
+// a splat anew at every use inside a loop, and only locals set before the loop stay
+// (11.7 → 5.1 cycles per vector of a polynomial of degree 6; Zen 4, Nov 2026).
 
-@inline function step(p: v128, r: v128, c: f32): v128 {
-  return f32x4.add(f32x4.mul(p, r), f32x4.splat(c));
+@inline function horner(p: v128, r: v128, c: v128): v128 {
+  return f32x4.add(f32x4.mul(p, r), c);
 }
 
-@inline export function exp4(x: v128): v128 {
-  x = f32x4.pmin(f32x4.splat(88), f32x4.pmax(f32x4.splat(-87), x));
+/** to ← e^(x·factor + shift) over `bytes`, a multiple of 16; to may be x. */
+export function expRow(x: usize, to: usize, bytes: usize, factor: v128, shift: v128): void {
+  const lowest = f32x4.splat(-87), highest = f32x4.splat(88);
   const magic = f32x4.splat(12582912); // 1.5·2^23: rounds to even, integer in the low bits
-  const t = f32x4.add(f32x4.mul(x, f32x4.splat(1.4426950408889634)), magic);
-  const n = f32x4.sub(t, magic);
-  const r = f32x4.sub(
-    f32x4.sub(x, f32x4.mul(n, f32x4.splat(0.693359375))),
-    f32x4.mul(n, f32x4.splat(-2.12194440e-4)),
-  );
-  let p = step(f32x4.splat(1.9875691500e-4), r, 1.3981999507e-3);
-  p = step(p, r, 8.3334519073e-3);
-  p = step(p, r, 4.1665795894e-2);
-  p = step(p, r, 1.6666665459e-1);
-  p = step(p, r, 5.0000001201e-1);
-  p = f32x4.add(f32x4.add(f32x4.mul(p, f32x4.mul(r, r)), r), f32x4.splat(1));
-  const power = i32x4.shl(i32x4.add(i32x4.sub(t, magic), i32x4.splat(127)), 23);
-  return f32x4.mul(p, power);
+  const log2e = f32x4.splat(1.4426950408889634);
+  const high = f32x4.splat(0.693359375), low = f32x4.splat(-2.12194440e-4); // ln 2 in two parts
+  const p0 = f32x4.splat(1.9875691500e-4), p1 = f32x4.splat(1.3981999507e-3);
+  const p2 = f32x4.splat(8.3334519073e-3), p3 = f32x4.splat(4.1665795894e-2);
+  const p4 = f32x4.splat(1.6666665459e-1), p5 = f32x4.splat(5.0000001201e-1);
+  const one = f32x4.splat(1), bias = i32x4.splat(0x4B400000 - 127); // magic's bits − exponent bias
+  for (let j: usize = 0; j < bytes; j += 16) {
+    let v = f32x4.add(f32x4.mul(v128.load(x + j), factor), shift);
+    v = f32x4.pmin(highest, f32x4.pmax(lowest, v));
+    const t = f32x4.add(f32x4.mul(v, log2e), magic), n = f32x4.sub(t, magic);
+    const r = f32x4.sub(f32x4.sub(v, f32x4.mul(n, high)), f32x4.mul(n, low));
+    let p = horner(p0, r, p1);
+    p = horner(p, r, p2);
+    p = horner(p, r, p3);
+    p = horner(p, r, p4);
+    p = horner(p, r, p5);
+    p = f32x4.add(f32x4.add(f32x4.mul(p, f32x4.mul(r, r)), r), one);
+    v128.store(to + j, f32x4.mul(p, i32x4.shl(i32x4.sub(t, bias), 23)));
+  }
 }

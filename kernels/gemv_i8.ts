@@ -11,40 +11,38 @@ import { lane0, lane1, lane2, lane3, word } from "./vector";
   return i16x8.add(c, i16x8.relaxed_dot_i8x16_i7x16_s(a, w));
 }
 
-@inline function fold(s: v128, c: v128): v128 {
-  return i32x4.add(s, i32x4.dot_i16x8_s(c, i16x8.splat(1)));
+@inline function fold(s: v128, c: v128, ones: v128): v128 {
+  return i32x4.add(s, i32x4.dot_i16x8_s(c, ones));
 }
-
-@inline function low(t: v128): v128 { return v128.and(t, i8x16.splat(15)); }
-@inline function high(t: v128): v128 { return v128.and(i16x8.shr_u(t, 4), i8x16.splat(15)); }
 
 export function gemv_w4a8__relaxed_1x8(
   a: usize, sums: usize, w: usize, alpha: usize, bias: usize, y: usize,
   k: i32, n0: i32, n1: i32, accumulate: i32,
 ): void {
+  const mask = i8x16.splat(15), ones = i16x8.splat(1); // out of the loops: V8 does not hoist them
   let p = w + <usize>n0 * <usize>(k >> 1);
   for (let n = n0; n < n1; n += 8) {
     let s0 = i32x4.splat(0), s1 = s0;
     for (let x = a, end = a + k; x < end; x += 32, p += 128) {
       let r = v128.load(x), c0 = i16x8.splat(0), c1 = c0;
       let t = v128.load(p), b = lane0(r);
-      c0 = dot(c0, b, low(t)); c1 = dot(c1, b, high(t));
+      c0 = dot(c0, b, v128.and(t, mask)); c1 = dot(c1, b, v128.and(i16x8.shr_u(t, 4), mask));
       t = v128.load(p, 16); b = lane1(r);
-      c0 = dot(c0, b, low(t)); c1 = dot(c1, b, high(t));
+      c0 = dot(c0, b, v128.and(t, mask)); c1 = dot(c1, b, v128.and(i16x8.shr_u(t, 4), mask));
       t = v128.load(p, 32); b = lane2(r);
-      c0 = dot(c0, b, low(t)); c1 = dot(c1, b, high(t));
+      c0 = dot(c0, b, v128.and(t, mask)); c1 = dot(c1, b, v128.and(i16x8.shr_u(t, 4), mask));
       t = v128.load(p, 48); b = lane3(r);
-      c0 = dot(c0, b, low(t)); c1 = dot(c1, b, high(t));
+      c0 = dot(c0, b, v128.and(t, mask)); c1 = dot(c1, b, v128.and(i16x8.shr_u(t, 4), mask));
       r = v128.load(x, 16);
       t = v128.load(p, 64); b = lane0(r);
-      c0 = dot(c0, b, low(t)); c1 = dot(c1, b, high(t));
+      c0 = dot(c0, b, v128.and(t, mask)); c1 = dot(c1, b, v128.and(i16x8.shr_u(t, 4), mask));
       t = v128.load(p, 80); b = lane1(r);
-      c0 = dot(c0, b, low(t)); c1 = dot(c1, b, high(t));
+      c0 = dot(c0, b, v128.and(t, mask)); c1 = dot(c1, b, v128.and(i16x8.shr_u(t, 4), mask));
       t = v128.load(p, 96); b = lane2(r);
-      c0 = dot(c0, b, low(t)); c1 = dot(c1, b, high(t));
+      c0 = dot(c0, b, v128.and(t, mask)); c1 = dot(c1, b, v128.and(i16x8.shr_u(t, 4), mask));
       t = v128.load(p, 112); b = lane3(r);
-      c0 = dot(c0, b, low(t)); c1 = dot(c1, b, high(t));
-      s0 = fold(s0, c0); s1 = fold(s1, c1);
+      c0 = dot(c0, b, v128.and(t, mask)); c1 = dot(c1, b, v128.and(i16x8.shr_u(t, 4), mask));
+      s0 = fold(s0, c0, ones); s1 = fold(s1, c1, ones);
     }
     store8(s0, s1, load<i32>(sums) << 3, word(alpha, n), word(bias, n), word(y, n), accumulate);
   }
@@ -56,6 +54,7 @@ export function gemv_w4a8__relaxed_1x8(
   a: usize, sums: usize, w: usize, alpha: usize, bias: usize, y: usize,
   k: i32, n0: i32, n1: i32, accumulate: i32,
 ): void {
+  const ones = i16x8.splat(1);
   let p = w + <usize>n0 * <usize>k;
   for (let n = n0; n < n1; n += 8) {
     let s0 = i32x4.splat(0), s1 = s0;
@@ -63,16 +62,16 @@ export function gemv_w4a8__relaxed_1x8(
       const r = v128.load(x);
       let c0 = i16x8.splat(0), c1 = c0, b = lane0(r);
       c0 = dot(c0, b, v128.load(p)); c1 = dot(c1, b, v128.load(p, 16));
-      if (flush < 2) { s0 = fold(s0, c0); s1 = fold(s1, c1); c0 = c1 = i16x8.splat(0); }
+      if (flush < 2) { s0 = fold(s0, c0, ones); s1 = fold(s1, c1, ones); c0 = c1 = i16x8.splat(0); }
       b = lane1(r);
       c0 = dot(c0, b, v128.load(p, 32)); c1 = dot(c1, b, v128.load(p, 48));
-      if (flush < 4) { s0 = fold(s0, c0); s1 = fold(s1, c1); c0 = c1 = i16x8.splat(0); }
+      if (flush < 4) { s0 = fold(s0, c0, ones); s1 = fold(s1, c1, ones); c0 = c1 = i16x8.splat(0); }
       b = lane2(r);
       c0 = dot(c0, b, v128.load(p, 64)); c1 = dot(c1, b, v128.load(p, 80));
-      if (flush < 2) { s0 = fold(s0, c0); s1 = fold(s1, c1); c0 = c1 = i16x8.splat(0); }
+      if (flush < 2) { s0 = fold(s0, c0, ones); s1 = fold(s1, c1, ones); c0 = c1 = i16x8.splat(0); }
       b = lane3(r);
       c0 = dot(c0, b, v128.load(p, 96)); c1 = dot(c1, b, v128.load(p, 112));
-      s0 = fold(s0, c0); s1 = fold(s1, c1);
+      s0 = fold(s0, c0, ones); s1 = fold(s1, c1, ones);
     }
     store8(s0, s1, load<i32>(sums) << (bits - 1), word(alpha, n), word(bias, n), word(y, n), accumulate);
   }

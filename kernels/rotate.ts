@@ -11,28 +11,25 @@
 import { lane0, lane1, lane2, lane3 } from "./vector";
 
 /** Butterflies at distance 1 and 2, within a vector. */
-@inline function within(v: v128): v128 {
-  const s1 = i32x4(0, 0x80000000, 0, 0x80000000), s2 = i32x4(0, 0, 0x80000000, 0x80000000);
+@inline function within(v: v128, s1: v128, s2: v128): v128 {
   v = f32x4.add(v128.shuffle<i32>(v, v, 0, 0, 2, 2), v128.xor(v128.shuffle<i32>(v, v, 1, 1, 3, 3), s1));
   return f32x4.add(v128.shuffle<i32>(v, v, 0, 1, 0, 1), v128.xor(v128.shuffle<i32>(v, v, 2, 3, 2, 3), s2));
-}
-
-/** Butterflies at distances up to `limit` bytes within 128 B = 32 floats. */
-@inline function first(p: usize): void {
-  const v0 = within(v128.load(p)), v1 = within(v128.load(p, 16));
-  const v2 = within(v128.load(p, 32)), v3 = within(v128.load(p, 48));
-  const a0 = f32x4.add(v0, v1), a1 = f32x4.sub(v0, v1), a2 = f32x4.add(v2, v3), a3 = f32x4.sub(v2, v3);
-  v128.store(p, f32x4.add(a0, a2)); v128.store(p, f32x4.add(a1, a3), 16);
-  v128.store(p, f32x4.sub(a0, a2), 32); v128.store(p, f32x4.sub(a1, a3), 48);
 }
 
 function walsh(x: usize, k: i32, width: i32): void {
   const end = x + (<usize>k << 2), bytes = <usize>width << 2;
   let h: usize = 64;
-  if (width >= 16) {
-    for (let p = x; p < end; p += 64) first(p);
+  const s1 = i32x4(0, 0x80000000, 0, 0x80000000), s2 = i32x4(0, 0, 0x80000000, 0x80000000);
+  if (width >= 16) { // distances 1, 2, 4, 8 in one pass
+    for (let p = x; p < end; p += 64) {
+      const v0 = within(v128.load(p), s1, s2), v1 = within(v128.load(p, 16), s1, s2);
+      const v2 = within(v128.load(p, 32), s1, s2), v3 = within(v128.load(p, 48), s1, s2);
+      const a0 = f32x4.add(v0, v1), a1 = f32x4.sub(v0, v1), a2 = f32x4.add(v2, v3), a3 = f32x4.sub(v2, v3);
+      v128.store(p, f32x4.add(a0, a2)); v128.store(p, f32x4.add(a1, a3), 16);
+      v128.store(p, f32x4.sub(a0, a2), 32); v128.store(p, f32x4.sub(a1, a3), 48);
+    }
   } else {
-    for (let p = x; p < end; p += 16) v128.store(p, within(v128.load(p)));
+    for (let p = x; p < end; p += 16) v128.store(p, within(v128.load(p), s1, s2));
     h = 16;
   }
   for (; h * 4 <= bytes; h *= 4) { // two distances a pass
