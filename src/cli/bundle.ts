@@ -1,0 +1,39 @@
+/**
+ * `bundle CHECKPOINT`: quantizes a checkpoint into models/flickr-mini/, where
+ * `caption` finds it.
+ * @module
+ */
+import { fromFileUrl, join } from "@std/path";
+import { command } from "./command.ts";
+import { EXIT } from "./errors.ts";
+import { BUNDLE } from "./model_path.ts";
+import { produce, QUANTIZE_OPTIONS } from "./produce.ts";
+import { choices } from "./quantize.ts";
+
+export default command({
+  name: "bundle",
+  summary: "quantize a checkpoint into models/flickr-mini, the bundled model",
+  operands: "CHECKPOINT",
+  arity: [1, 1],
+  options: {
+    calibration: {
+      type: "string",
+      value: "DIR",
+      help:
+        "folder of photos; default: data/flickr8k/calibration beside the checkpoint's models/",
+    },
+    ...QUANTIZE_OPTIONS,
+  },
+  permissions: "--allow-read --allow-write=models",
+  interrupt: "kill",
+  async run([checkpoint], values, io) {
+    const out = join(
+      fromFileUrl(BUNDLE),
+      `flickr-mini.${values.recipe}.safetensors`,
+    );
+    const calibration = values.calibration ??
+      join(checkpoint, "../../data/flickr8k/calibration");
+    await produce({ checkpoint, calibration, out, ...choices(values) }, io);
+    return EXIT.ok;
+  },
+});

@@ -1,0 +1,169 @@
+/**
+ * A Hugging Face checkpoint folder as the quantizer and the evaluator need it:
+ * the model its own files describe, its tokenizer and chat template, its image
+ * settings. Nothing is read before it is asked for but headers and JSON.
+ * @module
+ */
+import { basename, join, resolve } from "@std/path";
+import { floatTensor, openCheckpoint } from "../format/safetensors.ts";
+import type { Model } from "../graph/node.ts";
+import { describe } from "../models/mod.ts";
+import { chat } from "../tokenizer/chat.ts";
+import { readTokenizer } from "../tokenizer/tokenizer.ts";
+import type { Tokenizer } from "../tokenizer/tokenizer.ts";
+
+/** What a caption asks where nothing else is said. */
+export const DEFAULT_PROMPT = "Describe this image.";
+
+/** Files that go into a model file, so that it is complete alone. */
+const ASSETS = [
+  "tokenizer.json",
+  "tokenizer_config.json",
+  "chat_template.jinja",
+  "preprocessor_config.json",
+  "generation_config.json",
+] as const;
+const REQUIRED = new Set<string>([
+  "tokenizer.json",
+  "preprocessor_config.json",
+]);
+
+/** An open checkpoint. */
+export interface FloatCheckpoint extends Disposable {
+  /** Name of its folder. */
+  readonly name: string;
+  /** The model, its parameters read when they are needed. */
+  readonly model: Model;
+  /** Its tokenizer. */
+  readonly tokenizer: Tokenizer;
+  /** Parsed preprocessor_config.json. */
+  readonly processor: Record<string, unknown>;
+  /** Files the model file carries along, by name. */
+  readonly assets: Readonly<Record<string, Uint8Array<ArrayBuffer>>>;
+  /** Token ids of a prompt about one image, image tokens expanded. */
+  promptIds(text: string): number[];
+}
+
+/** Opens the checkpoint in `folder`. Errors name the file that is wrong. */
+export function openFloatCheckpoint(folder: string): FloatCheckpoint {
+  checkFolder(folder);
+  const config = readJson(join(folder, "config.json"));
+  const assets = readAssets(folder);
+  const text = (name: string) => new TextDecoder().decode(assets[name]);
+  const json = (name: string) => parseJson(text(name), name);
+  const tokenizer = readTokenizer(text("tokenizer.json"));
+  const settings = "tokenizer_config.json" in assets
+    ? json("tokenizer_config.json")
+    : {};
+  const template = "chat_template.jinja" in assets
+    ? text("chat_template.jinja")
+    : settings.chat_template;
+  if (typeof template !== "string") {
+    throw new RangeError(
+      `Cannot read checkpoint ${
+        JSON.stringify(folder)
+      }: it has no chat template, neither chat_template.jinja nor in tokenizer_config.json; add the one of its model page`,
+    );
+  }
+  const file = openCheckpoint(folder);
+  try {
+    const tensors = new Map(
+      [...file.tensors].map(([name, stored]) => [name, floatTensor(stored)]),
+    );
+    const model = describe({ config, tensors });
+    return {
+      name: basename(resolve(folder)),
+      model,
+      tokenizer,
+      processor: json("preprocessor_config.json"),
+      assets: {
+        ...assets,
+        "chat_template.jinja": new TextEncoder().encode(template),
+      },
+      promptIds: (prompt) =>
+        chat(tokenizer, [{
+          role: "user",
+          content: [{ type: "image" }, { type: "text", text: prompt }],
+        }], {
+          template,
+          imageToken: "<image>",
+          imageTokens: () => model.info.imageText,
+          variables: tokensOf(settings),
+        }).ids,
+      [Symbol.dispose]: () => file[Symbol.dispose](),
+    };
+  } catch (error) {
+    file[Symbol.dispose]();
+    throw error;
+  }
+}
+
+function checkFolder(folder: string) {
+  const stat = statOf(folder);
+  if (stat?.isDirectory) return;
+  throw new RangeError(
+    `Cannot read checkpoint ${JSON.stringify(folder)}: ${
+      stat === undefined ? "there is no such folder" : "it is a file"
+    }; give the folder that holds config.json and model.safetensors`,
+  );
+}
+
+function statOf(path: string): Deno.FileInfo | undefined {
+  try {
+    return Deno.statSync(path);
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return undefined;
+    throw error;
+  }
+}
+
+function readAssets(folder: string): Record<string, Uint8Array<ArrayBuffer>> {
+  const assets: Record<string, Uint8Array<ArrayBuffer>> = {};
+  for (const name of ASSETS) {
+    const path = join(folder, name);
+    if (statOf(path)) assets[name] = Deno.readFileSync(path);
+    else if (REQUIRED.has(name)) throw missing(path);
+  }
+  return assets;
+}
+
+function missing(path: string): RangeError {
+  return new RangeError(
+    `Cannot read checkpoint file ${
+      JSON.stringify(path)
+    }: there is no such file; download the whole checkpoint`,
+  );
+}
+
+function readJson(path: string): Record<string, unknown> {
+  if (!statOf(path)) throw missing(path);
+  return parseJson(Deno.readTextFileSync(path), basename(path));
+}
+
+function parseJson(text: string, name: string): Record<string, unknown> {
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch {
+    value = undefined;
+  }
+  if (typeof value === "object" && value !== null && !Array.isArray(value)) {
+    return value as Record<string, unknown>;
+  }
+  throw new RangeError(
+    `Cannot read checkpoint file ${
+      JSON.stringify(name)
+    }: it is not a JSON object; download it again`,
+  );
+}
+
+/** `bos_token`, `eos_token` … of a tokenizer_config.json, as templates name them. */
+function tokensOf(settings: Record<string, unknown>): Record<string, string> {
+  const tokens: Record<string, string> = {};
+  for (const [key, value] of Object.entries(settings)) {
+    if (!key.endsWith("_token")) continue;
+    const content = (value as { content?: unknown } | null)?.content ?? value;
+    if (typeof content === "string") tokens[key] = content;
+  }
+  return tokens;
+}

@@ -1,0 +1,33 @@
+/**
+ * The commands, loaded when they are called: `caption` does not pay for the
+ * quantizer.
+ * @module
+ */
+import type { Command } from "./command.ts";
+
+type Loader = () => Promise<{ readonly default: Command }>;
+
+const LOADERS = {
+  caption: () => import("./caption.ts"),
+  quantize: () => import("./quantize.ts"),
+  bundle: () => import("./bundle.ts"),
+  eval: () => import("./eval.ts"),
+  show: () => import("./show.ts"),
+  inspect: () => import("./inspect.ts"),
+  compare: () => import("./compare.ts"),
+  bench: () => import("./bench.ts"),
+} as const satisfies Record<string, Loader>;
+
+/** Names of the commands, in the order help lists them. */
+export const COMMANDS = Object.keys(LOADERS) as (keyof typeof LOADERS)[];
+
+/** The command called `name`; undefined where there is none. */
+export async function load(name: string): Promise<Command | undefined> {
+  if (!Object.hasOwn(LOADERS, name)) return undefined;
+  return (await LOADERS[name as keyof typeof LOADERS]()).default as Command;
+}
+
+/** All commands. */
+export async function loadAll(): Promise<Command[]> {
+  return await Promise.all(COMMANDS.map(async (name) => (await load(name))!));
+}

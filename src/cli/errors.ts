@@ -1,0 +1,75 @@
+/**
+ * What can go wrong on a command line, as one sentence and an exit code.
+ * @module
+ */
+import { FormatError } from "../format/error.ts";
+import type { FormatErrorCode } from "../format/error.ts";
+
+/** Exit codes of every command. */
+export const EXIT = {
+  /** All done. */
+  ok: 0,
+  /** What was asked for could not be done. */
+  failure: 1,
+  /** What was asked for makes no sense; nothing was tried. */
+  usage: 2,
+  /** Some files of a batch failed. */
+  partial: 3,
+  /** Ctrl-C. */
+  interrupted: 130,
+} as const;
+
+/** A command line that makes no sense. */
+export class UsageError extends Error {
+  /** `message` is a whole sentence: what was attempted, the value, what is allowed, the next step. */
+  constructor(message: string) {
+    super(message);
+    this.name = "UsageError";
+  }
+}
+
+/** The next step, for errors of other rooms that leave it to their caller. */
+const NEXT: Partial<Record<FormatErrorCode, string>> = {
+  not_found: "check the path",
+  not_a_file: "give the path of a file",
+  too_small: "is it the right file? copy it again",
+  size_mismatch: "the file is damaged, copy it again",
+  checksum: "the file is damaged, copy it again",
+};
+
+/** `error` as one sentence for people; `attempt` says what was tried, such as `caption "a.jpg"`. */
+export function sentence(error: unknown, attempt: string): string {
+  if (!(error instanceof Error)) return `Cannot ${attempt}: ${String(error)}`;
+  const known = system(error);
+  if (known) return `Cannot ${attempt}: ${known}`;
+  const text = error.message.split("\n")[0].trim();
+  if (error instanceof FormatError && !text.includes(";")) {
+    const next = NEXT[error.code];
+    if (next) return `${text}; ${next}`;
+  }
+  if (text.startsWith("Cannot ")) return text;
+  const kind = error.name === "Error" ? "" : `${error.name}: `;
+  return `Cannot ${attempt}: ${kind}${text}; \`--debug\` prints where`;
+}
+
+/** Errors of the system in plain words. */
+function system(error: Error): string | undefined {
+  if (error instanceof Deno.errors.NotFound) {
+    return "there is no such file; check the path";
+  }
+  if (error instanceof Deno.errors.NotCapable) {
+    return `Deno was not allowed to (${
+      error.message.replace(/, run again with.*$/s, "")
+    }); grant it with the flag it names`;
+  }
+  if (error instanceof Deno.errors.PermissionDenied) {
+    return "the system denies access; check the file's permissions";
+  }
+  if (error instanceof Deno.errors.IsADirectory) {
+    return "it is a folder; give the files in it";
+  }
+  if (error instanceof RangeError && /allocation|memory/i.test(error.message)) {
+    return "there is not enough memory; close other programs or use a smaller model";
+  }
+  return undefined;
+}

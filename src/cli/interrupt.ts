@@ -1,0 +1,24 @@
+/**
+ * Ctrl-C: the first asks the work to stop at its next step, the second ends the
+ * process. A worker that spins cannot be terminated from outside, so the work
+ * itself must listen.
+ * @module
+ */
+import { EXIT } from "./errors.ts";
+
+/** Runs `work`; from then on Ctrl-C aborts what `controller` controls. */
+export async function interruptible<T>(
+  controller: AbortController,
+  work: () => Promise<T>,
+): Promise<T> {
+  const onInterrupt = () => {
+    if (controller.signal.aborted) Deno.exit(EXIT.interrupted);
+    controller.abort(new DOMException("Interrupted by Ctrl-C", "AbortError"));
+  };
+  Deno.addSignalListener("SIGINT", onInterrupt);
+  try {
+    return await work();
+  } finally {
+    Deno.removeSignalListener("SIGINT", onInterrupt);
+  }
+}

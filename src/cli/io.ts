@@ -1,0 +1,84 @@
+/**
+ * Where a command writes: results on stdout, everything else on stderr. A
+ * closed pipe ends the command quietly.
+ * @module
+ */
+import { styleText } from "node:util";
+
+/** Thrown where the reader of our output has gone. */
+export class PipeClosed extends Error {}
+
+/** Where a command writes, and how it learns of Ctrl-C. */
+export interface Io {
+  /** Results. */
+  out(text: string): void;
+  /** Messages, a line each. */
+  err(line: string): void;
+  /** Rewrites the last line of stderr; nothing where stderr is no terminal. */
+  status(line: string): void;
+  /** Aborted by Ctrl-C. */
+  readonly signal: AbortSignal;
+  /** What aborts `signal`. */
+  readonly controller: AbortController;
+}
+
+const encoder = new TextEncoder();
+
+function write(stream: { writeSync(p: Uint8Array): number }, text: string) {
+  const bytes = encoder.encode(text);
+  try {
+    for (let at = 0; at < bytes.length;) {
+      at += stream.writeSync(bytes.subarray(at));
+    }
+  } catch (error) {
+    if (error instanceof Deno.errors.BrokenPipe) throw new PipeClosed();
+    throw error;
+  }
+}
+
+/** Text without the control characters that could drive a terminal; tabs and newlines stay. */
+export function printable(text: string): string {
+  return text.replace(/(?![\n\t])[\p{Cc}\p{Bidi_Control}]/gu, "");
+}
+
+/** Text in a weak colour, where stderr is a terminal that shows colours. */
+export function dim(text: string): string {
+  return Deno.stderr.isTerminal() && !Deno.noColor
+    ? styleText("dim", text, { validateStream: false })
+    : text;
+}
+
+/** The process's own streams. */
+export function processIo(): Io {
+  const controller = new AbortController();
+  const terminal = Deno.stderr.isTerminal();
+  let open = false; // a status line stands unfinished
+  const clear = () => {
+    if (open) write(Deno.stderr, "\r\x1b[K");
+    open = false;
+  };
+  return {
+    controller,
+    signal: controller.signal,
+    out(text) {
+      clear();
+      write(Deno.stdout, text);
+    },
+    err(line) {
+      clear();
+      write(Deno.stderr, `${line}\n`);
+    },
+    status(line) {
+      if (!terminal) return;
+      clear();
+      if (line === "") return;
+      write(Deno.stderr, line.slice(0, Deno.consoleSize().columns - 1));
+      open = true;
+    },
+  };
+}
+
+/** `io` without messages, for `--quiet`; errors are still returned as exit codes and thrown. */
+export function quiet(io: Io): Io {
+  return { ...io, err() {}, status() {} };
+}

@@ -1,0 +1,31 @@
+/**
+ * Where models are: the bundled one beside the code, or the one that is named.
+ * @module
+ */
+import { fromFileUrl } from "@std/path";
+
+/** Folder of the bundled model. */
+export const BUNDLE: URL = new URL(
+  "../../models/flickr-mini/",
+  import.meta.url,
+);
+
+/** Help line of `--model`. */
+export const MODEL_OPTION = {
+  type: "string",
+  value: "FILE",
+  help: "model file; default: the bundled one in models/flickr-mini",
+} as const;
+
+/** `given`, or the path of the bundled model. */
+export function modelPath(given: string | undefined): string {
+  if (given !== undefined) return given;
+  if (BUNDLE.protocol === "file:") {
+    const files = [...Deno.readDirSync(BUNDLE)].map((e) => e.name)
+      .filter((name) => name.endsWith(".safetensors")).sort();
+    if (files.length > 0) return fromFileUrl(new URL(files[0], BUNDLE));
+  }
+  throw new Error(
+    "Cannot find the bundled model: there is no .safetensors file in models/flickr-mini; run `deno task bundle CHECKPOINT`, or name a model with --model FILE",
+  );
+}

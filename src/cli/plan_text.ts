@@ -1,0 +1,65 @@
+/**
+ * What running a model will take, known before a byte is allocated, and the
+ * steps it will walk: `show --plan`.
+ * @module
+ */
+import { openModelFile } from "../format/model_file.ts";
+import { fileSource } from "../format/source.ts";
+import { readAssets } from "../runtime/assets.ts";
+import { describePlan } from "../runtime/describe.ts";
+import { planFor } from "../runtime/engine.ts";
+import type { Plan } from "../runtime/plan.ts";
+import { readStaticModel } from "../runtime/static_model.ts";
+import { printable } from "./io.ts";
+import { bytes, table } from "./table.ts";
+
+/**
+ * What a caption's process takes beside the model's own memory: Deno, V8, the
+ * decoders, this program.
+ */
+export const PROCESS_BYTES = 90e6;
+
+function planOf(path: string, threads: number | undefined): Plan {
+  using file = openModelFile(fileSource(path));
+  const model = readStaticModel(file);
+  const { image } = readAssets(file, model.info);
+  return planFor(model, image, threads === undefined ? {} : { threads });
+}
+
+const PARTS = {
+  weights: "packed integer weights",
+  constants: "scales, biases, rotary tables",
+  kv: "keys and values of the whole context",
+  activations: "everything between two steps",
+  scratch: "scratch of all threads",
+} as const;
+
+/** Memory and steps as text. */
+export function planText(path: string, threads?: number): string {
+  const p = planOf(path, threads), { memory } = p;
+  const rows = Object.entries(PARTS).map((
+    [key, what],
+  ) => [key, bytes(memory[key as keyof typeof PARTS]), what]);
+  return `${p.context} tokens of context, ${p.threads} threads
+
+${
+    table([
+      ["memory", "bytes", ""],
+      ...rows,
+      ["model", bytes(memory.total), "one WebAssembly memory"],
+      ["process", bytes(memory.total + PROCESS_BYTES), "predicted peak"],
+    ])
+  }
+${printable(describePlan(p).text)}
+`;
+}
+
+/** The same as one JSON object. */
+export function planJson(path: string, threads?: number): string {
+  const p = planOf(path, threads);
+  const memory = { ...p.memory, process: p.memory.total + PROCESS_BYTES };
+  const { steps } = describePlan(p);
+  return `${
+    JSON.stringify({ context: p.context, threads: p.threads, memory, steps })
+  }\n`;
+}

@@ -1,0 +1,56 @@
+/**
+ * `quantize CHECKPOINT --calibration DIR --out FILE`: a Hugging Face checkpoint
+ * becomes one static model file. Same inputs, same bytes.
+ * @module
+ */
+import { command } from "./command.ts";
+import { EXIT, UsageError } from "./errors.ts";
+import { produce, QUANTIZE_OPTIONS } from "./produce.ts";
+
+export default command({
+  name: "quantize",
+  summary: "turn a Hugging Face checkpoint into one static model file",
+  operands: "CHECKPOINT",
+  arity: [1, 1],
+  options: {
+    calibration: {
+      type: "string",
+      value: "DIR",
+      help:
+        "folder of photos like those to be captioned (or with images/ in it)",
+    },
+    out: { type: "string", value: "FILE", help: "where to write" },
+    ...QUANTIZE_OPTIONS,
+  },
+  notes:
+    "CHECKPOINT is a folder with config.json, model.safetensors (or shards and their index),\ntokenizer.json, preprocessor_config.json and a chat template.",
+  permissions: "--allow-read --allow-write",
+  interrupt: "kill",
+  async run([checkpoint], values, io) {
+    const need = (name: "calibration" | "out") => {
+      const value = values[name];
+      if (value !== undefined) return value;
+      throw new UsageError(
+        `Cannot quantize: --${name} is missing; write --${name}=${
+          name === "out" ? "model.w4a8.safetensors" : "DIR"
+        }`,
+      );
+    };
+    const calibration = need("calibration"), out = need("out");
+    await produce({ checkpoint, calibration, out, ...choices(values) }, io);
+    return EXIT.ok;
+  },
+});
+
+/** Values of `QUANTIZE_OPTIONS` under the names `produce` has for them. */
+export function choices(
+  { samples, recipe, prompt, verbose, quiet }: {
+    readonly samples: number;
+    readonly recipe: string;
+    readonly prompt: string;
+    readonly verbose: boolean;
+    readonly quiet: boolean;
+  },
+) {
+  return { samples, recipe, prompt, verbose, quiet };
+}

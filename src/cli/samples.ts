@@ -1,0 +1,112 @@
+/**
+ * Prompts about photos in a folder, for calibration and evaluation: sorted by
+ * name, so the same folder gives the same prompts.
+ * @module
+ */
+import { createHash } from "node:crypto";
+import { basename, join } from "@std/path";
+import type { Prompt } from "../graph/generate.ts";
+import { decode } from "../image/decode.ts";
+import { preprocess, readImagePlan } from "../image/preprocess.ts";
+import type { ImagePlan } from "../image/preprocess.ts";
+import type { FloatCheckpoint } from "./checkpoint.ts";
+import { sentence } from "./errors.ts";
+
+const PHOTO = /\.(jpe?g|png|webp)$/i;
+
+/** Paths of the photos in `folder`, or in `folder`/images where there is one, by name. */
+export function photosIn(folder: string): string[] {
+  const images = join(folder, "images");
+  const place = isFolder(images) ? images : folder;
+  if (!isFolder(place)) {
+    throw new RangeError(
+      `Cannot read photos of ${
+        JSON.stringify(folder)
+      }: there is no such folder; check the path`,
+    );
+  }
+  const names = [...Deno.readDirSync(place)]
+    .filter((e) => e.isFile && PHOTO.test(e.name)) // links are not followed
+    .map((e) => e.name).sort();
+  if (names.length > 0) return names.map((name) => join(place, name));
+  throw new RangeError(
+    `Cannot read photos of ${
+      JSON.stringify(folder)
+    }: there is no JPEG, PNG or WebP in it; put the photos there, or in images/`,
+  );
+}
+
+function isFolder(path: string): boolean {
+  try {
+    return Deno.statSync(path).isDirectory;
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return false;
+    throw error;
+  }
+}
+
+/** Prompts about `photos`, and a hash of the photos' bytes. */
+export async function readPrompts(
+  { model, assets, promptIds }: FloatCheckpoint,
+  photos: readonly string[],
+  prompt: string,
+  step: (done: number) => void = () => {},
+): Promise<{ prompts: Prompt[]; sha256: string }> {
+  const plan = readImagePlan(
+    new TextDecoder().decode(assets["preprocessor_config.json"]),
+  );
+  const ids = promptIds(prompt);
+  const hash = createHash("sha256");
+  const prompts: Prompt[] = [];
+  for (const path of photos) {
+    const bytes = Deno.readFileSync(path);
+    hash.update(bytes);
+    try {
+      const { tiles, width, height } = preprocess(await decode(bytes), plan);
+      const want = model.info.image;
+      if (
+        tiles.length !== 1 || width !== want.width || height !== want.height
+      ) {
+        throw new RangeError(
+          `preprocessor_config.json makes ${tiles.length} tiles of ${width}×${height}, the model takes one of ${want.width}×${want.height}; set do_image_splitting to false and size to that`,
+        );
+      }
+      const patches = patchesOf(tiles[0], width, height, want.patch, plan);
+      prompts.push({ patches, ids });
+    } catch (error) {
+      throw new Error(
+        sentence(error, `read photo ${JSON.stringify(basename(path))}`),
+        { cause: error },
+      );
+    }
+    step(prompts.length);
+  }
+  return { prompts, sha256: hash.digest("hex") };
+}
+
+/** Bytes [height, width, 3] as normalised patches, one row each, in (c, y, x) order. */
+export function patchesOf(
+  tile: Uint8Array,
+  width: number,
+  height: number,
+  patch: number,
+  { rescale, mean, std }: Pick<ImagePlan, "rescale" | "mean" | "std">,
+): Float32Array {
+  const values = mean.map((m, c) =>
+    Float32Array.from({ length: 256 }, (_, v) => (v * rescale - m) / std[c])
+  );
+  const out = new Float32Array(width * height * 3);
+  let at = 0;
+  for (let py = 0; py < height; py += patch) {
+    for (let px = 0; px < width; px += patch) {
+      for (let c = 0; c < 3; c++) {
+        for (let y = py; y < py + patch; y++) {
+          for (let x = px; x < px + patch; x++) {
+            out[at++] = values[c][tile[(y * width + x) * 3 + c]];
+          }
+        }
+      }
+    }
+  }
+  return out;
+}

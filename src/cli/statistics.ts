@@ -1,0 +1,68 @@
+/**
+ * Numbers of stored tensors, and a few facts about them.
+ * @module
+ */
+import type { TensorFile } from "../format/safetensors.ts";
+
+/** Facts about numbers. */
+export interface Statistics {
+  /** How many. */
+  readonly count: number;
+  /** Smallest. */
+  readonly least: number;
+  /** Largest. */
+  readonly greatest: number;
+  /** Mean. */
+  readonly mean: number;
+  /** Standard deviation. */
+  readonly deviation: number;
+  /** How many are exactly 0. */
+  readonly zeros: number;
+}
+
+/** Facts about `x`. */
+export function statistics(x: Float64Array): Statistics {
+  let least = Infinity, greatest = -Infinity, sum = 0, zeros = 0;
+  for (const v of x) {
+    if (v < least) least = v;
+    if (v > greatest) greatest = v;
+    if (v === 0) zeros++;
+    sum += v;
+  }
+  const mean = sum / x.length;
+  let square = 0;
+  for (const v of x) square += (v - mean) ** 2;
+  return {
+    count: x.length,
+    least,
+    greatest,
+    mean,
+    deviation: Math.sqrt(square / x.length),
+    zeros,
+  };
+}
+
+/** Bits of each packed weight of a model file; empty for a float checkpoint. */
+export function bitsOf(file: TensorFile): ReadonlyMap<string, number> {
+  try {
+    const bits = JSON.parse(file.metadata.get("bits") ?? "{}");
+    return new Map(Object.entries<number>(bits));
+  } catch {
+    return new Map();
+  }
+}
+
+/** Elements of a tensor as numbers; 4-bit codes unpacked. */
+export function numbersOf(file: TensorFile, name: string): Float64Array {
+  const elements = file.tensor(name).read();
+  if (bitsOf(file).get(name) !== 4) {
+    return Float64Array.from(elements as ArrayLike<number>, Number);
+  }
+  const codes = new Float64Array(elements.length * 2);
+  for (let i = 0; i < elements.length; i++) {
+    const byte = Number(elements[i]);
+    codes[2 * i] = (byte << 28) >> 28; // element 2j in the low nibble
+    codes[2 * i + 1] = (byte << 24) >> 28;
+  }
+  return codes;
+}

@@ -1,0 +1,20 @@
+/**
+ * What `--version` prints.
+ * @module
+ */
+import config from "../../deno.json" with { type: "json" };
+
+/** Version of the package. */
+export const VERSION: string = config.version;
+
+/** Version, and which kernels: results are a function of the two and of the model file. */
+export async function versionText(): Promise<string> {
+  const [simd, relaxed] = await Promise.all([
+    import("../kernels/generated/simd.ts"),
+    import("../kernels/generated/relaxed.ts"),
+  ]);
+  return `mquant ${VERSION}
+kernels simd ${simd.sha256.slice(0, 16)}, relaxed ${relaxed.sha256.slice(0, 16)}
+deno ${Deno.version.deno}, v8 ${Deno.version.v8}, ${Deno.build.target}
+`;
+}
