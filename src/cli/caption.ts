@@ -40,7 +40,7 @@ const options = {
   "top-p": {
     type: "number",
     help: "draw from the likeliest tokens that make up this share",
-    min: 0,
+    min: 0.001,
     max: 1,
   },
   seed: {

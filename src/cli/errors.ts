@@ -4,6 +4,8 @@
  */
 import { FormatError } from "../format/error.ts";
 import type { FormatErrorCode } from "../format/error.ts";
+import { ImageError } from "../image/image.ts";
+import type { ImageErrorCode } from "../image/image.ts";
 
 /** Exit codes of every command. */
 export const EXIT = {
@@ -29,13 +31,26 @@ export class UsageError extends Error {
 }
 
 /** The next step, for errors of other rooms that leave it to their caller. */
-const NEXT: Partial<Record<FormatErrorCode, string>> = {
+const FILE_NEXT: Partial<Record<FormatErrorCode, string>> = {
   not_found: "check the path",
   not_a_file: "give the path of a file",
   too_small: "is it the right file? copy it again",
   size_mismatch: "the file is damaged, copy it again",
   checksum: "the file is damaged, copy it again",
 };
+const IMAGE_NEXT: Record<ImageErrorCode, string> = {
+  unknown_kind: "give a JPEG, PNG or WebP",
+  unsupported: "save it as an ordinary JPEG or PNG",
+  too_large: "make it smaller first",
+  truncated: "copy it again",
+  damaged: "copy it again, or save it anew",
+  settings: "correct preprocessor_config.json",
+};
+
+function nextStep(error: Error): string | undefined {
+  if (error instanceof FormatError) return FILE_NEXT[error.code];
+  return error instanceof ImageError ? IMAGE_NEXT[error.code] : undefined;
+}
 
 /** `error` as one sentence for people; `attempt` says what was tried, such as `caption "a.jpg"`. */
 export function sentence(error: unknown, attempt: string): string {
@@ -43,10 +58,8 @@ export function sentence(error: unknown, attempt: string): string {
   const known = system(error);
   if (known) return `Cannot ${attempt}: ${known}`;
   const text = error.message.split("\n")[0].trim();
-  if (error instanceof FormatError && !text.includes(";")) {
-    const next = NEXT[error.code];
-    if (next) return `${text}; ${next}`;
-  }
+  const next = text.includes(";") ? undefined : nextStep(error);
+  if (next) return `${text}; ${next}`;
   if (text.startsWith("Cannot ")) return text;
   const kind = error.name === "Error" ? "" : `${error.name}: `;
   return `Cannot ${attempt}: ${kind}${text}; \`--debug\` prints where`;
