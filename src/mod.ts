@@ -11,11 +11,9 @@
  * @module
  */
 export { open, type OpenOptions } from "./runtime/open.ts";
+export type { AskOptions, Message, Progress } from "./runtime/ask.ts";
 export type {
-  AskOptions,
   CaptionOptions,
-  Message,
-  Progress,
   Session,
   SessionInfo,
 } from "./runtime/session.ts";

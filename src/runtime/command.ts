@@ -23,11 +23,11 @@ export const COMMAND = {
 /** Value of `list` that ends a worker. */
 export const STOP = -1;
 
-/** Names of the lists of a plan; a command gives the index. */
-export const LISTS = ["vision", "prefill", "decode"] as const;
+/** Name of a list of steps: per image, per chunk of tokens, per token. */
+export type ListName = "vision" | "prefill" | "decode";
 
-/** Name of a list of steps. */
-export type ListName = (typeof LISTS)[number];
+/** The lists of a plan; a command gives the index. */
+export const LISTS: readonly ListName[] = ["vision", "prefill", "decode"];
 
 /** Publishes a command. */
 export function send(

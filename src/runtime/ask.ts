@@ -1,0 +1,244 @@
+/**
+ * One answer, from messages to text: checked before its turn, then run.
+ * @module
+ */
+import { chat, type ChatMessage } from "../tokenizer/chat.ts";
+import type { Finish, Result } from "./answer.ts";
+import type { Assets } from "./assets.ts";
+import type { Engine } from "./engine.ts";
+import { RuntimeError } from "./error.ts";
+import { type ImageInput, towerPixels } from "./picture.ts";
+import { demand, type SampleOptions, type Sampler, sampler } from "./sample.ts";
+import type { StaticModel } from "./static_model.ts";
+import { stopScanner } from "./stop.ts";
+
+/** One turn of a conversation. */
+export interface Message {
+  /** Who speaks. */
+  role: "user" | "assistant" | "system";
+  /** What is said: text, or text and images in order. */
+  content:
+    | string
+    | ({ type: "text"; text: string } | { type: "image"; image: ImageInput })[];
+}
+
+/** How far an answer is. */
+export interface Progress {
+  /** What is being done. */
+  readonly stage: "image" | "vision" | "prefill" | "decode";
+  /** Images or tokens done. */
+  readonly done: number;
+  /** Images or tokens in all; for `decode` the most there can be. */
+  readonly total: number;
+}
+
+/** How to answer. */
+export interface AskOptions extends SampleOptions {
+  /** Longest answer in tokens; default 256, less where the context ends. */
+  maxTokens?: number;
+  /** 0 (default) takes the likeliest token each time. */
+  temperature?: number;
+  /** Draw from the k likeliest tokens only. */
+  topK?: number;
+  /** Draw from the likeliest tokens that together reach this probability. */
+  topP?: number;
+  /** Seed of the draws. */
+  seed?: number;
+  /** At most 4 texts of at most 256 characters; the answer ends before the first that appears. */
+  stop?: string[];
+  /** Cancels the answer: it ends with finish "aborted" and the text so far. */
+  signal?: AbortSignal;
+  /** Told of each step. */
+  onProgress?: (progress: Progress) => void;
+}
+
+const MAX_TOKENS = 256;
+
+/** A request that is ready for its turn. */
+export interface Job {
+  /** Token ids of the prompt, image tokens expanded. */
+  readonly ids: readonly number[];
+  /** Its images, in order. */
+  readonly images: readonly ImageInput[];
+  readonly pick: Sampler;
+  readonly stops: readonly string[];
+  /** Most tokens of the answer. */
+  readonly most: number;
+  readonly progress: (
+    stage: Progress["stage"],
+    done: number,
+    total: number,
+  ) => void;
+}
+
+/**
+ * Checks everything about a request that can be checked before its turn.
+ * @throws {RuntimeError} "option" or "context"
+ */
+export function prepare(
+  assets: Assets,
+  context: number,
+  messages: readonly Message[],
+  options: AskOptions,
+): Job {
+  const { maxTokens: wanted = MAX_TOKENS } = options;
+  demand(
+    Number.isInteger(wanted) && wanted >= 1,
+    "maxTokens",
+    "a whole number from 1",
+    wanted,
+  );
+  const stops = checkedStops(options.stop ?? []), pick = sampler(options);
+  const { ids, images } = promptOf(assets, messages);
+  const room = context - ids.length;
+  if (room < 1) {
+    throw new RuntimeError(
+      "context",
+      `Cannot answer: the prompt must leave room in a context of ${context} tokens: it has ${ids.length}; shorten it or open the model with a larger context`,
+    );
+  }
+  return {
+    ids,
+    images,
+    pick,
+    stops,
+    most: Math.min(wanted, room),
+    progress: (stage, done, total) =>
+      options.onProgress?.({ stage, done, total }),
+  };
+}
+
+function checkedStops(stop: readonly string[]): readonly string[] {
+  demand(stop.length <= 4, "stop", "at most 4 texts", `${stop.length} texts`);
+  for (const s of stop) {
+    demand(
+      typeof s === "string" && s !== "" && s.length <= 256,
+      "each stop text",
+      "of 1 to 256 characters",
+      JSON.stringify(s)?.slice(0, 40),
+    );
+  }
+  return stop;
+}
+
+function promptOf(
+  { tokenizer, chat: format }: Assets,
+  messages: readonly Message[],
+): { ids: number[]; images: ImageInput[] } {
+  const images: ImageInput[] = [];
+  const plain = messages.map(({ role, content }): ChatMessage => ({
+    role,
+    content: typeof content === "string"
+      ? [{ type: "text", text: content }]
+      : content.map((part) => {
+        if (part.type === "text") return part;
+        images.push(part.image);
+        return { type: "image" };
+      }),
+  }));
+  return { ids: chat(tokenizer, plain, format).ids, images };
+}
+
+/** The result of a request that was cancelled before its turn. */
+export function neverBegun({ ids }: Job, queueMs: number): Result {
+  const timings = {
+    queueMs,
+    imageMs: 0,
+    visionMs: 0,
+    prefillMs: 0,
+    decodeMs: 0,
+  };
+  return {
+    text: "",
+    tokens: [],
+    finish: "aborted",
+    timings,
+    promptTokens: ids.length,
+  };
+}
+
+/** Runs a request on an engine that does nothing else meanwhile. */
+export async function run(
+  job: Job,
+  model: StaticModel,
+  { tokenizer, stopIds, image }: Assets,
+  engine: Engine,
+  show: (piece: string) => void,
+  signal: AbortSignal,
+  queueMs: number,
+): Promise<Result> {
+  const { ids, images, pick, progress, most } = job;
+  const timings = {
+    queueMs,
+    imageMs: 0,
+    visionMs: 0,
+    prefillMs: 0,
+    decodeMs: 0,
+  };
+  const clock = stopwatch(timings);
+  const text = stopScanner(job.stops), stream = tokenizer.decodeStream();
+  const tokens: number[] = [];
+  let shown = "", finish: Finish = "length";
+  const say = (piece: string) => {
+    if (piece === "") return;
+    shown += piece;
+    show(piece);
+  };
+  try {
+    const rows: Float32Array[] = [];
+    for (const [i, picture] of images.entries()) {
+      progress("image", i, images.length);
+      signal.throwIfAborted();
+      const pixels = await towerPixels(picture, image, model.info.image);
+      clock("imageMs");
+      progress("vision", i, images.length);
+      rows.push(await engine.encode(pixels, signal));
+      clock("visionMs");
+    }
+    progress("prefill", 0, ids.length);
+    engine.reset();
+    let id = pick(await engine.prefill(ids, joined(rows), signal));
+    clock("prefillMs");
+    progress("prefill", ids.length, ids.length);
+    while (true) {
+      if (stopIds.has(id)) {
+        finish = "stop";
+        break;
+      }
+      tokens.push(id);
+      say(text.push(stream.push(id)));
+      progress("decode", tokens.length, most);
+      if (text.stopped) {
+        finish = "stop";
+        break;
+      }
+      if (tokens.length === most) break;
+      id = pick(await engine.decode(id, signal));
+    }
+  } catch (error) {
+    if (!signal.aborted) throw error;
+    finish = "aborted";
+  }
+  if (tokens.length > 0) clock("decodeMs");
+  say(text.push(stream.end()) + text.end());
+  return { text: shown, tokens, finish, timings, promptTokens: ids.length };
+}
+
+function joined(rows: readonly Float32Array[]): Float32Array {
+  const all = new Float32Array(rows.reduce((n, r) => n + r.length, 0));
+  let at = 0;
+  for (const r of rows) all.set(r, at), at += r.length;
+  return all;
+}
+
+/** Adds the time since its last call to a part. */
+function stopwatch<K extends string>(
+  times: Record<K, number>,
+): (part: K) => void {
+  let last = performance.now();
+  return (part) => {
+    const now = performance.now();
+    times[part] += now - last;
+    last = now;
+  };
+}

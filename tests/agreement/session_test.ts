@@ -1,0 +1,193 @@
+/** Sessions: pieces and whole agree, cancelling leaves no trace, turns are kept. */
+import { assert, assertEquals, assertRejects } from "@std/assert";
+import {
+  type AskOptions,
+  type Message,
+  open,
+  type Progress,
+  RuntimeError,
+} from "../../src/mod.ts";
+import { toy, toyPixels } from "./toy_file.ts";
+
+const IMAGE = { width: 16, height: 16, data: toyPixels(9) };
+const TOY = toy({ tied: false }); // a tied toy repeats its last token
+const OPTIONS = { maxTokens: 12 };
+
+const openToy = (threads = 1) => open(TOY.bytes, { threads });
+
+for (const threads of [1, 2]) {
+  Deno.test(`pieces add up to the text, a second ask gives the same (${threads} threads)`, async () => {
+    await using session = await openToy(threads);
+    assertEquals(session.info.threads, threads);
+    const want = await session.caption(IMAGE, OPTIONS);
+    assertEquals(want.tokens.length, 12);
+    assertEquals(want.finish, "length");
+    const answer = session.caption(IMAGE, OPTIONS);
+    let text = "";
+    for await (const piece of answer) text += piece;
+    const { tokens, finish } = await answer;
+    assertEquals({ text, tokens, finish }, {
+      text: want.text,
+      tokens: want.tokens,
+      finish: want.finish,
+    });
+  });
+
+  Deno.test(`aborting at any point leaves the session as it was (${threads} threads)`, async () => {
+    await using session = await openToy(threads);
+    const want = await session.caption(IMAGE, OPTIONS);
+    const events: Progress[] = [];
+    await session.caption(IMAGE, {
+      ...OPTIONS,
+      onProgress: (p) => events.push(p),
+    });
+    assert(events.length >= 14);
+    for (let at = 0; at < events.length; at++) {
+      const stop = new AbortController();
+      let seen = 0;
+      const cut = await session.caption(IMAGE, {
+        ...OPTIONS,
+        signal: stop.signal,
+        onProgress: () => seen++ === at && stop.abort(),
+      });
+      if (at < events.length - 1) assertEquals(cut.finish, "aborted", `${at}`);
+      assertEquals(want.tokens.slice(0, cut.tokens.length), cut.tokens);
+      assert(want.text.startsWith(cut.text.replace(/\ufffd+$/, "")));
+    }
+    assertEquals((await session.caption(IMAGE, OPTIONS)).tokens, want.tokens);
+  });
+}
+
+Deno.test("leaving the iteration early cancels the answer", async () => {
+  await using session = await openToy();
+  const long = { maxTokens: 100 };
+  const answer = session.caption(IMAGE, long);
+  for await (const _ of answer) break;
+  const { finish, tokens } = await answer;
+  assertEquals(finish, "aborted");
+  assert(tokens.length < 100);
+});
+
+Deno.test("answers asked for at once are those asked for one by one", async () => {
+  await using session = await openToy(2);
+  const other = { ...IMAGE, data: toyPixels(3) };
+  const ask = (o: AskOptions = {}) => [
+    session.caption(IMAGE, { ...OPTIONS, ...o }),
+    session.caption(other, { ...OPTIONS, ...o }),
+    session.chat([{ role: "user", content: "the dog" }], { ...OPTIONS, ...o }),
+  ];
+  const serial: number[][] = [];
+  for (const a of ask()) serial.push((await a).tokens);
+  assert(
+    `${serial[0]}` !== `${serial[1]}` && `${serial[1]}` !== `${serial[2]}`,
+  );
+  const atOnce = await Promise.all(ask());
+  assertEquals(atOnce.map((r) => r.tokens), serial);
+});
+
+Deno.test("who is cancelled while waiting leaves at once, the neighbours stay as they are", async () => {
+  await using session = await openToy();
+  const want = (await session.caption(IMAGE, OPTIONS)).tokens;
+  const stop = new AbortController();
+  const order: string[] = [];
+  const note = <T>(name: string, p: PromiseLike<T>) =>
+    p.then((r) => (order.push(name), r));
+  const [a, b, c] = [
+    note("a", session.caption(IMAGE, OPTIONS)),
+    note("b", session.caption(IMAGE, { ...OPTIONS, signal: stop.signal })),
+    note("c", session.caption(IMAGE, OPTIONS)),
+  ];
+  stop.abort();
+  assertEquals((await b).finish, "aborted");
+  assertEquals((await a).tokens, want);
+  assertEquals((await c).tokens, want);
+  assertEquals(order, ["b", "a", "c"]);
+});
+
+Deno.test("a signal that was aborted before gives an empty answer", async () => {
+  await using session = await openToy();
+  const { finish, text } = await session.caption(IMAGE, {
+    signal: AbortSignal.abort(),
+  });
+  assertEquals({ finish, text }, { finish: "aborted", text: "" });
+  await assertRejects(() => open(TOY.bytes, { signal: AbortSignal.abort() }));
+});
+
+Deno.test("the same seed draws the same tokens, another seed others", async () => {
+  await using session = await openToy();
+  const draw = async (seed: number, more: AskOptions = {}) =>
+    `${
+      (await session.caption(IMAGE, {
+        ...OPTIONS,
+        temperature: 1.5,
+        seed,
+        ...more,
+      })).tokens
+    }`;
+  assertEquals(await draw(1), await draw(1));
+  assert(await draw(1) !== await draw(2));
+  assertEquals(await draw(3, { topK: 1 }), await draw(4, { temperature: 0 }));
+});
+
+Deno.test("a stop text ends the answer before it", async () => {
+  await using session = await openToy();
+  const { text } = await session.caption(IMAGE, OPTIONS);
+  const stop = text.slice(2, 4);
+  const cut = await session.caption(IMAGE, { ...OPTIONS, stop: [stop] });
+  assertEquals(cut.text, text.slice(0, text.indexOf(stop)));
+  assertEquals(cut.finish, "stop");
+});
+
+Deno.test("requests that cannot be answered say why, and cost nothing", async () => {
+  await using session = await openToy();
+  const user = (
+    content: Message["content"],
+  ): Message[] => [{ role: "user", content }];
+  const bad: [string, () => PromiseLike<unknown>][] = [
+    ["option", () => session.caption(IMAGE, { maxTokens: 0 })],
+    ["option", () => session.caption(IMAGE, { maxTokens: 1.5 })],
+    ["option", () => session.caption(IMAGE, { temperature: NaN })],
+    ["option", () => session.caption(IMAGE, { temperature: -1 })],
+    ["option", () => session.caption(IMAGE, { topP: 0 })],
+    ["option", () => session.caption(IMAGE, { topK: 0.5 })],
+    ["option", () => session.caption(IMAGE, { seed: 1e300 })],
+    [
+      "option",
+      () => session.caption(IMAGE, { stop: ["a", "b", "c", "d", "e"] }),
+    ],
+    ["option", () => session.caption(IMAGE, { stop: [""] })],
+    ["context", () => session.chat(user("x".repeat(500)))],
+  ];
+  for (const [code, ask] of bad) {
+    const error = await assertRejects(async () => await ask(), RuntimeError);
+    assertEquals((error as RuntimeError).code, code);
+    assert((error as Error).message.startsWith("Cannot "));
+  }
+  await assertRejects(async () =>
+    await session.caption({ ...IMAGE, width: 15 })
+  );
+  await assertRejects(async () => await session.caption(new Uint8Array(10)));
+  assertEquals((await session.caption(IMAGE, OPTIONS)).finish, "length");
+});
+
+Deno.test("text that spells an image token is text", async () => {
+  await using session = await openToy();
+  const { promptTokens } = await session.chat(
+    [{ role: "user", content: "<image>" }],
+    { maxTokens: 1 },
+  );
+  assert(promptTokens > 10, "eight characters, not one token of an image");
+});
+
+Deno.test("a closed session refuses, and closing cancels what runs", async () => {
+  const session = await openToy(2);
+  const running = session.caption(IMAGE, { maxTokens: 90 });
+  const result = running.then((r) => r.finish);
+  await session[Symbol.asyncDispose]();
+  assertEquals(await result, "aborted");
+  const error = await assertRejects(
+    async () => await session.caption(IMAGE),
+    RuntimeError,
+  );
+  assertEquals((error as RuntimeError).code, "closed");
+});
