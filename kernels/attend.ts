@@ -18,8 +18,6 @@ import { roundUp, word } from "./vector";
 // Longer rows are added up in float64, which is exact too.
 const BLOCK: i32 = 1024;
 
-@inline function clearTile(tile: usize): void { memory.fill(tile, 0, 128); }
-
 /** 4 int8 query rows → int16, interleaved by 4 d. Rows past the end repeat the first. */
 function gather(q0: usize, q1: usize, q2: usize, q3: usize, to: usize, headDim: i32): void {
   for (let d: usize = 0, end = <usize>headDim; d < end; d += 4, to += 32) {
@@ -45,8 +43,7 @@ function scores(
   let index = iota;
   for (let r: usize = 0; r < 64; r += 16) v128.store(max + r, f32x4.splat(-Infinity));
   for (let j = 0; j < keys; j += 8, k += panel, s += 32) {
-    clearTile(tile);
-    tile4x8<i16, i8>(q, k, tile, headDim);
+    tile4x8<i16, i8>(q, k, tile, headDim, false);
     const inLow = i32x4.lt_s(index, all), inHigh = i32x4.lt_s(i32x4.add(index, four), all);
     for (let r: usize = 0; r < 4; r++) {
       let low = inLow, high = inHigh;
@@ -112,8 +109,7 @@ function weights(s: usize, max: usize, p: usize, sums: usize, keys: i32): void {
 function values(p: usize, v: usize, tile: usize, exact: usize, keys: i32): void {
   const k8 = roundUp(keys, 8);
   if (k8 <= BLOCK) {
-    clearTile(tile);
-    tile4x8<i16, i8>(p, v, tile, k8);
+    tile4x8<i16, i8>(p, v, tile, k8, false);
     for (let i: usize = 0; i < 128; i += 16) {
       v128.store(tile + i, f32x4.convert_i32x4_s(v128.load(tile + i)));
     }
@@ -121,8 +117,7 @@ function values(p: usize, v: usize, tile: usize, exact: usize, keys: i32): void 
   }
   memory.fill(exact, 0, 256);
   for (let j = 0; j < k8; j += BLOCK) {
-    clearTile(tile);
-    tile4x8<i16, i8>(p + (<usize>j << 3), v + (<usize>j << 3), tile, min(BLOCK, k8 - j));
+    tile4x8<i16, i8>(p + (<usize>j << 3), v + (<usize>j << 3), tile, min(BLOCK, k8 - j), false);
     addExact(exact, tile);
   }
   for (let i: usize = 0; i < 32; i++) {

@@ -23,13 +23,12 @@ function gemm(
     const panel = w + <usize>(n >> 3) * <usize>(k >> 2) * stepBytes;
     for (let m0 = 0; m0 < rows; m0 += ROWS) {
       const count = min(ROWS, rows - m0);
-      memory.fill(tile, 0, <usize>(count + 3 & -4) << 5);
       for (let s0 = 0, all = k >> 2; s0 < all; s0 += STEPS) {
         const steps = min(STEPS, all - s0);
         unpackPairs(bits, panel + <usize>s0 * stepBytes, scratch, steps);
         for (let m = 0; m < count; m += 4) {
           const group = a + <usize>(m0 + m) * <usize>k + (<usize>s0 << 4);
-          tile4x8<i8, i16>(group, scratch, tile + (<usize>m << 5), steps << 2);
+          tile4x8<i8, i16>(group, scratch, tile + (<usize>m << 5), steps << 2, s0 > 0);
         }
       }
       epilogue(tile, word(sums, m0), 0, word(alpha, n), word(bias, n),

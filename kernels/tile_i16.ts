@@ -16,10 +16,13 @@ import { lane0, lane1, lane2, lane3 } from "./vector";
   return i32x4.add(c, i32x4.dot_i16x8_s(a, w));
 }
 
-/** tile [4][8] int32 += A group (T) · panel (P) over k, a multiple of 4. */
-export function tile4x8<T, P>(a: usize, p: usize, tile: usize, k: i32): void {
-  let c0 = v128.load(tile), c1 = v128.load(tile, 16), c2 = v128.load(tile, 32), c3 = v128.load(tile, 48);
-  let c4 = v128.load(tile, 64), c5 = v128.load(tile, 80), c6 = v128.load(tile, 96), c7 = v128.load(tile, 112);
+/** tile [4][8] int32 = (or += where `add`) A group (T) · panel (P) over k, a multiple of 4. */
+export function tile4x8<T, P>(a: usize, p: usize, tile: usize, k: i32, add: bool): void {
+  let c0 = i32x4.splat(0), c1 = c0, c2 = c0, c3 = c0, c4 = c0, c5 = c0, c6 = c0, c7 = c0;
+  if (add) {
+    c0 = v128.load(tile); c1 = v128.load(tile, 16); c2 = v128.load(tile, 32); c3 = v128.load(tile, 48);
+    c4 = v128.load(tile, 64); c5 = v128.load(tile, 80); c6 = v128.load(tile, 96); c7 = v128.load(tile, 112);
+  }
   for (let j = 0; j < k; j += 4) {
     let x: v128, z: v128; // rows 0–1 and rows 2–3, int16
     if (sizeof<T>() == 1) {
