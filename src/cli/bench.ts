@@ -2,7 +2,9 @@
  * `bench`: the kernels, and the bundled model from photo to caption.
  * @module
  */
+import { benchKernels, benchTable } from "../kernels/bench.ts";
 import { open } from "../mod.ts";
+import type { KernelTime, Session } from "../mod.ts";
 import { command } from "./command.ts";
 import { EXIT } from "./errors.ts";
 import type { Io } from "./io.ts";
@@ -32,42 +34,99 @@ export default command({
     threads: { type: "integer", help: "threads", min: 1, max: 64 },
     rounds: {
       type: "integer",
-      help: "captions to take the median of",
+      help: "rounds to take the median of",
       min: 1,
       max: 1000,
       default: 7,
     },
-    profile: { type: "boolean", help: "only the kernels, each in detail" },
+    only: {
+      type: "string",
+      value: "NAME",
+      help: "only kernels whose name contains it, and no caption",
+    },
+    profile: {
+      type: "boolean",
+      help: "instead: the time of a caption by kernel",
+    },
     json: { type: "boolean", help: "one JSON object" },
   },
+  notes:
+    "The clock is a loop that only counts, timed in the same rounds: on a busy machine it is slow too.",
   permissions: "--allow-read",
   async run(_, values, io) {
-    const caption = values.profile ? undefined : await captionTimes(
-      modelPath(values.model),
-      values.threads,
-      values.rounds,
-      io,
-    );
-    if (values.json) {
-      io.out(`${JSON.stringify({ caption })}\n`);
+    const { model, threads, rounds, only, profile, json } = values;
+    if (profile) {
+      const { kernels, totalMs } = await withSession(
+        model,
+        threads,
+        io,
+        async (session, photo) => {
+          await session.caption(photo, { signal: io.signal }); // warms up
+          return await session.profile(() =>
+            session.caption(photo, { signal: io.signal })
+          );
+        },
+      );
+      io.out(
+        json
+          ? `${JSON.stringify({ kernels, totalMs })}\n`
+          : profileText(kernels, totalMs),
+      );
       return EXIT.ok;
     }
-    if (caption) io.out(captionText(caption, values.rounds));
+    io.status("kernels …");
+    const kernels = benchKernels({ rounds, ...(only ? { only: [only] } : {}) });
+    if (!json) io.out(`${benchTable(kernels).trimEnd()}\n`);
+    const caption = only === undefined
+      ? await withSession(
+        model,
+        threads,
+        io,
+        (session, photo) => captionTimes(session, photo, rounds, io),
+      )
+      : undefined;
+    if (json) io.out(`${JSON.stringify({ kernels, caption })}\n`);
+    else if (caption) io.out(`\n${captionText(caption, rounds)}`);
     return EXIT.ok;
   },
 });
 
-async function captionTimes(
-  path: string,
+async function withSession<T>(
+  model: string | undefined,
   threads: number | undefined,
-  rounds: number,
   io: Io,
-): Promise<Times> {
+  work: (session: Session, photo: Uint8Array) => Promise<T>,
+): Promise<T> {
   const photo = Deno.readFileSync(PHOTO);
-  await using session = await open(path, {
+  await using session = await open(modelPath(model), {
     ...(threads === undefined ? {} : { threads }),
     signal: io.signal,
   });
+  return await work(session, photo);
+}
+
+function profileText(kernels: readonly KernelTime[], totalMs: number): string {
+  const rest = totalMs - kernels.reduce((sum, k) => sum + k.ms, 0);
+  const row = (name: string, calls: string, ms: number) => [
+    name,
+    calls,
+    `${ms.toFixed(1)} ms`,
+    `${(100 * ms / totalMs).toFixed(1)} %`,
+  ];
+  return table([
+    ["kernel", "calls", "time", "share"],
+    ...kernels.map((k) => row(k.kernel, String(k.calls), k.ms)),
+    row("all else", "", rest),
+    row("one caption", "", totalMs),
+  ]);
+}
+
+async function captionTimes(
+  session: Session,
+  photo: Uint8Array,
+  rounds: number,
+  io: Io,
+): Promise<Times> {
   const line = progress(io, "caption", rounds + 1);
   const all: Times[] = [];
   for (let i = 0; i <= rounds; i++) {
