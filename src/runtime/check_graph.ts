@@ -70,6 +70,11 @@ export function checkGraph(nodes: readonly Node[], info: ModelInfo): void {
         fail(`${say}: ${what} must be ${want}: current value is ${got}`);
       }
     };
+    if ("width" in node && node.width % 4 !== 0) {
+      fail(
+        `${say}: width must be a multiple of 4: current value is ${node.width}`,
+      );
+    }
     switch (node.op) {
       case "patches":
         expect(3 * info.image.patch ** 2, node.width, "width");

@@ -11,7 +11,6 @@ import {
   kernelModule,
   loadKernels,
 } from "../kernels/load.ts";
-import { quadRegister } from "./lower.ts";
 import { RuntimeError } from "./error.ts";
 import { load } from "./load.ts";
 import { chunkOrder } from "./order.ts";
@@ -19,7 +18,7 @@ import { type Plan, plan, REGISTER_COUNT } from "./plan.ts";
 import { canStartWorkers, Pool } from "./pool.ts";
 import type { ListName } from "./command.ts";
 import type { StaticModel } from "./static_model.ts";
-import { REGISTER, type Step } from "./step.ts";
+import { quadRegister, REGISTER, type Step } from "./step.ts";
 
 /** How a byte of a pixel becomes a value: (byte · rescale − mean) / std, per channel. */
 export interface PixelScale {

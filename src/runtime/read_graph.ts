@@ -36,9 +36,9 @@ const size: Field = {
       : undefined,
 };
 const text: Field = {
-  wish: "a name of 1 to 200 characters",
+  wish: "a name of 1 to 200 letters, digits and _ . : / > -",
   read: (v) =>
-    typeof v === "string" && v.length >= 1 && v.length <= 200 ? v : undefined,
+    typeof v === "string" && /^[\w.:/>-]{1,200}$/.test(v) ? v : undefined,
 };
 const positive: Field = {
   wish: "a positive finite number",

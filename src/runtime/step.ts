@@ -27,6 +27,11 @@ export const REGISTER = Object.fromEntries(
   REGISTERS.map((name, i) => [name, i]),
 ) as Readonly<Record<RegisterName, number>>;
 
+/** Register that holds ceil(rows · ratio / 4): attention items per kv head, ratio = heads/kvHeads. */
+export function quadRegister(ratio: number): number {
+  return REGISTERS.length - 1 + ratio;
+}
+
 /**
  * Every kernel a plan may call, and with it the claim of this project in one
  * list: nothing here computes a scale (tests/static). Packers run at load only.

@@ -1,0 +1,188 @@
+/**
+ * Attention: heads to int8 on their static scales, keys and values into the
+ * cache, the rest in one kernel.
+ * @module
+ */
+import { quoted } from "../../format/error.ts";
+import { headScale } from "../../graph/names.ts";
+import type { AttendNode } from "../../graph/node.ts";
+import { ropeTables } from "../../graph/rope.ts";
+import {
+  attendScratchBytes,
+  cacheBytes,
+  roundUp,
+} from "../../kernels/layout.ts";
+import { type Amount, type Arg, type Buffer, ref } from "../buffer.ts";
+import { quadRegister, REGISTER } from "../step.ts";
+import type { Lowering } from "./context.ts";
+import { floatsOf } from "./floats.ts";
+import type { Floats } from "./value.ts";
+
+/** Attention within an image, or through the cache. */
+export function lowerAttend(l: Lowering, node: AttendNode): Floats {
+  const { heads, kvHeads, headDim: d, id } = node;
+  const text = l.options.phase === "text";
+  if (
+    (node.mask === "causal") !== text || (!text && node.theta !== undefined)
+  ) {
+    throw l.error(
+      `${
+        quoted(id)
+      }: attention must be causal in the text phase, and full without rotary embedding in the vision phase`,
+    );
+  }
+  if (d % 8 !== 0) {
+    throw l.error(
+      `${quoted(id)}: headDim must be a multiple of 8: current value is ${d}`,
+    );
+  }
+  const [q, k, v] = [node.q, node.k, node.v].map((x) => floatsOf(l, x));
+  const { form } = q, { capacity } = l.options;
+  l.expectRows(id, l.options.form, q, k, v);
+  const slots = text ? capacity : roundUp(form.most, 8);
+  const bytes = cacheBytes(kvHeads, slots, d);
+  const cache = (part: string) =>
+    text
+      ? l.store.cache(`${id} ${part}`, bytes)
+      : l.temporary(`${id} ${part}`, bytes);
+  const keys = cache("keys"), values = cache("values");
+  const codes = l.temporary(`${id} query codes`, form.most * heads * d);
+  const vectors = (part: "q" | "k" | "v") =>
+    l.model.scales(headScale(node, part));
+  const inverse = (part: "q" | "k" | "v", n: number) =>
+    ref(
+      l.store.constant(`1/scale ${id} ${part}`, n * 4, () =>
+        vectors(part).map((s) =>
+          1 / s
+        )),
+    );
+  let cos: Arg = 0, sin: Arg = 0, positions: Arg = 0;
+  if (text) {
+    positions = ref(orderBuffer(l), 0, { register: REGISTER.slot }, 4);
+  }
+  if (node.theta !== undefined) {
+    const { theta } = node, size = capacity * d / 2 * 4;
+    const table = (part: "cos" | "sin") =>
+      ref(
+        l.store.constant(`${part} ${theta} ${d}`, size, () =>
+          ropeTables(theta, d, capacity)[part]),
+      );
+    cos = table("cos"), sin = table("sin");
+  }
+  const slot: Arg = text ? { register: REGISTER.slot } : 0;
+  const { rows } = form;
+  const share = form.most > 1
+    ? (lo: number) => ({ split: { lo, hi: lo + 1, unit: 1 } })
+    : () => ({});
+  l.emit(
+    "queries_f32_s8",
+    id,
+    [
+      l.pointer(q),
+      q.stride,
+      positions,
+      cos,
+      sin,
+      inverse("q", heads),
+      ref(codes),
+      0,
+      rows,
+      heads,
+      d,
+    ],
+    rows,
+    4 * heads * d,
+    { ...share(7), sync: false },
+  );
+  l.emit(
+    "keys_f32_s8",
+    id,
+    [
+      l.pointer(k),
+      k.stride,
+      positions,
+      cos,
+      sin,
+      inverse("k", kvHeads),
+      ref(keys),
+      slots,
+      slot,
+      0,
+      rows,
+      kvHeads,
+      d,
+    ],
+    rows,
+    4 * kvHeads * d,
+    { ...share(9), sync: false },
+  );
+  l.emit(
+    "values_f32_s8",
+    id,
+    [
+      l.pointer(v),
+      v.stride,
+      inverse("v", kvHeads),
+      ref(values),
+      slots,
+      slot,
+      0,
+      rows,
+      kvHeads,
+      d,
+    ],
+    rows,
+    4 * kvHeads * d,
+    share(6),
+  );
+
+  const y = l.rows(id, form, heads * d);
+  const score = l.store.constant(`score scale ${id}`, heads * 4, () => {
+    const qs = vectors("q"), ks = vectors("k"), group = heads / kvHeads;
+    return qs.map((s, h) => s * ks[Math.floor(h / group)] / Math.sqrt(d));
+  });
+  const value = l.store.constant(
+    `value scale ${id}`,
+    kvHeads * 4,
+    () => vectors("v"),
+  );
+  const one = form.most === 1;
+  const masked = text && !one;
+  const most = text ? capacity : form.most;
+  const items: Amount = one || !text
+    ? kvHeads * Math.ceil(form.most * (heads / kvHeads) / 4)
+    : { register: quadRegister(heads / kvHeads), scale: kvHeads };
+  l.emit(
+    "attend_s8",
+    id,
+    [
+      ref(codes),
+      ref(keys),
+      ref(values),
+      ref(y.buffer),
+      y.stride,
+      ref(score),
+      ref(value),
+      masked ? positions : 0,
+      masked ? ref(orderBuffer(l)) : 0,
+      rows,
+      text ? { register: REGISTER.keys } : form.most,
+      slots,
+      heads,
+      kvHeads,
+      d,
+      0,
+      items,
+      { scratch: attendScratchBytes(most, d) },
+    ],
+    rows,
+    heads * d * most, // half of it: causal
+    { split: { lo: 15, hi: 16, unit: 1 } },
+  );
+  return y;
+}
+
+/** Original position of every cached token, in cache order. */
+function orderBuffer(l: Lowering): Buffer {
+  return l.store.state("order", l.options.capacity * 4);
+}

@@ -1,0 +1,103 @@
+/**
+ * Lowers a phase of the graph to kernel calls. Each node becomes a value that is
+ * written down only when someone needs it, and in the form needed: float rows or
+ * int8 codes. That is where fusion comes from.
+ * @module
+ */
+import { quoted } from "../../format/error.ts";
+import type { Node, WriteNode } from "../../graph/node.ts";
+import type { Store } from "../buffer.ts";
+import type { StaticModel } from "../static_model.ts";
+import { lowerAttend } from "./attend.ts";
+import { type Lowered, Lowering, type LowerOptions } from "./context.ts";
+import { floatsOf } from "./floats.ts";
+import { lowerLinear } from "./product.ts";
+import { lowerGain, lowerLast, lowerRotate, lowerShuffle } from "./rows.ts";
+import { lowerRead, lowerWrite } from "./stream.ts";
+
+/** Lowers one phase. */
+export function lower(
+  model: StaticModel,
+  store: Store,
+  options: LowerOptions,
+): Lowered {
+  return run(new Lowering(model, store, options));
+}
+
+function run(l: Lowering): Lowered {
+  for (const node of l.nodes) lowerNode(l, node);
+  const result = resultOf(l);
+  return {
+    steps: l.steps,
+    tail: Math.min(l.tail, l.steps.length),
+    arena: l.arena,
+    result,
+    ...(l.images ? { images: l.images } : {}),
+  };
+}
+
+/** The value a phase is run for; it must outlive all steps. */
+function resultOf(l: Lowering): Lowered["result"] {
+  const bridge = l.model.nodes.find((n) =>
+    n.op === "write" && n.phase === "text" && n.rows === "vision"
+  ) as WriteNode | undefined;
+  const id = l.options.phase === "text" ? l.nodes.at(-1)!.id : bridge?.x;
+  if (id === undefined) {
+    throw l.error("the text phase takes in no image rows");
+  }
+  const value = floatsOf(l, id);
+  if (value.column !== 0) throw l.error(`${quoted(id)} shares its rows`);
+  const want = l.options.phase === "text" ? 1 : l.model.info.imageTokens;
+  if (value.form.most !== want) {
+    throw l.error(
+      `${quoted(id)} must have ${want} rows: it has ${value.form.most}`,
+    );
+  }
+  value.buffer.last = l.steps.length;
+  return { buffer: value.buffer, stride: value.stride };
+}
+
+function lowerNode(l: Lowering, node: Node): void {
+  switch (node.op) {
+    case "patches":
+      l.values.set(node.id, {
+        kind: "patches",
+        form: l.options.form,
+      });
+      return;
+    case "table":
+    case "embed":
+      return; // placed by the write that takes it
+    case "linear":
+      return lowerLinear(l, node);
+    case "write":
+      return lowerWrite(l, node);
+    case "read":
+      return lowerRead(l, node);
+    case "attend":
+      l.values.set(node.id, lowerAttend(l, node));
+      return;
+    case "act":
+      l.values.set(node.id, {
+        kind: "act",
+        node,
+        form: l.value(node.x).form,
+      });
+      return;
+    case "rotate":
+      return lowerRotate(
+        l,
+        node.id,
+        node.x,
+        node.rotation,
+        node.inverse === true,
+      );
+    case "gain":
+      return lowerGain(l, node.id, node.x, node.param);
+    case "shuffle":
+      l.values.set(node.id, lowerShuffle(l, node));
+      return;
+    case "last":
+      return lowerLast(l, node.id, node.x);
+  }
+}

@@ -1,0 +1,147 @@
+/**
+ * Nodes that pick, move or turn rows: last, shuffle, rotate, gain.
+ * @module
+ */
+import { quoted } from "../../format/error.ts";
+import type { ShuffleNode } from "../../graph/node.ts";
+import type { Rotation } from "../../tensor/rotation.ts";
+import { ref } from "../buffer.ts";
+import { fixedForm } from "../form.ts";
+import type { Lowering } from "./context.ts";
+import { floatsOf, rotated } from "./floats.ts";
+import type { Floats } from "./value.ts";
+
+/** One text row. */
+const SINGLE = fixedForm(1, 1);
+
+/** The chunk's last row goes on alone: what comes from here on is for the logits only. */
+export function lowerLast(l: Lowering, id: string, x: string): void {
+  if (l.options.phase !== "text") {
+    throw l.error(`${quoted(id)} must be of the text phase`);
+  }
+  l.tail = Math.min(l.tail, l.steps.length);
+  const v = l.value(x);
+  // A norm works row by row, so taking the last row may come first.
+  const from = v.kind === "read" ? v : floatsOf(l, x);
+  const single = l.options.form.rows === 1;
+  l.values.set(id, {
+    ...from,
+    form: SINGLE,
+    ...(single ? {} : { last: true }),
+  });
+}
+
+function checkRotation(l: Lowering, r: Rotation, label: string): void {
+  if (r.block / r.order < 4) {
+    throw l.error(
+      `${
+        quoted(label)
+      }: the block of a rotation must be its order times 4 or more: current values are ${r.block} and ${r.order}`,
+    );
+  }
+}
+
+/** A rotation: forward ones wait for the codes they end in. */
+export function lowerRotate(
+  l: Lowering,
+  id: string,
+  x: string,
+  rotation: Rotation,
+  inverse: boolean,
+): void {
+  checkRotation(l, rotation, id);
+  const form = l.value(x).form;
+  if (!inverse) {
+    l.values.set(id, { kind: "rotate", x, rotation, form });
+    return;
+  }
+  // Qᵀ = diag(signs)·(M ⊗ S)ᵀ: the transform now, the signs with whoever comes next
+  const y = rotated(l, id, floatsOf(l, x), rotation, undefined, true);
+  l.values.set(
+    id,
+    rotation.seed === 0 ? y : { ...y, diagonal: [{ signs: rotation }] },
+  );
+}
+
+/** A gain: goes with the norm before it or the rotation behind it. */
+export function lowerGain(
+  l: Lowering,
+  id: string,
+  x: string,
+  param: string,
+): void {
+  const v = l.value(x);
+  if (v.kind === "read" && v.gain === undefined) {
+    l.values.set(id, { ...v, gain: param });
+    return;
+  }
+  const f = floatsOf(l, x, true);
+  l.values.set(id, {
+    ...f,
+    diagonal: [...(f.diagonal ?? []), { gain: param }],
+  });
+}
+
+/** Pixel shuffle: squares of patches become rows. */
+export function lowerShuffle(l: Lowering, node: ShuffleNode): Floats {
+  if (l.options.phase !== "vision") {
+    throw l.error(`${quoted(node.id)} must be of the vision phase`);
+  }
+  let x = floatsOf(l, node.x);
+  const rows = x.form.most, grid = Math.sqrt(rows);
+  if (
+    grid % node.factor !== 0 || !Number.isInteger(grid) ||
+    node.width % 4 !== 0
+  ) {
+    throw l.error(
+      `${
+        quoted(node.id)
+      }: patches must form a square whose side is a multiple of ${node.factor}: there are ${rows}`,
+    );
+  }
+  if (x.stride !== node.width || x.column !== 0) {
+    const dense: Floats = {
+      ...x,
+      buffer: l.temporary(`${node.id} dense`, rows * node.width * 4),
+      column: 0,
+      stride: node.width,
+    };
+    l.emit(
+      "copy_f32",
+      node.id,
+      [
+        ref(dense.buffer),
+        node.width,
+        l.pointer(x),
+        x.stride,
+        node.width,
+        0,
+        rows,
+      ],
+      rows,
+      node.width,
+      { split: { lo: 5, hi: 6, unit: 1 } },
+    );
+    x = dense;
+  }
+  const form = fixedForm(rows / node.factor ** 2, 0),
+    wide = node.width * node.factor ** 2;
+  const buffer = l.temporary(node.id, form.most * wide * 4);
+  l.emit(
+    "pixel_shuffle_f32",
+    node.id,
+    [
+      ref(x.buffer),
+      ref(buffer),
+      grid,
+      node.width,
+      node.factor,
+      0,
+      form.rows,
+    ],
+    form.rows,
+    wide,
+    { split: { lo: 5, hi: 6, unit: 1 } },
+  );
+  return { kind: "floats", buffer, column: 0, stride: wide, form };
+}

@@ -1,0 +1,73 @@
+/**
+ * What a node of the graph is while it is lowered: rows of floats somewhere, or a
+ * recipe for them that is followed when someone needs them.
+ * @module
+ */
+import type { ActNode, ReadNode } from "../../graph/node.ts";
+import type { Rotation } from "../../tensor/rotation.ts";
+import type { Buffer } from "../buffer.ts";
+import type { Form } from "../form.ts";
+
+/** Float rows. */
+export interface Floats {
+  readonly kind: "floats";
+  readonly buffer: Buffer;
+  /** First column. */
+  readonly column: number;
+  /** Elements from row to row. */
+  readonly stride: number;
+  readonly form: Form;
+  /** Only the chunk's last row counts; it is row `last` of the buffer. */
+  readonly last?: true;
+  /** Channels still to be multiplied by this: no kernel does only that. */
+  readonly diagonal?: readonly Diagonal[];
+}
+
+/** Signs of a rotation, or a learned gain. */
+export type Diagonal = { readonly signs: Rotation } | { readonly gain: string };
+
+/** A value: there, or how to get it. */
+export type Value =
+  | Floats
+  | ReadValue
+  | { readonly kind: "act"; readonly node: ActNode; readonly form: Form }
+  | {
+    readonly kind: "rotate";
+    readonly x: string;
+    readonly rotation: Rotation;
+    readonly form: Form;
+  }
+  | { readonly kind: "patches"; readonly form: Form };
+
+/** A norm of a stream, not taken yet. */
+export interface ReadValue {
+  readonly kind: "read";
+  readonly node: ReadNode;
+  /** Of the stream: it must not be written until the norm is taken. */
+  readonly version: number;
+  readonly form: Form;
+  /** Only the chunk's last row counts. */
+  readonly last?: true;
+  /** Gain to apply behind the norm. */
+  readonly gain?: string;
+}
+
+/** int8 codes of a value with their row sums. */
+export interface Codes {
+  readonly a: Buffer;
+  readonly sums: Buffer;
+  readonly kp: number;
+  readonly form: Form;
+  /** Channel 0 in float, where it goes its own way. */
+  readonly outlier?: Buffer;
+}
+
+/** A residual stream. */
+export interface StreamState {
+  readonly buffer: Buffer;
+  readonly stride: number;
+  /** Modalities that hold something already. */
+  readonly written: Set<number>;
+  /** Counts its writes. */
+  version: number;
+}
