@@ -32,6 +32,15 @@ export function roundUp(x: number, step: number): number {
   return Math.ceil(x / step) * step;
 }
 
+/** Throws unless `value` is a positive multiple of `step`. */
+function demand(task: string, name: string, value: number, step: number): void {
+  if (Number.isInteger(value) && value > 0 && value % step === 0) return;
+  const wish = step === 1 ? "a positive integer" : `a multiple of ${step}`;
+  throw new RangeError(
+    `Cannot ${task}: ${name} must be ${wish}: current value is ${value}`,
+  );
+}
+
 /** Padded length of the reduction axis of integer matrices: a multiple of 32. */
 export function paddedK(k: number): number {
   return roundUp(k, 32);
@@ -49,8 +58,12 @@ export function activationOffset(
     : (row >> 2) * 4 * kp + (row & 3) * 4 + (k >> 2) * 16 + (k & 3);
 }
 
-/** Bytes of the activation buffer for `rows` rows of k elements. */
+/**
+ * Bytes of the activation buffer for `rows` rows of k elements.
+ * @throws {RangeError} where k is not a multiple of 4.
+ */
 export function activationBytes(rows: number, k: number, group: Group): number {
+  demand("place activations", "k", k, 4);
   return roundUp(rows, group) * paddedK(k);
 }
 
@@ -61,6 +74,7 @@ export function rowSumCount(rows: number): number {
 
 /** Bytes of packed weights [n, k]. */
 export function weightBytes(bits: WeightBits, n: number, k: number): number {
+  checkPack(bits, n, k);
   return roundUp(n, 8) * paddedK(k) / (bits === 4 ? 2 : 1);
 }
 
@@ -99,25 +113,33 @@ export function valueOffset(key: number, d: number, capacity: number): number {
   return (d >> 3) * 8 * capacity + (key >> 1) * 16 + (d & 7) * 2 + (key & 1);
 }
 
-/** Bytes of the K (or of the V) cache; capacity is a multiple of 8, so is headDim. */
+/**
+ * Bytes of the K (or of the V) cache.
+ * @throws {RangeError} where capacity or headDim is not a multiple of 8.
+ */
 export function cacheBytes(
   kvHeads: number,
   capacity: number,
   headDim: number,
 ): number {
+  demand("place a cache", "capacity", capacity, 8);
+  demand("place a cache", "headDim", headDim, 8);
   return kvHeads * capacity * headDim;
 }
 
-/** Bytes of scratch one thread needs for a gemm of any shape (16 KiB panel + tile). */
-export const GEMM_SCRATCH_BYTES = 36 * 1024;
+/** Bytes of scratch one thread needs for a gemm of any shape: 16 KiB of panel, 4 KiB of tiles. */
+export const GEMM_SCRATCH_BYTES = 20 * 1024;
 
 /** Bytes of scratch one thread needs for a row kernel (Hadamard, activation) of length k. */
 export function rowScratchBytes(k: number): number {
+  demand("place scratch", "k", k, 4);
   return 8 * paddedK(k) + 256;
 }
 
 /** Bytes of scratch one thread needs to attend to up to `keys` keys. */
 export function attendScratchBytes(keys: number, headDim: number): number {
+  demand("place scratch", "headDim", headDim, 8);
+  demand("place scratch", "keys", keys, 1);
   return roundUp(keys, 8) * (4 * 4 + 4 * 2) + headDim * (4 * 2 + 4 * 8) + 512;
 }
 
@@ -127,6 +149,7 @@ export function attendItems(
   heads: number,
   kvHeads: number,
 ): number {
+  demand("share out attention", "heads", heads, kvHeads);
   return kvHeads * Math.ceil(rows * (heads / kvHeads) / 4);
 }
 
@@ -184,16 +207,8 @@ export function checkPack(bits: number, n: number, k: number): void {
       `Cannot pack w${bits} rows: bits must be 4 to 8: current value is ${bits}`,
     );
   }
-  if (!Number.isInteger(n) || n < 1) {
-    throw new RangeError(
-      `Cannot pack w${bits} rows: n must be a positive integer: current value is ${n}`,
-    );
-  }
-  if (!Number.isInteger(k) || k < 4 || k % 4 !== 0) {
-    throw new RangeError(
-      `Cannot pack w${bits} rows: k must be a multiple of 4: current value is ${k}`,
-    );
-  }
+  demand(`pack w${bits} rows`, "n", n, 1);
+  demand(`pack w${bits} rows`, "k", k, 4);
 }
 
 /** Packs canonical int8 activations [rows, k] as A4 or A1 (tests, references). */
