@@ -74,15 +74,25 @@ export interface LoadOptions {
   prefer?: Partial<Record<KernelName, string>>;
 }
 
-/** Export names of all implementations of a contract in a module, preferred first. */
+/** Whether 32-bit dot products are one instruction here: ARM has sdot; V8 on x86 takes five. */
+const wideDots =
+  (globalThis as { Deno?: { build: { arch: string } } }).Deno?.build.arch ===
+    "aarch64";
+
+/**
+ * Export names of all implementations of a contract in a module, preferred
+ * first: relaxed before simd, and among relaxed ones those that suit the
+ * machine. All give the same bits, so the choice is one of speed only.
+ */
 export function implementations(
   module: WebAssembly.Module,
   name: string,
 ): string[] {
   const found = WebAssembly.Module.exports(module).map((e) => e.name)
     .filter((e) => e.startsWith(`${name}__`));
-  const rank = (e: string) => e.includes("__relaxed") ? 0 : 1;
-  return found.sort((a, b) => rank(a) - rank(b)); // stable: file order within an ISA
+  const rank = (e: string) =>
+    e.includes("__simd") ? 2 : e.includes("__relaxed_dot") === wideDots ? 0 : 1;
+  return found.sort((a, b) => rank(a) - rank(b)); // stable: file order within a rank
 }
 
 /**
