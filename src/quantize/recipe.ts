@@ -69,3 +69,41 @@ export const RECIPES: Readonly<Record<string, Recipe>> = {
     bits: { vision: 8, connector: 8, text: 8 },
   },
 };
+
+/** What 4-bit weights and static int8 activations cost without the method: rounding, one range per site. */
+const PLAIN: Recipe = {
+  name: "rtn",
+  passes: [centerWriters, foldNorms],
+  bits: { vision: 4, connector: 4, text: 4 },
+  gptq: false,
+  scales: "minmax",
+  modalities: false,
+};
+const ROTATED = [
+  centerWriters,
+  foldNorms,
+  rotateStreams(SEED),
+  rotateValues(SEED),
+  rotateOnline(SEED, { signs: false }),
+];
+
+/** The ablation ladder of docs/results.md: each rung adds one idea, the last is `w4a8`. */
+export const LADDER: readonly Recipe[] = [
+  PLAIN,
+  { ...PLAIN, name: "+rotation", passes: ROTATED },
+  { ...PLAIN, name: "+msq", passes: ROTATED, modalities: true },
+  {
+    ...PLAIN,
+    name: "+suppression",
+    passes: [...ROTATED, suppress({ trigger: 1 })],
+    modalities: true,
+  },
+  {
+    ...PLAIN,
+    name: "+gptq",
+    passes: [...ROTATED, suppress({ trigger: 1 })],
+    modalities: true,
+    gptq: { actOrder: true, damping: 0.01 },
+  },
+  RECIPES.w4a8,
+];
