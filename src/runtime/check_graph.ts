@@ -17,6 +17,7 @@ import {
   logitsOf,
   type ModelInfo,
   type Node,
+  rowsPerImage,
   widthOf,
 } from "../graph/node.ts";
 import { RuntimeError } from "./error.ts";
@@ -31,11 +32,6 @@ export interface TensorSpec {
 
 function fail(problem: string): never {
   throw new RuntimeError("graph", `Cannot read the model: ${problem}`);
-}
-
-/** Patches of one image. */
-export function patchCount({ image }: ModelInfo): number {
-  return (image.height / image.patch) * (image.width / image.patch);
 }
 
 /**
@@ -95,7 +91,8 @@ export function checkGraph(nodes: readonly Node[], info: ModelInfo): void {
           });}
         break;
       }
-      case "read": {
+      case "read":
+      case "peek": {
         const stream = streams.get(node.stream);
         if (!stream || stream.phase !== node.phase) {
           return fail(
@@ -208,7 +205,7 @@ export function tensorsOf(
         }
         break;
       case "table":
-        add(node.param, "F32", patchCount(info), node.width);
+        add(node.param, "F32", rowsPerImage(nodes, info), node.width);
         break;
       case "gain":
         add(node.param, "F32", node.width);

@@ -4,9 +4,9 @@
  * known before a byte of it is allocated.
  * @module
  */
+import { rowsPerImage } from "../graph/node.ts";
 import { roundUp } from "../kernels/layout.ts";
 import { type Buffer, Store } from "./buffer.ts";
-import { patchCount } from "./check_graph.ts";
 import { RuntimeError } from "./error.ts";
 import { chunkForm, fixedForm } from "./form.ts";
 import type { DraftStep, Lowered } from "./lower/context.ts";
@@ -120,7 +120,7 @@ export function plan(model: StaticModel, options: PlanOptions): Plan {
     ? lower(model, store, {
       ...shared,
       phase: "vision",
-      form: fixedForm(patchCount(info), 0),
+      form: fixedForm(rowsPerImage(model.nodes, info), 0),
     })
     : undefined;
   const prefill = lower(model, store, {

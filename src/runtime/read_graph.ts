@@ -35,6 +35,13 @@ const size: Field = {
       ? v
       : undefined,
 };
+const count: Field = {
+  wish: "a whole number from 0 to 4096",
+  read: (v) =>
+    Number.isInteger(v) && v as number >= 0 && v as number <= 4096
+      ? v
+      : undefined,
+};
 const text: Field = {
   wish: "a name of 1 to 200 letters, digits and _ . : / > -",
   read: (v) =>
@@ -90,7 +97,7 @@ const rotation: Field = {
 
 /** Fields of each op beside op, id and phase. */
 const FIELDS: Readonly<Record<Node["op"], Readonly<Record<string, Field>>>> = {
-  patches: { width: size },
+  patches: { width: size, extra: optional(count) },
   table: { param: text, width: size },
   embed: { param: text, width: size },
   linear: {
@@ -110,6 +117,7 @@ const FIELDS: Readonly<Record<Node["op"], Readonly<Record<string, Field>>>> = {
     gain: optional(text),
     bias: optional(text),
   },
+  peek: { stream: text, width: size },
   attend: {
     q: text,
     k: text,
@@ -129,6 +137,7 @@ const FIELDS: Readonly<Record<Node["op"], Readonly<Record<string, Field>>>> = {
   rotate: { x: text, rotation, inverse: optional(flag) },
   gain: { x: text, param: text, width: size },
   shuffle: { x: text, factor: size, width: size },
+  take: { x: text, count: size },
   last: { x: text },
 };
 

@@ -5,12 +5,15 @@
  */
 import { quoted } from "../../format/error.ts";
 import { siteScale } from "../../graph/names.ts";
-import type { ActNode, LinearNode } from "../../graph/node.ts";
+import {
+  type ActNode,
+  type LinearNode,
+  patchesPerImage,
+} from "../../graph/node.ts";
 import { paddedK, roundUp, rowScratchBytes } from "../../kernels/layout.ts";
 import { ACTIVATIONS } from "../../kernels/quantize.ts";
 import type { Rotation } from "../../tensor/rotation.ts";
 import { type Arg, type Buffer, ref } from "../buffer.ts";
-import { patchCount } from "../check_graph.ts";
 import { type Form, packedRows, type Segment } from "../form.ts";
 import { REGISTER, type StepKernel } from "../step.ts";
 import { diagonalBuffer, matrixOf, signsBuffer } from "./constants.ts";
@@ -136,7 +139,7 @@ function pixelCodes(l: Lowering, t: Target, codes: Codes, scale: number): void {
     () => l.options.pixelCodes(scale),
   );
   const pixels = l.store.state("pixels", width * height * 3);
-  const rows = patchCount(info);
+  const rows = patchesPerImage(info);
   l.emit(
     "patchify_u8_s8",
     t.id,

@@ -5,15 +5,26 @@
  * @module
  */
 import { quoted } from "../../format/error.ts";
-import type { Node, WriteNode } from "../../graph/node.ts";
+import {
+  type Node,
+  patchesPerImage,
+  type WriteNode,
+} from "../../graph/node.ts";
 import type { Store } from "../buffer.ts";
 import type { StaticModel } from "../static_model.ts";
 import { lowerAttend } from "./attend.ts";
 import { type Lowered, Lowering, type LowerOptions } from "./context.ts";
 import { floatsOf } from "./floats.ts";
 import { lowerLinear } from "./product.ts";
-import { lowerGain, lowerLast, lowerRotate, lowerShuffle } from "./rows.ts";
-import { lowerRead, lowerWrite } from "./stream.ts";
+import { fixedForm } from "../form.ts";
+import {
+  lowerGain,
+  lowerLast,
+  lowerRotate,
+  lowerShuffle,
+  lowerTake,
+} from "./rows.ts";
+import { lowerPeek, lowerRead, lowerWrite } from "./stream.ts";
 
 /** Lowers one phase. */
 export function lower(
@@ -59,12 +70,12 @@ function resultOf(l: Lowering): Lowered["result"] {
 
 function lowerNode(l: Lowering, node: Node): void {
   switch (node.op) {
-    case "patches":
-      l.values.set(node.id, {
-        kind: "patches",
-        form: l.options.form,
-      });
+    case "patches": {
+      const patches = patchesPerImage(l.model.info);
+      const form = node.extra ? fixedForm(patches, 0) : l.options.form;
+      l.values.set(node.id, { kind: "patches", form });
       return;
+    }
     case "table":
     case "embed":
       return; // placed by the write that takes it
@@ -74,6 +85,8 @@ function lowerNode(l: Lowering, node: Node): void {
       return lowerWrite(l, node);
     case "read":
       return lowerRead(l, node);
+    case "peek":
+      return lowerPeek(l, node);
     case "attend":
       l.values.set(node.id, lowerAttend(l, node));
       return;
@@ -97,6 +110,8 @@ function lowerNode(l: Lowering, node: Node): void {
     case "shuffle":
       l.values.set(node.id, lowerShuffle(l, node));
       return;
+    case "take":
+      return lowerTake(l, node);
     case "last":
       return lowerLast(l, node.id, node.x);
   }

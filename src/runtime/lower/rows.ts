@@ -3,7 +3,7 @@
  * @module
  */
 import { quoted } from "../../format/error.ts";
-import type { ShuffleNode } from "../../graph/node.ts";
+import type { ShuffleNode, TakeNode } from "../../graph/node.ts";
 import type { Rotation } from "../../tensor/rotation.ts";
 import { ref } from "../buffer.ts";
 import { fixedForm } from "../form.ts";
@@ -39,6 +39,19 @@ function checkRotation(l: Lowering, r: Rotation, label: string): void {
       }: the block of a rotation must be its order times 4 or more: current values are ${r.block} and ${r.order}`,
     );
   }
+}
+
+/** The first rows of each image go on. */
+export function lowerTake(l: Lowering, node: TakeNode): void {
+  const x = floatsOf(l, node.x);
+  if (l.options.phase !== "vision" || node.count > x.form.most) {
+    throw l.error(
+      `${
+        quoted(node.id)
+      } must take at most ${x.form.most} rows of the vision phase: count is ${node.count}`,
+    );
+  }
+  l.values.set(node.id, { ...x, form: fixedForm(node.count, 0) });
 }
 
 /** A rotation: forward ones wait for the codes they end in. */

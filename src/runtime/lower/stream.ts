@@ -4,10 +4,17 @@
  */
 import { quoted } from "../../format/error.ts";
 import { weightScale } from "../../graph/names.ts";
-import type { Node, ReadNode, WriteNode } from "../../graph/node.ts";
+import {
+  index,
+  type Node,
+  type PeekNode,
+  type ReadNode,
+  widthOf,
+  type WriteNode,
+} from "../../graph/node.ts";
 import { roundUp } from "../../kernels/layout.ts";
 import { type Buffer, ref } from "../buffer.ts";
-import type { Segment } from "../form.ts";
+import type { Form, Segment } from "../form.ts";
 import { codesFor } from "./codes.ts";
 import type { Lowering } from "./context.ts";
 import { floatsOf } from "./floats.ts";
@@ -56,18 +63,40 @@ export function lowerRead(l: Lowering, node: ReadNode): void {
   });
 }
 
-/** Adds to a stream; what comes first is stored. */
+/** The stream as it stands, in a copy: it may be written again. */
+export function lowerPeek(l: Lowering, node: PeekNode): void {
+  const stream = l.streams.get(node.stream)!, { form } = l.options;
+  if (stream.written.size < form.segments.length) {
+    throw l.error(`${quoted(node.id)} reads rows that nobody wrote`);
+  }
+  const y = l.rows(node.id, form, node.width);
+  l.emit(
+    "copy_f32",
+    node.id,
+    [
+      ref(y.buffer),
+      y.stride,
+      ref(stream.buffer),
+      stream.stride,
+      node.width,
+      0,
+      form.rows,
+    ],
+    form.rows,
+    node.width,
+    { split: { lo: 5, hi: 6, unit: 1 } },
+  );
+  l.values.set(node.id, y);
+}
+
+/** Adds to a stream; what comes first is stored. What has fewer rows than an image's goes to the first. */
 export function lowerWrite(l: Lowering, node: WriteNode): void {
   const x = l.model.nodes.find((n) => n.id === node.x)!;
   const { form } = l.options;
   if (x.op === "linear" && fusedWrite(l, x) === node) {
     const stream = streamOf(l, node.stream, x.n);
     const codes = codesFor(l, x);
-    if (codes.form !== form) {
-      throw l.error(
-        `${quoted(node.id)} must add as many rows as its stream has`,
-      );
-    }
+    expectFirst(l, node, stream, codes.form);
     emitProduct(l, [x], codes, stream, (m) => stream.written.has(m) ? 1 : 0);
     return wrote(stream, form.segments);
   }
@@ -81,6 +110,9 @@ export function lowerWrite(l: Lowering, node: WriteNode): void {
   );
   const source = sourceOf(l, x, node);
   const stream = streamOf(l, node.stream, source.width);
+  if ("form" in source && source.form) {
+    expectFirst(l, node, stream, source.form);
+  }
   for (const s of segments) {
     const add = stream.written.has(s.modality);
     const to = ref(stream.buffer, 0, s.start, stream.stride * 4);
@@ -110,6 +142,9 @@ export function lowerWrite(l: Lowering, node: WriteNode): void {
         `${quoted(node.id)}: embeddings must come first in their stream`,
       );
     }
+    const rows = "form" in source && source.form && source.form !== form
+      ? source.form.rows
+      : s.rows;
     const start = wanted === undefined ? s.start : 0; // rows of one modality stand alone in x
     l.emit(
       add ? "add_f32" : "copy_f32",
@@ -121,14 +156,34 @@ export function lowerWrite(l: Lowering, node: WriteNode): void {
         source.stride,
         source.width,
         0,
-        s.rows,
+        rows,
       ],
-      s.rows,
+      rows,
       source.width,
       { split: { lo: 5, hi: 6, unit: 1 }, ...when },
     );
   }
   wrote(stream, segments);
+}
+
+/** Fewer rows than the stream has: only in the vision phase, onto rows that hold something. */
+function expectFirst(
+  l: Lowering,
+  node: WriteNode,
+  stream: StreamState,
+  form: Form,
+): void {
+  const all = l.options.form;
+  if (form === all) return;
+  if (
+    l.options.phase === "vision" && form.most <= all.most &&
+    stream.written.size === all.segments.length
+  ) return;
+  throw l.error(
+    `${
+      quoted(node.id)
+    } must add as many rows as its stream has, or fewer to the first rows of an image that are written already`,
+  );
 }
 
 function wrote(
@@ -142,7 +197,13 @@ function wrote(
 /** Rows to be added: a table, embeddings, image rows, or a value of this phase. */
 function sourceOf(l: Lowering, x: Node, write: WriteNode):
   | { embed: Buffer; scale: Buffer; ids: Buffer; width: number }
-  | { buffer: Buffer; column: number; stride: number; width: number } {
+  | {
+    buffer: Buffer;
+    column: number;
+    stride: number;
+    width: number;
+    form?: Form;
+  } {
   const { form } = l.options;
   if (x.op === "embed") {
     const { vocabulary } = l.model.info;
@@ -199,10 +260,8 @@ function sourceOf(l: Lowering, x: Node, write: WriteNode):
     return { buffer, column: 0, stride, width };
   }
   const v = floatsOf(l, x.id);
-  l.expectRows(write.id, form, v);
-  return {
-    ...v,
-    width: (x as { n?: number; width?: number }).n ??
-      (x as { width: number }).width,
-  };
+  if (write.rows !== undefined) {
+    throw l.error(`${quoted(write.id)} must go to all rows`);
+  }
+  return { ...v, width: widthOf(x, index(l.model.nodes))! };
 }

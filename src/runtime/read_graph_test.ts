@@ -1,0 +1,400 @@
+/** Graphs made to harm: refused with a sentence, never a crash or a plan. */
+import { assert, assertEquals, assertThrows } from "@std/assert";
+import { FormatError } from "../format/error.ts";
+import type { ModelFile } from "../format/model_file.ts";
+import { random, uniform } from "../tensor/random.ts";
+import { RuntimeError, type RuntimeErrorCode } from "./error.ts";
+import { planFor } from "./engine.ts";
+import { readBits, readInfo, readNodes } from "./read_graph.ts";
+import { readStaticModel } from "./static_model.ts";
+import { checkGraph, tensorsOf } from "./check_graph.ts";
+
+type Fields = Record<string, unknown>;
+
+const INFO = {
+  architecture: "test",
+  vocabulary: 24,
+  maxPositions: 64,
+  imageTokens: 4,
+  imageTokenId: 3,
+  imageText: "<image>",
+  stopIds: [2],
+  image: { height: 8, width: 8, patch: 2 },
+};
+const V = { phase: "vision" }, T = { phase: "text" };
+const rotation = { n: 16, block: 16, order: 1, seed: 7 };
+
+/** A small graph with every op. */
+const GRAPH: Fields[] = [
+  { op: "table", id: "pos", ...V, param: "pos.weight", width: 16 },
+  { op: "write", id: "pos>v", ...V, stream: "v", x: "pos" },
+  { op: "patches", id: "px", ...V, width: 12 },
+  {
+    op: "linear",
+    id: "patch",
+    ...V,
+    x: "px",
+    k: 12,
+    n: 16,
+    weight: "patch.weight",
+    bias: "patch.bias",
+  },
+  { op: "write", id: "patch>v", ...V, stream: "v", x: "patch" },
+  {
+    op: "read",
+    id: "norm",
+    ...V,
+    stream: "v",
+    width: 16,
+    norm: "rms",
+    eps: 1e-6,
+  },
+  { op: "shuffle", id: "merge", ...V, x: "norm", factor: 2, width: 16 },
+  {
+    op: "linear",
+    id: "connector",
+    ...V,
+    x: "merge",
+    k: 64,
+    n: 16,
+    weight: "connector.weight",
+  },
+  {
+    op: "write",
+    id: "connector>t",
+    ...T,
+    stream: "t",
+    x: "connector",
+    rows: "vision",
+  },
+  { op: "embed", id: "embed", ...T, param: "embed.weight", width: 16 },
+  { op: "write", id: "embed>t", ...T, stream: "t", x: "embed", rows: "text" },
+  {
+    op: "read",
+    id: "n1",
+    ...T,
+    stream: "t",
+    width: 16,
+    norm: "rms",
+    eps: 1e-6,
+  },
+  { op: "linear", id: "q", ...T, x: "n1", k: 16, n: 16, weight: "q.weight" },
+  { op: "linear", id: "k", ...T, x: "n1", k: 16, n: 8, weight: "k.weight" },
+  { op: "linear", id: "v", ...T, x: "n1", k: 16, n: 8, weight: "v.weight" },
+  {
+    op: "attend",
+    id: "at",
+    ...T,
+    q: "q",
+    k: "k",
+    v: "v",
+    heads: 2,
+    kvHeads: 1,
+    headDim: 8,
+    mask: "causal",
+    theta: 10000,
+  },
+  { op: "linear", id: "o", ...T, x: "at", k: 16, n: 16, weight: "o.weight" },
+  { op: "write", id: "o>t", ...T, stream: "t", x: "o" },
+  {
+    op: "read",
+    id: "n2",
+    ...T,
+    stream: "t",
+    width: 16,
+    norm: "rms",
+    eps: 1e-6,
+  },
+  { op: "linear", id: "up", ...T, x: "n2", k: 16, n: 16, weight: "up.weight" },
+  { op: "act", id: "act", ...T, fn: "silu", x: "up", width: 16 },
+  { op: "rotate", id: "turn", ...T, x: "act", rotation },
+  {
+    op: "linear",
+    id: "down",
+    ...T,
+    x: "turn",
+    k: 16,
+    n: 16,
+    weight: "down.weight",
+    split: true,
+  },
+  { op: "write", id: "down>t", ...T, stream: "t", x: "down" },
+  {
+    op: "read",
+    id: "n3",
+    ...T,
+    stream: "t",
+    width: 16,
+    norm: "rms",
+    eps: 1e-6,
+  },
+  { op: "last", id: "end", ...T, x: "n3" },
+  { op: "rotate", id: "back", ...T, x: "end", rotation, inverse: true },
+  { op: "gain", id: "gain", ...T, x: "back", param: "gain.weight", width: 16 },
+  { op: "rotate", id: "forth", ...T, x: "gain", rotation },
+  {
+    op: "linear",
+    id: "head",
+    ...T,
+    x: "forth",
+    k: 16,
+    n: 24,
+    weight: "embed.weight",
+  },
+];
+const BITS = Object.fromEntries(
+  GRAPH.filter((n) => n.weight).map((
+    n,
+  ) => [n.weight, n.weight === "embed.weight" ? 8 : 4]),
+);
+
+/** A model file whose metadata say `graph`, `info`, `bits`, and whose tensors are those of `stored`, all ones. */
+function file(
+  graph: unknown,
+  info: unknown = INFO,
+  bits: unknown = BITS,
+  stored: unknown = GRAPH,
+): ModelFile {
+  const meta = new Map(
+    Object.entries({ graph, info, bits }).map((
+      [k, v],
+    ) => [k, JSON.stringify(v)]),
+  );
+  const nodes = readNodes(JSON.stringify(stored));
+  const specs = tensorsOf(
+    nodes,
+    readInfo(JSON.stringify(INFO)),
+    readBits(JSON.stringify(BITS)),
+  );
+  const tensors = new Map([...specs].map(([name, { dtype, shape }]) => [name, {
+    name,
+    dtype,
+    shape,
+    byteLength: 0,
+    read: () => new Float32Array(shape.reduce((a, b) => a * b, 1)).fill(1),
+    readInto() {},
+    readSlice() {},
+  }]));
+  return {
+    name: "test",
+    metadata: meta,
+    tensors,
+    assets: [],
+    tensor(name: string) {
+      const t = tensors.get(name);
+      if (!t) {
+        throw new FormatError("missing_tensor", "test", `it lacks ${name}`);
+      }
+      return t;
+    },
+    meta: (key: string) => meta.get(key)!,
+  } as unknown as ModelFile;
+}
+
+const pixels = { rescale: 1, mean: [0, 0, 0], std: [1, 1, 1] };
+
+function planIt(f: ModelFile) {
+  return planFor(readStaticModel(f), pixels, { threads: 1, context: 64 });
+}
+
+/** GRAPH with changes to one node. */
+const changed = (id: string, change: Fields): Fields[] =>
+  GRAPH.map((n) => n.id === id ? { ...n, ...change } : n);
+
+Deno.test("the graph itself is planned, with every op", () => {
+  const { vision, prefill, decode, memory } = planIt(file(GRAPH));
+  const kernels = new Set(
+    [vision!, prefill, decode].flatMap((l) => l.steps.map((s) => s.kernel)),
+  );
+  for (
+    const k of [
+      "gemm_w4a8",
+      "gemv_w8a8",
+      "rank1_f32",
+      "attend_s8",
+      "patchify_u8_s8",
+      "hadamard_f32",
+    ] as const
+  ) {
+    assert(kernels.has(k), k);
+  }
+  assertEquals(memory.total % 65536, 0);
+});
+
+const bad: [RuntimeErrorCode, string, unknown, unknown?, unknown?][] = [
+  ["graph", "no list", {}],
+  ["graph", "empty", []],
+  ["graph", "unknown op", changed("q", { op: "eval" })],
+  ["graph", "op from the prototype", changed("q", { op: "constructor" })],
+  ["graph", "unknown field", changed("q", { code: "x" })],
+  ["graph", "missing field", changed("q", { k: undefined })],
+  ["graph", "negative size", changed("q", { k: -16 })],
+  ["graph", "fractional size", changed("q", { n: 15.5 })],
+  ["graph", "huge size", changed("q", { n: 2 ** 31 })],
+  ["graph", "size as text", changed("q", { n: "16" })],
+  ["graph", "zero heads", changed("at", { heads: 0 })],
+  ["graph", "heads no multiple", changed("at", { heads: 3, kvHeads: 2 })],
+  ["graph", "q of another width", changed("at", { headDim: 16 })],
+  ["graph", "eps not positive", changed("n1", { eps: 0 })],
+  [
+    "graph",
+    "eps beyond float",
+    JSON.parse(JSON.stringify(GRAPH).replace("0.000001", "1e999")),
+  ],
+  ["graph", "odd name", changed("q", { id: "q+k" })],
+  ["graph", "two of one id", changed("k", { id: "q" })],
+  ["graph", "value from the future", changed("q", { x: "act" })],
+  ["graph", "value of itself", changed("act", { x: "act" })],
+  ["graph", "value of a write", changed("q", { x: "o>t" })],
+  ["graph", "value of another phase", changed("q", { x: "norm" })],
+  ["graph", "vision behind text", [...GRAPH.slice(1, 12), GRAPH[0]]],
+  ["graph", "wrong k", changed("up", { k: 12 })],
+  ["graph", "wrong width into a stream", changed("o", { n: 8 })],
+  ["graph", "stream nobody wrote", changed("n1", { stream: "u" })],
+  ["graph", "stream of another phase", changed("n1", { stream: "v" })],
+  ["graph", "patches of another size", changed("px", { width: 16 })],
+  ["graph", "last node is no head", GRAPH.slice(0, -1)],
+  ["graph", "head of another size", changed("head", { n: 16 })],
+  [
+    "graph",
+    "rotation of another width",
+    changed("turn", { rotation: { ...rotation, n: 32 } }),
+  ],
+  [
+    "graph",
+    "block that does not divide",
+    changed("turn", { rotation: { ...rotation, block: 12 } }),
+  ],
+  [
+    "graph",
+    "order without matrix",
+    changed("turn", { rotation: { ...rotation, order: 3, block: 12, n: 12 } }),
+  ],
+  [
+    "graph",
+    "seed too large",
+    changed("turn", { rotation: { ...rotation, seed: 2 ** 32 } }),
+  ],
+  ["graph", "tensor in two shapes", changed("k", { weight: "q.weight" })],
+  ["info", "no object", GRAPH, []],
+  ["info", "no vocabulary", GRAPH, { ...INFO, vocabulary: 0 }],
+  ["info", "image token outside", GRAPH, { ...INFO, imageTokenId: 24 }],
+  ["info", "stop id outside", GRAPH, { ...INFO, stopIds: [99] }],
+  ["info", "half a patch", GRAPH, {
+    ...INFO,
+    image: { height: 9, width: 8, patch: 2 },
+  }],
+  ["info", "huge image", GRAPH, {
+    ...INFO,
+    image: { height: 2 ** 20, width: 8, patch: 2 },
+  }],
+  ["bits", "three bits", GRAPH, INFO, { ...BITS, "q.weight": 3 }],
+  ["bits", "a weight left out", GRAPH, INFO, {
+    ...BITS,
+    "q.weight": undefined,
+  }],
+  ["bits", "a weight too many", GRAPH, INFO, { ...BITS, "x.weight": 4 }],
+  ["tensors", "other bits than stored", GRAPH, INFO, {
+    ...BITS,
+    "q.weight": 8,
+  }],
+  ["tensors", "a tensor nobody uses", changed("patch", { bias: undefined })],
+  ["plan", "LayerNorm", changed("norm", { norm: "layer" })],
+  ["plan", "full mask in text", changed("at", { mask: "full" })],
+  [
+    "plan",
+    "no last row",
+    GRAPH.filter((n) => n.id !== "end").map((n) =>
+      n.id === "back" ? { ...n, x: "n3" } : n
+    ),
+  ],
+  [
+    "plan",
+    "gain without rotation",
+    GRAPH.filter((n) => n.id !== "forth").map((n) =>
+      n.id === "head" ? { ...n, x: "gain" } : n
+    ),
+  ],
+  [
+    "plan",
+    "a norm taken too late",
+    [...GRAPH.slice(0, 19).filter((n) => n.id !== "n2"), ...GRAPH.slice(19)]
+      .toSpliced(16, 0, GRAPH[18]),
+  ],
+  ["plan", "image tokens", GRAPH, { ...INFO, imageTokens: 5 }],
+  ["plan", "embeddings on all rows", changed("embed>t", { rows: undefined })],
+];
+
+Deno.test("every way to be wrong has its code and a sentence", () => {
+  for (const [code, name, graph, info, bits] of bad) {
+    const made = file(graph, info, bits, code === "plan" ? graph : GRAPH);
+    const error = assertThrows(
+      () => planIt(made),
+      RuntimeError,
+    ) as RuntimeError;
+    assertEquals(error.code, code, `${name}: ${error.message}`);
+    assert(
+      /^Cannot (read the model|load|plan the model)/.test(error.message),
+      error.message,
+    );
+  }
+});
+
+Deno.test("1000 mutated graphs: planned, or refused with a typed error", () => {
+  const next = random(42), draw = (n: number) => Math.floor(uniform(next) * n);
+  const values = [
+    0,
+    -1,
+    1,
+    3,
+    4,
+    8,
+    12,
+    16,
+    2 ** 24,
+    2 ** 32,
+    1e308,
+    null,
+    true,
+    "",
+    "q",
+    "t",
+    [],
+    {},
+  ];
+  let planned = 0;
+  for (let i = 0; i < 1000; i++) {
+    const graph = structuredClone(GRAPH);
+    for (let n = draw(3); n >= 0; n--) {
+      const at = draw(graph.length), node = graph[at], keys = Object.keys(node);
+      const key = keys[draw(keys.length)];
+      switch (draw(5)) {
+        case 0:
+          graph.splice(at, 1);
+          break;
+        case 1:
+          graph.splice(draw(graph.length), 0, { ...node });
+          break;
+        case 2:
+          node[key] = graph[draw(graph.length)][key] ?? node[key];
+          break;
+        default:
+          node[key] = values[draw(values.length)];
+      }
+    }
+    try {
+      planIt(file(graph));
+      planned++;
+    } catch (error) {
+      assert(
+        error instanceof RuntimeError || error instanceof FormatError,
+        `${i}: ${(error as Error).stack}`,
+      );
+    }
+  }
+  assert(planned > 10 && planned < 800, `${planned} planned`);
+});
+
+Deno.test("checkGraph accepts what it should", () => {
+  checkGraph(readNodes(JSON.stringify(GRAPH)), readInfo(JSON.stringify(INFO)));
+});
