@@ -8,7 +8,7 @@ import { basename, join, resolve } from "@std/path";
 import { floatTensor, openCheckpoint } from "../format/safetensors.ts";
 import type { Model } from "../graph/node.ts";
 import { describe } from "../models/mod.ts";
-import { chat } from "../tokenizer/chat.ts";
+import { chat, type ChatFormat } from "../tokenizer/chat.ts";
 import { readTokenizer } from "../tokenizer/tokenizer.ts";
 import type { Tokenizer } from "../tokenizer/tokenizer.ts";
 
@@ -36,6 +36,8 @@ export interface FloatCheckpoint extends Disposable {
   readonly model: Model;
   /** Its tokenizer. */
   readonly tokenizer: Tokenizer;
+  /** How its chats are written. */
+  readonly format: ChatFormat;
   /** Parsed preprocessor_config.json. */
   readonly processor: Record<string, unknown>;
   /** Files the model file carries along, by name. */
@@ -71,10 +73,18 @@ export function openFloatCheckpoint(folder: string): FloatCheckpoint {
       [...file.tensors].map(([name, stored]) => [name, floatTensor(stored)]),
     );
     const model = describe({ config, tensors });
+    const { info } = model;
+    const format: ChatFormat = {
+      template,
+      imageToken: tokenizer.decode([info.imageTokenId], { skipSpecial: false }),
+      imageTokens: () => info.imageText,
+      variables: tokensOf(settings),
+    };
     return {
       name: basename(resolve(folder)),
       model,
       tokenizer,
+      format,
       processor: json("preprocessor_config.json"),
       assets: {
         ...assets,
@@ -84,12 +94,7 @@ export function openFloatCheckpoint(folder: string): FloatCheckpoint {
         chat(tokenizer, [{
           role: "user",
           content: [{ type: "image" }, { type: "text", text: prompt }],
-        }], {
-          template,
-          imageToken: "<image>",
-          imageTokens: () => model.info.imageText,
-          variables: tokensOf(settings),
-        }).ids,
+        }], format).ids,
       [Symbol.dispose]: () => file[Symbol.dispose](),
     };
   } catch (error) {

@@ -9,6 +9,8 @@ type Loader = () => Promise<{ readonly default: Command }>;
 
 const LOADERS = {
   caption: () => import("./caption.ts"),
+  chat: () => import("./chat.ts"),
+  serve: () => import("./serve.ts"),
   quantize: () => import("./quantize.ts"),
   bundle: () => import("./bundle.ts"),
   eval: () => import("./eval.ts"),

@@ -71,9 +71,10 @@ function system(error: Error): string | undefined {
     return "there is no such file; check the path";
   }
   if (error instanceof Deno.errors.NotCapable) {
-    return `Deno was not allowed to (${
-      error.message.replace(/, run again with.*$/s, "")
-    }); grant it with the flag it names`;
+    const [, access, flag] = error.message.match(
+      /^Requires (.*), run again with the (--[\w-]+) flag/,
+    ) ?? [, error.message, "--allow-read"];
+    return `Deno was started without ${access}; run again with ${flag}`;
   }
   if (error instanceof Deno.errors.PermissionDenied) {
     return "the system denies access; check the file's permissions";

@@ -68,5 +68,11 @@ async function dispatch(
 }
 
 if (import.meta.main) {
+  // What no command awaited, such as a worker's failure, is a sentence too.
+  addEventListener("unhandledrejection", (event) => {
+    event.preventDefault();
+    console.error(sentence(event.reason, Deno.args[0] ?? "start"));
+    Deno.exit(EXIT.failure);
+  });
   Deno.exit(await main(Deno.args, processIo()));
 }

@@ -109,6 +109,19 @@ Deno.test("a folder as a photo", async () => {
   assertSentence(outcome, /it is a folder.*\*\.jpg/);
 });
 
+Deno.test("no leave to read", async () => {
+  const { code, stdout, stderr } = await new Deno.Command("deno", {
+    args: ["run", "--no-prompt", "src/cli/main.ts", "caption", PHOTO],
+    env: { NO_COLOR: "1" },
+  }).output();
+  assertEquals(code, 1);
+  const [out, err] = [stdout, stderr].map((b) => new TextDecoder().decode(b));
+  assertSentence(
+    { code, out, err },
+    /read access to .*; run again with --allow-read/,
+  );
+});
+
 Deno.test("a float checkpoint as a model", async () => {
   const header = '{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}';
   const bytes = new Uint8Array(8 + header.length + 4);

@@ -1,0 +1,188 @@
+/**
+ * `chat`: a conversation about images, line by line.
+ * @module
+ */
+import { open } from "../mod.ts";
+import type { AskOptions, Message, Session } from "../mod.ts";
+import type { Image } from "../image/image.ts";
+import { command } from "./command.ts";
+import { EXIT, sentence } from "./errors.ts";
+import { dim, type Io, printable, quiet } from "./io.ts";
+import { lines } from "./lines.ts";
+import { MODEL_OPTION, modelPath } from "./model_path.ts";
+import { readPhoto } from "./photo.ts";
+
+const HELP = `Write a line to ask; the answer comes below it.
+  /image PATH   show a photo with the next line (several are possible)
+  /reset        forget the conversation and its images
+  /help         this text
+  /quit         end (so does the end of the input, or Ctrl-C at the prompt)
+Ctrl-C stops an answer.`;
+
+const options = {
+  system: { type: "string", value: "TEXT", help: "what to tell it beforehand" },
+  "max-tokens": {
+    type: "integer",
+    help: "longest answer",
+    min: 1,
+    max: 1024,
+    default: 256,
+  },
+  temperature: {
+    type: "number",
+    help: "0 always takes the likeliest token",
+    min: 0,
+    max: 10,
+    default: 0,
+  },
+  "top-p": {
+    type: "number",
+    help: "draw from the likeliest tokens that make up this share",
+    min: 0.001,
+    max: 1,
+    default: 1,
+  },
+  seed: {
+    type: "integer",
+    help: "same seed, same draws",
+    min: 0,
+    max: 2 ** 32 - 1,
+    default: 0,
+  },
+  threads: {
+    type: "integer",
+    help: "threads; default: one per CPU, at most 4",
+    min: 1,
+    max: 64,
+  },
+  context: {
+    type: "integer",
+    help: "most tokens of a conversation; default: 2048, or what the model has",
+    min: 8,
+    max: 1_048_576,
+  },
+  model: MODEL_OPTION,
+  quiet: { type: "boolean", help: "only answers and errors" },
+} as const;
+
+/** A conversation and what is to be shown with its next line. */
+interface Talk {
+  readonly messages: Message[];
+  readonly pending: Image[];
+}
+
+export default command({
+  name: "chat",
+  summary: "talk about photos, line by line",
+  operands: "[PHOTO...]",
+  arity: [0, 64],
+  options,
+  notes:
+    `PHOTOs are shown with the first line. Lines come from the terminal or from a pipe; each\nanswer is written to stdout.\n\n${HELP}`,
+  permissions: "--allow-read",
+  interrupt: "kill",
+  async run(photos, values, io) {
+    const say = values.quiet ? quiet(io) : io;
+    const pending: Image[] = [];
+    for (const path of photos) pending.push(await readPhoto(path, io.signal));
+    const talk: Talk = { messages: system(values.system), pending };
+    await using session = await open(modelPath(values.model), {
+      ...(values.threads === undefined ? {} : { threads: values.threads }),
+      ...(values.context === undefined ? {} : { context: values.context }),
+    });
+    const terminal = Deno.stdin.isTerminal();
+    const asked: AskOptions = {
+      maxTokens: values["max-tokens"],
+      temperature: values.temperature,
+      topP: values["top-p"],
+      seed: values.seed,
+    };
+    if (terminal) say.err(dim("/help says what can be written here"));
+    const prompt = () => terminal && io.out("> ");
+    prompt();
+    let failed = false;
+    for await (const line of lines(Deno.stdin.readable)) {
+      const text = line.trim();
+      if (text === "/quit" || text === "/exit") break;
+      try {
+        if (text === "/help") io.err(HELP);
+        else if (text === "/reset") {
+          talk.messages.splice(0, Infinity, ...system(values.system));
+          talk.pending.length = 0;
+          say.err(dim("forgotten"));
+        } else if (/^\/image(\s|$)/.test(text)) {
+          await showImage(text.slice(6).trim(), talk, say);
+        } else if (/^\/[a-z]+$/.test(text)) {
+          throw new Error(
+            `Cannot do ${text}: there is no such command; /help lists them`,
+          );
+        } else if (text !== "") await turn(session, talk, text, asked, io);
+      } catch (error) {
+        failed = true;
+        io.err(sentence(error, "answer"));
+      }
+      prompt();
+    }
+    // At a terminal one has seen what failed; a script must be told.
+    return failed && !terminal ? EXIT.partial : EXIT.ok;
+  },
+});
+
+function system(text: string | undefined): Message[] {
+  if (text === undefined) return [];
+  return [{ role: "system", content: [{ type: "text", text }] }];
+}
+
+async function showImage(path: string, { pending }: Talk, say: Io) {
+  if (path === "") {
+    throw new Error("Cannot show an image: its path is missing; /image PATH");
+  }
+  const image = await readPhoto(unquoted(path), say.signal);
+  pending.push(image);
+  say.err(dim(`${image.width} × ${image.height} pixels, with the next line`));
+}
+
+/** Terminals quote paths that are dropped on them. */
+function unquoted(path: string): string {
+  const quoted = /^(["'])(.*)\1$/.exec(path);
+  return quoted ? quoted[2] : path.replaceAll("\\ ", " ");
+}
+
+/** One line and its answer; a line that fails is as if it had not been written. */
+async function turn(
+  session: Session,
+  { messages, pending }: Talk,
+  text: string,
+  options: AskOptions,
+  io: Io,
+) {
+  const content: Message["content"] = [
+    ...pending.map((image) => ({ type: "image" as const, image })),
+    { type: "text", text },
+  ];
+  const stop = new AbortController(), onInterrupt = () => stop.abort();
+  Deno.addSignalListener("SIGINT", onInterrupt);
+  try {
+    const answer = session.chat([...messages, { role: "user", content }], {
+      ...options,
+      signal: stop.signal,
+    });
+    let first = true;
+    for await (const piece of answer) {
+      const shown = printable(first ? piece.trimStart() : piece);
+      first &&= shown === "";
+      io.out(shown);
+    }
+    io.out("\n");
+    const { text: said, finish } = await answer;
+    if (finish === "aborted") io.err(dim("stopped"));
+    if (finish === "length") io.err(dim("cut at its longest (--max-tokens)"));
+    messages.push({ role: "user", content }, {
+      role: "assistant",
+      content: [{ type: "text", text: said.trim() }],
+    });
+    pending.length = 0;
+  } finally {
+    Deno.removeSignalListener("SIGINT", onInterrupt);
+  }
+}

@@ -1,0 +1,223 @@
+/**
+ * `serve`: the OpenAI-compatible server and its web page, until Ctrl-C.
+ * @module
+ */
+import { open } from "../mod.ts";
+import { isLoopback } from "../server/guard.ts";
+import {
+  LIMITS,
+  listen,
+  type Listening,
+  type LogEntry,
+} from "../server/mod.ts";
+import { command } from "./command.ts";
+import { EXIT, sentence, UsageError } from "./errors.ts";
+import { dim, type Io } from "./io.ts";
+import { MODEL_OPTION, modelPath } from "./model_path.ts";
+
+const DRAIN_MS = 30_000;
+
+const options = {
+  model: MODEL_OPTION,
+  port: {
+    type: "integer",
+    help: "port; 0 takes a free one",
+    min: 0,
+    max: 65535,
+    default: 8080,
+  },
+  host: {
+    type: "string",
+    value: "ADDRESS",
+    help: "address to listen on; any but this machine's own needs a key",
+    default: "127.0.0.1",
+  },
+  "api-key": {
+    type: "string",
+    value: "KEY",
+    help: "key that clients must send; others can see it in the process list",
+  },
+  "api-key-file": {
+    type: "string",
+    value: "FILE",
+    help: "file whose first line is the key",
+  },
+  "allow-host": {
+    type: "string",
+    value: "NAME,...",
+    help: "further host names by which clients may call it",
+  },
+  "allow-origin": {
+    type: "string",
+    value: "ORIGIN,...",
+    help: "further web pages that may call it, such as http://localhost:3000",
+  },
+  name: {
+    type: "string",
+    value: "NAME",
+    help: "name of the model for clients; default: the model file's",
+  },
+  queue: {
+    type: "integer",
+    help: "requests that may wait",
+    min: 0,
+    max: 1024,
+    default: LIMITS.queue,
+  },
+  "max-tokens": {
+    type: "integer",
+    help: "longest answer that may be asked for",
+    min: 1,
+    max: 65536,
+    default: LIMITS.maxTokens,
+  },
+  threads: {
+    type: "integer",
+    help: "threads; default: one per CPU, at most 4",
+    min: 1,
+    max: 64,
+  },
+  context: {
+    type: "integer",
+    help: "most tokens of a conversation; default: 2048, or what the model has",
+    min: 8,
+    max: 1_048_576,
+  },
+  quiet: { type: "boolean", help: "no line per request on stderr" },
+} as const;
+
+export default command({
+  name: "serve",
+  summary: "answer OpenAI-style requests and show a web page",
+  operands: "",
+  arity: [0, 0],
+  options,
+  notes:
+    "The page is at /, the API at /v1/chat/completions and /v1/models, for monitoring there are\n/health and /metrics; docs/server.md describes them. Ctrl-C finishes what runs, for 30 s at\nmost, and exits with 0, or with 1 where it had to cut; a second Ctrl-C exits at once.",
+  permissions:
+    "--allow-read --allow-net=127.0.0.1:8080 (with --host and --port, those)",
+  interrupt: "kill",
+  async run(_, values, io) {
+    const { host, port } = values;
+    const apiKey = await keyOf(values["api-key"], values["api-key-file"]);
+    if (!isLoopback(host) && apiKey === undefined) {
+      throw new UsageError(
+        `Cannot serve on ${
+          JSON.stringify(host)
+        }: others could use the model without a key; add --api-key-file FILE, or leave --host out`,
+      );
+    }
+    const path = modelPath(values.model);
+    const name = values.name ?? nameOf(path);
+    quietLegacyAbort();
+    const loading = open(path, {
+      ...(values.threads === undefined ? {} : { threads: values.threads }),
+      ...(values.context === undefined ? {} : { context: values.context }),
+      signal: io.signal,
+    });
+    loading.catch(() => {}); // awaited below
+    let server: Listening;
+    try {
+      server = listen(loading, {
+        hostname: host,
+        port,
+        model: name,
+        ...(apiKey === undefined ? {} : { apiKey }),
+        hosts: words(values["allow-host"]),
+        origins: words(values["allow-origin"]),
+        limits: { queue: values.queue, maxTokens: values["max-tokens"] },
+        ...(values.quiet ? {} : { log: (entry) => io.err(line(entry)) }),
+        onError: (error) => io.err(sentence(error, "answer")),
+      });
+    } catch (error) {
+      io.controller.abort();
+      throw listenError(error, host, port);
+    }
+    const stopped = untilSignal(server, io);
+    try {
+      const session = await loading;
+      await using _session = session;
+      const { threads, build, memory, context } = session.info;
+      const mib = Math.round(memory.total / 2 ** 20);
+      io.err(
+        `${name} is ready at ${server.url} (${threads} threads, ${build} SIMD, ${mib} MiB, context ${context})`,
+      );
+      return await stopped ? EXIT.ok : EXIT.failure;
+    } catch (error) {
+      await server.shutdown(0);
+      throw error;
+    }
+  },
+});
+
+/** Resolves when a signal has ended the server, to whether all was finished. */
+function untilSignal(server: Listening, io: Io): Promise<boolean> {
+  return new Promise((done) => {
+    let heard = false;
+    const end = () => {
+      if (heard) Deno.exit(EXIT.interrupted);
+      heard = true;
+      io.err("finishing what runs; once more to exit at once");
+      io.controller.abort(); // a model that is still being loaded
+      server.shutdown(DRAIN_MS).then(done);
+    };
+    Deno.addSignalListener("SIGINT", end);
+    if (Deno.build.os !== "windows") Deno.addSignalListener("SIGTERM", end);
+  });
+}
+
+async function keyOf(
+  given: string | undefined,
+  file: string | undefined,
+): Promise<string | undefined> {
+  const key = file === undefined
+    ? given
+    : (await Deno.readTextFile(file)).split("\n")[0].trim();
+  if (key === undefined || /^[\x21-\x7e]{8,256}$/.test(key)) return key;
+  throw new UsageError(
+    `Cannot serve: the API key must have 8 to 256 characters, letters, digits and signs, no spaces: this one has ${key.length}; make one with \`openssl rand -hex 16\``,
+  );
+}
+
+function words(list: string | undefined): string[] {
+  return (list ?? "").split(",").map((w) => w.trim()).filter((w) => w !== "");
+}
+
+/** `dir/flickr-mini.w4a8.safetensors` is flickr-mini.w4a8. */
+function nameOf(path: string): string {
+  return path.replace(/^.*[/\\]/, "").replace(/\.safetensors$/, "");
+}
+
+function line({ method, route, status, code, ms, tokens }: LogEntry): string {
+  const words = [method, route, status, code, `${Math.round(ms)} ms`];
+  if (tokens !== undefined) words.push(`${tokens} tokens`);
+  return dim(words.filter((w) => w !== undefined).join(" "));
+}
+
+function listenError(error: unknown, host: string, port: number): unknown {
+  const where = `${host}:${port}`;
+  if (error instanceof Deno.errors.AddrInUse) {
+    return new Error(
+      `Cannot serve on ${where}: another program listens there; choose another with --port N`,
+    );
+  }
+  if (error instanceof Deno.errors.NotCapable) {
+    return new Error(
+      `Cannot serve on ${where}: Deno was not allowed to; run it with --allow-net=${where}`,
+    );
+  }
+  return error;
+}
+
+/**
+ * Deno says once that `request.signal` fires after good responses as well. We
+ * stop listening before a response ends, so there is nothing to say.
+ */
+function quietLegacyAbort() {
+  const { warn } = console;
+  console.warn = (...args: unknown[]) => {
+    const [text] = args;
+    if (typeof text === "string" && text.includes("no-legacy-abort")) return;
+    warn(...args);
+  };
+}
