@@ -59,8 +59,10 @@ def load_into(model: Captioner, paths: list[Path]) -> None:
     log(f"loaded {len(loaded)} of {len(own)} tensors from {', '.join(p.name for p in paths) or 'nothing'}")
 
 
-def save_model(model: Captioner, path: Path, **info) -> None:
-    torch.save({"model": {k: v.detach().cpu().clone() for k, v in model.state_dict().items()}, "info": info}, path)
+def save_model(model: Captioner, path: Path, part: str = "", **info) -> None:
+    """Saves the tensors whose name begins with `part`: a stage must not hand on parts it never trained."""
+    weights = {k: v.detach().cpu().clone() for k, v in model.state_dict().items() if k.startswith(part)}
+    torch.save({"model": weights, "info": info}, path)
 
 
 class State:

@@ -17,7 +17,7 @@ from teacher import CLASSES, HEAD_WIDTH, MIDDLE_WIDTH, load_teacher
 from torch import nn
 
 TAP = 7
-OBJECT_CLASSES = 200
+OBJECT_CLASSES = 256  # room for every label of the object pack
 
 
 class Heads(nn.Module):
@@ -174,7 +174,7 @@ def main() -> None:
     log("object accuracy, last weights", object_accuracy(model, distiller.heads, data, args.device))
     with average:
         log("object accuracy, averaged", object_accuracy(model, distiller.heads, data, args.device))
-        save_model(model, args.out, stage="distill", steps=step)
+        save_model(model, args.out, "model.vision_model.", stage="distill", steps=step)
     torch.save(distiller.heads.state_dict(), args.out.with_suffix(".heads"))
 
 

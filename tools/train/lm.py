@@ -54,14 +54,14 @@ def main() -> None:
         tokens = table[torch.randint(len(table), (args.batch,), device=args.device)]
         labels = torch.where(tokens[:, head:] == words.pad, -100, tokens[:, head:])
         with half(args.device):
-            hidden = model.text(model.embed(tokens), drop=0.1)
+            hidden = model.text(model.embed(tokens), drop=0.2)
             scores = model.logits(hidden[:, head - 1 : -1])
         loss = F.cross_entropy(scores.float().flatten(0, 1), labels.flatten(), ignore_index=-100)
         loss.backward()
         optimiser.step(args.peak * max(0.1, cosine(step, args.steps, 100)))
         if step % 100 == 0 or step == args.steps - 1:
             log(f"lm step {step} loss {loss.item():.3f}")
-    save_model(model, args.out, stage="lm", steps=args.steps)
+    save_model(model, args.out, "model.text_model.", stage="lm", steps=args.steps)
 
 
 if __name__ == "__main__":

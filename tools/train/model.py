@@ -113,7 +113,7 @@ class VisionTower(nn.Module):
             keep = torch.ones(2, len(x), 1, 1, device=x.device, dtype=x.dtype)
             if p > 0:
                 keep = (torch.rand_like(keep, dtype=torch.float32) >= p).to(x.dtype) / (1 - p)
-            x = layer(x, keep)
+            x = layer(x, keep) if self.training else layer.forward(x, keep)
             if i == tap:
                 tapped = x
         return self.post_layernorm(x), tapped
@@ -192,7 +192,10 @@ class TextModel(nn.Module):
         start = caches[0][0].shape[2] if caches and caches[0] else 0
         cos, sin = self.cos[start : start + x.shape[1]], self.sin[start : start + x.shape[1]]
         for i, layer in enumerate(self.layers):
-            x = layer(x, cos, sin, drop) if caches is None else layer(x, cos, sin, 0.0, caches[i])
+            if self.training and caches is None:
+                x = layer(x, cos, sin, drop)
+            else:
+                x = layer.forward(x, cos, sin, drop, None if caches is None else caches[i])
         return self.norm(x)
 
 
@@ -247,7 +250,7 @@ class Captioner(nn.Module):
         return self.model.connector(self.vision(pixels)[0])
 
     def compile_layers(self) -> None:
-        """Compiles layer by layer: three short graphs instead of one long one."""
+        """Compiles layer by layer. Only training mode runs the compiled layers: its shapes never change."""
         for layer in [*self.vision.encoder.layers, *self.text.layers]:
             layer.compile(dynamic=False)
 
