@@ -33,6 +33,8 @@ export interface Result {
   readonly timings: Timings;
   /** Tokens of the prompt, image tokens included. */
   readonly promptTokens: number;
+  /** Of those, tokens that were still in memory from the answer before. */
+  readonly cachedTokens: number;
 }
 
 /**

@@ -10,6 +10,7 @@ import { RuntimeError } from "./error.ts";
 import { type ImageInput, towerPixels } from "./picture.ts";
 import { demand, type SampleOptions, type Sampler, sampler } from "./sample.ts";
 import type { StaticModel } from "./static_model.ts";
+import type { SeenImages } from "./seen_images.ts";
 import { stopScanner } from "./stop.ts";
 
 /** One turn of a conversation. */
@@ -154,6 +155,7 @@ export function neverBegun({ ids }: Job, queueMs: number): Result {
     finish: "aborted",
     timings,
     promptTokens: ids.length,
+    cachedTokens: 0,
   };
 }
 
@@ -161,13 +163,21 @@ export function neverBegun({ ids }: Job, queueMs: number): Result {
 export async function run(
   job: Job,
   model: StaticModel,
-  { tokenizer, stopIds, image }: Assets,
+  { tokenizer, stopIds, sayable, image }: Assets,
   engine: Engine,
+  seen: SeenImages | undefined,
   show: (piece: string) => void,
   signal: AbortSignal,
   queueMs: number,
 ): Promise<Result> {
-  const { ids, images, pick, progress, most } = job;
+  const { ids, images, progress, most } = job;
+  const pick = (logits: Float32Array) => {
+    while (true) {
+      const id = job.pick(logits);
+      if (sayable(id)) return id;
+      logits[id] = -Infinity;
+    }
+  };
   const timings = {
     queueMs,
     imageMs: 0,
@@ -178,6 +188,7 @@ export async function run(
   const clock = stopwatch(timings);
   const text = stopScanner(job.stops), stream = tokenizer.decodeStream();
   const tokens: number[] = [];
+  let cachedTokens = 0;
   let shown = "", finish: Finish = "length";
   const say = (piece: string) => {
     if (piece === "") return;
@@ -192,12 +203,20 @@ export async function run(
       const pixels = await towerPixels(picture, image, model.info.image);
       clock("imageMs");
       progress("vision", i, images.length);
-      rows.push(await engine.encode(pixels, signal));
+      const encode = () => engine.encode(pixels, signal);
+      rows.push(await (seen ? seen.rows(pixels, encode) : encode()));
       clock("visionMs");
     }
     progress("prefill", 0, ids.length);
-    engine.reset();
-    let id = pick(await engine.prefill(ids, joined(rows), signal));
+    const all = joined(rows);
+    if (!seen) engine.reset();
+    cachedTokens = engine.rewind(ids, all);
+    const past = ids.slice(0, cachedTokens).filter((id) =>
+      id === model.info.imageTokenId
+    ).length;
+    const width = all.length / (model.info.imageTokens * images.length || 1);
+    const rest = all.subarray(past * width);
+    let id = pick(await engine.prefill(ids.slice(cachedTokens), rest, signal));
     clock("prefillMs");
     progress("prefill", ids.length, ids.length);
     while (true) {
@@ -221,7 +240,14 @@ export async function run(
   }
   if (tokens.length > 0) clock("decodeMs");
   say(text.push(stream.end()) + text.end());
-  return { text: shown, tokens, finish, timings, promptTokens: ids.length };
+  return {
+    text: shown,
+    tokens,
+    finish,
+    timings,
+    promptTokens: ids.length,
+    cachedTokens,
+  };
 }
 
 function joined(rows: readonly Float32Array[]): Float32Array {

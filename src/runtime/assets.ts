@@ -17,6 +17,8 @@ export interface Assets {
   readonly image: ImagePlan;
   /** Ids that end an answer. */
   readonly stopIds: ReadonlySet<number>;
+  /** Whether an answer may hold an id: not the image token, nor a row of the vocabulary that is no token. */
+  sayable(id: number): boolean;
 }
 
 /** Reads the assets; throws the error of the room whose asset is wrong. */
@@ -39,8 +41,18 @@ export function readAssets(file: ModelFile, info: ModelInfo): Assets {
       variables: specialTokens(file),
     },
     image: readImagePlan(file.assetText("preprocessor_config.json")),
+    sayable: (id) => id !== info.imageTokenId && has(tokenizer, id),
     stopIds: new Set([...info.stopIds, ...generationStops(file, info)]),
   };
+}
+
+function has(tokenizer: Tokenizer, id: number): boolean {
+  try {
+    tokenizer.decode([id]);
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 function json(file: ModelFile, name: string): Record<string, unknown> {

@@ -102,7 +102,9 @@ export class Engine implements AsyncDisposable {
     readonly rows: number;
     readonly width: number;
   };
-  #length = 0;
+  /** Tokens seen, and the image rows that stand for the image tokens among them. */
+  #seen: number[] = [];
+  #seenRows = new Float32Array(0);
   #busy = false;
 
   private constructor(
@@ -145,7 +147,7 @@ export class Engine implements AsyncDisposable {
 
   /** Tokens seen. */
   get length(): number {
-    return this.#length;
+    return this.#seen.length;
   }
 
   /** Called with each step's time on the main thread. */
@@ -155,7 +157,45 @@ export class Engine implements AsyncDisposable {
 
   /** Forgets the conversation. */
   reset(): void {
-    this.#length = 0;
+    this.#forget(0);
+  }
+
+  /**
+   * Forgets all but what a new prompt begins with, so that only its rest must
+   * be taken in. Logits come out the same, bit for bit, as from nothing.
+   * @param ids the whole prompt
+   * @param images rows of all its images, one behind the other
+   * @returns tokens kept; always fewer than the prompt has
+   */
+  rewind(ids: ArrayLike<number>, images: Float32Array): number {
+    const { width } = this.#image, most = Math.min(this.length, ids.length - 1);
+    const order = new Int32Array(
+      this.#buffer,
+      this.plan.inputs.order,
+      this.length,
+    );
+    let keep = 0, row = 0, highest = -1;
+    for (let i = 0; i < most; i++) {
+      if (ids[i] !== this.#seen[i]) break;
+      if (ids[i] === this.#imageTokenId) {
+        const at = row++ * width, end = at + width;
+        if (
+          !equal(images.subarray(at, end), this.#seenRows.subarray(at, end))
+        ) {
+          break;
+        }
+      }
+      highest = Math.max(highest, order[i]);
+      if (highest === i) keep = i + 1; // slots 0…i hold just the tokens 0…i
+    }
+    this.#forget(keep);
+    return keep;
+  }
+
+  #forget(keep: number): void {
+    this.#seen.length = keep;
+    const rows = this.#seen.filter((id) => id === this.#imageTokenId).length;
+    this.#seenRows = this.#seenRows.slice(0, rows * this.#image.width);
   }
 
   /**
@@ -207,7 +247,7 @@ export class Engine implements AsyncDisposable {
   ): Promise<Float32Array> {
     this.#check(ids, images);
     return await this.#alone(async () => {
-      const start = this.#length;
+      const start = this.length;
       let row = 0;
       try {
         for (let from = 0; from < ids.length; from += this.plan.chunk) {
@@ -225,9 +265,13 @@ export class Engine implements AsyncDisposable {
           );
         }
       } catch (error) {
-        this.#length = start;
+        this.#seen.length = start;
         throw error;
       }
+      const rows = new Float32Array(this.#seenRows.length + images.length);
+      rows.set(this.#seenRows);
+      rows.set(images, this.#seenRows.length);
+      this.#seenRows = rows;
       return this.#logits("prefill");
     });
   }
@@ -238,10 +282,10 @@ export class Engine implements AsyncDisposable {
     return await this.#alone(async () => {
       const { inputs } = this.plan, ints = new Int32Array(this.#buffer);
       ints[inputs.ids >> 2] = id;
-      ints[(inputs.order >> 2) + this.#length] = this.#length;
+      ints[(inputs.order >> 2) + this.length] = this.length;
       this.#set(0, 1, 0);
       await this.#run("decode", this.plan.decode.steps.length, signal);
-      this.#length++;
+      this.#seen.push(id);
       return this.#logits("decode");
     });
   }
@@ -270,10 +314,10 @@ export class Engine implements AsyncDisposable {
         "Cannot take a prompt: it must have at least one token: it has none",
       );
     }
-    if (this.#length + ids.length > context) {
+    if (this.length + ids.length > context) {
       throw new RuntimeError(
         "context",
-        `Cannot take ${ids.length} tokens behind ${this.#length}: together they must be at most ${context}; open the model with a larger context or ask for less`,
+        `Cannot take ${ids.length} tokens behind ${this.length}: together they must be at most ${context}; open the model with a larger context or ask for less`,
       );
     }
     let places = 0;
@@ -316,7 +360,7 @@ export class Engine implements AsyncDisposable {
     const { inputs, prefill } = this.plan, ints = new Int32Array(this.#buffer);
     const { original, imageRows, last } = chunkOrder(ids, this.#imageTokenId);
     original.forEach((from, i) => {
-      ints[(inputs.order >> 2) + this.#length + i] = this.#length + from;
+      ints[(inputs.order >> 2) + this.length + i] = this.length + from;
       if (i >= imageRows) ints[(inputs.ids >> 2) + i - imageRows] = ids[from];
     });
     if (inputs.images && imageRows > 0) {
@@ -333,7 +377,7 @@ export class Engine implements AsyncDisposable {
       end ? prefill.steps.length : prefill.tail,
       signal,
     );
-    this.#length += ids.length;
+    this.#seen.push(...ids);
     return imageRows;
   }
 
@@ -343,8 +387,8 @@ export class Engine implements AsyncDisposable {
     r[REGISTER.imageEnd] = Math.ceil(imageRows / 4) * 4;
     r[REGISTER.textRows] = textRows;
     r[REGISTER.rows] = rows;
-    r[REGISTER.slot] = this.#length;
-    r[REGISTER.keys] = this.#length + rows;
+    r[REGISTER.slot] = this.length;
+    r[REGISTER.keys] = this.length + rows;
     r[REGISTER.last] = last;
     for (let ratio = 1; quadRegister(ratio) < r.length; ratio++) {
       r[quadRegister(ratio)] = Math.ceil(rows * ratio / 4);
@@ -384,4 +428,8 @@ function imageWidth({ nodes }: StaticModel): number {
   );
   const from = nodes.find((n) => bridge?.op === "write" && n.id === bridge.x);
   return from?.op === "linear" ? from.n : 0;
+}
+
+function equal(a: Float32Array, b: Float32Array): boolean {
+  return a.length === b.length && a.every((x, i) => x === b[i]);
 }

@@ -19,6 +19,12 @@ export interface OpenOptions {
   context?: number;
   /** Instruction set of the kernels; default the best there is. Both give the same bits. */
   build?: "simd" | "relaxed";
+  /**
+   * Keep the last images' rows and the last conversation's keys and values, so
+   * that a follow-up costs only what is new. The bits of an answer do not change,
+   * its time tells what was asked before; default false.
+   */
+  remember?: boolean;
   /** Stops the loading. */
   signal?: AbortSignal;
 }
@@ -43,7 +49,7 @@ export async function open(
   const checked = readStaticModel(file);
   const assets = readAssets(file, checked.info);
   const engine = await Engine.create(checked, assets.image, options);
-  return session(checked, assets, engine, {
+  return session(checked, assets, engine, options.remember ?? false, {
     architecture: checked.info.architecture,
     recipe: recipeName(file.metadata.get("recipe")),
     context: engine.plan.context,

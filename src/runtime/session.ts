@@ -19,6 +19,7 @@ import { RuntimeError } from "./error.ts";
 import type { ImageInput } from "./picture.ts";
 import type { MemoryPlan } from "./plan.ts";
 import { type Profile, profile } from "./profile.ts";
+import { seenImages } from "./seen_images.ts";
 import type { StaticModel } from "./static_model.ts";
 
 /** How a caption is asked for. */
@@ -68,9 +69,11 @@ export function session(
   model: StaticModel,
   assets: Assets,
   engine: Engine,
+  remember: boolean,
   info: SessionInfo,
 ): Session {
   const closing = new AbortController();
+  const seen = remember ? seenImages() : undefined;
   let queue: Promise<unknown> = Promise.resolve();
 
   /** Runs `work` behind all that was asked for before; who is cancelled while waiting leaves the queue. */
@@ -111,7 +114,7 @@ export function session(
       const asked = performance.now();
       const waited = () => performance.now() - asked;
       return await inTurn(
-        () => run(job, model, assets, engine, show, signal, waited()),
+        () => run(job, model, assets, engine, seen, show, signal, waited()),
         () => neverBegun(job, waited()),
         signal,
       );

@@ -191,3 +191,37 @@ Deno.test("a closed session refuses, and closing cancels what runs", async () =>
   );
   assertEquals((error as RuntimeError).code, "closed");
 });
+
+Deno.test("a session that remembers answers the same, with less to do", async () => {
+  await using fresh = await openToy();
+  await using session = await open(TOY.bytes, { threads: 1, remember: true });
+  const messages: Message[] = [{
+    role: "user",
+    content: [{ type: "image", image: IMAGE }, { type: "text", text: "the" }],
+  }];
+  const few = { maxTokens: 4 };
+  let cached = 0;
+  for (const follow of ["dog", "the end"]) {
+    const want = await fresh.chat(messages, few);
+    const got = await session.chat(messages, few);
+    assertEquals(got.tokens, want.tokens);
+    assertEquals(want.cachedTokens, 0);
+    cached = got.cachedTokens;
+    messages.push(
+      { role: "assistant", content: got.text },
+      { role: "user", content: follow },
+    );
+  }
+  assert(cached > 5, `${cached} tokens cached`);
+  const other = [{ ...messages[0] }, ...messages.slice(1)];
+  other[0].content = [
+    { type: "image", image: { ...IMAGE, data: toyPixels(4) } },
+    { type: "text", text: "the" },
+  ];
+  const [want, got] = [
+    await fresh.chat(other, few),
+    await session.chat(other, few),
+  ];
+  assertEquals(got.tokens, want.tokens);
+  assertEquals(got.cachedTokens, 0);
+});
