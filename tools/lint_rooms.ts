@@ -17,6 +17,7 @@ export const ROOMS = [
   "kernels",
   "runtime",
   "evaluate",
+  "server",
   "cli",
 ] as const;
 

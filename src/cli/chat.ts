@@ -84,7 +84,14 @@ export default command({
   async run(photos, values, io) {
     const say = values.quiet ? quiet(io) : io;
     const pending: Image[] = [];
-    for (const path of photos) pending.push(await readPhoto(path, io.signal));
+    for (const path of photos) {
+      try {
+        pending.push(await readPhoto(path, io.signal));
+      } catch (error) {
+        io.err(sentence(error, `show ${JSON.stringify(path)}`));
+        return EXIT.failure;
+      }
+    }
     const talk: Talk = { messages: system(values.system), pending };
     await using session = await open(modelPath(values.model), {
       ...(values.threads === undefined ? {} : { threads: values.threads }),
@@ -104,6 +111,7 @@ export default command({
     for await (const line of lines(Deno.stdin.readable)) {
       const text = line.trim();
       if (text === "/quit" || text === "/exit") break;
+      let attempt = "answer";
       try {
         if (text === "/help") io.err(HELP);
         else if (text === "/reset") {
@@ -111,7 +119,9 @@ export default command({
           talk.pending.length = 0;
           say.err(dim("forgotten"));
         } else if (/^\/image(\s|$)/.test(text)) {
-          await showImage(text.slice(6).trim(), talk, say);
+          const path = text.slice(6).trim();
+          attempt = `show ${JSON.stringify(path)}`;
+          await showImage(path, talk, say);
         } else if (/^\/[a-z]+$/.test(text)) {
           throw new Error(
             `Cannot do ${text}: there is no such command; /help lists them`,
@@ -119,7 +129,7 @@ export default command({
         } else if (text !== "") await turn(session, talk, text, asked, io);
       } catch (error) {
         failed = true;
-        io.err(sentence(error, "answer"));
+        io.err(sentence(error, attempt));
       }
       prompt();
     }

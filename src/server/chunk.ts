@@ -1,0 +1,88 @@
+/**
+ * The objects of OpenAI's chat completions.
+ * @module
+ */
+import type { Result } from "../runtime/answer.ts";
+import type { Outcome } from "./job.ts";
+
+/** What all objects of one answer share. */
+export interface Head {
+  /** `chatcmpl-…`. */
+  readonly id: string;
+  /** Seconds since 1970. */
+  readonly created: number;
+  /** Name of the model. */
+  readonly model: string;
+}
+
+/** A fresh head. */
+export function head(model: string): Head {
+  return {
+    id: `chatcmpl-${crypto.randomUUID().replaceAll("-", "")}`,
+    created: Math.floor(Date.now() / 1000),
+    model,
+  };
+}
+
+/** Counts of tokens. */
+export function usage({ promptTokens, tokens }: Result): object {
+  return {
+    prompt_tokens: promptTokens,
+    completion_tokens: tokens.length,
+    total_tokens: promptTokens + tokens.length,
+  };
+}
+
+/** Milliseconds of each part, beside what OpenAI has. */
+export function timings({ timings: t }: Result): object {
+  const ms = (x: number) => Math.round(x * 10) / 10;
+  return {
+    queue_ms: ms(t.queueMs),
+    image_ms: ms(t.imageMs),
+    vision_ms: ms(t.visionMs),
+    prefill_ms: ms(t.prefillMs),
+    decode_ms: ms(t.decodeMs),
+  };
+}
+
+/** A whole answer. */
+export function completion(
+  { id, created, model }: Head,
+  { result, finish }: Outcome,
+): object {
+  const content = result.text.trimStart();
+  return {
+    id,
+    object: "chat.completion",
+    created,
+    model,
+    choices: [{
+      index: 0,
+      message: { role: "assistant", content, refusal: null },
+      logprobs: null,
+      finish_reason: finish,
+    }],
+    usage: usage(result),
+    timings: timings(result),
+  };
+}
+
+/** A piece of a streamed answer. */
+export function chunk(
+  { id, created, model }: Head,
+  delta: object,
+  finish: string | null = null,
+): object {
+  return {
+    id,
+    object: "chat.completion.chunk",
+    created,
+    model,
+    choices: [{ index: 0, delta, logprobs: null, finish_reason: finish }],
+  };
+}
+
+/** The last chunk of a streamed answer where usage was asked for. */
+export function usageChunk(head: Head, result: Result): object {
+  return { ...chunk(head, {}), choices: [], usage: usage(result) };
+}

@@ -1,0 +1,102 @@
+/**
+ * Who may ask. A web page elsewhere must not reach a server on this machine:
+ * not by a name of its own that points here (Host), not by a script (Origin),
+ * and beyond this machine not without the key.
+ * @module
+ */
+import { ApiError, shown } from "./error.ts";
+import type { HandlerOptions } from "./options.ts";
+
+const LOOPBACK = ["localhost", "127.0.0.1", "[::1]"];
+
+/** Whether an address to listen on is reached from this machine only. */
+export function isLoopback(hostname: string): boolean {
+  return hostname === "localhost" || hostname === "::1" ||
+    hostname === "[::1]" ||
+    /^127\.\d{1,3}\.\d{1,3}\.\d{1,3}$/.test(hostname);
+}
+
+/** Host name of `host:port`, in lower case. */
+function nameOf(host: string): string {
+  return host.toLowerCase().replace(/:\d+$/, "").replace(/\.$/, "");
+}
+
+/** Throws `ApiError` unless the Host a request names is one of ours. */
+export function hostGuard(hosts: readonly string[] = []): (r: Request) => void {
+  const all = hosts.includes("*");
+  const names = new Set([...LOOPBACK, ...hosts.map(nameOf)]);
+  return (request) => {
+    const host = request.headers.get("host") ?? new URL(request.url).host;
+    if (all || names.has(nameOf(host))) return;
+    throw new ApiError(
+      "bad_host",
+      `Cannot answer for host ${shown(host)}: this server answers for ${
+        LOOPBACK[0]
+      } and the names it was given; start it with --allow-host NAME to add one`,
+    );
+  };
+}
+
+/** What answers of other origins' scripts need. */
+export interface OriginGuard {
+  /** Headers of the answer; throws `ApiError` where the origin may not ask. */
+  check(request: Request): Record<string, string>;
+}
+
+/** Lets the server's own page ask, and `origins`; nobody else. */
+export function originGuard(origins: readonly string[] = []): OriginGuard {
+  const allowed = new Set(origins);
+  return {
+    check(request) {
+      const origin = request.headers.get("origin");
+      if (origin === null) return {};
+      const host = request.headers.get("host") ?? new URL(request.url).host;
+      if (URL.parse(origin)?.host === host.toLowerCase()) return {};
+      if (!allowed.has(origin)) {
+        throw new ApiError(
+          "bad_origin",
+          `Cannot answer a page of ${
+            shown(origin)
+          }: only this server's own page may ask; start it with --allow-origin ORIGIN to add one`,
+        );
+      }
+      return {
+        "access-control-allow-origin": origin,
+        "access-control-allow-methods": "GET, POST",
+        "access-control-allow-headers": "authorization, content-type",
+        "vary": "origin",
+      };
+    },
+  };
+}
+
+/** Throws `ApiError` unless a request carries the key. */
+export function keyGuard(
+  { apiKey }: Pick<HandlerOptions, "apiKey">,
+): (r: Request) => Promise<void> {
+  if (apiKey === undefined) return () => Promise.resolve();
+  const wanted = digest(apiKey);
+  return async (request) => {
+    const header = request.headers.get("authorization") ?? "";
+    const given = /^bearer +(\S+)$/i.exec(header)?.[1] ?? "";
+    if (sameBytes(await digest(given), await wanted)) return;
+    throw new ApiError(
+      "invalid_api_key",
+      'Cannot answer: the API key is missing or wrong; send it as "Authorization: Bearer KEY"',
+      null,
+      { "www-authenticate": "Bearer" },
+    );
+  };
+}
+
+async function digest(text: string): Promise<Uint8Array> {
+  const bytes = new TextEncoder().encode(text);
+  return new Uint8Array(await crypto.subtle.digest("SHA-256", bytes));
+}
+
+/** Equality of equally long arrays in a time that does not depend on where they differ. */
+function sameBytes(a: Uint8Array, b: Uint8Array): boolean {
+  let different = a.length ^ b.length;
+  for (let i = 0; i < a.length; i++) different |= a[i] ^ b[i];
+  return different === 0;
+}

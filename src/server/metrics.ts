@@ -1,0 +1,111 @@
+/**
+ * Counters and gauges as Prometheus reads them.
+ * @module
+ */
+import type { Result } from "../runtime/answer.ts";
+import type { Admission } from "./admission.ts";
+import type { Answering } from "./job.ts";
+
+const BUCKETS = [0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 600];
+
+/** What is counted. */
+export interface Metrics {
+  /** A request has ended. */
+  request(route: string, status: number, ms: number): void;
+  /** An answer was given. */
+  answer(result: Result, images: number): void;
+  /** The text at /metrics. */
+  text(admission: Admission, session: Answering | undefined): string;
+}
+
+/** Counters at zero. */
+export function metrics(): Metrics {
+  const requests = new Map<string, number>();
+  const buckets = BUCKETS.map(() => 0);
+  const total = { prompt: 0, answer: 0, images: 0, count: 0, seconds: 0 };
+  const stages = { queue: 0, image: 0, vision: 0, prefill: 0, decode: 0 };
+  return {
+    request(route, status, ms) {
+      const key = `route="${route}",status="${status}"`;
+      requests.set(key, (requests.get(key) ?? 0) + 1);
+      if (route !== "chat_completions") return;
+      total.count++;
+      total.seconds += ms / 1000;
+      BUCKETS.forEach((le, i) => buckets[i] += ms / 1000 <= le ? 1 : 0);
+    },
+    answer({ promptTokens, tokens, timings }, images) {
+      total.prompt += promptTokens;
+      total.answer += tokens.length;
+      total.images += images;
+      stages.queue += timings.queueMs / 1000;
+      stages.image += timings.imageMs / 1000;
+      stages.vision += timings.visionMs / 1000;
+      stages.prefill += timings.prefillMs / 1000;
+      stages.decode += timings.decodeMs / 1000;
+    },
+    text(admission, session) {
+      const lines: string[] = [];
+      const metric = (
+        name: string,
+        type: string,
+        help: string,
+        values: Iterable<readonly [labels: string, value: number]>,
+      ) => {
+        lines.push(`# HELP mquant_${name} ${help}`);
+        lines.push(`# TYPE mquant_${name} ${type}`);
+        for (const [labels, value] of values) {
+          lines.push(`mquant_${name}${labels && `{${labels}}`} ${value}`);
+        }
+      };
+      const one = (value: number) => [["", value]] as const;
+      metric("requests_total", "counter", "Requests ended.", requests);
+      metric(
+        "prompt_tokens_total",
+        "counter",
+        "Tokens of prompts, image tokens included.",
+        one(total.prompt),
+      );
+      metric(
+        "completion_tokens_total",
+        "counter",
+        "Tokens of answers.",
+        one(total.answer),
+      );
+      metric("images_total", "counter", "Images seen.", one(total.images));
+      metric(
+        "stage_seconds_total",
+        "counter",
+        "Time of answers by stage.",
+        Object.entries(stages).map(([s, v]) => [`stage="${s}"`, v] as const),
+      );
+      metric(
+        "inside",
+        "gauge",
+        "Requests being read, waiting for their turn, and answered.",
+        (["reading", "waiting", "running"] as const).map((stage) =>
+          [`stage="${stage}"`, admission.count(stage)] as const
+        ),
+      );
+      lines.push(
+        "# HELP mquant_completion_seconds Time of chat completions.",
+        "# TYPE mquant_completion_seconds histogram",
+        ...BUCKETS.map((le, i) =>
+          `mquant_completion_seconds_bucket{le="${le}"} ${buckets[i]}`
+        ),
+        `mquant_completion_seconds_bucket{le="+Inf"} ${total.count}`,
+        `mquant_completion_seconds_sum ${total.seconds}`,
+        `mquant_completion_seconds_count ${total.count}`,
+      );
+      metric("ready", "gauge", "Whether the model is loaded.", one(+!!session));
+      if (session) {
+        const { memory, threads } = session.info;
+        metric("memory_bytes", "gauge", "Memory of the model by use.", [
+          ...Object.entries(memory).filter(([use]) => use !== "total")
+            .map(([use, bytes]) => [`use="${use}"`, bytes] as const),
+        ]);
+        metric("threads", "gauge", "Threads at work.", one(threads));
+      }
+      return `${lines.join("\n")}\n`;
+    },
+  };
+}

@@ -1,0 +1,81 @@
+/**
+ * What a server may be told, and the limits it keeps.
+ * @module
+ */
+import type { Lifecycle } from "./lifecycle.ts";
+
+/** Limits of a server; docs/server.md lists them with their answers. */
+export interface Limits {
+  /** Requests that may wait behind the one that is answered. */
+  readonly queue: number;
+  /** Longest wait for a turn, in milliseconds. */
+  readonly queueMs: number;
+  /** Longest answer in time, in milliseconds; it ends there with finish "length". */
+  readonly answerMs: number;
+  /** Longest time a request's body may take to arrive, in milliseconds. */
+  readonly bodyMs: number;
+  /** Bytes of a request's body. */
+  readonly bodyBytes: number;
+  /** Nesting of a request's JSON. */
+  readonly jsonDepth: number;
+  /** Images of one request. */
+  readonly images: number;
+  /** Messages of one request. */
+  readonly messages: number;
+  /** Characters of all texts of one request. */
+  readonly textLength: number;
+  /** Largest `max_tokens`. */
+  readonly maxTokens: number;
+}
+
+/** Limits where nothing else is asked for. */
+export const LIMITS: Limits = {
+  queue: 16,
+  queueMs: 60_000,
+  answerMs: 600_000,
+  bodyMs: 30_000,
+  bodyBytes: 20_000_000,
+  jsonDepth: 16,
+  images: 4,
+  messages: 256,
+  textLength: 100_000,
+  maxTokens: 1024,
+};
+
+/** One line of a log: no text of a request or answer is in it. */
+export interface LogEntry {
+  /** Method, if it is a known one. */
+  readonly method: string;
+  /** Route, or "other". */
+  readonly route: string;
+  /** HTTP status. */
+  readonly status: number;
+  /** `error.code`, where it failed. */
+  readonly code?: string;
+  /** Milliseconds from its head to the end of its answer. */
+  readonly ms: number;
+  /** Tokens of the answer. */
+  readonly tokens?: number;
+}
+
+/** How to serve. */
+export interface HandlerOptions {
+  /** Name of the model in requests and answers; default "mquant". */
+  readonly model?: string;
+  /** Key that clients must send as `Authorization: Bearer KEY`. */
+  readonly apiKey?: string;
+  /** Host names that requests may name beside localhost, 127.0.0.1 and [::1]; "*" allows all. */
+  readonly hosts?: readonly string[];
+  /** Origins of other web pages that may call, such as "http://localhost:3000". Default none: no CORS. */
+  readonly origins?: readonly string[];
+  /** Limits other than the default ones. */
+  readonly limits?: Partial<Limits>;
+  /** Whether GET / is the web page; default true. */
+  readonly page?: boolean;
+  /** When to take no more requests, and when to end those that run. */
+  readonly lifecycle?: Lifecycle;
+  /** Told of each request when it ends. */
+  readonly log?: (entry: LogEntry) => void;
+  /** Told of errors that are answered with 500; clients learn nothing of them. */
+  readonly onError?: (error: unknown) => void;
+}

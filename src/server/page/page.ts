@@ -1,0 +1,30 @@
+/**
+ * The web page: one file, nothing from elsewhere. Its policy lets run what was
+ * in it when it was built, by hash, and nothing else.
+ * @module
+ */
+import { PAGE, SCRIPT_HASH, STYLE_HASH } from "./generated.ts";
+
+const POLICY = [
+  "default-src 'none'",
+  `script-src '${SCRIPT_HASH}'`,
+  `style-src '${STYLE_HASH}'`,
+  "img-src blob:",
+  "connect-src 'self'",
+  "base-uri 'none'",
+  "form-action 'none'",
+  "frame-ancestors 'none'",
+  "require-trusted-types-for 'script'",
+].join("; ");
+
+/** The page as a response. */
+export function pageResponse(): Response {
+  return new Response(PAGE, {
+    headers: {
+      "content-type": "text/html; charset=utf-8",
+      "content-security-policy": POLICY,
+      "permissions-policy": "geolocation=(), microphone=()",
+      "cache-control": "no-cache",
+    },
+  });
+}

@@ -1,0 +1,93 @@
+/**
+ * A streamed answer as server-sent events: role, pieces, finish, usage where
+ * asked for, `[DONE]`; a failure on the way is an event too, so no client is
+ * left with half a line.
+ * @module
+ */
+import { chunk, head, timings, usageChunk } from "./chunk.ts";
+import type { ApiError } from "./error.ts";
+import { faultOf } from "./faults.ts";
+import type { Job, Outcome } from "./job.ts";
+
+/** A comment is sent this often, so that nobody between thinks the connection dead. */
+const PING_MS = 15_000;
+
+/** How a stream is made. */
+export interface StreamOptions {
+  /** Name of the model. */
+  readonly model: string;
+  /** Whether a chunk of usage is sent. */
+  readonly includeUsage: boolean;
+  /** Called once, when the answer has ended. */
+  ended(how: Outcome | ApiError, error?: unknown): void;
+}
+
+/** The body of a streamed answer; its reader's leaving cancels the job. */
+export function eventStream(
+  job: Job,
+  { model, includeUsage, ended }: StreamOptions,
+): ReadableStream<Uint8Array> {
+  const encoder = new TextEncoder(), about = head(model);
+  let left = false, ping: ReturnType<typeof setInterval>;
+  return new ReadableStream({
+    start(controller) {
+      const write = (text: string) => {
+        if (!left) controller.enqueue(encoder.encode(text));
+      };
+      const send = (event: object | string) =>
+        write(
+          `data: ${
+            typeof event === "string" ? event : JSON.stringify(event)
+          }\n\n`,
+        );
+      // Where usage comes, OpenAI's other chunks say that theirs does.
+      const piece = (delta: object, finish: string | null = null) => ({
+        ...chunk(about, delta, finish),
+        ...(includeUsage ? { usage: null } : {}),
+      });
+      ping = setInterval(() => write(": ping\n\n"), PING_MS);
+      // An answer has at most a few thousand pieces: they may pile up where
+      // the reader is slow, and the model does not wait for it.
+      const run = async () => {
+        send(piece({ role: "assistant", content: "" }));
+        const begun = leadingSpaceTrimmer();
+        for await (const text of job.pieces) {
+          const content = begun(text);
+          if (content !== "") send(piece({ content }));
+        }
+        const outcome = await job.outcome;
+        const { result, finish } = outcome;
+        send({ ...piece({}, finish), timings: timings(result) });
+        if (includeUsage) send(usageChunk(about, result));
+        send("[DONE]");
+        return outcome;
+      };
+      run().then((outcome) => ended(outcome), async (error) => {
+        // Why it was cancelled is known to the outcome alone.
+        const why = await job.outcome.then(() => error, (e) => e);
+        const fault = faultOf(why);
+        send(fault.body);
+        ended(fault, why);
+      }).finally(() => {
+        clearInterval(ping);
+        if (!left) controller.close();
+      });
+    },
+    cancel() {
+      left = true;
+      clearInterval(ping);
+      job.cancel();
+    },
+  });
+}
+
+/** Drops white space before the first word, as `completion` does. */
+function leadingSpaceTrimmer(): (text: string) => string {
+  let begun = false;
+  return (text) => {
+    if (begun) return text;
+    const trimmed = text.trimStart();
+    begun = trimmed !== "";
+    return trimmed;
+  };
+}
