@@ -5,10 +5,11 @@
  */
 import { fromFileUrl, join } from "@std/path";
 import { command } from "./command.ts";
-import { EXIT } from "./errors.ts";
+import { EXIT, UsageError } from "./errors.ts";
 import { BUNDLE } from "./model_path.ts";
 import { produce, QUANTIZE_OPTIONS } from "./produce.ts";
 import { choices } from "./quantize.ts";
+import { isFolder } from "./samples.ts";
 
 export default command({
   name: "bundle",
@@ -31,9 +32,19 @@ export default command({
       fromFileUrl(BUNDLE),
       `flickr-mini.${values.recipe}.safetensors`,
     );
-    const calibration = values.calibration ??
-      join(checkpoint, "../../data/flickr8k/calibration");
+    const calibration = values.calibration ?? besideModels(checkpoint);
     await produce({ checkpoint, calibration, out, ...choices(values) }, io);
     return EXIT.ok;
   },
 });
+
+/** models/NAME and data/flickr8k/calibration often lie side by side. */
+function besideModels(checkpoint: string): string {
+  const folder = join(checkpoint, "../../data/flickr8k/calibration");
+  if (isFolder(folder)) return folder;
+  throw new UsageError(
+    `Cannot bundle ${
+      JSON.stringify(checkpoint)
+    }: there are no calibration photos in ${folder}; name a folder with --calibration DIR`,
+  );
+}

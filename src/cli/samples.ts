@@ -36,7 +36,8 @@ export function photosIn(folder: string): string[] {
   );
 }
 
-function isFolder(path: string): boolean {
+/** Whether `path` is a folder. */
+export function isFolder(path: string): boolean {
   try {
     return Deno.statSync(path).isDirectory;
   } catch (error) {
