@@ -172,11 +172,15 @@ export async function run(
 ): Promise<Result> {
   const { ids, images, progress, most } = job;
   const pick = (logits: Float32Array) => {
-    while (true) {
+    for (let i = 0; i < logits.length; i++) {
       const id = job.pick(logits);
       if (sayable(id)) return id;
       logits[id] = -Infinity;
     }
+    throw new RuntimeError(
+      "codes",
+      "Cannot answer: no token has a finite logit; the model file is damaged, quantize the checkpoint again",
+    );
   };
   const timings = {
     queueMs,
