@@ -340,7 +340,7 @@ Deno.test("every way to be wrong has its code and a sentence", () => {
   }
 });
 
-Deno.test("1000 mutated graphs: planned, or refused with a typed error", () => {
+Deno.test("500 mutated graphs: planned, or refused with a typed error", () => {
   const next = random(42), draw = (n: number) => Math.floor(uniform(next) * n);
   const values = [
     0,
@@ -363,7 +363,7 @@ Deno.test("1000 mutated graphs: planned, or refused with a typed error", () => {
     {},
   ];
   let planned = 0;
-  for (let i = 0; i < 1000; i++) {
+  for (let i = 0; i < 500; i++) {
     const graph = structuredClone(GRAPH);
     for (let n = draw(3); n >= 0; n--) {
       const at = draw(graph.length), node = graph[at], keys = Object.keys(node);
@@ -392,7 +392,7 @@ Deno.test("1000 mutated graphs: planned, or refused with a typed error", () => {
       );
     }
   }
-  assert(planned > 10 && planned < 800, `${planned} planned`);
+  assert(planned > 5 && planned < 400, `${planned} planned`);
 });
 
 Deno.test("checkGraph accepts what it should", () => {

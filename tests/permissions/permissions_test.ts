@@ -7,7 +7,7 @@ const PROGRAM = new URL("./caption.ts", import.meta.url);
 const SOURCE = fromFileUrl(new URL("../../src/", import.meta.url));
 
 async function run(model: string, photo: string, ...flags: string[]) {
-  const { code, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
+  const { code, stdout, stderr } = await new Deno.Command("deno", {
     args: [
       "run",
       "--no-prompt",
