@@ -14,7 +14,9 @@ import {
   type LinearNode,
   logitsOf,
   type Model,
+  patchesPerImage,
   type Phase,
+  rowsPerImage,
 } from "./node.ts";
 import { ropeTables } from "./rope.ts";
 
@@ -95,21 +97,20 @@ export function runVision(
   if (first?.op !== "patches") {
     throw new RangeError("Cannot run the vision phase: the graph has no image");
   }
-  const { height, width, patch } = loaded.model.info.image;
-  const perImage = (height / patch) * (width / patch);
-  const rows = patches.length / first.width;
+  const { nodes, info } = loaded.model;
+  const images = patches.length / first.width / patchesPerImage(info);
+  const count = rowsPerImage(nodes, info);
   const values = new Map<string, Floats>([[first.id, patches]]);
   const segments = Array.from(
-    { length: rows / perImage },
-    (_, i) => ({ start: i * perImage, count: perImage }),
+    { length: images },
+    (_, i) => ({ start: i * count, count }),
   );
   const run: Run = {
     loaded,
     hooks,
     values,
     segments,
-    modality: new Uint8Array(rows),
-    perImage,
+    modality: new Uint8Array(images * count),
   };
   return step("vision", run)!;
 }
@@ -165,7 +166,6 @@ interface Run {
   segments: readonly Segment[];
   modality: Uint8Array;
   readonly ids?: readonly number[];
-  readonly perImage?: number;
 }
 
 /** Walks the nodes of a phase; returns the last value made. */
@@ -207,7 +207,11 @@ function step(phase: Phase, run: Run): Floats | undefined {
         let input = sited.get(node.x);
         if (!input) {
           input = x(node.x);
-          if (hooks.input) input = hooks.input(node, input, run.modality);
+          if (hooks.input) {
+            // The patches are fewer than the rows where an image has extra ones.
+            const modality = run.modality.subarray(0, input.length / node.k);
+            input = hooks.input(node, input, modality);
+          }
           sited.set(node.x, input);
         }
         value = executor.matmul(
@@ -230,7 +234,7 @@ function step(phase: Phase, run: Run): Floats | undefined {
           executor.zeros(rows * width);
         streams.set(node.stream, stream);
         if (node.rows === undefined) {
-          for (let i = 0; i < v.length; i++) stream[i] += v[i];
+          addRows(stream, v, run.segments.length);
         } else {
           const wanted = node.rows === "vision" ? 0 : 1;
           let from = 0;
@@ -264,6 +268,9 @@ function step(phase: Phase, run: Run): Floats | undefined {
           node.bias && loaded.param(node.bias),
         );
         break;
+      case "peek":
+        value = streams.get(node.stream)!.slice();
+        break;
       case "attend":
         value = attend(run, node, x(node.q), x(node.k), x(node.v));
         break;
@@ -292,6 +299,9 @@ function step(phase: Phase, run: Run): Floats | undefined {
       }
       case "shuffle":
         value = shuffle(executor, x(node.x), node.width, node.factor, run);
+        break;
+      case "take":
+        value = take(executor, x(node.x), node.count, run);
         break;
       case "last": {
         const v = x(node.x), width = v.length / rows;
@@ -479,6 +489,37 @@ function softmax(row: Floats, visible: number, scale: number): void {
   row.fill(0, visible);
 }
 
+/** Adds v to the first rows of each image's part of the stream. */
+function addRows(stream: Floats, v: Floats, images: number): void {
+  if (v.length === stream.length) images = 1;
+  const from = v.length / images, to = stream.length / images;
+  for (let image = 0; image < images; image++) {
+    for (let i = 0; i < from; i++) {
+      stream[image * to + i] += v[image * from + i];
+    }
+  }
+}
+
+/** The first `count` rows of each image. */
+function take(
+  executor: Executor,
+  x: Floats,
+  count: number,
+  run: Run,
+): Floats {
+  const width = x.length / run.modality.length;
+  const y = executor.zeros(run.segments.length * count * width);
+  run.segments.forEach((s, i) =>
+    y.set(
+      x.subarray(s.start * width, (s.start + count) * width),
+      i * count * width,
+    )
+  );
+  run.modality = new Uint8Array(run.segments.length * count);
+  run.segments = run.segments.map((_, i) => ({ start: i * count, count }));
+  return y;
+}
+
 /** [side, side, width] per image → [(side/f)², f·f·width]: row-major blocks, inside a block row-major (Idefics3 pixel_shuffle). */
 function shuffle(
   executor: Executor,
@@ -487,7 +528,8 @@ function shuffle(
   f: number,
   run: Run,
 ): Floats {
-  const y = executor.zeros(x.length), side = Math.sqrt(run.perImage!);
+  const y = executor.zeros(x.length);
+  const side = Math.sqrt(run.segments[0].count);
   let to = 0;
   for (const s of run.segments) {
     for (let by = 0; by < side; by += f) {

@@ -36,9 +36,11 @@ interface Base {
 export interface PatchesNode extends Base {
   readonly op: "patches";
   readonly width: number;
+  /** Rows of the vision phase behind the patches of an image that hold no pixels, such as a class token's; default 0. */
+  readonly extra?: number;
 }
 
-/** A learned table added row by row to a stream, such as positions: [rows, width]. */
+/** A learned table added row by row to a stream, such as positions: one row per row of an image, [rows, width]. */
 export interface TableNode extends Base {
   readonly op: "table";
   readonly param: string;
@@ -64,7 +66,7 @@ export interface LinearNode extends Base {
   readonly split?: boolean;
 }
 
-/** stream += x, on the rows of one modality or on all. */
+/** stream += x, on the rows of one modality or on all; where x has fewer rows per image than the stream, on the first. */
 export interface WriteNode extends Base {
   readonly op: "write";
   readonly stream: string;
@@ -81,6 +83,13 @@ export interface ReadNode extends Base {
   readonly eps: number;
   readonly gain?: string;
   readonly bias?: string;
+}
+
+/** The stream as it stands, without a norm. */
+export interface PeekNode extends Base {
+  readonly op: "peek";
+  readonly stream: string;
+  readonly width: number;
 }
 
 /** Multi-head attention over q [rows, heads·headDim], k and v [rows, kvHeads·headDim]. */
@@ -132,6 +141,13 @@ export interface ShuffleNode extends Base {
   readonly width: number;
 }
 
+/** The first `count` rows of each image go on. */
+export interface TakeNode extends Base {
+  readonly op: "take";
+  readonly x: string;
+  readonly count: number;
+}
+
 /** Only the last row of the chunk goes on. */
 export interface LastNode extends Base {
   readonly op: "last";
@@ -146,11 +162,13 @@ export type Node =
   | LinearNode
   | WriteNode
   | ReadNode
+  | PeekNode
   | AttendNode
   | ActNode
   | RotateNode
   | GainNode
   | ShuffleNode
+  | TakeNode
   | LastNode;
 
 /** What the runtime must know beside the nodes. All from the checkpoint's own files. */
@@ -194,6 +212,7 @@ export function inputsOf(node: Node): readonly string[] {
     case "rotate":
     case "gain":
     case "shuffle":
+    case "take":
     case "last":
       return [node.x];
     default:
@@ -231,6 +250,7 @@ export function widthOf(
       return node.width * node.factor ** 2;
     case "rotate":
       return node.rotation.n;
+    case "take":
     case "last":
       return widthOf(byId(node.x), byId);
     case "write":
@@ -238,6 +258,18 @@ export function widthOf(
     default:
       return node.width;
   }
+}
+
+/** Patches of one image. */
+export function patchesPerImage({ image }: ModelInfo): number {
+  return (image.height / image.patch) * (image.width / image.patch);
+}
+
+/** Rows that one image has at the start of the vision phase. */
+export function rowsPerImage(nodes: readonly Node[], info: ModelInfo): number {
+  const patches = nodes.find((n) => n.op === "patches");
+  const extra = patches?.op === "patches" ? patches.extra ?? 0 : 0;
+  return patchesPerImage(info) + extra;
 }
 
 /** Node by id. */

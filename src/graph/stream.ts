@@ -10,6 +10,7 @@ import {
   index,
   type LinearNode,
   type Node,
+  type PeekNode,
   type ReadNode,
   type TableNode,
 } from "./node.ts";
@@ -40,6 +41,10 @@ export interface Stream {
   readonly width: number;
   readonly writers: readonly Writer[];
   readonly readings: readonly Reading[];
+  /** Who takes the stream as it stands, its mean included. */
+  readonly peeks: readonly PeekNode[];
+  /** Whether a value that is no linear's, table's or embedding's is written to it: then nothing can be folded into its writers. */
+  readonly opaque: boolean;
 }
 
 /**
@@ -83,21 +88,28 @@ export function streamsOf(nodes: readonly Node[]): Stream[] {
   return [...names].map((name) => {
     const writers: Writer[] = [];
     const readings: Reading[] = [];
+    const peeks: PeekNode[] = [];
+    let opaque = false;
     for (const node of nodes) {
       if (node.op === "write" && node.stream === name) {
         const x = byId(node.x);
-        if (x.op !== "linear" && x.op !== "table" && x.op !== "embed") {
+        if (x.op === "gain") {
           throw new RangeError(
-            `Cannot treat "${x.id}" (${x.op}) as a writer of stream "${name}": it must be a linear, a table or an embedding`,
+            `Cannot treat "${x.id}" as a writer of stream "${name}": fold-gains must come first`,
           );
         }
-        writers.push(x);
+        if (x.op === "linear" || x.op === "table" || x.op === "embed") {
+          writers.push(x);
+        } else {
+          opaque = true;
+        }
       }
+      if (node.op === "peek" && node.stream === name) peeks.push(node);
       if (node.op === "read" && node.stream === name) {
         readings.push({ read: node, readers: readersOf(nodes, node.id, 1) });
       }
     }
     const width = readings[0]?.read.width ?? 0;
-    return { name, width, writers, readings };
+    return { name, width, writers, readings, peeks, opaque };
   });
 }

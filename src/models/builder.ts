@@ -23,9 +23,10 @@ export class Builder {
     return node.id;
   }
 
-  /** Image patches of `width` values. */
-  patches(id: string, width: number): string {
-    return this.#add({ op: "patches", id, phase: this.phase, width });
+  /** Image patches of `width` values, and `extra` rows without pixels behind them. */
+  patches(id: string, width: number, extra = 0): string {
+    const node = { op: "patches", id, phase: this.phase, width } as const;
+    return this.#add(extra > 0 ? { ...node, extra } : node);
   }
 
   /** A learned table, one row per row of the phase. */
@@ -91,6 +92,22 @@ export class Builder {
       gain: `${id}.weight`,
     } as const;
     return this.#add(norm === "layer" ? { ...node, bias: `${id}.bias` } : node);
+  }
+
+  /** A stream as it stands. */
+  peek(id: string, stream: string, width: number): string {
+    return this.#add({ op: "peek", id, phase: this.phase, stream, width });
+  }
+
+  /** The first `count` rows of each image. */
+  take(id: string, x: string, count: number): string {
+    return this.#add({ op: "take", id, phase: this.phase, x, count });
+  }
+
+  /** Per-channel learned gain. */
+  gain(id: string, x: string, width: number): string {
+    const param = `${id}.weight`;
+    return this.#add({ op: "gain", id, phase: this.phase, x, param, width });
   }
 
   /** Attention. */

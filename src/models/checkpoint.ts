@@ -43,37 +43,59 @@ function expectedShapes(
   return shapes;
 }
 
+/** Where a parameter comes from: a tensor as it stands, or several and how to make it of them. */
+export type Source = string | {
+  readonly from: readonly string[];
+  readonly make: (...tensors: Tensor[]) => Tensor;
+};
+
+/**
+ * Rows [from, to) of a tensor, as parts of a fused projection are stored.
+ * @param t [rows, ...]
+ */
+export function rowsOf(t: Tensor, from: number, to: number): Tensor {
+  const shape = [to - from, ...t.shape.slice(1)];
+  const width = sizeOf(t.shape) / t.shape[0];
+  return { shape, read: () => t.read().slice(from * width, to * width) };
+}
+
 /**
  * Parameters of a graph from a checkpoint.
- * @param nameOf the checkpoint's name of one of our parameters
- * @param given parameters that the architecture derives itself
+ * @param rows rows of a table: those of one image
+ * @param sourceOf the checkpoint's tensor, or tensors, behind one of our parameters
  * @throws {RangeError} naming a missing tensor, a wrong shape, or tensors left over
  */
 export function bind(
   checkpoint: Checkpoint,
   nodes: readonly Node[],
   vocabulary: number,
-  tableRows: number,
-  nameOf: (param: string) => string,
-  derive: ReadonlyMap<string, (t: Tensor) => Tensor> = new Map(),
+  rows: number,
+  sourceOf: (param: string) => Source,
 ): Map<string, Tensor> {
   const params = new Map<string, Tensor>();
   const used = new Set<string>();
-  for (const [param, shape] of expectedShapes(nodes, vocabulary, tableRows)) {
-    const name = nameOf(param);
-    const found = checkpoint.tensors.get(name);
-    if (!found) {
-      throw new RangeError(
-        `Cannot read the checkpoint: tensor "${name}" (${param}) is missing`,
-      );
-    }
-    used.add(name);
-    const tensor = derive.get(param)?.(found) ?? found;
+  for (const [param, shape] of expectedShapes(nodes, vocabulary, rows)) {
+    const source = sourceOf(param);
+    const { from, make } = typeof source === "string"
+      ? { from: [source], make: (t: Tensor) => t }
+      : source;
+    const tensor = make(...from.map((name) => {
+      const found = checkpoint.tensors.get(name);
+      if (!found) {
+        throw new RangeError(
+          `Cannot read the checkpoint: tensor "${name}" (${param}) is missing`,
+        );
+      }
+      used.add(name);
+      return found;
+    }));
     if (
       sizeOf(tensor.shape) !== sizeOf(shape) || tensor.shape[0] !== shape[0]
     ) {
       throw new RangeError(
-        `Cannot read the checkpoint: tensor "${name}" must have shape [${shape}]: current shape is [${tensor.shape}]`,
+        `Cannot read the checkpoint: tensor "${
+          from.join(", ")
+        }" must have shape [${shape}]: current shape is [${tensor.shape}]`,
       );
     }
     params.set(param, reshape(tensor, shape));
@@ -87,4 +109,35 @@ export function bind(
     );
   }
   return params;
+}
+
+/**
+ * A table of names: the first pattern that fits one of our parameters gives the checkpoint's name.
+ * @throws {RangeError} where none fits
+ */
+export function naming(
+  table: readonly (readonly [RegExp, string])[],
+): (param: string) => string {
+  return (param) => {
+    for (const [pattern, name] of table) {
+      if (pattern.test(param)) return param.replace(pattern, name);
+    }
+    throw new RangeError(`Cannot name parameter "${param}" in the checkpoint`);
+  };
+}
+
+/** Names of a Llama or Qwen2 decoder below `prefix`. */
+export function decoderNames(
+  prefix: string,
+  head: string,
+): (readonly [RegExp, string])[] {
+  return [
+    [/^text\.embed\./, `${prefix}embed_tokens.`],
+    [/^text\.(\d+)\.norm1\./, `${prefix}layers.$1.input_layernorm.`],
+    [/^text\.(\d+)\.norm2\./, `${prefix}layers.$1.post_attention_layernorm.`],
+    [/^text\.(\d+)\.([qkvo])\./, `${prefix}layers.$1.self_attn.$2_proj.`],
+    [/^text\.(\d+)\.(gate|up|down)\./, `${prefix}layers.$1.mlp.$2_proj.`],
+    [/^text\.norm\./, `${prefix}norm.`],
+    [/^text\.head\./, head],
+  ];
 }

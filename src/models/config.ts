@@ -63,6 +63,23 @@ export class Config {
     return new Config(v as Record<string, unknown>, `${this.path}: ${key}`);
   }
 
+  /** A square's side: one number, or a pair of equal ones. */
+  side(key: string, fallback: number): number {
+    const v = this.json[key];
+    if (!Array.isArray(v)) return this.size(key, fallback);
+    return v.length === 2 && v[0] === v[1] && Number.isInteger(v[0]) && v[0] > 0
+      ? v[0]
+      : this.#fail(key, "a positive integer or a pair of equal ones");
+  }
+
+  /** Token ids: one, a list, or none where the field is absent. */
+  ids(key: string): number[] {
+    const list = [this.json[key] ?? []].flat();
+    return list.every((v) => Number.isInteger(v) && v as number >= 0)
+      ? list as number[]
+      : this.#fail(key, "a token id or a list of them");
+  }
+
   /** Whether the field is there and not null. */
   has(key: string): boolean {
     return this.json[key] !== undefined && this.json[key] !== null;

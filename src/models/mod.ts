@@ -4,11 +4,14 @@
  */
 import type { Model } from "../graph/node.ts";
 import type { Checkpoint } from "./checkpoint.ts";
+import { internvl } from "./internvl.ts";
 import { smolvlm } from "./smolvlm.ts";
 
 const ARCHITECTURES: Record<string, (checkpoint: Checkpoint) => Model> = {
   smolvlm,
   idefics3: smolvlm,
+  internvl,
+  internvl_chat: internvl,
 };
 
 /**

@@ -2,6 +2,8 @@
  * LayerNorm → RMSNorm, first half (MQuant §A.2; SliceGPT): if nobody writes a
  * channel mean into a stream, there is none to subtract, and LayerNorm is
  * RMSNorm. With M = I − 11ᵀ/d every writer becomes W ← MW, b ← Mb, table ← table·M.
+ * A stream whose mean somebody else looks at (a peek) keeps it, and so does one
+ * whose writers cannot be changed; the rotation deals with them.
  * @module
  */
 import { streamsOf, type Writer } from "../graph/stream.ts";
@@ -42,7 +44,9 @@ function center(draft: Draft, writer: Writer): void {
 export const centerWriters: Pass = pass("center-writers", (draft) => {
   for (const stream of streamsOf(draft.model.nodes)) {
     const norms = new Set(stream.readings.map((r) => r.read.norm));
-    if (!norms.has("layer")) continue;
+    if (!norms.has("layer") || stream.opaque || stream.peeks.length > 0) {
+      continue;
+    }
     if (norms.size > 1) {
       throw new RangeError(
         `Cannot center stream "${stream.name}": it is read through LayerNorm and RMSNorm, and an RMSNorm needs the mean`,

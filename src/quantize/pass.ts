@@ -4,7 +4,12 @@
  * tensor is read. One property test holds all passes to the claim.
  * @module
  */
-import type { LinearNode, Model, Node } from "../graph/node.ts";
+import {
+  inputsOf,
+  type LinearNode,
+  type Model,
+  type Node,
+} from "../graph/node.ts";
 import { rotate, type Rotation, transpose } from "../tensor/rotation.ts";
 import { mapTensor, type Tensor } from "../tensor/tensor.ts";
 
@@ -61,6 +66,24 @@ export function replace(draft: Draft, node: Node): void {
 /** Puts a node in front of another. */
 export function insertBefore(draft: Draft, id: string, node: Node): void {
   draft.nodes.splice(draft.nodes.findIndex((n) => n.id === id), 0, node);
+}
+
+/** Lets everybody who uses the value `from` use `to`. */
+export function redirect(draft: Draft, from: string, to: string): void {
+  const one = (x: string) => x === from ? to : x;
+  draft.nodes = draft.nodes.map((n): Node => {
+    if (!inputsOf(n).includes(from)) return n;
+    switch (n.op) {
+      case "attend":
+        return { ...n, q: one(n.q), k: one(n.k), v: one(n.v) };
+      case "act":
+        return n.gate === undefined
+          ? { ...n, x: one(n.x) }
+          : { ...n, x: one(n.x), gate: one(n.gate) };
+      default:
+        return { ...n, x: to } as Node;
+    }
+  });
 }
 
 /** The current form of a node, which earlier edits may have replaced. */

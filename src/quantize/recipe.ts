@@ -4,6 +4,7 @@
  * @module
  */
 import { centerWriters } from "./center_writers.ts";
+import { foldGains } from "./fold_gains.ts";
 import { foldNorms } from "./fold_norms.ts";
 import type { ScaleRule } from "./histogram.ts";
 import type { Pass } from "./pass.ts";
@@ -39,6 +40,7 @@ const SEED = 42;
 /** MQuant in order: §4 center and fold, §5 rotate, §6 suppress, §2 calibrate per modality, §7 GPTQ. */
 const MQUANT: Omit<Recipe, "name" | "bits"> = {
   passes: [
+    foldGains, //             LayerScale moves into the writers
     centerWriters, //         LayerNorm → RMSNorm: nobody writes a mean any more
     foldNorms, //                                  gains move into the readers
     rotateStreams(SEED), //   Hadamard through every residual stream
@@ -73,13 +75,14 @@ export const RECIPES: Readonly<Record<string, Recipe>> = {
 /** What 4-bit weights and static int8 activations cost without the method: rounding, one range per site. */
 const PLAIN: Recipe = {
   name: "rtn",
-  passes: [centerWriters, foldNorms],
+  passes: [foldGains, centerWriters, foldNorms],
   bits: { vision: 4, connector: 4, text: 4 },
   gptq: false,
   scales: "minmax",
   modalities: false,
 };
 const ROTATED = [
+  foldGains,
   centerWriters,
   foldNorms,
   rotateStreams(SEED),

@@ -4,16 +4,19 @@
  * and one online transform before each down projection.
  * @module
  */
-import { consumersOf, index } from "../graph/node.ts";
-import { streamsOf } from "../graph/stream.ts";
-import { rotate, rotation } from "../tensor/rotation.ts";
+import { consumersOf, index, type LinearNode } from "../graph/node.ts";
+import { type Stream, streamsOf } from "../graph/stream.ts";
+import { rotate, type Rotation, rotation } from "../tensor/rotation.ts";
+import { hideMean } from "./hide_mean.ts";
 import {
   current,
+  type Draft,
   edit,
   insertBefore,
   isTied,
   type Pass,
   pass,
+  redirect,
   replace,
   rotateInput,
   rotateOutput,
@@ -25,48 +28,109 @@ import {
  * A tied head keeps the one rotated table EQ: its input is un-rotated, takes
  * the gain, and is rotated again (two fast transforms per answered token), so
  * that the head's activations are as free of outliers as every other site's.
+ *
+ * Who peeks at a stream sees it un-rotated. Where a LayerNorm reads a stream
+ * that somebody peeks at, Q has no signs, so that the mean is channel 0 and can
+ * be hidden from the norm (hide_mean.ts). A stream whose writers cannot be
+ * changed stays as it is; its readers rotate what they read, online.
  */
 export function rotateStreams(seed: number): Pass {
   return pass("rotate-streams", (draft) => {
     for (const stream of streamsOf(draft.model.nodes)) {
-      const q = rotation(stream.width, seed, stream.name);
+      if (stream.opaque) {
+        rotateReaders(draft, stream, seed);
+        continue;
+      }
+      const hidden = stream.peeks.length > 0 &&
+        stream.readings.some(({ read }) => read.norm === "layer");
+      const q = rotation(stream.width, hidden ? 0 : seed, stream.name);
       for (const { read } of stream.readings) {
-        if (read.norm !== "rms" || read.gain || read.bias) {
+        if ((read.norm !== "rms" && !hidden) || read.gain || read.bias) {
           throw new RangeError(
             `Cannot rotate stream "${stream.name}": norm "${read.id}" does not commute with a rotation; center-writers and fold-norms must come first`,
           );
         }
       }
-      for (const writer of stream.writers) {
-        if (writer.op === "linear") rotateOutput(draft, writer, q);
-        else edit(draft, writer.param, (t) => (rotate(t, q), t));
-      }
-      for (
-        const { linear, gain } of stream.readings.flatMap((r) => r.readers)
-      ) {
-        if (!isTied(draft, linear)) {
-          rotateInput(draft, linear, q);
-          continue;
-        }
-        if (!gain) continue; // EQ reads xQ directly
-        const back = `${linear.id}.unrotate`, forth = `${linear.id}.rotate`;
-        const base = {
-          op: "rotate",
-          phase: linear.phase,
-          rotation: q,
-        } as const;
-        insertBefore(draft, gain.id, {
-          ...base,
-          id: back,
-          x: gain.x,
-          inverse: true,
-        });
-        replace(draft, { ...gain, x: back });
-        insertBefore(draft, linear.id, { ...base, id: forth, x: gain.id });
-        replace(draft, { ...current(draft, linear), x: forth });
-      }
+      rotateStream(draft, stream, q);
+      if (hidden) hideMean(draft, stream, q);
+      unrotatePeeks(draft, stream, q);
     }
   });
+}
+
+function rotateStream(draft: Draft, stream: Stream, q: Rotation): void {
+  for (const writer of stream.writers) {
+    if (writer.op === "linear") rotateOutput(draft, writer, q);
+    else edit(draft, writer.param, (t) => (rotate(t, q), t));
+  }
+  for (const { linear, gain } of stream.readings.flatMap((r) => r.readers)) {
+    if (!isTied(draft, linear)) {
+      rotateInput(draft, linear, q);
+      continue;
+    }
+    if (!gain) continue; // EQ reads xQ directly
+    const back = `${linear.id}.unrotate`, forth = `${linear.id}.rotate`;
+    const base = {
+      op: "rotate",
+      phase: linear.phase,
+      rotation: q,
+    } as const;
+    insertBefore(draft, gain.id, {
+      ...base,
+      id: back,
+      x: gain.x,
+      inverse: true,
+    });
+    replace(draft, { ...gain, x: back });
+    insertBefore(draft, linear.id, { ...base, id: forth, x: gain.id });
+    replace(draft, { ...current(draft, linear), x: forth });
+  }
+}
+
+/** Who peeked at x finds xQ now: its Qᵀ comes right behind. */
+function unrotatePeeks(draft: Draft, stream: Stream, q: Rotation): void {
+  for (const peek of stream.peeks) {
+    const id = `${peek.id}.unrotate`;
+    const source = draft.nodes.some((n) => n.id === `${peek.id}.gain`)
+      ? `${peek.id}.gain`
+      : peek.id;
+    redirect(draft, source, id);
+    const at = draft.nodes.findIndex((n) => n.id === source);
+    draft.nodes.splice(at + 1, 0, {
+      op: "rotate",
+      id,
+      phase: peek.phase,
+      x: source,
+      rotation: q,
+      inverse: true,
+    });
+  }
+}
+
+/** x ← xQ online in front of each linear that reads the stream, W ← WQ offline. */
+function rotateReaders(draft: Draft, stream: Stream, seed: number): void {
+  for (const { readers } of stream.readings) {
+    for (const { linear, repeat } of readers) {
+      if (isTied(draft, linear) || repeat !== 1) continue;
+      rotateBefore(draft, linear, seed);
+    }
+  }
+}
+
+function rotateBefore(draft: Draft, linear: LinearNode, seed: number): void {
+  const id = `${linear.x}.rotate`; // linears that share an input share its rotation
+  const q = rotation(linear.k, seed, id);
+  if (!draft.nodes.some((n) => n.id === id)) {
+    insertBefore(draft, linear.id, {
+      op: "rotate",
+      id,
+      phase: linear.phase,
+      x: linear.x,
+      rotation: q,
+    });
+  }
+  replace(draft, { ...current(draft, linear), x: id });
+  rotateInput(draft, linear, q);
 }
 
 /** One Hadamard per head between v and o: W_v ← HᵀW_v, W_o ← W_oH; valid for grouped queries too, all heads share it. */

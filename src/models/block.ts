@@ -1,0 +1,155 @@
+/**
+ * Transformer blocks and the text tower, as most families have them: pre-norm,
+ * attention, pre-norm, MLP. What differs between families is a value.
+ * @module
+ */
+import type { Activation, AttendNode } from "../graph/node.ts";
+import type { Builder } from "./builder.ts";
+import type { Config } from "./config.ts";
+
+/** HF's spelling of the activations. */
+const ACTIVATION: Record<string, Activation> = {
+  gelu_pytorch_tanh: "gelu_tanh",
+  gelu_new: "gelu_tanh",
+  gelu: "gelu",
+  quick_gelu: "quick_gelu",
+  silu: "silu",
+};
+
+/** The activation that `key` of a config names. */
+export function activation(
+  config: Config,
+  key: string,
+  fallback: string,
+): Activation {
+  return ACTIVATION[config.choice(key, Object.keys(ACTIVATION), fallback)];
+}
+
+/** A transformer block: reads its residual stream twice and writes it twice. */
+export interface Block {
+  readonly stream: string;
+  readonly dim: number;
+  readonly ffn: number;
+  readonly heads: number;
+  readonly kvHeads: number;
+  readonly headDim: number;
+  readonly norm: "layer" | "rms";
+  readonly eps: number;
+  /** Which linears have a bias. */
+  readonly bias: {
+    readonly qkv: boolean;
+    readonly o: boolean;
+    readonly mlp: boolean;
+  };
+  readonly act: Activation;
+  readonly gated: boolean;
+  /** Mask and rotary embedding. */
+  readonly attend: Pick<AttendNode, "mask" | "theta">;
+  /** Learned gains in front of both writes (LayerScale). */
+  readonly layerScale?: boolean;
+}
+
+/** Writes a block down. Parameters: norm1, q, k, v, o, scale1, norm2, gate, up, down, scale2. */
+export function block(g: Builder, id: string, c: Block): void {
+  const { bias } = c;
+  const q = c.heads * c.headDim, kv = c.kvHeads * c.headDim;
+  const scaled = (name: string, x: string) =>
+    c.layerScale ? g.gain(`${id}.${name}`, x, c.dim) : x;
+  const x = g.read(`${id}.norm1`, c.stream, c.dim, c.norm, c.eps);
+  const a = g.attend(`${id}.attend`, {
+    q: g.linear(`${id}.q`, x, c.dim, q, { bias: bias.qkv }),
+    k: g.linear(`${id}.k`, x, c.dim, kv, { bias: bias.qkv }),
+    v: g.linear(`${id}.v`, x, c.dim, kv, { bias: bias.qkv }),
+    heads: c.heads,
+    kvHeads: c.kvHeads,
+    headDim: c.headDim,
+    ...c.attend,
+  });
+  const o = g.linear(`${id}.o`, a, q, c.dim, { bias: bias.o });
+  g.write(c.stream, scaled("scale1", o));
+  const y = g.read(`${id}.norm2`, c.stream, c.dim, c.norm, c.eps);
+  const gate = c.gated
+    ? g.linear(`${id}.gate`, y, c.dim, c.ffn, { bias: bias.mlp })
+    : undefined;
+  const up = g.linear(`${id}.up`, y, c.dim, c.ffn, { bias: bias.mlp });
+  const h = g.act(`${id}.act`, c.act, c.ffn, up, gate);
+  const down = g.linear(`${id}.down`, h, c.ffn, c.dim, { bias: bias.mlp });
+  g.write(c.stream, scaled("scale2", down));
+}
+
+/** A block of a Llama or Qwen2 decoder, from its text_config. */
+export function decoderBlock(
+  t: Config,
+  attend: Omit<Block["attend"], "mask" | "theta"> = {},
+): Block {
+  const type = t.choice(
+    "model_type",
+    ["llama", "qwen2", "qwen2_vl_text"],
+    "llama",
+  );
+  const dim = t.size("hidden_size"), heads = t.size("num_attention_heads");
+  const qwen = type !== "llama";
+  if (t.flag("use_sliding_window", false)) {
+    throw new RangeError(
+      `Cannot build the text tower: use_sliding_window must be false`,
+    );
+  }
+  return {
+    stream: "text",
+    dim,
+    ffn: t.size("intermediate_size"),
+    heads,
+    kvHeads: t.size("num_key_value_heads", heads),
+    headDim: t.size("head_dim", dim / heads),
+    norm: "rms",
+    eps: t.number("rms_norm_eps", 1e-6),
+    bias: {
+      qkv: qwen || t.flag("attention_bias", false),
+      o: !qwen && t.flag("attention_bias", false),
+      mlp: t.flag("mlp_bias", false),
+    },
+    act: activation(t, "hidden_act", "silu"),
+    gated: true,
+    attend: { mask: "causal", theta: ropeTheta(t), ...attend },
+  };
+}
+
+/** Writes the text phase down: image rows and embeddings in, logits out. */
+export function decoder(
+  g: Builder,
+  image: string,
+  c: Block,
+  { layers, vocabulary, tied }: {
+    readonly layers: number;
+    readonly vocabulary: number;
+    readonly tied: boolean;
+  },
+): void {
+  g.phase = "text";
+  g.write("text", image, "vision");
+  g.write("text", g.embed("text.embed", c.dim), "text");
+  for (let i = 0; i < layers; i++) block(g, `text.${i}`, c);
+  const norm = g.read("text.norm", "text", c.dim, "rms", c.eps);
+  const weight = tied ? { weight: "text.embed.weight" } : {};
+  g.linear("text.head", g.last("text.last", norm), c.dim, vocabulary, weight);
+}
+
+/** Rotary base: transformers 5 keeps it in `rope_parameters`, older files in `rope_theta`. */
+export function ropeTheta(text: Config): number {
+  const rope = text.object("rope_parameters");
+  rope.choice("rope_type", ["default"], "default");
+  if (text.has("rope_scaling")) {
+    const scaling = text.object("rope_scaling");
+    scaling.choice(scaling.has("rope_type") ? "rope_type" : "type", [
+      "default",
+    ]);
+  }
+  return rope.has("rope_theta")
+    ? rope.number("rope_theta")
+    : text.number("rope_theta", 10000);
+}
+
+/** Ids that end an answer, from a config and its text_config: one id or a list. */
+export function stopIds(...configs: readonly Config[]): number[] {
+  return [...new Set(configs.flatMap((c) => c.ids("eos_token_id")))];
+}

@@ -1,0 +1,259 @@
+/**
+ * InternVL 2, 2.5 and 3: InternViT (class token, LayerScale, no norm at its
+ * end), pixel shuffle, LayerNorm over the shuffled row, a two-layer connector,
+ * and a Qwen2 or Llama decoder. Two layouts: transformers' `internvl`, and the
+ * original `internvl_chat` (modeling_intern_vit.py, modeling_internvl_chat.py)
+ * with its fused qkv. One image tile.
+ *
+ * The class token comes first in both originals; here its row stands behind the
+ * patches. Attention without a mask or rotary embedding cannot tell, and what
+ * drops it again keeps the first rows, where they are.
+ * @module
+ */
+import type { Model, ModelInfo } from "../graph/node.ts";
+import type { Tensor } from "../tensor/tensor.ts";
+import {
+  activation,
+  type Block,
+  block,
+  decoder,
+  decoderBlock,
+  stopIds,
+} from "./block.ts";
+import { Builder } from "./builder.ts";
+import {
+  bind,
+  type Checkpoint,
+  decoderNames,
+  naming,
+  rowsOf,
+  type Source,
+} from "./checkpoint.ts";
+import { Config } from "./config.ts";
+
+type Names = readonly (readonly [RegExp, string])[];
+
+/** transformers' layout, below `vision` and `connector`. */
+const names = (vision: string, connector: string, text: Names): Names => [
+  [/^vision\.patch\./, `${vision}embeddings.patch_embeddings.projection.`],
+  [
+    /^vision\.(\d+)\.norm1\./,
+    `${vision}encoder.layer.$1.layernorm_before.`,
+  ],
+  [/^vision\.(\d+)\.norm2\./, `${vision}encoder.layer.$1.layernorm_after.`],
+  [
+    /^vision\.(\d+)\.([qkv])\./,
+    `${vision}encoder.layer.$1.attention.$2_proj.`,
+  ],
+  [
+    /^vision\.(\d+)\.o\./,
+    `${vision}encoder.layer.$1.attention.projection_layer.`,
+  ],
+  [
+    /^vision\.(\d+)\.scale([12])\.weight/,
+    `${vision}encoder.layer.$1.lambda_$2`,
+  ],
+  [/^vision\.(\d+)\.up\./, `${vision}encoder.layer.$1.mlp.fc1.`],
+  [/^vision\.(\d+)\.down\./, `${vision}encoder.layer.$1.mlp.fc2.`],
+  [/^connector\.norm\./, `${connector}layer_norm.`],
+  [/^connector\.up\./, `${connector}linear_1.`],
+  [/^connector\.down\./, `${connector}linear_2.`],
+  ...text,
+];
+
+/** The original layout. */
+const ORIGINAL: Names = [
+  [/^vision\.patch\./, "vision_model.embeddings.patch_embedding."],
+  [
+    /^vision\.(\d+)\.norm([12])\./,
+    "vision_model.encoder.layers.$1.norm$2.",
+  ],
+  [/^vision\.(\d+)\.[qkv]\./, "vision_model.encoder.layers.$1.attn.qkv."],
+  [/^vision\.(\d+)\.o\./, "vision_model.encoder.layers.$1.attn.proj."],
+  [
+    /^vision\.(\d+)\.scale([12])\.weight/,
+    "vision_model.encoder.layers.$1.ls$2",
+  ],
+  [/^vision\.(\d+)\.up\./, "vision_model.encoder.layers.$1.mlp.fc1."],
+  [/^vision\.(\d+)\.down\./, "vision_model.encoder.layers.$1.mlp.fc2."],
+  [/^connector\.norm\./, "mlp1.0."],
+  [/^connector\.up\./, "mlp1.1."],
+  [/^connector\.down\./, "mlp1.3."],
+  ...decoderNames("language_model.model.", "language_model.lm_head."),
+];
+
+/** Where the tensors stand: names, position table, class token. */
+interface Layout {
+  readonly nameOf: (param: string) => string;
+  readonly position: string;
+  readonly classToken: string;
+}
+
+function layoutOf({ tensors }: Checkpoint, original: boolean): Layout {
+  if (original) {
+    const at = "vision_model.embeddings.";
+    return {
+      nameOf: naming(ORIGINAL),
+      position: `${at}position_embedding`,
+      classToken: `${at}class_embedding`,
+    };
+  }
+  // Files of transformers' save_pretrained, then those that keep its module names.
+  const saved = tensors.has("vision_tower.embeddings.cls_token");
+  const [prefix, text] = saved
+    ? ["", decoderNames("language_model.model.", "language_model.lm_head.")]
+    : ["model.", decoderNames("model.language_model.", "lm_head.")];
+  const vision = `${prefix}vision_tower.`;
+  return {
+    nameOf: naming(names(vision, `${prefix}multi_modal_projector.`, text)),
+    position: `${vision}embeddings.position_embeddings`,
+    classToken: `${vision}embeddings.cls_token`,
+  };
+}
+
+/** Positions of the patches, then position and class token of the last row: [patches + 1, width]. */
+function positionTable(position: Tensor, token: Tensor): Tensor {
+  const [rows, width] = position.shape.slice(-2);
+  return {
+    shape: [rows, width],
+    read() {
+      const p = position.read(), c = token.read();
+      const out = new Float64Array(p.length);
+      out.set(p.subarray(width));
+      for (let i = 0; i < width; i++) out[(rows - 1) * width + i] = p[i] + c[i];
+      return out;
+    },
+  };
+}
+
+/** Builds the model that an InternVL checkpoint holds. */
+export function internvl(checkpoint: Checkpoint): Model {
+  const config = new Config(checkpoint.config);
+  const architecture = config.choice("model_type", [
+    "internvl",
+    "internvl_chat",
+  ]);
+  const original = architecture === "internvl_chat";
+  const v = config.object("vision_config");
+  const t = config.object(original ? "llm_config" : "text_config");
+  const { dim, ...tower } = towerOf(v, original);
+  const factor = Math.round(1 / config.number("downsample_ratio", 0.5));
+  const patch = v.side("patch_size", 14), size = v.side("image_size", 448);
+  const side = size / patch, vocabulary = t.size("vocab_size");
+  if (!Number.isInteger(side / factor)) {
+    throw new RangeError(
+      `Cannot build ${architecture}: the image's side must be patch_size times a multiple of ${factor}: it is ${size} with patch_size ${patch}`,
+    );
+  }
+  if (original) {
+    config.choice("ps_version", ["v2"]);
+    t.choice("model_type", ["qwen2", "llama"]);
+  } else {
+    config.choice("vision_feature_select_strategy", ["default"], "default");
+    if (config.number("vision_feature_layer", -1) !== -1) {
+      throw new RangeError(
+        `Cannot build ${architecture}: vision_feature_layer must be -1`,
+      );
+    }
+  }
+
+  const g = new Builder(), patches = side * side, text = decoderBlock(t);
+  g.write("vision", g.table("vision.position", dim));
+  const pixels = g.patches("vision.pixels", 3 * patch * patch, 1);
+  const seen = g.linear("vision.patch", pixels, 3 * patch * patch, dim, {
+    bias: true,
+  });
+  g.write("vision", seen);
+  for (let i = 0; i < v.size("num_hidden_layers"); i++) {
+    block(g, `vision.${i}`, { dim, ...tower });
+  }
+  const wide = dim * factor ** 2;
+  const kept = g.take(
+    "vision.take",
+    g.peek("vision.peek", "vision", dim),
+    patches,
+  );
+  g.write("connector", g.shuffle("vision.shuffle", kept, dim, factor));
+  const x = g.read("connector.norm", "connector", wide, "layer", 1e-5);
+  const bias = { bias: true };
+  const up = g.linear("connector.up", x, wide, text.dim, bias);
+  const act = activation(config, "projector_hidden_act", "gelu");
+  const h = g.act("connector.act", act, text.dim, up);
+  const image = g.linear("connector.down", h, text.dim, text.dim, bias);
+  decoder(g, image, text, {
+    layers: t.size("num_hidden_layers"),
+    vocabulary,
+    tied: original
+      ? t.flag("tie_word_embeddings", false)
+      : config.flag("tie_word_embeddings", t.flag("tie_word_embeddings", true)),
+  });
+
+  const imageTokens = patches / factor ** 2;
+  const info: ModelInfo = {
+    architecture,
+    vocabulary,
+    maxPositions: t.size("max_position_embeddings"),
+    imageTokens,
+    imageTokenId: config.size(
+      original ? "img_context_token_id" : "image_token_id",
+    ),
+    imageText: `<img>${"<IMG_CONTEXT>".repeat(imageTokens)}</img>`,
+    stopIds: stopIds(config, t),
+    image: { height: size, width: size, patch },
+  };
+  const { nameOf, position, classToken } = layoutOf(checkpoint, original);
+  const sourceOf = (param: string): Source => {
+    if (param === "vision.position.weight") {
+      return { from: [position, classToken], make: positionTable };
+    }
+    const part = /^vision\.\d+\.([qkv])\./.exec(param)?.[1];
+    if (!original || part === undefined) return nameOf(param);
+    const at = "qkv".indexOf(part) * dim; // [3·width, …]: q, then k, then v
+    return { from: [nameOf(param)], make: (w) => rowsOf(w, at, at + dim) };
+  };
+  return {
+    info,
+    nodes: g.nodes,
+    params: bind(checkpoint, g.nodes, vocabulary, patches + 1, sourceOf),
+  };
+}
+
+/** InternViT's block. */
+function towerOf(v: Config, original: boolean): Block {
+  const dim = v.size("hidden_size"), heads = v.size("num_attention_heads");
+  for (
+    const [field, built] of [
+      ["use_qk_norm", false],
+      ["qk_normalization", false],
+      ["use_mask_token", false],
+      ["use_mean_pooling", true],
+      ["use_absolute_position_embeddings", true],
+    ] as const
+  ) {
+    if (v.flag(field, built) !== built) {
+      throw new RangeError(
+        `Cannot build InternViT: ${field} must be ${built}: the 6B towers are not built yet`,
+      );
+    }
+  }
+  v.choice("norm_type", ["layer_norm"], "layer_norm");
+  return {
+    stream: "vision",
+    dim,
+    ffn: v.size("intermediate_size"),
+    heads,
+    kvHeads: heads,
+    headDim: dim / heads,
+    norm: "layer",
+    eps: v.number("layer_norm_eps", 1e-6),
+    bias: {
+      qkv: v.flag(original ? "qkv_bias" : "attention_bias", false),
+      o: true,
+      mlp: true,
+    },
+    act: activation(v, "hidden_act", "gelu"),
+    gated: false,
+    attend: { mask: "full" },
+    layerScale: true,
+  };
+}

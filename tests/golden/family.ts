@@ -1,0 +1,117 @@
+/**
+ * Toy checkpoints of model families with the values that transformers' own code
+ * computed on them (tools/golden), and how to run one of their items here.
+ * @module
+ */
+import { createHash } from "node:crypto";
+import {
+  type FloatCheckpoint,
+  openFloatCheckpoint,
+} from "../../src/cli/checkpoint.ts";
+import { patchesOf } from "../../src/cli/samples.ts";
+import { formulaImageOf } from "../../src/image/formula.ts";
+import {
+  type ImagePlan,
+  preprocess,
+  readImagePlan,
+} from "../../src/image/preprocess.ts";
+import { chat, type ChatPart } from "../../src/tokenizer/chat.ts";
+
+/** Families with a toy, by folder. */
+export const FAMILIES = ["internvl-toy"] as const;
+
+/** Moments and both ends of activations. */
+export interface Summary {
+  readonly shape: readonly number[];
+  readonly mean: number;
+  readonly std: number;
+  readonly first8: readonly number[];
+  readonly last8: readonly number[];
+}
+
+/** One prompt and what came of it. */
+export interface Item {
+  readonly name: string;
+  readonly parts: readonly string[];
+  readonly input_ids: readonly number[];
+  readonly pixels_sha256?: readonly string[];
+  readonly vision?: Summary;
+  readonly connector?: Summary;
+  readonly steps: readonly {
+    readonly ids: readonly number[];
+    readonly logits: readonly number[];
+  }[];
+}
+
+/** An open toy. */
+export interface Family extends Disposable {
+  readonly name: string;
+  readonly files: FloatCheckpoint;
+  readonly plan: ImagePlan;
+  readonly items: readonly Item[];
+}
+
+/** Opens a toy. */
+export function openFamily(name: string): Family {
+  const folder = new URL(`./${name}/`, import.meta.url);
+  const files = openFloatCheckpoint(folder.pathname);
+  const { items } = JSON.parse(
+    Deno.readTextFileSync(new URL("golden.json", folder)),
+  );
+  return {
+    name,
+    files,
+    plan: readImagePlan(JSON.stringify(files.processor)),
+    items,
+    [Symbol.dispose]: () => files[Symbol.dispose](),
+  };
+}
+
+/** The item's prompt as token ids. */
+export function idsOf({ files }: Family, item: Item): number[] {
+  const content = item.parts.map((p): ChatPart =>
+    p.startsWith("formula:") ? { type: "image" } : { type: "text", text: p }
+  );
+  return chat(files.tokenizer, [{ role: "user", content }], files.format).ids;
+}
+
+/** Bytes of each of the item's pictures at the tower's size, [height, width, 3]. */
+export function pixelsOf(
+  { plan }: Family,
+  item: Item,
+): Uint8Array<ArrayBuffer>[] {
+  return item.parts.filter((p) => p.startsWith("formula:"))
+    .map((p) => preprocess(formulaImageOf(p), plan).tiles[0]);
+}
+
+/** Hex hash of bytes. */
+export function sha256(bytes: Uint8Array): string {
+  return createHash("sha256").update(bytes).digest("hex");
+}
+
+/** Normalised patches of all pictures, one after the other. */
+export function patches(
+  { files, plan }: Family,
+  pixels: readonly Uint8Array[],
+): Float32Array {
+  const { height, width, patch } = files.model.info.image;
+  const each = pixels.map((p) => patchesOf(p, width, height, patch, plan));
+  const all = new Float32Array(each.reduce((n, p) => n + p.length, 0));
+  let at = 0;
+  for (const p of each) all.set(p, at), at += p.length;
+  return all;
+}
+
+/** Largest difference from a summary, as a share of its spread. */
+export function off(values: ArrayLike<number>, want: Summary): number {
+  const n = values.length;
+  if (n !== want.shape[0] * want.shape[1]) return Infinity;
+  let mean = 0;
+  for (let i = 0; i < n; i++) mean += values[i] / n;
+  const pairs = [
+    [mean, want.mean],
+    ...want.first8.map((v, i) => [values[i], v]),
+    ...want.last8.map((v, i) => [values[n - 8 + i], v]),
+  ];
+  return Math.max(...pairs.map(([a, b]) => Math.abs(a - b))) / want.std;
+}

@@ -1,0 +1,57 @@
+/**
+ * Every family's toy quantizes, and what the integers mean stays near the float
+ * model: weights of 8 bits close, of 4 bits further off.
+ */
+import { assert } from "@std/assert";
+import {
+  load,
+  newSequence,
+  runText,
+  runVision,
+} from "../../src/graph/interpreter.ts";
+import { float32Engine } from "../../src/kernels/engine.ts";
+import { simulate } from "../../src/quantize/simulate.ts";
+import { FAMILIES, openFamily, patches, pixelsOf } from "./family.ts";
+import { quantizeFamily } from "./quantized.ts";
+
+for (const name of FAMILIES) {
+  Deno.test(`quantized: ${name}`, () => {
+    using family = openFamily(name);
+    const engine = float32Engine(), losses: number[] = [];
+    for (const recipe of ["w8a8", "w4a8"]) {
+      const { loaded, hooks } = simulate(
+        quantizeFamily(family, recipe),
+        engine,
+      );
+      const exact = load(family.files.model, engine);
+      let noise = 0, signal = 0;
+      for (const item of family.items) {
+        const pixels = pixelsOf(family, item);
+        const input = patches(family, pixels), ids = item.input_ids;
+        const chunk = (image: ReturnType<typeof runVision> | undefined) => [
+          image
+            ? { sequence: newSequence(), ids, image }
+            : { sequence: newSequence(), ids },
+        ];
+        const some = pixels.length > 0;
+        const want = runText(
+          exact,
+          chunk(some ? runVision(exact, input) : undefined),
+        );
+        const got = runText(
+          loaded,
+          chunk(some ? runVision(loaded, input, hooks) : undefined),
+          hooks,
+        );
+        for (let i = 0; i < want.length; i++) {
+          signal += want[i] ** 2;
+          noise += (want[i] - got[i]) ** 2;
+        }
+      }
+      losses.push(Math.sqrt(noise / signal));
+    }
+    const [eight, four] = losses;
+    assert(eight < 0.1, `w8a8 is off by ${eight}`);
+    assert(four < 0.6 && four > eight, `w4a8 is off by ${four}`);
+  });
+}

@@ -1,0 +1,65 @@
+/**
+ * The float interpreter against transformers' own code, family by family: token
+ * ids and resized bytes equal, tower, connector and logits within 2e-4.
+ */
+import { assert, assertEquals } from "@std/assert";
+import {
+  load,
+  newSequence,
+  runText,
+  runVision,
+} from "../../src/graph/interpreter.ts";
+import { float32Engine } from "../../src/kernels/engine.ts";
+import {
+  FAMILIES,
+  type Family,
+  idsOf,
+  type Item,
+  off,
+  openFamily,
+  patches,
+  pixelsOf,
+  sha256,
+} from "./family.ts";
+
+const CLOSE = 2e-4;
+
+for (const name of FAMILIES) {
+  Deno.test(`golden: ${name}`, async (t) => {
+    using family = openFamily(name);
+    for (const item of family.items) {
+      await t.step(item.name, () => check(family, item));
+    }
+  });
+}
+
+function check(family: Family, item: Item) {
+  const { model } = family.files, loaded = load(model, float32Engine());
+  assertEquals(idsOf(family, item), [...item.input_ids]);
+  const pixels = pixelsOf(family, item);
+  assertEquals(pixels.map(sha256), item.pixels_sha256 ?? []);
+  let image: ReturnType<typeof runVision> | undefined;
+  if (pixels.length > 0) {
+    let seen: ArrayLike<number> = [];
+    image = runVision(loaded, patches(family, pixels), {
+      input: (node, x) => (node.id === "connector.up" ? (seen = x, x) : x),
+    });
+    const vision = off(seen, item.vision!);
+    assert(vision < CLOSE, `vision is off by ${vision}`);
+    const connector = off(image, item.connector!);
+    assert(connector < CLOSE, `connector is off by ${connector}`);
+  }
+  const sequence = newSequence();
+  let ids: readonly number[] = item.input_ids;
+  for (const [i, step] of item.steps.entries()) {
+    const logits = runText(loaded, [
+      i === 0 && image ? { sequence, ids, image } : { sequence, ids },
+    ]);
+    const spread = Math.max(...step.logits.map(Math.abs));
+    const error = Math.max(
+      ...step.ids.map((id, j) => Math.abs(logits[id] - step.logits[j])),
+    );
+    assert(error < CLOSE * spread, `step ${i}: logits are off by ${error}`);
+    ids = [step.ids[0]];
+  }
+}

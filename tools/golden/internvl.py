@@ -1,0 +1,149 @@
+"""A toy InternVL checkpoint (transformers' InternVLForConditionalGeneration, random weights) and its golden values.
+
+    python internvl.py OUT_DIR
+"""
+
+import sys
+from pathlib import Path
+
+import torch
+from family import (
+    STEPS,
+    comment,
+    greedy,
+    parts_of,
+    picture,
+    qwen2_tokenizer,
+    randomise,
+    resized_sha256,
+    summary,
+    user,
+    write_json,
+)
+from transformers import InternVLConfig, InternVLForConditionalGeneration, InternVLProcessor, PreTrainedTokenizerFast
+from transformers.models.got_ocr2.image_processing_pil_got_ocr2 import GotOcr2ImageProcessorPil
+from transformers.models.internvl.video_processing_internvl import InternVLVideoProcessor
+
+SIDE, PATCH, FACTOR = 32, 4, 2
+WORDS = 296
+ADDED = ["<|endoftext|>", "<|im_start|>", "<|im_end|>", "<img>", "</img>", "<IMG_CONTEXT>", "<video>"]
+VOCABULARY = 304  # like the real ones: a little more rows than tokens
+TEMPLATE = (
+    "{% for message in messages %}{{ '<|im_start|>' + message['role'] + '\\n' }}"
+    "{% for content in message['content'] %}"
+    "{% if content['type'] == 'image' %}{{ '<IMG_CONTEXT>\\n' }}{% else %}{{ content['text'] }}{% endif %}"
+    "{% endfor %}{{ '<|im_end|>\\n' }}{% endfor %}"
+    "{% if add_generation_prompt %}{{ '<|im_start|>assistant\\n' }}{% endif %}"
+)
+
+
+def make() -> InternVLForConditionalGeneration:
+    config = InternVLConfig(
+        vision_config=dict(
+            hidden_size=40,
+            intermediate_size=96,
+            num_hidden_layers=2,
+            num_attention_heads=5,
+            attention_bias=True,
+            image_size=[SIDE, SIDE],
+            patch_size=[PATCH, PATCH],
+            hidden_act="gelu",
+        ),
+        text_config=dict(
+            model_type="qwen2",
+            vocab_size=VOCABULARY,
+            hidden_size=48,
+            intermediate_size=80,
+            num_hidden_layers=2,
+            num_attention_heads=6,
+            num_key_value_heads=2,
+            max_position_embeddings=512,
+            rope_theta=1000000.0,
+            rms_norm_eps=1e-6,
+            tie_word_embeddings=False,
+            bos_token_id=WORDS,
+            eos_token_id=WORDS + 2,
+        ),
+        image_token_id=WORDS + ADDED.index("<IMG_CONTEXT>"),
+        image_seq_length=(SIDE // PATCH // FACTOR) ** 2,
+        downsample_ratio=1 / FACTOR,
+        tie_word_embeddings=False,
+        attn_implementation="eager",
+    )
+    model = InternVLForConditionalGeneration(config).eval().float()
+    randomise(model, 6)
+    return model
+
+
+@torch.no_grad()
+def main() -> None:
+    out = Path(sys.argv[1])
+    out.mkdir(parents=True, exist_ok=True)
+    torch.set_num_threads(1)
+    model = make()
+    model.half().save_pretrained(out)
+    model.float()
+
+    tokenizer = PreTrainedTokenizerFast(
+        tokenizer_object=qwen2_tokenizer(WORDS, ADDED),
+        eos_token="<|im_end|>",
+        pad_token="<|endoftext|>",
+        extra_special_tokens={
+            "start_image_token": "<img>",
+            "end_image_token": "</img>",
+            "context_image_token": "<IMG_CONTEXT>",
+            "video_token": "<video>",
+        },
+    )
+    tokenizer.backend_tokenizer.save(str(out / "tokenizer.json"))
+    write_json(out / "tokenizer_config.json", {"eos_token": "<|im_end|>", "pad_token": "<|endoftext|>"})
+    (out / "chat_template.jinja").write_text(TEMPLATE)
+    images = GotOcr2ImageProcessorPil(
+        size={"height": SIDE, "width": SIDE},
+        crop_to_patches=False,
+        min_patches=1,
+        max_patches=12,
+        resample=3,
+        image_mean=[0.485, 0.456, 0.406],
+        image_std=[0.229, 0.224, 0.225],
+    )
+    images.save_pretrained(out)
+    processor = InternVLProcessor(
+        images, tokenizer, InternVLVideoProcessor(), image_seq_length=model.config.image_seq_length, chat_template=TEMPLATE
+    )
+
+    items = []
+    for name, parts in parts_of(["formula:waves:32x32", "formula:stripes:75x50"]).items():
+        names = [p for p in parts if p.startswith("formula:")]
+        text = processor.apply_chat_template(user(*parts), add_generation_prompt=True, tokenize=False)
+        pictures = [picture(n) for n in names]
+        inputs = processor(images=pictures or None, text=text, crop_to_patches=False, return_tensors="pt")
+        ids = inputs["input_ids"][0].tolist()
+        item = {"name": name, "parts": parts, "input_ids": ids}
+        more = {}
+        if names:
+            more["pixel_values"] = inputs["pixel_values"]
+            item["pixels_sha256"] = [resized_sha256(images, p) for p in pictures]
+            seen = []
+            hook = model.model.multi_modal_projector.linear_1.register_forward_pre_hook(lambda _m, a: seen.append(a[0]))
+            rows = model.model.get_image_features(
+                inputs["pixel_values"], vision_feature_layer=-1, vision_feature_select_strategy="default"
+            ).pooler_output
+            hook.remove()
+            item["vision"], item["connector"] = summary(seen[0]), summary(rows)
+        item["steps"] = greedy(model, ids, STEPS, **more)
+        items.append(item)
+        print(name, len(ids), [s["ids"][0] for s in item["steps"]], flush=True)
+    write_json(
+        out / "golden.json",
+        {
+            "_comment": comment(
+                "internvl.py", "vision is what enters the connector's first linear."
+            ),
+            "items": items,
+        },
+    )
+
+
+if __name__ == "__main__":
+    main()
