@@ -3,46 +3,17 @@
 //   g row ─act─┐
 //   u row ─────·─▶ scratch row (L1) ─[·signs ─ rotate]─▶ rne(·inv) ─▶ codes, row sum
 //
-// Each step is a loop of its own over the row in L1, so that its constants stay in
-// registers (exp.ts says why).
-//
-//   silu        e^(−x)            ─▶ x / (1 + ·)
-//   quick_gelu  e^(−1.702·x)      ─▶ x / (1 + ·)
-//   gelu_tanh   e^(−2√(2/π)(…))   ─▶ x / (1 + ·)
-//   gelu        e^(−x²/2)         ─▶ x·Φ(x)
+//   silu        x / (1 + e^(−x))
+//   gelu_tanh   x / (1 + e^(−2√(2/π)·(x + 0.044715·x³)))
+//   gelu        x·Φ(x), Φ from e^(−x²/2)
+//   quick_gelu  x / (1 + e^(−1.702·x))
 import { padRows, rowOf, storeRotated, storeRow } from "./codes";
-import { expRow } from "./exp";
+import { OVER, OVER_CUBE, powerRow, SQUARE } from "./exp";
 import { loadSigned, rotate } from "./rotate";
 import { word } from "./vector";
 
 @inline function horner(p: v128, t: v128, c: v128): v128 {
   return f32x4.add(f32x4.mul(p, t), c);
-}
-
-/** y ← (x + 0.044715·x³)·−2√(2/π), the exponent of the tanh form */
-function tanhExponent(x: usize, y: usize, bytes: usize): void {
-  const cubic = f32x4.splat(0.044715), scale = f32x4.splat(-1.5957691216057308);
-  for (let j: usize = 0; j < bytes; j += 16) {
-    const v = v128.load(x + j), cube = f32x4.mul(f32x4.mul(v, v), v);
-    v128.store(y + j, f32x4.mul(f32x4.add(v, f32x4.mul(cube, cubic)), scale));
-  }
-}
-
-/** y ← x / (1 + y) */
-function over(x: usize, y: usize, bytes: usize): void {
-  const one = f32x4.splat(1);
-  for (let j: usize = 0; j < bytes; j += 16) {
-    v128.store(y + j, f32x4.div(v128.load(x + j), f32x4.add(one, v128.load(y + j))));
-  }
-}
-
-/** y ← −(|x|/√2)² */
-function erfExponent(x: usize, y: usize, bytes: usize): void {
-  const halfRoot = f32x4.splat(0.7071067811865476);
-  for (let j: usize = 0; j < bytes; j += 16) {
-    const z = f32x4.abs(f32x4.mul(v128.load(x + j), halfRoot));
-    v128.store(y + j, f32x4.neg(f32x4.mul(z, z)));
-  }
 }
 
 /** y ← x·Φ(x) where y = e^(−x²/2): Φ by Abramowitz & Stegun 7.1.26. */
@@ -66,19 +37,13 @@ function erfFinish(x: usize, y: usize, bytes: usize): void {
 
 /** y ← act(g)·u for one row; y is neither g nor u. */
 function activateRow(act: i32, g: usize, u: usize, y: usize, k: i32): void {
-  const bytes = <usize>k << 2, one = f32x4.splat(1), zero = f32x4.splat(0);
-  if (act == 2) {
-    erfExponent(g, y, bytes);
-    expRow(y, y, bytes, one, zero);
+  const bytes = <usize>k << 2;
+  if (act == 0) powerRow(OVER, g, y, bytes, 0, -1.4426950408889634);
+  else if (act == 1) powerRow(OVER_CUBE, g, y, bytes, 0, -2.302208198144325);
+  else if (act == 3) powerRow(OVER, g, y, bytes, 0, -2.455466959593016);
+  else {
+    powerRow(SQUARE, g, y, bytes, 0, -0.7213475204444817);
     erfFinish(g, y, bytes);
-  } else {
-    if (act == 0) expRow(g, y, bytes, f32x4.splat(-1), zero);
-    else if (act == 3) expRow(g, y, bytes, f32x4.splat(-1.702), zero);
-    else {
-      tanhExponent(g, y, bytes);
-      expRow(y, y, bytes, one, zero);
-    }
-    over(g, y, bytes);
   }
   if (u) {
     for (let j: usize = 0; j < bytes; j += 16) {

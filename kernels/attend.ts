@@ -10,13 +10,15 @@
 //
 // Both sums are exact integers, so the order of the keys changes nothing: image
 // tokens may stand first in the cache.
-import { expRow } from "./exp";
+import { PLAIN, powerRow } from "./exp";
 import { tile4x8 } from "./tile_i16";
 import { roundUp, word } from "./vector";
 
 // Σ P·v over 1024 keys is at most 1024·2^14·128 = 2^31 in size: int32 holds it.
 // Longer rows are added up in float64, which is exact too.
 const BLOCK: i32 = 1024;
+
+const LOG2E: f32 = 1.4426950408889634;
 
 /** 4 int8 query rows → int16, interleaved by 4 d. Rows past the end repeat the first. */
 function gather(q0: usize, q1: usize, q2: usize, q3: usize, to: usize, headDim: i32): void {
@@ -63,8 +65,8 @@ function scores(
   }
 }
 
-@inline function largest(m: usize): v128 {
-  return f32x4.splat(max<f32>(max<f32>(load<f32>(m), load<f32>(m, 4)), max<f32>(load<f32>(m, 8), load<f32>(m, 12))));
+@inline function largest(m: usize): f32 {
+  return max<f32>(max<f32>(load<f32>(m), load<f32>(m, 4)), max<f32>(load<f32>(m, 8), load<f32>(m, 12)));
 }
 
 @inline function totalOf(v: v128): i32 {
@@ -80,7 +82,7 @@ function scores(
 function weights(s: usize, max: usize, p: usize, sums: usize, keys: i32): void {
   const row = <usize>roundUp(keys, 8) << 2, one = f32x4.splat(16384), magic = f32x4.splat(12582912);
   for (let r: usize = 0; r < 4; r++) {
-    expRow(s + r * row, s + r * row, row, f32x4.splat(1), f32x4.neg(largest(max + (r << 4))));
+    powerRow(PLAIN, s + r * row, s + r * row, row, -largest(max + (r << 4)), LOG2E);
   }
   let t0 = i32x4.splat(0), t1 = t0, t2 = t0, t3 = t0;
   for (const end = s + row; s < end; s += 16, p += 32) {

@@ -11,7 +11,7 @@ import {
   keyOffset,
   valueOffset,
 } from "./layout.ts";
-import { exp32, rne8, type Views } from "./views.ts";
+import { exp2_32, LOG2E, rne8, type Views } from "./views.ts";
 
 const f = Math.fround;
 
@@ -463,7 +463,7 @@ export const attend_s8: Contract<AttendS8> = contract({
         const max = s.reduce((a, b) => Math.max(a, b), -Infinity);
         let total = 0;
         for (let j = 0; j < keys; j++) {
-          const e = f(exp32(f(s[j] - max)) * SOFTMAX_ONE);
+          const e = f(exp2_32(f(f(s[j] - max) * LOG2E)) * SOFTMAX_ONE);
           p[j] = f(f(e + 12582912) - 12582912);
           total += p[j];
         }

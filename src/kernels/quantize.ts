@@ -16,7 +16,7 @@ import {
   rowScratchBytes,
   rowSumCount,
 } from "./layout.ts";
-import { exp32, rne8, type Views } from "./views.ts";
+import { exp2_32, rne8, type Views } from "./views.ts";
 
 const f = Math.fround;
 
@@ -263,28 +263,36 @@ function rotate(
 }
 
 const halfRoot = f(0.7071067811865476);
-const tanhScale = f(1.5957691216057308); // 2√(2/π)
+const exponents = {
+  silu: f(-1.4426950408889634), //       −log2 e
+  gelu_tanh: f(-2.302208198144325), //   −2√(2/π)·log2 e
+  gelu: f(-0.7213475204444817), //       −½·log2 e
+  quick_gelu: f(-2.455466959593016), //  −1.702·log2 e
+};
 const erf = [1.061405429, -1.453152027, 1.421413741, -0.284496736, 0.254829592]
   .map(f);
 
-/** x / (1 + e^z), the shape all but the erf form share. */
+/** x / (1 + 2^z), the shape all but the erf form share. */
 function over(x: number, z: number): number {
-  return f(x / f(1 + exp32(z)));
+  return f(x / f(1 + exp2_32(z)));
 }
 
 /** One activation, operation by operation as the kernels do it. */
 export function activate(act: number, x: number): number {
-  if (act === ACTIVATIONS.silu) return over(x, -x);
-  if (act === ACTIVATIONS.quick_gelu) return over(x, f(x * f(-1.702)));
+  if (act === ACTIVATIONS.silu) return over(x, f(x * exponents.silu));
+  if (act === ACTIVATIONS.quick_gelu) {
+    return over(x, f(x * exponents.quick_gelu));
+  }
   if (act === ACTIVATIONS.gelu_tanh) {
     const cube = f(f(x * x) * x);
-    return over(x, f(f(x + f(cube * f(0.044715))) * -tanhScale));
+    return over(x, f(f(f(cube * f(0.044715)) + x) * exponents.gelu_tanh));
   }
   const z = Math.abs(f(x * halfRoot));
   const t = f(1 / f(1 + f(z * f(0.3275911))));
   let p = erf[0];
   for (let i = 1; i < 5; i++) p = f(f(p * t) + erf[i]);
-  const tail = f(f(f(p * t) * exp32(f(-z * z))) * 0.5); // Φ(−|x|)
+  const e = exp2_32(f(f(x * x) * exponents.gelu));
+  const tail = f(f(f(p * t) * e) * 0.5); // Φ(−|x|)
   return f(x * (x < 0 ? tail : f(1 - tail)));
 }
 

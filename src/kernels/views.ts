@@ -36,30 +36,31 @@ export function rne8(x: number): number {
   return f(f(x + 12582912) - 12582912); // 1.5·2^23: the ulp there is 1
 }
 
-const magic = f(12582912), log2e = f(1.4426950408889634);
-const ln2Hi = f(0.693359375), ln2Lo = f(-2.12194440e-4); // hi has 9 bits: n·hi is exact
-const poly = [
-  1.9875691500e-4,
-  1.3981999507e-3,
-  8.3334519073e-3,
-  4.1665795894e-2,
-  1.6666665459e-1,
-  5.0000001201e-1,
-].map(f);
-const bits = new Int32Array(1), float = new Float32Array(bits.buffer);
+const magic = f(12582912), bits = new Int32Array(1);
+const float = new Float32Array(bits.buffer);
+const q = [
+  0.6931471824645996,
+  0.24022647738456726,
+  0.055503323674201965,
+  0.00961843691766262,
+  0.0013398875016719103,
+  0.00015353361959569156,
+].map(f); // 2^f = 1 + f·q(f), |f| ≤ 1/2, error 2e-9
+
+/** log2 e in float32: e^x is exp2_32(x·LOG2E), with relative error (3 + |x|)·2^−24. */
+export const LOG2E: number = f(Math.LOG2E);
 
 /**
- * exp in float32, the one all kernels use (Cephes' expf: ≤ 1 ulp or so over the
- * range). x is clamped to [−87, 88]; every operation rounds to float32.
+ * 2^y in float32, the one all kernels use; y is clamped to [−125, 126] and every
+ * operation rounds to float32.
  */
-export function exp32(x: number): number {
-  x = x > -87 ? x : -87; // NaN gives the lower end
-  x = x < 88 ? x : 88;
-  const n = f(f(f(x * log2e) + magic) - magic);
-  const r = f(f(x - f(n * ln2Hi)) - f(n * ln2Lo));
-  let p = poly[0];
-  for (let i = 1; i < 6; i++) p = f(f(p * r) + poly[i]);
-  p = f(f(f(p * f(r * r)) + r) + 1);
-  bits[0] = (n + 127) << 23;
-  return f(p * float[0]);
+export function exp2_32(y: number): number {
+  y = y > -125 ? y : -125; // NaN gives the lower end
+  y = y < 126 ? y : 126;
+  const n = f(f(y + magic) - magic), r = f(y - n), rr = f(r * r);
+  const [a, b, c] = [0, 2, 4].map((i) => f(q[i] + f(q[i + 1] * r)));
+  const p = f(f(f(f(f(f(c * rr) + b) * rr) + a) * r) + 1);
+  float[0] = p;
+  bits[0] += n << 23;
+  return float[0];
 }
