@@ -96,7 +96,7 @@ const photos = photosIn(values.calibration).slice(0, Number(values.samples));
 const { prompts: calibration } = await readPrompts(
   checkpoint,
   photos,
-  "Describe this image.",
+  ["Describe this image."],
 );
 const answers = batched(calibration, (b) => generate(float, b, MAX_TOKENS));
 const samples = calibration.map((p, i) => ({
@@ -108,7 +108,7 @@ const references = readReferences(values.eval).slice(0, Number(values.images));
 const { prompts } = await readPrompts(
   checkpoint,
   references.map((r) => r.path),
-  "Describe this image.",
+  ["Describe this image."],
 );
 const spoken = references.map((r) => r.captions);
 const plan = readImagePlan(JSON.stringify(checkpoint.processor));

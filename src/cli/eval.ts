@@ -171,7 +171,7 @@ async function floatCaptions(
   for (let i = 0; i < todo.length; i += BATCH) {
     const batch = todo.slice(i, i + BATCH);
     const photos = batch.map((r) => r.path);
-    const { prompts } = await readPrompts(checkpoint, photos, prompt);
+    const { prompts } = await readPrompts(checkpoint, photos, [prompt]);
     const answers = generate(loaded, prompts, maxTokens);
     batch.forEach((r, j) =>
       journal.add(r.file, checkpoint.tokenizer.decode(answers[j]).trim())

@@ -38,8 +38,8 @@ export const QUANTIZE_OPTIONS = {
   prompt: {
     type: "string",
     value: "TEXT",
-    help: "what calibration asks",
-    default: DEFAULT_PROMPT,
+    help:
+      "what calibration asks; several kinds of question in turn if left out",
   },
   verbose: {
     type: "boolean",
@@ -47,6 +47,23 @@ export const QUANTIZE_OPTIONS = {
   },
   quiet: { type: "boolean", help: "only errors on stderr" },
 } as const;
+
+/**
+ * What calibration asks where nothing else is said: captions, alt text, and
+ * questions with short answers, so that no kind of text meets scales that never
+ * saw it.
+ */
+const QUESTIONS = [
+  DEFAULT_PROMPT,
+  "Write alt text for this photo.",
+  "What is the main object in this picture?",
+  "Is there a person in this picture?",
+] as const;
+
+/** The questions `--prompt` stands for. */
+export function questionsOf(prompt: string | undefined): readonly string[] {
+  return prompt === undefined ? QUESTIONS : [prompt];
+}
 
 /** What to make of what. */
 export interface Order {
@@ -60,8 +77,8 @@ export interface Order {
   readonly samples: number;
   /** Name of a recipe. */
   readonly recipe: string;
-  /** What calibration asks. */
-  readonly prompt: string;
+  /** What calibration asks, in turn. */
+  readonly questions: readonly string[];
   /** Print the error of each linear. */
   readonly verbose: boolean;
   /** Print nothing. */
@@ -82,7 +99,7 @@ export async function produce(order: Order, mainIo: Io): Promise<void> {
   const { prompts, sha256 } = await readPrompts(
     checkpoint,
     photos,
-    order.prompt,
+    order.questions,
   );
   const engine = float32Engine();
   const samples = answer(checkpoint, prompts, engine, io);
@@ -92,7 +109,7 @@ export async function produce(order: Order, mainIo: Io): Promise<void> {
     calibration: JSON.stringify({
       photos: photos.length,
       sha256,
-      prompt: order.prompt,
+      questions: order.questions,
     }),
     tool: `mquant ${VERSION}`,
   });

@@ -5,7 +5,7 @@
  */
 import { command } from "./command.ts";
 import { EXIT, UsageError } from "./errors.ts";
-import { produce, QUANTIZE_OPTIONS } from "./produce.ts";
+import { produce, QUANTIZE_OPTIONS, questionsOf } from "./produce.ts";
 
 export default command({
   name: "quantize",
@@ -47,10 +47,10 @@ export function choices(
   { samples, recipe, prompt, verbose, quiet }: {
     readonly samples: number;
     readonly recipe: string;
-    readonly prompt: string;
+    readonly prompt?: string | undefined;
     readonly verbose: boolean;
     readonly quiet: boolean;
   },
 ) {
-  return { samples, recipe, prompt, verbose, quiet };
+  return { samples, recipe, questions: questionsOf(prompt), verbose, quiet };
 }

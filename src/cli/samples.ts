@@ -46,17 +46,17 @@ export function isFolder(path: string): boolean {
   }
 }
 
-/** Prompts about `photos`, and a hash of the photos' bytes. */
+/** Prompts about `photos`, the given questions in turn, and a hash of the photos' bytes. */
 export async function readPrompts(
   { model, assets, promptIds }: FloatCheckpoint,
   photos: readonly string[],
-  prompt: string,
+  questions: readonly string[],
   step: (done: number) => void = () => {},
 ): Promise<{ prompts: Prompt[]; sha256: string }> {
   const plan = readImagePlan(
     new TextDecoder().decode(assets["preprocessor_config.json"]),
   );
-  const ids = promptIds(prompt);
+  const ids = questions.map(promptIds);
   const hash = createHash("sha256");
   const prompts: Prompt[] = [];
   for (const path of photos) {
@@ -73,7 +73,7 @@ export async function readPrompts(
         );
       }
       const patches = patchesOf(tiles[0], width, height, want.patch, plan);
-      prompts.push({ patches, ids });
+      prompts.push({ patches, ids: ids[prompts.length % ids.length] });
     } catch (error) {
       throw new Error(
         sentence(error, `read photo ${JSON.stringify(basename(path))}`),
