@@ -25,11 +25,12 @@ export function head(model: string): Head {
 }
 
 /** Counts of tokens. */
-export function usage({ promptTokens, tokens }: Result): object {
+export function usage({ promptTokens, cachedTokens, tokens }: Result): object {
   return {
     prompt_tokens: promptTokens,
     completion_tokens: tokens.length,
     total_tokens: promptTokens + tokens.length,
+    prompt_tokens_details: { cached_tokens: cachedTokens },
   };
 }
 
