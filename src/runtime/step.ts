@@ -47,6 +47,7 @@ export const STEP_KERNELS = [
   "gemv_w6a8",
   "gemv_w7a8",
   "gemv_w8a8",
+  "gemm_f32",
   "quantize_f32_s8",
   "rmsnorm_f32_s8",
   "rmsnorm_f32",

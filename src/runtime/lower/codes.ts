@@ -16,7 +16,7 @@ import type { Rotation } from "../../tensor/rotation.ts";
 import { type Arg, type Buffer, ref } from "../buffer.ts";
 import { type Form, packedRows, type Segment } from "../form.ts";
 import { REGISTER, type StepKernel } from "../step.ts";
-import { diagonalBuffer, matrixOf, signsBuffer } from "./constants.ts";
+import { diagonalBuffer, isFast, matrixOf, signsBuffer } from "./constants.ts";
 import type { Lowering } from "./context.ts";
 import { actInputs, floatsOf } from "./floats.ts";
 import type { Codes, ReadValue } from "./value.ts";
@@ -94,7 +94,8 @@ export function codesFor(l: Lowering, linear: LinearNode): Codes {
           }),
       ),
   };
-  const whole = v.kind === "rotate" && v.rotation.block === v.rotation.n;
+  const whole = v.kind === "rotate" && isFast(v.rotation) &&
+    v.rotation.block === v.rotation.n;
   if (linear.split && !whole) {
     throw l.error(
       `${
@@ -102,8 +103,9 @@ export function codesFor(l: Lowering, linear: LinearNode): Codes {
       }: channel 0 can go its own way only behind a rotation of the whole row`,
     );
   }
-  if (v.kind === "read" && v.gain === undefined) normCodes(l, target, v);
-  else if (v.kind === "patches") pixelCodes(l, target, codes, scales[0]);
+  if (v.kind === "read" && v.gain === undefined && v.node.norm === "rms") {
+    normCodes(l, target, v);
+  } else if (v.kind === "patches") pixelCodes(l, target, codes, scales[0]);
   else if (v.kind === "act") actCodes(l, target, v.node);
   else if (whole) rotatedCodes(l, target, v.x, v.rotation);
   else plainCodes(l, target);

@@ -2,8 +2,12 @@
  * Constants of rotations and gains.
  * @module
  */
-import { packHadamard } from "../../kernels/layout.ts";
-import { hadamardMatrix } from "../../tensor/hadamard.ts";
+import {
+  packFloats,
+  packHadamard,
+  weightFloats,
+} from "../../kernels/layout.ts";
+import { hadamardMatrix, transform } from "../../tensor/hadamard.ts";
 import { type Rotation, signsOf } from "../../tensor/rotation.ts";
 import { type Arg, type Buffer, ref } from "../buffer.ts";
 import type { Lowering } from "./context.ts";
@@ -15,24 +19,77 @@ export function signsBuffer(l: Lowering, r: Rotation): Buffer | undefined {
   return diagonalBuffer(l, [{ signs: r }]);
 }
 
-/** f32 [n]: the product of signs and gains. */
+/** f32 [n]: the product of factors. */
 export function diagonalBuffer(
   l: Lowering,
   parts: readonly Diagonal[],
 ): Buffer {
-  const key = parts.map((d) =>
-    "gain" in d ? `gain ${d.gain}` : `signs ${d.signs.n} ${d.signs.seed}`
-  ).join(" · ");
-  const width = (d: Diagonal) =>
-    "gain" in d ? l.model.file.tensor(d.gain).shape[0] : d.signs.n;
-  return l.store.constant(key, width(parts[0]) * 4, () => {
-    const out = new Float32Array(width(parts[0])).fill(1);
-    for (const d of parts) {
-      const factor = "gain" in d ? l.model.floats(d.gain) : signsOf(d.signs);
-      for (let i = 0; i < out.length; i++) out[i] *= factor[i];
-    }
+  const n = widthOfDiagonal(l, parts[0]);
+  return l.store.constant(keyOf(parts), n * 4, () => {
+    const out = new Float32Array(n).fill(1);
+    multiply(l, out, parts);
     return out;
   });
+}
+
+const keyOf = (parts: readonly Diagonal[]): string =>
+  parts.map((d) =>
+    "gain" in d
+      ? `gain ${d.gain}`
+      : "mean" in d
+      ? `mean ${d.mean}`
+      : `signs ${d.signs.n} ${d.signs.seed}`
+  ).join(" · ");
+
+function widthOfDiagonal(l: Lowering, d: Diagonal): number {
+  if ("mean" in d) return d.mean;
+  return "gain" in d ? l.model.file.tensor(d.gain).shape[0] : d.signs.n;
+}
+
+function multiply(
+  l: Lowering,
+  x: Float32Array | Float64Array,
+  parts: readonly Diagonal[],
+): void {
+  for (const d of parts) {
+    if ("mean" in d) {
+      x[0] = 0;
+      continue;
+    }
+    const factor = "gain" in d ? l.model.floats(d.gain) : signsOf(d.signs);
+    for (let i = 0; i < x.length; i++) x[i] *= factor[i];
+  }
+}
+
+/** Whether the Hadamard kernels take a rotation: 2^p must be at least one vector. */
+export const isFast = (r: Rotation): boolean => r.block / r.order >= 4;
+
+/** A rotation that is too short for them, as a float matrix [n, n] in panels. */
+export function denseRotation(
+  l: Lowering,
+  r: Rotation,
+  factors: readonly Diagonal[],
+  inverse: boolean,
+): Buffer {
+  const { n } = r;
+  const key = `dense ${n} ${r.block} ${inverse} ${keyOf(factors)}`;
+  return l.store.constant(key, weightFloats(n, n) * 4, () => {
+    const diagonal = new Float64Array(n).fill(1);
+    multiply(l, diagonal, factors);
+    const rows = new Float64Array(n * n); // row i: what the unit vector i becomes
+    for (let i = 0; i < n; i++) rows[i * n + i] = diagonal[i];
+    transform(rows, r.block, r.order, inverse);
+    const w = new Float32Array(n * n);
+    for (let i = 0; i < n * n; i++) {
+      w[(i % n) * n + Math.floor(i / n)] = rows[i];
+    }
+    return packFloats(w, n, n);
+  });
+}
+
+/** f32 [n] of zeros. */
+export function zeros(l: Lowering, n: number): Buffer {
+  return l.store.constant(`zeros ${n}`, n * 4, () => new Float32Array(n));
 }
 
 /** The dense factor of a Hadamard transform, as the kernels read it; 0 for order 1. */

@@ -6,11 +6,18 @@ import { quoted } from "../../format/error.ts";
 import type { ActNode } from "../../graph/node.ts";
 import { rowScratchBytes } from "../../kernels/layout.ts";
 import { ACTIVATIONS } from "../../kernels/quantize.ts";
-import type { Rotation } from "../../tensor/rotation.ts";
+import { type Rotation, rotation } from "../../tensor/rotation.ts";
 import { ref } from "../buffer.ts";
-import { diagonalBuffer, matrixOf, signsBuffer } from "./constants.ts";
+import { REGISTER } from "../step.ts";
+import {
+  denseRotation,
+  diagonalBuffer,
+  isFast,
+  matrixOf,
+  zeros,
+} from "./constants.ts";
 import type { Lowering } from "./context.ts";
-import type { Diagonal, Floats } from "./value.ts";
+import type { Diagonal, Floats, ReadValue } from "./value.ts";
 
 /** The value as float rows. */
 export function floatsOf(l: Lowering, id: string, diagonal = false): Floats {
@@ -20,34 +27,9 @@ export function floatsOf(l: Lowering, id: string, diagonal = false): Floats {
     case "floats":
       f = v;
       break;
-    case "read": {
-      const stream = l.current(v, id);
-      f = l.rows(id, v.form, v.node.width);
-      l.emit(
-        "rmsnorm_f32",
-        id,
-        [
-          l.pointer({
-            ...f,
-            buffer: stream.buffer,
-            stride: stream.stride,
-            ...(v.last ? { last: true } : {}),
-          }),
-          stream.stride,
-          v.node.eps,
-          v.gain === undefined ? 0 : ref(diagonalBuffer(l, [{ gain: v.gain }])),
-          ref(f.buffer),
-          f.stride,
-          v.node.width,
-          0,
-          v.form.rows,
-        ],
-        v.form.rows,
-        v.node.width,
-        { split: { lo: 7, hi: 8, unit: 1 } },
-      );
+    case "read":
+      f = normed(l, id, v);
       break;
-    }
     case "act": {
       const { g, u, stride } = actInputs(l, v.node);
       f = l.rows(id, v.form, v.node.width);
@@ -90,7 +72,55 @@ export function floatsOf(l: Lowering, id: string, diagonal = false): Floats {
   return f;
 }
 
-/** x through a rotation in float: a copy, then block after block in place. */
+/** A norm in float. */
+function normed(l: Lowering, id: string, v: ReadValue): Floats {
+  const { buffer, stride } = l.current(v, id), { width, eps } = v.node;
+  const start = v.last ? { register: REGISTER.last } : 0;
+  let x = ref(buffer, 0, start, stride * 4), ldx = stride;
+  if (v.node.norm === "layer") {
+    const whole: Floats = {
+      kind: "floats",
+      buffer,
+      column: 0,
+      stride,
+      form: v.form,
+    };
+    const c = centered(l, id, v.last ? { ...whole, last: true } : whole, width);
+    x = ref(c.buffer), ldx = c.stride;
+  }
+  const y = l.rows(id, v.form, width);
+  const gain = v.gain === undefined
+    ? 0
+    : ref(diagonalBuffer(l, [{ gain: v.gain }]));
+  l.emit(
+    "rmsnorm_f32",
+    id,
+    [x, ldx, eps, gain, ref(y.buffer), y.stride, width, 0, v.form.rows],
+    v.form.rows,
+    width,
+    { split: { lo: 7, hi: 8, unit: 1 } },
+  );
+  return y;
+}
+
+/**
+ * x − mean(x), by way of a Hadamard transform: its channel 0 is the mean and
+ * nothing else, so there, times 0, and back.
+ */
+function centered(l: Lowering, id: string, x: Floats, width: number): Floats {
+  const h = rotation(width, 0);
+  if (h.block !== width) {
+    throw l.error(
+      `${
+        quoted(id)
+      }: a LayerNorm's width must have a Hadamard transform in one block: current value is ${width}`,
+    );
+  }
+  const there = rotated(l, id, x, h, undefined, false);
+  return rotated(l, id, there, h, [{ mean: width }], true);
+}
+
+/** x · diagonal through a rotation in float, or through its inverse without the signs behind it. */
 export function rotated(
   l: Lowering,
   id: string,
@@ -99,8 +129,31 @@ export function rotated(
   diagonal: readonly Diagonal[] | undefined,
   inverse: boolean,
 ): Floats {
-  const y = l.rows(id, x.form, r.n);
-  const { rows } = x.form;
+  const factors: Diagonal[] = [...diagonal ?? []];
+  if (!inverse && r.seed !== 0) factors.push({ signs: r });
+  const y = l.rows(id, x.form, r.n), { rows } = x.form;
+  if (!isFast(r)) {
+    l.emit(
+      "gemm_f32",
+      id,
+      [
+        l.pointer(x),
+        ref(denseRotation(l, r, factors, inverse)),
+        ref(zeros(l, y.stride)),
+        ref(y.buffer),
+        rows,
+        r.n,
+        x.stride,
+        y.stride,
+        0,
+        y.stride,
+      ],
+      rows,
+      r.n * r.n,
+      { split: { lo: 8, hi: 9, unit: 8 } },
+    );
+    return y;
+  }
   l.emit(
     "copy_f32",
     id,
@@ -109,11 +162,7 @@ export function rotated(
     r.n,
     { split: { lo: 5, hi: 6, unit: 1 } },
   );
-  const signs = inverse
-    ? undefined
-    : diagonal
-    ? diagonalBuffer(l, [...diagonal, { signs: r }])
-    : signsBuffer(l, r);
+  const signs = factors.length > 0 ? diagonalBuffer(l, factors) : undefined;
   for (let from = 0; from < r.n; from += r.block) {
     l.emit(
       "hadamard_f32",

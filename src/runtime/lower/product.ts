@@ -17,6 +17,7 @@ import {
 } from "../../kernels/layout.ts";
 import { type Buffer, ref } from "../buffer.ts";
 import { codesFor } from "./codes.ts";
+import { zeros } from "./constants.ts";
 import type { Lowering } from "./context.ts";
 import type { Codes, Floats } from "./value.ts";
 
@@ -103,11 +104,7 @@ export function emitProduct(
       "bias",
       (n) => n.bias === undefined ? undefined : l.model.floats(n.bias),
     )
-    : l.store.constant(
-      `zeros ${width}`,
-      width * 4,
-      () => new Float32Array(width),
-    );
+    : zeros(l, width);
   const alpha = (modality: number) =>
     column(`alpha ${modality}`, (n) => {
       const scales = l.model.scales(siteScale(n));

@@ -31,16 +31,6 @@ export function lowerLast(l: Lowering, id: string, x: string): void {
   });
 }
 
-function checkRotation(l: Lowering, r: Rotation, label: string): void {
-  if (r.block / r.order < 4) {
-    throw l.error(
-      `${
-        quoted(label)
-      }: the block of a rotation must be its order times 4 or more: current values are ${r.block} and ${r.order}`,
-    );
-  }
-}
-
 /** The first rows of each image go on. */
 export function lowerTake(l: Lowering, node: TakeNode): void {
   const x = floatsOf(l, node.x);
@@ -62,14 +52,14 @@ export function lowerRotate(
   rotation: Rotation,
   inverse: boolean,
 ): void {
-  checkRotation(l, rotation, id);
   const form = l.value(x).form;
   if (!inverse) {
     l.values.set(id, { kind: "rotate", x, rotation, form });
     return;
   }
   // Qᵀ = diag(signs)·(M ⊗ S)ᵀ: the transform now, the signs with whoever comes next
-  const y = rotated(l, id, floatsOf(l, x), rotation, undefined, true);
+  const from = floatsOf(l, x, true);
+  const y = rotated(l, id, from, rotation, from.diagonal, true);
   l.values.set(
     id,
     rotation.seed === 0 ? y : { ...y, diagonal: [{ signs: rotation }] },

@@ -5,7 +5,9 @@
 import { quoted } from "../../format/error.ts";
 import { weightScale } from "../../graph/names.ts";
 import {
+  type EmbedNode,
   index,
+  MODALITIES,
   type Node,
   type PeekNode,
   type ReadNode,
@@ -21,67 +23,42 @@ import { floatsOf } from "./floats.ts";
 import { emitProduct, fusedWrite } from "./product.ts";
 import type { StreamState } from "./value.ts";
 
-/** The stream called `name`, made where it is new. */
-export function streamOf(
-  l: Lowering,
-  name: string,
-  width: number,
-): StreamState {
-  let stream = l.streams.get(name);
-  if (!stream) {
-    const { buffer, stride } = l.rows(
-      `stream ${name}`,
-      l.options.form,
-      width,
-    );
-    stream = { buffer, stride, written: new Set(), version: 0 };
-    l.streams.set(name, stream);
-  }
-  return stream;
-}
-
 /** A norm: taken when someone needs it. */
 export function lowerRead(l: Lowering, node: ReadNode): void {
-  if (node.norm !== "rms" || node.bias !== undefined) {
+  if (node.bias !== undefined || (node.norm === "layer" && node.gain)) {
     throw l.error(
       `${
         quoted(node.id)
-      } must be an RMS norm without bias; quantize with a recipe that has center-writers and fold-norms`,
+      } must have no bias, and a LayerNorm no gain; quantize with a recipe that has fold-norms`,
     );
   }
-  const stream = l.streams.get(node.stream)!;
-  const form = l.options.form;
-  if (stream.written.size < form.segments.length) {
-    throw l.error(`${quoted(node.id)} reads rows that nobody wrote`);
-  }
+  const { form, version } = whole(l, node);
   l.values.set(node.id, {
     kind: "read",
     node,
-    version: stream.version,
+    version,
     form,
     ...(node.gain === undefined ? {} : { gain: node.gain }),
   });
 }
 
-/** The stream as it stands, in a copy: it may be written again. */
-export function lowerPeek(l: Lowering, node: PeekNode): void {
-  const stream = l.streams.get(node.stream)!, { form } = l.options;
-  if (stream.written.size < form.segments.length) {
+/** The stream a node reads, all of whose rows must be written. */
+function whole(l: Lowering, node: ReadNode | PeekNode): StreamState {
+  const stream = l.streams.get(node.stream)!;
+  if (stream.written.size < stream.form.segments.length) {
     throw l.error(`${quoted(node.id)} reads rows that nobody wrote`);
   }
+  return stream;
+}
+
+/** The stream as it stands, in a copy: it may be written again. */
+export function lowerPeek(l: Lowering, node: PeekNode): void {
+  const { buffer, stride, form } = whole(l, node);
   const y = l.rows(node.id, form, node.width);
   l.emit(
     "copy_f32",
     node.id,
-    [
-      ref(y.buffer),
-      y.stride,
-      ref(stream.buffer),
-      stream.stride,
-      node.width,
-      0,
-      form.rows,
-    ],
+    [ref(y.buffer), y.stride, ref(buffer), stride, node.width, 0, form.rows],
     form.rows,
     node.width,
     { split: { lo: 5, hi: 6, unit: 1 } },
@@ -89,179 +66,167 @@ export function lowerPeek(l: Lowering, node: PeekNode): void {
   l.values.set(node.id, y);
 }
 
-/** Adds to a stream; what comes first is stored. What has fewer rows than an image's goes to the first. */
+/**
+ * Adds to a stream; what comes first is stored, and says how many rows the
+ * stream has. What has fewer rows than an image goes to the first of them.
+ */
 export function lowerWrite(l: Lowering, node: WriteNode): void {
   const x = l.model.nodes.find((n) => n.id === node.x)!;
-  const { form } = l.options;
   if (x.op === "linear" && fusedWrite(l, x) === node) {
-    const stream = streamOf(l, node.stream, x.n);
     const codes = codesFor(l, x);
-    expectFirst(l, node, stream, codes.form);
+    const stream = target(l, node, x.n, codes.form);
     emitProduct(l, [x], codes, stream, (m) => stream.written.has(m) ? 1 : 0);
-    return wrote(stream, form.segments);
+    wrote(stream, codes.form.segments);
+    return;
   }
-  const wanted = node.rows === undefined
-    ? undefined
-    : node.rows === "vision"
-    ? 0
-    : 1;
-  const segments = form.segments.filter((s) =>
+  if (x.op === "embed") return writeEmbeddings(l, node, x);
+  const source = sourceOf(l, x, node);
+  const stream = target(l, node, source.width, source.form);
+  const wanted = node.rows && MODALITIES.indexOf(node.rows);
+  const segments = source.form.segments.filter((s) =>
     wanted === undefined || s.modality === wanted
   );
-  const source = sourceOf(l, x, node);
-  const stream = streamOf(l, node.stream, source.width);
-  if ("form" in source && source.form) {
-    expectFirst(l, node, stream, source.form);
-  }
   for (const s of segments) {
-    const add = stream.written.has(s.modality);
-    const to = ref(stream.buffer, 0, s.start, stream.stride * 4);
-    const when = s.when === undefined ? {} : { when: s.when };
-    if ("embed" in source && !add) {
-      l.emit(
-        "embed_w8_f32",
-        x.id,
-        [
-          ref(source.embed),
-          ref(source.scale),
-          ref(source.ids),
-          to,
-          stream.stride,
-          source.width,
-          0,
-          s.rows,
-        ],
-        s.rows,
-        source.width,
-        { split: { lo: 6, hi: 7, unit: 1 }, ...when },
-      );
-      continue;
-    }
-    if ("embed" in source) {
-      throw l.error(
-        `${quoted(node.id)}: embeddings must come first in their stream`,
-      );
-    }
-    const rows = "form" in source && source.form && source.form !== form
-      ? source.form.rows
-      : s.rows;
     const start = wanted === undefined ? s.start : 0; // rows of one modality stand alone in x
     l.emit(
-      add ? "add_f32" : "copy_f32",
+      stream.written.has(s.modality) ? "add_f32" : "copy_f32",
       x.id,
       [
-        to,
+        ref(stream.buffer, 0, s.start, stream.stride * 4),
         stream.stride,
         ref(source.buffer, source.column * 4, start, source.stride * 4),
         source.stride,
         source.width,
         0,
-        rows,
+        s.rows,
       ],
-      rows,
+      s.rows,
       source.width,
-      { split: { lo: 5, hi: 6, unit: 1 }, ...when },
+      {
+        split: { lo: 5, hi: 6, unit: 1 },
+        ...(s.when === undefined ? {} : { when: s.when }),
+      },
     );
   }
   wrote(stream, segments);
 }
 
-/** Fewer rows than the stream has: only in the vision phase, onto rows that hold something. */
-function expectFirst(
-  l: Lowering,
-  node: WriteNode,
-  stream: StreamState,
-  form: Form,
-): void {
-  const all = l.options.form;
-  if (form === all) return;
-  if (
-    l.options.phase === "vision" && form.most <= all.most &&
-    stream.written.size === all.segments.length
-  ) return;
-  throw l.error(
-    `${
-      quoted(node.id)
-    } must add as many rows as its stream has, or fewer to the first rows of an image that are written already`,
+/** Token embeddings go straight into the text rows of their stream. */
+function writeEmbeddings(l: Lowering, node: WriteNode, x: EmbedNode): void {
+  const { form } = l.options, { vocabulary } = l.model.info;
+  const stream = target(l, node, x.width, form);
+  if (node.phase !== "text" || node.rows !== "text" || stream.written.has(1)) {
+    throw l.error(
+      `${
+        quoted(node.id)
+      }: embeddings must be the first on the text rows of the text phase`,
+    );
+  }
+  const codes = l.store.weight(`table ${x.param}`, vocabulary * x.width, {
+    kind: "raw",
+    tensor: x.param,
+  });
+  const scale = l.store.constant(
+    `scale ${x.param}`,
+    vocabulary * 4,
+    () => l.model.scales(weightScale(x.param)),
   );
+  const ids = l.store.state("ids", form.most * 4);
+  const segments = form.segments.filter((s) => s.modality === 1);
+  for (const s of segments) {
+    l.emit(
+      "embed_w8_f32",
+      x.id,
+      [
+        ref(codes),
+        ref(scale),
+        ref(ids),
+        ref(stream.buffer, 0, s.start, stream.stride * 4),
+        stream.stride,
+        x.width,
+        0,
+        s.rows,
+      ],
+      s.rows,
+      x.width,
+      {
+        split: { lo: 6, hi: 7, unit: 1 },
+        ...(s.when === undefined ? {} : { when: s.when }),
+      },
+    );
+  }
+  wrote(stream, segments);
 }
 
-function wrote(
-  stream: StreamState,
-  segments: readonly Segment[],
-): void {
+/** The stream a write adds rows of `form` to. */
+function target(
+  l: Lowering,
+  node: WriteNode,
+  width: number,
+  form: Form,
+): StreamState {
+  let stream = l.streams.get(node.stream);
+  if (!stream) {
+    const { buffer, stride } = l.rows(`stream ${node.stream}`, form, width);
+    stream = { buffer, stride, form, written: new Set(), version: 0 };
+    l.streams.set(node.stream, stream);
+  }
+  const fewer = l.options.phase === "vision" && stream.written.size > 0 &&
+    form.most <= stream.form.most;
+  if (form !== stream.form && !fewer) {
+    throw l.error(
+      `${
+        quoted(node.id)
+      } must add as many rows as its stream has, or fewer to the first rows of an image`,
+    );
+  }
+  return stream;
+}
+
+function wrote(stream: StreamState, segments: readonly Segment[]): void {
   for (const s of segments) stream.written.add(s.modality);
   stream.version++;
 }
 
-/** Rows to be added: a table, embeddings, image rows, or a value of this phase. */
-function sourceOf(l: Lowering, x: Node, write: WriteNode):
-  | { embed: Buffer; scale: Buffer; ids: Buffer; width: number }
-  | {
-    buffer: Buffer;
-    column: number;
-    stride: number;
-    width: number;
-    form?: Form;
-  } {
+/** Rows to be added. */
+interface Source {
+  readonly buffer: Buffer;
+  readonly column: number;
+  readonly stride: number;
+  readonly width: number;
+  readonly form: Form;
+}
+
+/** A table, image rows, or a value of this phase. */
+function sourceOf(l: Lowering, x: Node, write: WriteNode): Source {
   const { form } = l.options;
-  if (x.op === "embed") {
-    const { vocabulary } = l.model.info;
-    if (write.phase !== "text" || write.rows !== "text") {
-      throw l.error(
-        `${
-          quoted(write.id)
-        }: embeddings must go to the text rows of the text phase`,
-      );
-    }
-    return {
-      embed: l.store.weight(`table ${x.param}`, vocabulary * x.width, {
-        kind: "raw",
-        tensor: x.param,
-      }),
-      scale: l.store.constant(
-        `scale ${x.param}`,
-        vocabulary * 4,
-        () => l.model.scales(weightScale(x.param)),
-      ),
-      ids: l.store.state("ids", form.most * 4),
-      width: x.width,
-    };
-  }
   if (x.op === "table") {
     if (x.phase !== "vision") {
       throw l.error(
         `${quoted(x.id)}: tables are known in the vision phase only`,
       );
     }
-    const bytes = form.most * x.width * 4;
     const buffer = l.store.constant(
       `table ${x.param}`,
-      bytes,
+      form.most * x.width * 4,
       () => l.model.floats(x.param),
     );
-    return { buffer, column: 0, stride: x.width, width: x.width };
+    return { buffer, column: 0, stride: x.width, width: x.width, form };
   }
   if (x.phase !== write.phase) {
-    const width = (x as { n?: number }).n;
-    if (x.op !== "linear" || width === undefined) {
-      throw l.error(
-        `${quoted(x.id)}: image rows must come from a linear`,
-      );
+    if (x.op !== "linear") {
+      throw l.error(`${quoted(x.id)}: image rows must come from a linear`);
     }
     if (l.images) throw l.error("more than one value brings image rows");
-    const stride = roundUp(width, 8);
-    const buffer = l.temporary(
-      "image rows",
-      l.options.imageRows * stride * 4,
-    );
+    const stride = roundUp(x.n, 8);
+    const buffer = l.temporary("image rows", l.options.imageRows * stride * 4);
     buffer.first = 0;
     l.images = { buffer, stride };
-    return { buffer, column: 0, stride, width };
+    return { buffer, column: 0, stride, width: x.n, form };
   }
-  const v = floatsOf(l, x.id);
   if (write.rows !== undefined) {
     throw l.error(`${quoted(write.id)} must go to all rows`);
   }
-  return { ...v, width: widthOf(x, index(l.model.nodes))! };
+  const width = widthOf(x, index(l.model.nodes))!;
+  return { ...floatsOf(l, x.id), width };
 }

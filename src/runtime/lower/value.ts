@@ -23,8 +23,11 @@ export interface Floats {
   readonly diagonal?: readonly Diagonal[];
 }
 
-/** Signs of a rotation, or a learned gain. */
-export type Diagonal = { readonly signs: Rotation } | { readonly gain: string };
+/** Factors per channel: signs of a rotation, a learned gain, or 0 for channel 0 (where a plain Hadamard puts the mean) and 1 for the rest. */
+export type Diagonal =
+  | { readonly signs: Rotation }
+  | { readonly gain: string }
+  | { readonly mean: number };
 
 /** A value: there, or how to get it. */
 export type Value =
@@ -66,6 +69,8 @@ export interface Codes {
 export interface StreamState {
   readonly buffer: Buffer;
   readonly stride: number;
+  /** Of its first write. */
+  readonly form: Form;
   /** Modalities that hold something already. */
   readonly written: Set<number>;
   /** Counts its writes. */
