@@ -1,0 +1,60 @@
+/** Every family's toy runs on the kernels as its integer graph says. */
+import { assert } from "@std/assert";
+import { openModelFile, writeModelFile } from "../../src/format/model_file.ts";
+import { bytesSource } from "../../src/format/source.ts";
+import { float64 } from "../../src/graph/executor.ts";
+import {
+  newSequence,
+  runText,
+  runVision,
+} from "../../src/graph/interpreter.ts";
+import { emit } from "../../src/quantize/emit.ts";
+import { simulate } from "../../src/quantize/simulate.ts";
+import { Engine } from "../../src/runtime/engine.ts";
+import { readStaticModel } from "../../src/runtime/static_model.ts";
+import { FAMILIES, openFamily, patches, pixelsOf } from "../golden/family.ts";
+import { quantizeFamily } from "../golden/quantized.ts";
+import { distance } from "./toy_file.ts";
+
+for (const name of FAMILIES) {
+  Deno.test(`logits of ${name} are the interpreter's on the integer graph`, async () => {
+    using family = openFamily(name);
+    const moved: number[] = [];
+    for (const recipe of ["w8a8", "w4a8"]) {
+      const quantized = quantizeFamily(family, recipe);
+      const path = Deno.makeTempFileSync();
+      writeModelFile(path, emit(quantized, {}));
+      const bytes = Deno.readFileSync(path);
+      Deno.removeSync(path);
+      using file = openModelFile(bytesSource(bytes));
+      await using engine = await Engine.create(
+        readStaticModel(file),
+        family.plan,
+        { threads: 1 },
+      );
+      const { loaded, hooks } = simulate(quantized, float64);
+      for (const item of family.items) {
+        const pixels = pixelsOf(family, item), ids = item.input_ids;
+        const rows: number[] = [];
+        for (const p of pixels) rows.push(...await engine.encode(p));
+        engine.reset();
+        const got = await engine.prefill(ids, Float32Array.from(rows));
+        const sequence = newSequence();
+        const chunk = pixels.length > 0
+          ? {
+            sequence,
+            ids,
+            image: runVision(loaded, patches(family, pixels), hooks),
+          }
+          : { sequence, ids };
+        moved.push(distance(got, runText(loaded, [chunk], hooks)));
+      }
+    }
+    // as in engine_test.ts: exact where no code lies between two, else a step of one
+    assert(Math.max(...moved) < 0.1, `${moved}`);
+    assert(
+      Math.min(...moved) < 1e-6,
+      `no item without a flipped code: ${moved}`,
+    );
+  });
+}
