@@ -9,7 +9,7 @@
 //   quick_gelu  x / (1 + e^(−1.702·x))
 import { padRows, rowOf, storeRotated, storeRow } from "./codes";
 import { OVER, OVER_CUBE, powerRow, SQUARE } from "./exp";
-import { loadSigned, rotate } from "./rotate";
+import { rotate } from "./rotate";
 import { word } from "./vector";
 
 @inline function horner(p: v128, t: v128, c: v128): v128 {
@@ -81,8 +81,7 @@ export function activate_hadamard_f32_s8__simd(
   for (let r = row0; r < row1; r++) {
     const at = <usize>r * <usize>ldx << 2;
     activateRow(act, g + at, u ? u + at : 0, scratch, k);
-    if (signs) loadSigned(scratch, signs, scratch, k);
-    storeRotated(rotate(scratch, matrix, order, k), inv, outlier, a, sums, k, r, group);
+    storeRotated(rotate(scratch, signs, scratch, matrix, order, k), inv, outlier, a, sums, k, r, group);
   }
   padRows(a, sums, k, row1, group);
 }

@@ -15,10 +15,9 @@ import { roundUp, word } from "./vector";
   return i32x4.sub(f32x4.add(f32x4.pmax(f32x4.pmin(top, x), bottom), magic), magic);
 }
 
-/** Four codes of four floats, in every 32-bit lane. */
-@inline export function codes4(x: v128): v128 {
-  const q = rne8(x, f32x4.splat(127), f32x4.splat(-128), f32x4.splat(12582912));
-  const h = i16x8.narrow_i32x4_s(q, q);
+/** Four codes of four floats, in every 32-bit lane; constants as in rne8. */
+@inline export function codes4(x: v128, top: v128, bottom: v128, magic: v128): v128 {
+  const q = rne8(x, top, bottom, magic), h = i16x8.narrow_i32x4_s(q, q);
   return i8x16.narrow_i16x8_s(h, h);
 }
 
@@ -57,7 +56,7 @@ export function storeRow(x: usize, scale: f32, a: usize, sum: usize, k: i32, gro
   }
   let rest: i32 = 0;
   for (; j < k; j += 4, x += 16, a += step) {
-    const q = codes4(f32x4.mul(v128.load(x), inv));
+    const q = codes4(f32x4.mul(v128.load(x), inv), top, bottom, magic);
     rest += total(pairSums(q)) >> 2; // the four codes stand there four times
     v128.store32_lane(a, q, 0);
   }

@@ -26,9 +26,10 @@ import { word } from "./vector";
 @inline function head(
   key: bool, x: usize, cos: usize, sin: usize, inv: v128, to: usize, headDim: i32,
 ): void {
+  const top = f32x4.splat(127), bottom = f32x4.splat(-128), magic = f32x4.splat(12582912);
   if (!cos) {
     for (let d = 0; d < headDim; d += 4) {
-      const q = codes4(f32x4.mul(v128.load(word(x, d)), inv));
+      const q = codes4(f32x4.mul(v128.load(word(x, d)), inv), top, bottom, magic);
       if (key) toKey(to, d, q); else toQuery(to, d, q);
     }
     return;
@@ -37,8 +38,8 @@ import { word } from "./vector";
   for (let d = 0; d < half; d += 4) {
     const low = v128.load(word(x, d)), high = v128.load(word(x, d + half));
     const c = v128.load(word(cos, d)), s = v128.load(word(sin, d));
-    const a = codes4(f32x4.mul(f32x4.sub(f32x4.mul(low, c), f32x4.mul(high, s)), inv));
-    const b = codes4(f32x4.mul(f32x4.add(f32x4.mul(high, c), f32x4.mul(low, s)), inv));
+    const a = codes4(f32x4.mul(f32x4.sub(f32x4.mul(low, c), f32x4.mul(high, s)), inv), top, bottom, magic);
+    const b = codes4(f32x4.mul(f32x4.add(f32x4.mul(high, c), f32x4.mul(low, s)), inv), top, bottom, magic);
     if (key) { toKey(to, d, a); toKey(to, d + half, b); }
     else { toQuery(to, d, a); toQuery(to, d + half, b); }
   }
@@ -77,6 +78,7 @@ export function values_f32_s8__simd(
   x: usize, ldx: i32, inv: usize, cache: usize, capacity: i32, slot: i32,
   row0: i32, row1: i32, heads: i32, headDim: i32,
 ): void {
+  const top = f32x4.splat(127), bottom = f32x4.splat(-128), magic = f32x4.splat(12582912);
   const panel = <usize>capacity << 3;
   for (let r = row0; r < row1; r++) {
     const key = slot + r;
@@ -85,7 +87,8 @@ export function values_f32_s8__simd(
     for (let h = 0; h < heads; h++) {
       const scale = v128.load32_splat(word(inv, h));
       for (let d = 0; d < headDim; d += 8, from += 32, to += panel) {
-        const a = codes4(f32x4.mul(v128.load(from), scale)), b = codes4(f32x4.mul(v128.load(from, 16), scale));
+        const a = codes4(f32x4.mul(v128.load(from), scale), top, bottom, magic);
+        const b = codes4(f32x4.mul(v128.load(from, 16), scale), top, bottom, magic);
         v128.store8_lane(to, a, 0); v128.store8_lane(to, a, 1, 2);
         v128.store8_lane(to, a, 2, 4); v128.store8_lane(to, a, 3, 6);
         v128.store8_lane(to, b, 0, 8); v128.store8_lane(to, b, 1, 10);

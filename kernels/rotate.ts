@@ -16,22 +16,34 @@ import { lane0, lane1, lane2, lane3 } from "./vector";
   return f32x4.add(v128.shuffle<i32>(v, v, 0, 1, 0, 1), v128.xor(v128.shuffle<i32>(v, v, 2, 3, 2, 3), s2));
 }
 
-function walsh(x: usize, k: i32, width: i32): void {
-  const end = x + (<usize>k << 2), bytes = <usize>width << 2;
-  let h: usize = 64;
+@inline function signedLoad(x: usize, signs: usize): v128 {
+  const v = v128.load(x);
+  return signs ? f32x4.mul(v, v128.load(signs)) : v;
+}
+
+/** y ← every row of the view of x·signs, transformed. signs may be 0 (none), y may be x. */
+function walsh(x: usize, signs: usize, y: usize, k: i32, width: i32): void {
+  const end = y + (<usize>k << 2), bytes = <usize>width << 2;
   const s1 = i32x4(0, 0x80000000, 0, 0x80000000), s2 = i32x4(0, 0, 0x80000000, 0x80000000);
+  const step: usize = signs ? 16 : 0;
+  let h: usize = 64;
   if (width >= 16) { // distances 1, 2, 4, 8 in one pass
-    for (let p = x; p < end; p += 64) {
-      const v0 = within(v128.load(p), s1, s2), v1 = within(v128.load(p, 16), s1, s2);
-      const v2 = within(v128.load(p, 32), s1, s2), v3 = within(v128.load(p, 48), s1, s2);
+    for (let p = y; p < end; p += 64, x += 64, signs += 4 * step) {
+      const v0 = within(signedLoad(x, signs), s1, s2);
+      const v1 = within(signedLoad(x + 16, signs + step), s1, s2);
+      const v2 = within(signedLoad(x + 32, signs + 2 * step), s1, s2);
+      const v3 = within(signedLoad(x + 48, signs + 3 * step), s1, s2);
       const a0 = f32x4.add(v0, v1), a1 = f32x4.sub(v0, v1), a2 = f32x4.add(v2, v3), a3 = f32x4.sub(v2, v3);
       v128.store(p, f32x4.add(a0, a2)); v128.store(p, f32x4.add(a1, a3), 16);
       v128.store(p, f32x4.sub(a0, a2), 32); v128.store(p, f32x4.sub(a1, a3), 48);
     }
   } else {
-    for (let p = x; p < end; p += 16) v128.store(p, within(v128.load(p), s1, s2));
+    for (let p = y; p < end; p += 16, x += 16, signs += step) {
+      v128.store(p, within(signedLoad(x, signs), s1, s2));
+    }
     h = 16;
   }
+  x = y;
   for (; h * 4 <= bytes; h *= 4) { // two distances a pass
     for (let q = x; q < end; q += 4 * h) {
       for (let p = q; p < q + h; p += 16) {
@@ -57,43 +69,46 @@ function walsh(x: usize, k: i32, width: i32): void {
   return f32x4.add(sum, v128.xor(x, mask));
 }
 
-/** 4 rows a of M times one vector of columns. */
+/** y ← M·x, 4 rows a and two vectors of columns at a time, so that a mask serves twice. */
 function dense(x: usize, y: usize, matrix: usize, order: i32, width: i32): void {
-  const row = <usize>width << 2;
+  const row = <usize>width << 2, next: usize = width > 4 ? 16 : 0; // width 4: the same vector twice
   for (let a = 0; a < order; a += 4) {
     const masks = matrix + (<usize>a * <usize>order << 2), out = y + <usize>a * row;
-    for (let b: usize = 0; b < row; b += 16) {
-      let m = v128.load(masks), v = v128.load(x + b);
-      let s0 = v128.xor(v, lane0(m)), s1 = v128.xor(v, lane1(m));
-      let s2 = v128.xor(v, lane2(m)), s3 = v128.xor(v, lane3(m));
+    for (let b: usize = 0; b < row; b += 32) {
+      let m = v128.load(masks), v = v128.load(x + b), w = v128.load(x + b + next), s = lane0(m);
+      let s0 = v128.xor(v, s), t0 = v128.xor(w, s);
+      s = lane1(m);
+      let s1 = v128.xor(v, s), t1 = v128.xor(w, s);
+      s = lane2(m);
+      let s2 = v128.xor(v, s), t2 = v128.xor(w, s);
+      s = lane3(m);
+      let s3 = v128.xor(v, s), t3 = v128.xor(w, s);
       let p = masks + 16, from = x + b + row;
       for (let c = 1; c < order; c++, p += 16, from += row) {
-        m = v128.load(p); v = v128.load(from);
-        s0 = signed(s0, v, lane0(m)); s1 = signed(s1, v, lane1(m));
-        s2 = signed(s2, v, lane2(m)); s3 = signed(s3, v, lane3(m));
+        m = v128.load(p); v = v128.load(from); w = v128.load(from + next);
+        s = lane0(m); s0 = signed(s0, v, s); t0 = signed(t0, w, s);
+        s = lane1(m); s1 = signed(s1, v, s); t1 = signed(t1, w, s);
+        s = lane2(m); s2 = signed(s2, v, s); t2 = signed(t2, w, s);
+        s = lane3(m); s3 = signed(s3, v, s); t3 = signed(t3, w, s);
       }
-      v128.store(out + b, s0); v128.store(out + b + row, s1);
-      v128.store(out + b + 2 * row, s2); v128.store(out + b + 3 * row, s3);
+      let to = out + b;
+      v128.store(to, s0); v128.store(to + next, t0); to += row;
+      v128.store(to, s1); v128.store(to + next, t1); to += row;
+      v128.store(to, s2); v128.store(to + next, t2); to += row;
+      v128.store(to, s3); v128.store(to + next, t3);
     }
   }
 }
 
-/** Transforms the row at `x` (k floats, k more free behind it); returns where the result is. */
-export function rotate(x: usize, matrix: usize, order: i32, k: i32): usize {
+/**
+ * Transforms the row x of k floats, times signs where there are any, in `scratch` (2·k
+ * floats; x may be its first half) and returns where in it the result stands.
+ */
+export function rotate(x: usize, signs: usize, scratch: usize, matrix: usize, order: i32, k: i32): usize {
   const width = k / order;
-  walsh(x, k, width);
-  if (order == 1) return x;
-  const y = x + (<usize>k << 2);
-  dense(x, y, matrix, order, width);
+  walsh(x, signs, scratch, k, width);
+  if (order == 1) return scratch;
+  const y = scratch + (<usize>k << 2);
+  dense(scratch, y, matrix, order, width);
   return y;
-}
-
-/** to ← x · signs; signs may be 0 (none). */
-export function loadSigned(x: usize, signs: usize, to: usize, k: i32): void {
-  const bytes = <usize>k << 2;
-  if (signs) {
-    for (let j: usize = 0; j < bytes; j += 16) {
-      v128.store(to + j, f32x4.mul(v128.load(x + j), v128.load(signs + j)));
-    }
-  } else memory.copy(to, x, bytes);
 }
