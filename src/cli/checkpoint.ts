@@ -72,7 +72,8 @@ export function openFloatCheckpoint(folder: string): FloatCheckpoint {
     const tensors = new Map(
       [...file.tensors].map(([name, stored]) => [name, floatTensor(stored)]),
     );
-    const model = describe({ config, tensors });
+    const processor = json("preprocessor_config.json");
+    const model = describe({ config, tensors, processor });
     const { info } = model;
     const format: ChatFormat = {
       template,
@@ -85,7 +86,7 @@ export function openFloatCheckpoint(folder: string): FloatCheckpoint {
       model,
       tokenizer,
       format,
-      processor: json("preprocessor_config.json"),
+      processor,
       assets: {
         ...assets,
         "chat_template.jinja": new TextEncoder().encode(template),

@@ -18,7 +18,8 @@ import {
   type Phase,
   rowsPerImage,
 } from "./node.ts";
-import { ropeTables } from "./rope.ts";
+import { type Counter, counter, type Place, placesOf } from "./places.ts";
+import { gridTables, placeTables, ropeTables } from "./rope.ts";
 
 /** What a watcher may see and replace while a graph runs. `modality` has one entry per row: 0 vision, 1 text. */
 export interface Hooks {
@@ -50,6 +51,8 @@ export interface Loaded {
 /** Keys and values of the tokens a sequence has seen, per attention node. */
 export interface Sequence {
   length: number;
+  /** Where its next token stands. */
+  readonly at: Counter;
   readonly cache: Map<string, { k: Floats; v: Floats }>;
 }
 
@@ -62,7 +65,7 @@ export interface Chunk {
 
 /** An empty sequence. */
 export function newSequence(): Sequence {
-  return { length: 0, cache: new Map() };
+  return { length: 0, at: counter(), cache: new Map() };
 }
 
 /** Reads each parameter once, when it is first needed. */
@@ -143,7 +146,12 @@ export function runText(
   }
   let start = 0;
   const segments = chunks.map((c) => {
-    const segment = { start, count: c.ids.length, sequence: c.sequence };
+    const segment = {
+      start,
+      count: c.ids.length,
+      sequence: c.sequence,
+      places: placesOf(c.sequence.at, c.ids, model.info),
+    };
     start += c.ids.length;
     return segment;
   });
@@ -157,6 +165,7 @@ interface Segment {
   readonly start: number;
   readonly count: number;
   readonly sequence?: Sequence;
+  readonly places?: readonly Place[];
 }
 
 interface Run {
@@ -385,22 +394,31 @@ function slice(
   return y;
 }
 
+/** cos and sin of a segment's rows, each [count, headDim/2]. */
+function tablesOf(node: AttendNode, s: Segment, { loaded }: Run) {
+  const { theta, headDim: d, grid, sections } = node;
+  if (grid) {
+    const { height, width, patch } = loaded.model.info.image;
+    return gridTables(theta!, d, height / patch, width / patch);
+  }
+  if (sections) return placeTables(theta!, d, sections, s.places!);
+  const past = s.sequence?.length ?? 0;
+  const { cos, sin } = ropeTables(theta!, d, past + s.count);
+  return { cos: cos.subarray(past * d / 2), sin: sin.subarray(past * d / 2) };
+}
+
 /** Turns q or k by its rows' positions, in a copy. */
 function embedPositions(
   x: Floats,
   heads: number,
-  d: number,
-  theta: number,
+  node: AttendNode,
   run: Run,
 ): Floats {
-  const y = x.slice(), half = d / 2;
-  const end = Math.max(
-    ...run.segments.map((s) => (s.sequence?.length ?? 0) + s.count),
-  );
-  const { cos, sin } = ropeTables(theta, d, end);
+  const y = x.slice(), d = node.headDim, half = d / 2;
   for (const s of run.segments) {
+    const { cos, sin } = tablesOf(node, s, run);
     for (let r = 0; r < s.count; r++) {
-      const t = ((s.sequence?.length ?? 0) + r) * half;
+      const t = r * half;
       for (let h = 0; h < heads; h++) {
         const at = (s.start + r) * heads * d + h * d;
         for (let i = 0; i < half; i++) {
@@ -424,8 +442,8 @@ function attend(
   const { loaded: { executor }, hooks } = run;
   const { heads, kvHeads, headDim: d } = node;
   if (node.theta !== undefined) {
-    q = embedPositions(q, heads, d, node.theta, run);
-    k = embedPositions(k, kvHeads, d, node.theta, run);
+    q = embedPositions(q, heads, node, run);
+    k = embedPositions(k, kvHeads, node, run);
   }
   if (hooks.heads) {
     q = hooks.heads(node, "q", q, run.modality);

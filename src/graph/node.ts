@@ -103,8 +103,12 @@ export interface AttendNode extends Base {
   readonly headDim: number;
   /** `full`: within an image. `causal`: a key is visible from its position on, through the cache. */
   readonly mask: "full" | "causal";
-  /** Rotary embedding of q and k, half-split pairs ("rotate_half"), base θ. */
+  /** Rotary embedding of q and k, half-split pairs ("rotate_half"), base θ; by a token's index where nothing else is said. */
   readonly theta?: number;
+  /** Vision phase: the first half of the pairs turns by the patch's row, the second by its column (Qwen2-VL). */
+  readonly grid?: true;
+  /** Text phase: so many pairs turn by a token's time, row and column (M-RoPE, Qwen2-VL); see places.ts. */
+  readonly sections?: readonly number[];
 }
 
 /** fn(x), or fn(gate)·x where a gate is named. */

@@ -4,21 +4,80 @@
  * @module
  */
 import { pow, sincos } from "../tensor/math.ts";
+import type { Place } from "./places.ts";
+
+/** cos and sin tables, row-major. */
+export interface RopeTables {
+  readonly cos: Float32Array;
+  readonly sin: Float32Array;
+}
+
+function tables(
+  rows: number,
+  half: number,
+  angle: (row: number, pair: number) => number,
+): RopeTables {
+  const cos = new Float32Array(rows * half);
+  const sin = new Float32Array(rows * half);
+  for (let i = 0; i < half; i++) {
+    for (let row = 0; row < rows; row++) {
+      const at = row * half + i;
+      [sin[at], cos[at]] = sincos(angle(row, i));
+    }
+  }
+  return { cos, sin };
+}
+
+/** θ^(−2i/d) of each pair, [d/2]. */
+function frequencies(theta: number, d: number): Float64Array {
+  return Float64Array.from({ length: d / 2 }, (_, i) => pow(theta, -2 * i / d));
+}
 
 /** cos and sin tables, each [positions, headDim/2], equal on every machine. */
 export function ropeTables(
   theta: number,
   headDim: number,
   positions: number,
-): { cos: Float32Array; sin: Float32Array } {
-  const half = headDim / 2;
-  const cos = new Float32Array(positions * half);
-  const sin = new Float32Array(positions * half);
-  for (let i = 0; i < half; i++) {
-    const frequency = pow(theta, -2 * i / headDim);
-    for (let p = 0; p < positions; p++) {
-      [sin[p * half + i], cos[p * half + i]] = sincos(p * frequency);
-    }
-  }
-  return { cos, sin };
+): RopeTables {
+  const f = frequencies(theta, headDim);
+  return tables(positions, headDim / 2, (p, i) => p * f[i]);
+}
+
+/**
+ * Tables of a grid of patches, each [height·width, headDim/2], row by row: the
+ * first quarter of the channels turns by the row, the second by the column,
+ * both with the frequencies of half the channels (transformers,
+ * models/qwen2_vl/modeling_qwen2_vl.py, Qwen2VLVisionRotaryEmbedding).
+ */
+export function gridTables(
+  theta: number,
+  headDim: number,
+  height: number,
+  width: number,
+): RopeTables {
+  const f = frequencies(theta, headDim / 2), quarter = headDim / 4;
+  return tables(height * width, headDim / 2, (p, i) => {
+    const row = Math.floor(p / width), column = p % width;
+    return i < quarter ? row * f[i] : column * f[i - quarter];
+  });
+}
+
+/**
+ * Tables of tokens at places, each [places, headDim/2]: the first sections[0]
+ * pairs turn by the time, the next sections[1] by the row, the rest by the
+ * column (Qwen2VLRotaryEmbedding, recomposition_frequencies).
+ */
+export function placeTables(
+  theta: number,
+  headDim: number,
+  sections: readonly number[],
+  places: readonly Place[],
+): RopeTables {
+  const f = frequencies(theta, headDim);
+  const axis = sections.flatMap((n, a) => new Array<number>(n).fill(a));
+  return tables(
+    places.length,
+    headDim / 2,
+    (p, i) => places[p][axis[i]] * f[i],
+  );
 }

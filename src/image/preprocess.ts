@@ -10,6 +10,7 @@ import { ImageError } from "./image.ts";
 import type { Image } from "./image.ts";
 import { resize } from "./resize.ts";
 import type { Resampling } from "./resize.ts";
+import { squareSide } from "./square.ts";
 
 /** What preprocessor_config.json asks for. */
 export interface ImagePlan {
@@ -81,11 +82,16 @@ export function readImagePlan(text: string): ImagePlan {
     "max_image_size.longest_edge",
     (json.max_image_size as Sizes)?.longest_edge,
   );
+  const square = /^Qwen2VL/.test(String(json.image_processor_type))
+    ? squareSide(json)
+    : undefined;
   if (split && tile === undefined) {
     refuse("do_image_splitting needs max_image_size");
   }
   const size = json.do_resize === false
     ? undefined
+    : square
+    ? { height: square, width: square }
     : readSize(json.size as Sizes);
   if (size && "longestEdge" in size && tile === undefined) {
     refuse("size.longest_edge needs max_image_size");

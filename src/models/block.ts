@@ -44,7 +44,7 @@ export interface Block {
   readonly act: Activation;
   readonly gated: boolean;
   /** Mask and rotary embedding. */
-  readonly attend: Pick<AttendNode, "mask" | "theta">;
+  readonly attend: Pick<AttendNode, "mask" | "theta" | "grid" | "sections">;
   /** Learned gains in front of both writes (LayerScale). */
   readonly layerScale?: boolean;
 }
@@ -78,13 +78,10 @@ export function block(g: Builder, id: string, c: Block): void {
 }
 
 /** A block of a Llama or Qwen2 decoder, from its text_config. */
-export function decoderBlock(
-  t: Config,
-  attend: Omit<Block["attend"], "mask" | "theta"> = {},
-): Block {
+export function decoderBlock(t: Config): Block {
   const type = t.choice(
     "model_type",
-    ["llama", "qwen2", "qwen2_vl_text"],
+    ["llama", "qwen2", "qwen2_vl_text", "qwen2_vl"],
     "llama",
   );
   const dim = t.size("hidden_size"), heads = t.size("num_attention_heads");
@@ -110,7 +107,7 @@ export function decoderBlock(
     },
     act: activation(t, "hidden_act", "silu"),
     gated: true,
-    attend: { mask: "causal", theta: ropeTheta(t), ...attend },
+    attend: { mask: "causal", ...rope(t) },
   };
 }
 
@@ -134,19 +131,21 @@ export function decoder(
   g.linear("text.head", g.last("text.last", norm), c.dim, vocabulary, weight);
 }
 
-/** Rotary base: transformers 5 keeps it in `rope_parameters`, older files in `rope_theta`. */
-export function ropeTheta(text: Config): number {
-  const rope = text.object("rope_parameters");
-  rope.choice("rope_type", ["default"], "default");
-  if (text.has("rope_scaling")) {
-    const scaling = text.object("rope_scaling");
-    scaling.choice(scaling.has("rope_type") ? "rope_type" : "type", [
-      "default",
-    ]);
-  }
-  return rope.has("rope_theta")
-    ? rope.number("rope_theta")
-    : text.number("rope_theta", 10000);
+/** Rotary base and sections: transformers 5 keeps them in `rope_parameters`, older files in `rope_theta` and `rope_scaling`. */
+function rope(text: Config): Pick<AttendNode, "theta" | "sections"> {
+  const at = text.object(
+    text.has("rope_parameters") ? "rope_parameters" : "rope_scaling",
+  );
+  const type = at.choice(
+    at.has("rope_type") ? "rope_type" : "type",
+    ["default", "mrope"],
+    "default",
+  );
+  const theta = (at.has("rope_theta") ? at : text).number("rope_theta", 10000);
+  const sections = at.sizes("mrope_section");
+  return type === "mrope" || sections.length > 0
+    ? { theta, sections }
+    : { theta };
 }
 
 /** Ids that end an answer, from a config and its text_config: one id or a list. */

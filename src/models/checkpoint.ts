@@ -13,6 +13,8 @@ export interface Checkpoint {
   readonly config: Record<string, unknown>;
   /** Float tensors by name. */
   readonly tensors: ReadonlyMap<string, Tensor>;
+  /** Parsed preprocessor_config.json, for families whose image size stands there. */
+  readonly processor?: Record<string, unknown>;
 }
 
 /** Shape a graph expects of a parameter. */

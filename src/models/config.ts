@@ -72,6 +72,15 @@ export class Config {
       : this.#fail(key, "a positive integer or a pair of equal ones");
   }
 
+  /** A list of positive integers; empty where the field is absent. */
+  sizes(key: string): number[] {
+    const list = this.json[key] ?? [];
+    return Array.isArray(list) &&
+        list.every((v) => Number.isInteger(v) && v > 0)
+      ? list
+      : this.#fail(key, "a list of positive integers");
+  }
+
   /** Token ids: one, a list, or none where the field is absent. */
   ids(key: string): number[] {
     const list = [this.json[key] ?? []].flat();

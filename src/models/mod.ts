@@ -5,6 +5,7 @@
 import type { Model } from "../graph/node.ts";
 import type { Checkpoint } from "./checkpoint.ts";
 import { internvl } from "./internvl.ts";
+import { qwen2vl } from "./qwen2vl.ts";
 import { smolvlm } from "./smolvlm.ts";
 
 const ARCHITECTURES: Record<string, (checkpoint: Checkpoint) => Model> = {
@@ -12,6 +13,7 @@ const ARCHITECTURES: Record<string, (checkpoint: Checkpoint) => Model> = {
   idefics3: smolvlm,
   internvl,
   internvl_chat: internvl,
+  qwen2_vl: qwen2vl,
 };
 
 /**

@@ -18,7 +18,7 @@ import {
 import { chat, type ChatPart } from "../../src/tokenizer/chat.ts";
 
 /** Families with a toy, by folder. */
-export const FAMILIES = ["internvl-toy"] as const;
+export const FAMILIES = ["internvl-toy", "qwen2vl-toy"] as const;
 
 /** Moments and both ends of activations. */
 export interface Summary {

@@ -48,7 +48,7 @@ def qwen2_tokenizer(vocabulary: int, added: list[str]) -> Tokenizer:
 
 
 @torch.no_grad()
-def randomise(model: torch.nn.Module, seed: int) -> None:
+def randomise(model: torch.nn.Module, seed: int, embed_std: float = 1.0) -> None:
     """Weights whose every bias, gain and mean counts; values that fp16 holds exactly."""
     generator = torch.Generator().manual_seed(seed)
     for name, p in sorted(model.named_parameters()):
@@ -60,7 +60,7 @@ def randomise(model: torch.nn.Module, seed: int) -> None:
         elif p.dim() == 1:
             mean, std = 0.05, 0.2
         elif "embed_tokens" in name:
-            mean, std = 0.0, 1.0
+            mean, std = 0.0, embed_std
         elif "position" in name or "cls_token" in name or "pos_embed" in name:
             mean, std = 0.1, 0.3
         else:
@@ -104,9 +104,7 @@ def greedy(model, ids: list[int], steps: int, **inputs) -> list[dict]:
 
 def user(*parts: str) -> list[dict]:
     """One message: "formula:…" is an image, anything else text."""
-    content = [
-        {"type": "image"} if p.startswith("formula:") else {"type": "text", "text": p} for p in parts
-    ]
+    content = [{"type": "image"} if p.startswith("formula:") else {"type": "text", "text": p} for p in parts]
     return [{"role": "user", "content": content}]
 
 

@@ -1,6 +1,6 @@
 """A toy InternVL checkpoint (transformers' InternVLForConditionalGeneration, random weights) and its golden values.
 
-    python internvl.py OUT_DIR
+python internvl.py OUT_DIR
 """
 
 import sys
@@ -109,7 +109,11 @@ def main() -> None:
     )
     images.save_pretrained(out)
     processor = InternVLProcessor(
-        images, tokenizer, InternVLVideoProcessor(), image_seq_length=model.config.image_seq_length, chat_template=TEMPLATE
+        images,
+        tokenizer,
+        InternVLVideoProcessor(),
+        image_seq_length=model.config.image_seq_length,
+        chat_template=TEMPLATE,
     )
 
     items = []
@@ -137,9 +141,7 @@ def main() -> None:
     write_json(
         out / "golden.json",
         {
-            "_comment": comment(
-                "internvl.py", "vision is what enters the connector's first linear."
-            ),
+            "_comment": comment("internvl.py", "vision is what enters the connector's first linear."),
             "items": items,
         },
     )

@@ -1,6 +1,6 @@
 """A toy Qwen2-VL checkpoint (transformers' Qwen2VLForConditionalGeneration, random weights) and its golden values.
 
-    python qwen2vl.py OUT_DIR
+python qwen2vl.py OUT_DIR
 """
 
 import sys
@@ -87,7 +87,7 @@ def make() -> Qwen2VLForConditionalGeneration:
         attn_implementation="eager",
     )
     model = Qwen2VLForConditionalGeneration(config).eval().float()
-    randomise(model, 7)
+    randomise(model, 7, embed_std=0.25)  # tied: a larger one would only repeat its own input
     model.tie_weights()
     return model
 

@@ -1,0 +1,50 @@
+/**
+ * Where tokens stand in time and on the page (M-RoPE, Qwen2-VL): a text token
+ * at [n, n, n]; the tokens of an image at the time of its beginning n, each at
+ * its row and column behind n; what follows an image of h × w tokens goes on at
+ * n + max(h, w). Source: transformers, models/qwen2_vl/modeling_qwen2_vl.py,
+ * get_rope_index.
+ * @module
+ */
+import { type ModelInfo, patchesPerImage } from "./node.ts";
+
+/** Time, row, column. */
+export type Place = readonly [number, number, number];
+
+/** Counts the places of a sequence. Plain data: a copy is a branch. */
+export interface Counter {
+  /** Place of the next text token. */
+  next: number;
+  /** Tokens seen of the image under way. */
+  inImage: number;
+}
+
+/** At the start of a sequence. */
+export function counter(): Counter {
+  return { next: 0, inImage: 0 };
+}
+
+/** Places of the next tokens; the counter moves on. */
+export function placesOf(
+  at: Counter,
+  ids: ArrayLike<number>,
+  info: ModelInfo,
+): Place[] {
+  const { image, imageTokens, imageTokenId } = info;
+  const merged = Math.sqrt(patchesPerImage(info) / imageTokens);
+  const height = image.height / image.patch / merged;
+  const width = image.width / image.patch / merged;
+  return Array.from(ids, (id): Place => {
+    const n = at.next;
+    if (id !== imageTokenId) {
+      at.next++;
+      return [n, n, n];
+    }
+    const i = at.inImage++;
+    if (at.inImage === imageTokens) {
+      at.inImage = 0;
+      at.next += Math.max(height, width);
+    }
+    return [n, n + Math.floor(i / width), n + i % width];
+  });
+}

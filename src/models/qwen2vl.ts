@@ -1,0 +1,157 @@
+/**
+ * Qwen2-VL: a tower whose attention turns by row and column (2-D RoPE), a
+ * merger of 2×2 patches, and a Qwen2 decoder whose tokens have a time, a row and
+ * a column (M-RoPE). transformers: `qwen2_vl`; both the flat config.json of the
+ * published checkpoints and the nested one of transformers 5.
+ *
+ * The original orders patches by merged square and sees each picture twice
+ * (temporal_patch_size 2). Here patches go row by row, which attention cannot
+ * tell and the pixel shuffle behind it undoes, and the two halves of the patch
+ * weights are added, which is the same sum. Pictures get one square size.
+ */
+import type { Model, ModelInfo } from "../graph/node.ts";
+import { squareSide } from "../image/square.ts";
+import { sizeOf, type Tensor } from "../tensor/tensor.ts";
+import {
+  activation,
+  type Block,
+  block,
+  decoder,
+  decoderBlock,
+  stopIds,
+} from "./block.ts";
+import { Builder } from "./builder.ts";
+import {
+  bind,
+  type Checkpoint,
+  decoderNames,
+  naming,
+  rowsOf,
+  type Source,
+} from "./checkpoint.ts";
+import { Config } from "./config.ts";
+
+/** Our parameter names → the published checkpoint's. */
+const NAMES: readonly (readonly [RegExp, string])[] = [
+  [/^vision\.patch\./, "visual.patch_embed.proj."],
+  [/^vision\.(\d+)\.norm([12])\./, "visual.blocks.$1.norm$2."],
+  [/^vision\.(\d+)\.[qkv]\./, "visual.blocks.$1.attn.qkv."],
+  [/^vision\.(\d+)\.o\./, "visual.blocks.$1.attn.proj."],
+  [/^vision\.(\d+)\.up\./, "visual.blocks.$1.mlp.fc1."],
+  [/^vision\.(\d+)\.down\./, "visual.blocks.$1.mlp.fc2."],
+  [/^vision\.norm\./, "visual.merger.ln_q."],
+  [/^connector\.up\./, "visual.merger.mlp.0."],
+  [/^connector\.down\./, "visual.merger.mlp.2."],
+  ...decoderNames("model.", "lm_head."),
+];
+
+/** [n, 3, frames, patch, patch] summed over the frames: [n, 3·patch²]. */
+function sumFrames(w: Tensor, frames: number, pixels: number): Tensor {
+  const k = sizeOf(w.shape) / frames / w.shape[0];
+  return {
+    shape: [w.shape[0], k],
+    read() {
+      const from = w.read(), to = new Float64Array(from.length / frames);
+      for (let i = 0; i < from.length; i++) {
+        const block = Math.floor(i / (frames * pixels)); // one channel of one output
+        to[block * pixels + i % pixels] += from[i];
+      }
+      return to;
+    },
+  };
+}
+
+/** Builds the model that a Qwen2-VL checkpoint holds. */
+export function qwen2vl(checkpoint: Checkpoint): Model {
+  const config = new Config(checkpoint.config);
+  const architecture = config.choice("model_type", ["qwen2_vl"]);
+  const v = config.object("vision_config");
+  const t = config.has("text_config") ? config.object("text_config") : config;
+  const dim = v.size("embed_dim", 1280), heads = v.size("num_heads", 16);
+  const patch = v.size("patch_size", 14),
+    frames = v.size("temporal_patch_size", 2);
+  const factor = v.size("spatial_merge_size", 2);
+  const size = squareSide({
+    patch_size: patch,
+    merge_size: factor,
+    ...checkpoint.processor,
+  });
+  const side = size / patch, vocabulary = t.size("vocab_size");
+  const text = decoderBlock(t);
+  if (text.attend.sections?.length !== 3) {
+    throw new RangeError(
+      `Cannot build ${architecture}: mrope_section must be three numbers`,
+    );
+  }
+  if (v.size("hidden_size", text.dim) !== text.dim) {
+    throw new RangeError(
+      `Cannot build ${architecture}: vision_config.hidden_size must be the text tower's ${text.dim}`,
+    );
+  }
+  const vision: Block = {
+    stream: "vision",
+    dim,
+    ffn: dim * v.number("mlp_ratio", 4),
+    heads,
+    kvHeads: heads,
+    headDim: dim / heads,
+    norm: "layer",
+    eps: 1e-6,
+    bias: { qkv: true, o: true, mlp: true },
+    act: activation(v, "hidden_act", "quick_gelu"),
+    gated: false,
+    attend: {
+      mask: "full",
+      theta: v.object("rope_parameters").number("rope_theta", 10000),
+      grid: true,
+    },
+  };
+
+  const g = new Builder(), bias = { bias: true };
+  const pixels = g.patches("vision.pixels", 3 * patch * patch);
+  g.write("vision", g.linear("vision.patch", pixels, 3 * patch * patch, dim));
+  for (let i = 0; i < v.size("depth", 32); i++) block(g, `vision.${i}`, vision);
+  const wide = dim * factor ** 2;
+  const seen = g.read("vision.norm", "vision", dim, "layer", 1e-6);
+  const merged = g.shuffle("vision.shuffle", seen, dim, factor);
+  const up = g.linear("connector.up", merged, wide, wide, bias);
+  const h = g.act("connector.act", "gelu", wide, up);
+  const image = g.linear("connector.down", h, wide, text.dim, bias);
+  decoder(g, image, text, {
+    layers: t.size("num_hidden_layers"),
+    vocabulary,
+    tied: config.flag(
+      "tie_word_embeddings",
+      t.flag("tie_word_embeddings", false),
+    ),
+  });
+
+  const imageTokens = (side / factor) ** 2;
+  const info: ModelInfo = {
+    architecture,
+    vocabulary,
+    maxPositions: t.size("max_position_embeddings"),
+    imageTokens,
+    imageTokenId: config.size("image_token_id"),
+    imageText: "<|image_pad|>".repeat(imageTokens),
+    stopIds: stopIds(config, t),
+    image: { height: size, width: size, patch },
+  };
+  const nameOf = naming(NAMES);
+  const sourceOf = (param: string): Source => {
+    const name = nameOf(param);
+    if (param === "vision.patch.weight") {
+      const make = (w: Tensor) => sumFrames(w, frames, patch * patch);
+      return { from: [name], make };
+    }
+    const part = /^vision\.\d+\.([qkv])\./.exec(param)?.[1];
+    if (part === undefined) return name;
+    const at = "qkv".indexOf(part) * dim; // [3·width, …]: q, then k, then v
+    return { from: [name], make: (w) => rowsOf(w, at, at + dim) };
+  };
+  return {
+    info,
+    nodes: g.nodes,
+    params: bind(checkpoint, g.nodes, vocabulary, side * side, sourceOf),
+  };
+}
