@@ -110,12 +110,14 @@ export default command({
     const path = modelPath(values.model);
     const name = values.name ?? nameOf(path);
     quietLegacyAbort();
+    const stop = new AbortController(); // ends the loading
     const loading = open(path, {
       ...(values.threads === undefined ? {} : { threads: values.threads }),
       ...(values.context === undefined ? {} : { context: values.context }),
-      signal: io.signal,
+      signal: stop.signal,
     });
-    loading.catch(() => {}); // awaited below
+    let failed: unknown; // to load; said once, where it is awaited
+    loading.catch((error) => failed = error);
     let server: Listening;
     try {
       server = listen(loading, {
@@ -127,23 +129,28 @@ export default command({
         origins: words(values["allow-origin"]),
         limits: { queue: values.queue, maxTokens: values["max-tokens"] },
         ...(values.quiet ? {} : { log: (entry) => io.err(line(entry)) }),
-        onError: (error) => io.err(sentence(error, "answer")),
+        onError(error) {
+          if (error !== failed) io.err(sentence(error, "answer"));
+        },
       });
     } catch (error) {
-      io.controller.abort();
+      stop.abort();
       throw listenError(error, host, port);
     }
-    const stopped = untilSignal(server, io);
+    const stopped = untilSignal(server, io, stop);
     try {
       const session = await loading;
       await using _session = session;
       const { threads, build, memory, context } = session.info;
       const mib = Math.round(memory.total / 2 ** 20);
       io.err(
-        `${name} is ready at ${server.url} (${threads} threads, ${build} SIMD, ${mib} MiB, context ${context})`,
+        `${name} is ready at ${server.url} (${threads} thread${
+          threads === 1 ? "" : "s"
+        }, ${build} SIMD, ${mib} MiB, context ${context})`,
       );
       return await stopped ? EXIT.ok : EXIT.failure;
     } catch (error) {
+      if (stop.signal.aborted) return await stopped ? EXIT.ok : EXIT.failure;
       await server.shutdown(0);
       throw error;
     }
@@ -151,14 +158,18 @@ export default command({
 });
 
 /** Resolves when a signal has ended the server, to whether all was finished. */
-function untilSignal(server: Listening, io: Io): Promise<boolean> {
+function untilSignal(
+  server: Listening,
+  io: Io,
+  stop: AbortController,
+): Promise<boolean> {
   return new Promise((done) => {
     let heard = false;
     const end = () => {
       if (heard) Deno.exit(EXIT.interrupted);
       heard = true;
       io.err("finishing what runs; once more to exit at once");
-      io.controller.abort(); // a model that is still being loaded
+      stop.abort();
       server.shutdown(DRAIN_MS).then(done);
     };
     Deno.addSignalListener("SIGINT", end);
