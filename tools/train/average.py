@@ -1,12 +1,13 @@
 """Stage 4: the plain mean of several runs that began from the same weights (a model soup).
 
-    python average.py --models a.pt b.pt --out mean.pt
+python average.py --models a.pt b.pt --out mean.pt
 """
 
 import argparse
 from pathlib import Path
 
 import torch
+
 from common import read_weights
 
 

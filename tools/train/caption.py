@@ -12,6 +12,7 @@ from pathlib import Path
 
 import torch
 import torch.nn.functional as F
+
 from common import State, full_precision, half, load_into, log, prepare, save_model
 from data import Batch, Data, seed_everything
 from distill import TAP, Distiller
@@ -132,7 +133,7 @@ def main() -> None:
     optimiser = MuonAdamW(named, lr_scale, args.decay)
     average = Average(list(model.parameters()), args.average)
     state = State(args.out.with_suffix(".state"))
-    start = state.load(modules, optimiser, average)
+    start, best = state.load(modules, optimiser, average)
     run_answer_loss, run_copy_loss = answer_loss, copy_loss
     if device == "cuda":
         for m in [model, *others]:
@@ -140,7 +141,7 @@ def main() -> None:
         run_answer_loss = torch.compile(answer_loss, dynamic=False)
         run_copy_loss = torch.compile(copy_loss, dynamic=False)
     model.train()
-    best, began = -1.0, time.time()
+    began = time.time()
     for step in range(start, args.steps):
         batch = data.caption_batch(args.photos, 2, args.objects, args.asks, args.smallest, args.jitter, args.erase)
         labels = batch.labels[:, data.words.first_label :].contiguous()
@@ -179,7 +180,7 @@ def main() -> None:
                 f"{args.out.stem} step {step + 1} text {text.item():.3f} val CIDEr-D {score:.4f} BLEU-4 {bleu4:.4f} "
                 f"{speed:.1f} step/s | {example}"
             )
-            state.maybe_save(step + 1, modules, optimiser, average)
+            state.maybe_save(step + 1, best, modules, optimiser, average)
     full_precision()
     log(f"{args.out.stem} done: best validation CIDEr-D {best:.4f}, {time.time() - began:.0f} s")
 

@@ -5,8 +5,9 @@ from contextlib import nullcontext
 from pathlib import Path
 
 import torch
-from model import Captioner
 from safetensors.torch import load_file
+
+from model import Captioner
 
 _START = time.time()
 
@@ -71,9 +72,10 @@ class State:
     def __init__(self, path: Path, every_seconds: float = 120.0) -> None:
         self.path, self.every, self.last = path, every_seconds, time.time()
 
-    def load(self, modules: dict, optimiser, average) -> int:
+    def load(self, modules: dict, optimiser, average) -> tuple[int, float]:
+        """Restores everything in place; returns the step to go on from and the best score (or seconds spent)."""
         if not self.path.exists():
-            return 0
+            return 0, -1.0
         kept = torch.load(self.path, weights_only=True)
         for name, module in modules.items():
             module.load_state_dict(kept["modules"][name])
@@ -84,14 +86,15 @@ class State:
             torch._foreach_copy_(average.values, kept["average"])
             average.steps = kept["step"]
         log("resumed at step", kept["step"])
-        return kept["step"]
+        return kept["step"], kept["best"]
 
-    def maybe_save(self, step: int, modules: dict, optimiser, average) -> None:
+    def maybe_save(self, step: int, best: float, modules: dict, optimiser, average) -> None:
         if time.time() - self.last < self.every:
             return
         self.last = time.time()
         kept = {
             "step": step,
+            "best": best,
             "modules": {name: module.state_dict() for name, module in modules.items()},
             "adam": optimiser.adam.state_dict(),
             "momenta": list(optimiser.momenta.values()),

@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
+from tokenizers import Tokenizer
+
 from augment import colour_jitter, erase, normalise, random_crop
 from metrics import Cider
 from packs import read_pack
 from prompts import CAPTION, LONG, OBJECT, SHORT, head_text, questions
-from tokenizers import Tokenizer
 
 ANSWER = 32
 CAPTION_SHARES = [0.40, 0.12, 0.12, 0.16, 0.10, 0.10]

@@ -1,6 +1,6 @@
 """Stage 1: the vision tower learns from EfficientNet-Lite2 (logits, fine and middle features) and object labels.
 
-    python distill.py --data DIR --out tower.pt --seconds 240 [--init tower.safetensors]
+python distill.py --data DIR --out tower.pt --seconds 240 [--init tower.safetensors]
 """
 
 import argparse
@@ -9,12 +9,13 @@ from pathlib import Path
 
 import torch
 import torch.nn.functional as F
+from torch import nn
+
 from common import State, half, load_into, log, prepare, save_model, synchronize
 from data import Data, seed_everything
 from model import Captioner, pixel_shuffle
 from optim import Average, MuonAdamW, cosine
 from teacher import CLASSES, HEAD_WIDTH, MIDDLE_WIDTH, load_teacher
-from torch import nn
 
 TAP = 7
 OBJECT_CLASSES = 256  # room for every label of the object pack
@@ -134,7 +135,8 @@ def main() -> None:
     average = Average([p for _, p in named], 0.998)
     modules = {"model": model, "heads": distiller.heads}
     state = State(args.out.with_suffix(".state"))
-    step = state.load(modules, optimiser, average)
+    step, spent = state.load(modules, optimiser, average)
+    spent = max(0.0, spent)
     if args.device == "cuda":
         model.compile_layers()
     if args.init and step == 0:
@@ -143,7 +145,7 @@ def main() -> None:
     # The schedule runs on the clock: a lent machine is paid by the second.
     began, first = None, step
     while True:
-        progress = 0.0 if began is None else (time.time() - began) / args.seconds
+        progress = (spent + (0.0 if began is None else time.time() - began)) / args.seconds
         if progress >= 1:
             break
         pixels, label = data.distill_batch(*batch)
@@ -169,7 +171,7 @@ def main() -> None:
                 f"distill step {step} logits {divergence.item():.3f} fine {fine.item():.3f} "
                 f"middle {middle.item():.3f} named {named_loss.item():.3f} {rate:.0f} img/s"
             )
-            state.maybe_save(step, modules, optimiser, average)
+            state.maybe_save(step, spent + time.time() - began, modules, optimiser, average)
     model.eval()
     log("object accuracy, last weights", object_accuracy(model, distiller.heads, data, args.device))
     with average:

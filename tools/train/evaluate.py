@@ -1,6 +1,6 @@
 """Measures a captioner in fp32: captions of a split, the shuffled-photo control, short answers, object names.
 
-    python evaluate.py --data DIR --model run.pt [--split test] [--out eval.json]
+python evaluate.py --data DIR --model run.pt [--split test] [--out eval.json]
 """
 
 import argparse
@@ -10,6 +10,7 @@ from pathlib import Path
 
 import torch
 import torch.nn.functional as F
+
 from common import full_precision, half, load_into, log, prepare
 from data import Data
 from metrics import Cider, bleu, words

@@ -1,6 +1,6 @@
 """Writes a checkpoint folder that transformers' SmolVLMForConditionalGeneration.from_pretrained loads.
 
-    python export.py --model run.pt --tokenizer tokenizer.json --out DIR
+python export.py --model run.pt --tokenizer tokenizer.json --out DIR
 """
 
 import argparse
@@ -8,10 +8,11 @@ import json
 import shutil
 from pathlib import Path
 
+from safetensors.torch import save_file
+
 from common import load_into
 from model import HEAD, Captioner, Shape
 from prompts import SPECIAL
-from safetensors.torch import save_file
 
 CHAT_TEMPLATE = (
     "<|im_start|>{% for message in messages %}{{message['role'] | capitalize}}"

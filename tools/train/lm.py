@@ -1,6 +1,6 @@
 """Stage 0: the decoder alone learns to write captions (Flickr8k training captions and COCO val2017 captions).
 
-    python lm.py --data DIR --out lm.pt [--steps 600]
+python lm.py --data DIR --out lm.pt [--steps 600]
 """
 
 import argparse
@@ -9,6 +9,7 @@ from pathlib import Path
 
 import torch
 import torch.nn.functional as F
+
 from common import half, load_into, log, prepare, save_model
 from data import ANSWER, Words, seed_everything
 from model import Captioner

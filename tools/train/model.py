@@ -257,8 +257,15 @@ class Captioner(nn.Module):
 
 @torch.no_grad()
 def generate(
-    model: Captioner, pixels: torch.Tensor, head: list[int], image_at: int, end: int, pad: int, max_new: int = 32,
-    temperature: float = 0.0, samples: int = 1,
+    model: Captioner,
+    pixels: torch.Tensor,
+    head: list[int],
+    image_at: int,
+    end: int,
+    pad: int,
+    max_new: int = 32,
+    temperature: float = 0.0,
+    samples: int = 1,
 ) -> torch.Tensor:
     """Continues `head` for every image: greedily, or `samples` draws each at a temperature. Rows padded after `end`."""
     images = model.image_tokens(pixels).repeat_interleave(samples, 0)

@@ -9,7 +9,12 @@ from collections import Counter
 
 IMAGE = "<image>"
 SPECIAL = [
-    "<|endoftext|>", "<|im_start|>", "<|im_end|>", "<fake_token_around_image>", IMAGE, "<end_of_utterance>",
+    "<|endoftext|>",
+    "<|im_start|>",
+    "<|im_end|>",
+    "<fake_token_around_image>",
+    IMAGE,
+    "<end_of_utterance>",
     "<global-img>",
 ]
 

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import torch
 import torch.nn.functional as F
+
 from augment import normalise
 from caption import answer_hidden, answer_loss
 from common import State, half, load_into, log, prepare, save_model
@@ -76,10 +77,10 @@ def main() -> None:
     optimiser = PlainAdamW(named, lambda n: args.vision_scale if "vision_model" in n else 1.0)
     average = Average(list(model.parameters()), args.average)
     state = State(args.out.with_suffix(".state"))
-    start = state.load({"model": model}, optimiser, average)
+    start, best = state.load({"model": model}, optimiser, average)
     model.eval()
 
-    best, began, running = -1.0, time.time(), None
+    began, running = time.time(), None
     for step in range(start, args.steps + 1):
         if step % args.every == 0 or step == args.steps:
             with average:
@@ -92,7 +93,7 @@ def main() -> None:
                 f"{args.out.stem} step {step} reward {running or 0:.3f} val CIDEr-D {score:.4f} BLEU-4 {bleu4:.4f} "
                 f"{time.time() - began:.0f} s | {found[data.split['val'][3]]}"
             )
-            state.maybe_save(step, {"model": model}, optimiser, average)
+            state.maybe_save(step, best, {"model": model}, optimiser, average)
         if step == args.steps:
             break
         index = data.train[torch.randint(len(data.train), (args.photos,), device=device)]
