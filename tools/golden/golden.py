@@ -25,9 +25,7 @@ def expanded_prompt(tokenizer, prompt: str, image_tokens: int) -> str:
     """The chat template's text with the one <image> placeholder widened to what the tower delivers."""
     message = {"role": "user", "content": [{"type": "image"}, {"type": "text", "text": prompt}]}
     text = tokenizer.apply_chat_template([message], tokenize=False, add_generation_prompt=True)
-    block = (
-        "<fake_token_around_image><global-img>" + "<image>" * image_tokens + "<fake_token_around_image>"
-    )
+    block = "<fake_token_around_image><global-img>" + "<image>" * image_tokens + "<fake_token_around_image>"
     return text.replace("<image>", block)
 
 
