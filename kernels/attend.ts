@@ -6,10 +6,11 @@
 //   S ─2^14·e^(s − max), rounded▶ P [keys/4][4 rows][4 keys] int16, row sums
 //   V panels of 8 d    ─tile_i16▶ Σ P·v ─·(valueScale / ΣP)▶ y
 //
-//   scratch:  Q 8·d B │ sums 32·d B (f64) │ S 16·keys B │ P 8·keys B │ row data, tile
+//   scratch:  tile 128 B │ f64 sums 256 B │ row data 112 B │ Q 8·d B │ S 16·keys B │ P 8·keys B
 //
 // Both sums are exact integers, so the order of the keys changes nothing: image
 // tokens may stand first in the cache.
+import { total } from "./codes";
 import { PLAIN, powerRow } from "./exp";
 import { tile4x8 } from "./tile_i16";
 import { roundUp, word } from "./vector";
@@ -30,47 +31,44 @@ function gather(q0: usize, q1: usize, q2: usize, q3: usize, to: usize, headDim: 
   }
 }
 
-/** 4 scores of one row: scaled, those of unseen keys −∞. */
-@inline function score(acc: v128, scale: v128, seen: v128): v128 {
-  return v128.bitselect(f32x4.mul(f32x4.convert_i32x4_s(acc), scale), f32x4.splat(-Infinity), seen);
+@inline function scaled(acc: usize, scale: v128): v128 {
+  return f32x4.mul(f32x4.convert_i32x4_s(v128.load(acc)), scale);
 }
 
-/** Scores of all keys for 4 rows; maxima [4][4] to `max`. */
+/** Scores of all keys for 4 rows, −∞ where a key is not seen; maxima [4][4] to `max`. */
 function scores(
   q: usize, k: usize, s: usize, max: usize, tile: usize, scale: usize,
   order: usize, keyOrder: usize, keys: i32, headDim: i32,
 ): void {
   const row = <usize>roundUp(keys, 8) << 2, panel = <usize>headDim << 3;
-  const iota = i32x4(0, 1, 2, 3), four = i32x4.splat(4), all = i32x4.splat(keys);
-  let index = iota;
-  for (let r: usize = 0; r < 64; r += 16) v128.store(max + r, f32x4.splat(-Infinity));
+  const unseen = f32x4.splat(-Infinity), all = i32x4.splat(keys);
+  for (let r: usize = 0; r < 64; r += 16) v128.store(max + r, unseen);
   for (let j = 0; j < keys; j += 8, k += panel, s += 32) {
     tile4x8<i16, i8>(q, k, tile, headDim, false);
-    const inLow = i32x4.lt_s(index, all), inHigh = i32x4.lt_s(i32x4.add(index, four), all);
+    const masked = keyOrder != 0 || j + 8 > keys, theirs = word(keyOrder, j);
     for (let r: usize = 0; r < 4; r++) {
-      let low = inLow, high = inHigh;
-      if (keyOrder) {
-        const mine = v128.load32_splat(order + (r << 2)), theirs = word(keyOrder, j);
-        low = v128.and(low, i32x4.le_s(v128.load(theirs), mine));
-        high = v128.and(high, i32x4.le_s(v128.load(theirs, 16), mine));
-      }
       const c = v128.load32_splat(scale + (r << 2)), t = tile + (r << 5), m = max + (r << 4);
-      low = score(v128.load(t), c, low);
-      high = score(v128.load(t, 16), c, high);
+      let low = scaled(t, c), high = scaled(t + 16, c);
+      if (masked) {
+        const index = i32x4.add(i32x4.splat(j), i32x4(0, 1, 2, 3));
+        let seen = i32x4.lt_s(index, all), seenHigh = i32x4.lt_s(i32x4.add(index, i32x4.splat(4)), all);
+        if (keyOrder) {
+          const mine = v128.load32_splat(order + (r << 2));
+          seen = v128.and(seen, i32x4.le_s(v128.load(theirs), mine));
+          seenHigh = v128.and(seenHigh, i32x4.le_s(v128.load(theirs, 16), mine));
+        }
+        low = v128.bitselect(low, unseen, seen);
+        high = v128.bitselect(high, unseen, seenHigh);
+      }
       v128.store(s + r * row, low);
       v128.store(s + r * row, high, 16);
       v128.store(m, f32x4.pmax(v128.load(m), f32x4.pmax(low, high)));
     }
-    index = i32x4.add(index, i32x4.splat(8));
   }
 }
 
 @inline function largest(m: usize): f32 {
   return max<f32>(max<f32>(load<f32>(m), load<f32>(m, 4)), max<f32>(load<f32>(m, 8), load<f32>(m, 12)));
-}
-
-@inline function totalOf(v: v128): i32 {
-  return i32x4.extract_lane(v, 0) + i32x4.extract_lane(v, 1) + i32x4.extract_lane(v, 2) + i32x4.extract_lane(v, 3);
 }
 
 /** Four weights: rne(2^14·e) of e = e^(s − max). */
@@ -93,8 +91,8 @@ function weights(s: usize, max: usize, p: usize, sums: usize, keys: i32): void {
     t2 = i32x4.add(t2, c); t3 = i32x4.add(t3, d);
     v128.store(p, i16x8.narrow_i32x4_s(c, d), 16);
   }
-  store<i32>(sums, totalOf(t0)); store<i32>(sums, totalOf(t1), 4);
-  store<i32>(sums, totalOf(t2), 8); store<i32>(sums, totalOf(t3), 12);
+  store<i32>(sums, total(t0)); store<i32>(sums, total(t1), 4);
+  store<i32>(sums, total(t2), 8); store<i32>(sums, total(t3), 12);
 }
 
 /** out[4][8] f64 += tile [4][8] int32 */

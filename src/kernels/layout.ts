@@ -140,7 +140,7 @@ export function rowScratchBytes(k: number): number {
 export function attendScratchBytes(keys: number, headDim: number): number {
   demand("place scratch", "headDim", headDim, 8);
   demand("place scratch", "keys", keys, 1);
-  return roundUp(keys, 8) * (4 * 4 + 4 * 2) + headDim * (4 * 2 + 4 * 8) + 512;
+  return roundUp(keys, 8) * (16 + 8) + headDim * 8 + 512;
 }
 
 /** Number of work items `attend_s8` splits into; threads take ranges of them. */
