@@ -13,10 +13,12 @@ import {
   weightScale,
 } from "../graph/names.ts";
 import {
+  type AttendNode,
   inputsOf,
   logitsOf,
   type ModelInfo,
   type Node,
+  patchesPerImage,
   rowsPerImage,
   widthOf,
 } from "../graph/node.ts";
@@ -114,6 +116,7 @@ export function checkGraph(nodes: readonly Node[], info: ModelInfo): void {
         expect(heads * headDim, widths[0], "the width of q");
         expect(kvHeads * headDim, widths[1], "the width of k");
         expect(kvHeads * headDim, widths[2], "the width of v");
+        checkRotary(node, info, say);
         break;
       }
       case "act":
@@ -142,6 +145,38 @@ export function checkGraph(nodes: readonly Node[], info: ModelInfo): void {
       `its head has ${
         logitsOf(nodes).n
       } outputs for a vocabulary of ${info.vocabulary}`,
+    );
+  }
+}
+
+/** Rotary embedding by row and column, or by a token's place. */
+function checkRotary(node: AttendNode, info: ModelInfo, say: string): void {
+  const { theta, headDim, grid, sections } = node;
+  if (!grid && !sections) return;
+  if (theta === undefined || (grid && sections)) {
+    fail(`${say}: grid or sections, one of them, must come with theta`);
+  }
+  if (grid && (node.phase !== "vision" || headDim % 4 !== 0)) {
+    fail(
+      `${say}: grid must be of the vision phase, with a headDim that is a multiple of 4: current value is ${headDim}`,
+    );
+  }
+  if (!sections) return;
+  const pairs = sections.reduce((a, b) => a + b, 0);
+  const merged = Math.sqrt(patchesPerImage(info) / info.imageTokens);
+  const { height, width, patch } = info.image;
+  if (node.phase !== "text" || pairs !== headDim / 2) {
+    fail(
+      `${say}: sections must be of the text phase, and add up to half the headDim of ${headDim}: they are ${sections}`,
+    );
+  }
+  if (
+    ![merged, height / patch / merged, width / patch / merged].every(
+      Number.isInteger,
+    )
+  ) {
+    fail(
+      `${say}: with sections, an image's ${info.imageTokens} tokens must be squares of its patches`,
     );
   }
 }

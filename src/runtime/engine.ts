@@ -14,6 +14,7 @@ import {
 import { RuntimeError } from "./error.ts";
 import { load } from "./load.ts";
 import { chunkOrder } from "./order.ts";
+import { PlaceWriter } from "./places.ts";
 import { type Plan, plan, REGISTER_COUNT } from "./plan.ts";
 import { canStartWorkers, Pool } from "./pool.ts";
 import type { ListName } from "./command.ts";
@@ -106,6 +107,7 @@ export class Engine implements AsyncDisposable {
   #seen: number[] = [];
   #seenRows = new Float32Array(0);
   #busy = false;
+  readonly #places: PlaceWriter;
 
   private constructor(
     model: StaticModel,
@@ -121,6 +123,7 @@ export class Engine implements AsyncDisposable {
     this.#pool = pool;
     this.#vocabulary = info.vocabulary;
     this.#imageTokenId = info.imageTokenId;
+    this.#places = new PlaceWriter(plan.inputs.places, info, buffer);
     this.#image = {
       bytes: info.image.height * info.image.width * 3,
       rows: info.imageTokens,
@@ -283,6 +286,7 @@ export class Engine implements AsyncDisposable {
       const { inputs } = this.plan, ints = new Int32Array(this.#buffer);
       ints[inputs.ids >> 2] = id;
       ints[(inputs.order >> 2) + this.length] = this.length;
+      this.#places.write(this.#seen, [id]);
       this.#set(0, 1, 0);
       await this.#run("decode", this.plan.decode.steps.length, signal);
       this.#seen.push(id);
@@ -371,6 +375,7 @@ export class Engine implements AsyncDisposable {
         floats.set(images.subarray(from, from + width), (at >> 2) + r * stride);
       }
     }
+    this.#places.write(this.#seen, ids);
     this.#set(imageRows, ids.length - imageRows, last);
     await this.#run(
       "prefill",

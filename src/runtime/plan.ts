@@ -4,7 +4,7 @@
  * known before a byte of it is allocated.
  * @module
  */
-import { rowsPerImage } from "../graph/node.ts";
+import { type Node, rowsPerImage } from "../graph/node.ts";
 import { roundUp } from "../kernels/layout.ts";
 import { type Buffer, Store } from "./buffer.ts";
 import { RuntimeError } from "./error.ts";
@@ -12,6 +12,7 @@ import { chunkForm, fixedForm } from "./form.ts";
 import type { DraftStep, Lowered } from "./lower/context.ts";
 import { lower } from "./lower/lower.ts";
 import { aligned, placeByLife, placeInOrder } from "./place.ts";
+import { placeKey, type PlaceTable } from "./places.ts";
 import type { StaticModel } from "./static_model.ts";
 import { REGISTER, REGISTERS, type Step } from "./step.ts";
 
@@ -66,6 +67,8 @@ export interface Plan {
     readonly order: number;
     readonly pixels?: number;
     readonly images?: { readonly at: number; readonly stride: number };
+    /** Rotary tables whose rows are written as tokens come. */
+    readonly places: readonly PlaceTable[];
   };
   readonly control: ControlAddresses;
   /** Buffers to fill when the model is loaded. */
@@ -185,12 +188,33 @@ export function plan(model: StaticModel, options: PlanOptions): Plan {
       ...(images
         ? { images: { at: images.buffer.at, stride: images.stride } }
         : {}),
+      places: placeTablesOf(model.nodes, store),
     },
     control: { barrier, command, registers },
     persistent: [...of("constants"), ...of("weights")],
     staging: { at: scratchEnd, bytes: arenaEnd - scratchEnd },
     constants: { at: stateEnd, bytes: constantsEnd - stateEnd },
   };
+}
+
+/** Tables of the attention nodes whose tokens have a place, each once. */
+function placeTablesOf(nodes: readonly Node[], store: Store): PlaceTable[] {
+  const tables = new Map<string, PlaceTable>();
+  for (const node of nodes) {
+    if (node.op !== "attend" || !node.sections) continue;
+    const [cos, sin] = (["cos", "sin"] as const).map((part) =>
+      store.buffers.get(placeKey(node, part))!.at
+    );
+    const { theta, headDim, sections } = node;
+    tables.set(placeKey(node, "cos"), {
+      cos,
+      sin,
+      theta: theta!,
+      headDim,
+      sections,
+    });
+  }
+  return [...tables.values()];
 }
 
 function scratchOf(lists: readonly Lowered[]): number {

@@ -60,6 +60,15 @@ const choice = (...of: string[]): Field => ({
   wish: of.map((o) => JSON.stringify(o)).join(" or "),
   read: (v) => of.includes(v as string) ? v : undefined,
 });
+const yes: Field = { wish: "true", read: (v) => v === true ? v : undefined };
+const sections: Field = {
+  wish: "three whole numbers from 1",
+  read: (v) =>
+    Array.isArray(v) && v.length === 3 &&
+      v.every((x) => size.read(x) !== undefined)
+      ? v
+      : undefined,
+};
 const optional = (f: Field): Field => ({ ...f, optional: true });
 
 const rotation: Field = {
@@ -127,6 +136,8 @@ const FIELDS: Readonly<Record<Node["op"], Readonly<Record<string, Field>>>> = {
     headDim: size,
     mask: choice("full", "causal"),
     theta: optional(positive),
+    grid: optional(yes),
+    sections: optional(sections),
   },
   act: {
     fn: choice("gelu", "gelu_tanh", "quick_gelu", "silu"),

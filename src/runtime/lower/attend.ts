@@ -6,29 +6,67 @@
 import { quoted } from "../../format/error.ts";
 import { headScale } from "../../graph/names.ts";
 import type { AttendNode } from "../../graph/node.ts";
-import { ropeTables } from "../../graph/rope.ts";
+import { gridTables, ropeTables } from "../../graph/rope.ts";
 import {
   attendScratchBytes,
   cacheBytes,
   roundUp,
 } from "../../kernels/layout.ts";
 import { type Amount, type Arg, type Buffer, ref } from "../buffer.ts";
+import { placeKey } from "../places.ts";
 import { quadRegister, REGISTER } from "../step.ts";
 import type { Lowering } from "./context.ts";
 import { floatsOf } from "./floats.ts";
 import type { Floats } from "./value.ts";
 
+/** cos or sin by a token's index, by its place, or by a patch's row and column: [rows, headDim/2]. */
+function rotaryTable(
+  l: Lowering,
+  node: AttendNode,
+  part: "cos" | "sin",
+): Buffer {
+  const { theta, headDim: d, grid, sections } = node, { capacity } = l.options;
+  const bytes = (rows: number) => rows * d / 2 * 4;
+  if (sections) return l.store.state(placeKey(node, part), bytes(capacity));
+  if (grid) {
+    const { height, width, patch } = l.model.info.image;
+    const rows = height / patch, columns = width / patch;
+    if (rows * columns !== l.options.form.most) {
+      throw l.error(`${quoted(node.id)}: a grid cannot have extra rows`);
+    }
+    return l.store.constant(
+      `${part} grid ${theta} ${d}`,
+      bytes(rows * columns),
+      () => gridTables(theta!, d, rows, columns)[part],
+    );
+  }
+  return l.store.constant(
+    `${part} ${theta} ${d}`,
+    bytes(capacity),
+    () => ropeTables(theta!, d, capacity)[part],
+  );
+}
+
+/** 0, 1, 2 …: patches stand in the order of their table's rows. */
+function rasterBuffer(l: Lowering): Buffer {
+  const rows = l.options.form.most;
+  return l.store.constant(
+    `raster ${rows}`,
+    rows * 4,
+    () => Int32Array.from({ length: rows }, (_, i) => i),
+  );
+}
+
 /** Attention within an image, or through the cache. */
 export function lowerAttend(l: Lowering, node: AttendNode): Floats {
   const { heads, kvHeads, headDim: d, id } = node;
   const text = l.options.phase === "text";
-  if (
-    (node.mask === "causal") !== text || (!text && node.theta !== undefined)
-  ) {
+  const turned = node.theta !== undefined;
+  if ((node.mask === "causal") !== text || (!text && turned && !node.grid)) {
     throw l.error(
       `${
         quoted(id)
-      }: attention must be causal in the text phase, and full without rotary embedding in the vision phase`,
+      }: attention must be causal in the text phase, and in the vision phase full, with rotary embedding only on a grid`,
     );
   }
   if (d % 8 !== 0) {
@@ -56,19 +94,14 @@ export function lowerAttend(l: Lowering, node: AttendNode): Floats {
           1 / s
         )),
     );
-  let cos: Arg = 0, sin: Arg = 0, positions: Arg = 0;
-  if (text) {
-    positions = ref(orderBuffer(l), 0, { register: REGISTER.slot }, 4);
-  }
-  if (node.theta !== undefined) {
-    const { theta } = node, size = capacity * d / 2 * 4;
-    const table = (part: "cos" | "sin") =>
-      ref(
-        l.store.constant(`${part} ${theta} ${d}`, size, () =>
-          ropeTables(theta, d, capacity)[part]),
-      );
-    cos = table("cos"), sin = table("sin");
-  }
+  const positions = text
+    ? ref(orderBuffer(l), 0, { register: REGISTER.slot }, 4)
+    : turned
+    ? ref(rasterBuffer(l))
+    : 0;
+  const [cos, sin] = (["cos", "sin"] as const).map((part) =>
+    turned ? ref(rotaryTable(l, node, part)) : 0
+  );
   const slot: Arg = text ? { register: REGISTER.slot } : 0;
   const { rows } = form;
   const share = form.most > 1

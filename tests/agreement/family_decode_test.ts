@@ -1,0 +1,127 @@
+/**
+ * A family's toy in conversation: the same bits from every build and thread
+ * count, however the prompt is cut, after forgetting, and the tokens that the
+ * integer graph itself would say.
+ */
+import { assert, assertEquals } from "@std/assert";
+import { float64 } from "../../src/graph/executor.ts";
+import { argmax } from "../../src/graph/generate.ts";
+import {
+  newSequence,
+  runText,
+  runVision,
+} from "../../src/graph/interpreter.ts";
+import { referenceKernels } from "../../src/kernels/contracts.ts";
+import { simulate } from "../../src/quantize/simulate.ts";
+import { Engine, type EngineOptions } from "../../src/runtime/engine.ts";
+import {
+  FAMILIES,
+  type Family,
+  type Item,
+  openFamily,
+  patches,
+  pixelsOf,
+} from "../golden/family.ts";
+import { staticFamily } from "./family_file.ts";
+
+const TOKENS = 20;
+
+async function imageRows(engine: Engine, family: Family, item: Item) {
+  const rows: number[] = [];
+  for (const p of pixelsOf(family, item)) rows.push(...await engine.encode(p));
+  return Float32Array.from(rows);
+}
+
+/** Greedy tokens, and the logits behind each. */
+async function answer(
+  engine: Engine,
+  first: Float32Array,
+): Promise<{ ids: number[]; logits: number[] }> {
+  const ids: number[] = [], logits: number[] = [];
+  for (let step = first; ids.length < TOKENS;) {
+    logits.push(...step);
+    ids.push(argmax(step));
+    step = await engine.decode(ids.at(-1)!);
+  }
+  return { ids, logits };
+}
+
+for (const name of FAMILIES) {
+  Deno.test(`decode ${TOKENS} tokens, the same bits everywhere: ${name}`, async () => {
+    using family = openFamily(name);
+    const { model, quantized } = staticFamily(family, "w4a8");
+    const item = family.items.find((i) => i.name === "two images")!;
+    const ids = item.input_ids;
+    const open = (options: EngineOptions) =>
+      Engine.create(model, family.plan, options);
+    await using reference = await open({
+      threads: 1,
+      kernels: referenceKernels,
+    });
+    const rows = await imageRows(reference, family, item);
+    const want = await answer(reference, await reference.prefill(ids, rows));
+    assertEquals(want.ids.length, TOKENS);
+
+    for (const build of ["simd", "relaxed"] as const) {
+      for (const threads of [1, 3]) {
+        await using engine = await open({ threads, build });
+        const image = await imageRows(engine, family, item);
+        const got = await answer(engine, await engine.prefill(ids, image));
+        assertEquals(got, want, `${build}, ${threads} threads`);
+      }
+    }
+
+    await using engine = await open({ threads: 1 });
+    const { imageTokenId } = family.files.model.info;
+    const width = rows.length / ids.filter((id) => id === imageTokenId).length;
+    for (let cut = 1; cut < ids.length; cut += 7) {
+      const head = ids.slice(0, cut), tail = ids.slice(cut);
+      if (head.at(-1) === imageTokenId) continue; // a prompt ends with text
+      const at = head.filter((id) => id === imageTokenId).length * width;
+      engine.reset();
+      await engine.prefill(head, rows.subarray(0, at));
+      const got = await answer(
+        engine,
+        await engine.prefill(tail, rows.subarray(at)),
+      );
+      assertEquals(got, want, `cut at ${cut}`);
+      const kept = engine.rewind(ids, rows);
+      const left = ids.slice(0, kept).filter((id) => id === imageTokenId);
+      const again = await answer(
+        engine,
+        await engine.prefill(
+          ids.slice(kept),
+          rows.subarray(left.length * width),
+        ),
+      );
+      assertEquals(again, want, `rewound to ${kept}`);
+    }
+
+    // The integer graph in float64 says the same, but where two logits are near.
+    const { loaded, hooks } = simulate(quantized, float64);
+    const image = runVision(
+      loaded,
+      patches(family, pixelsOf(family, item)),
+      hooks,
+    );
+    const sequence = newSequence(), { vocabulary } = family.files.model.info;
+    let chunk: { ids: readonly number[]; image?: typeof image } = {
+      ids,
+      image,
+    };
+    for (let step = 0; step < TOKENS; step++) {
+      const logits = runText(loaded, [{ sequence, ...chunk }], hooks);
+      const got = want.logits.slice(
+        step * vocabulary,
+        (step + 1) * vocabulary,
+      );
+      let noise = 0, signal = 0;
+      for (let i = 0; i < vocabulary; i++) {
+        noise += (got[i] - logits[i]) ** 2;
+        signal += logits[i] ** 2;
+      }
+      assert(noise < 0.01 * signal, `step ${step}: ${noise / signal}`);
+      chunk = { ids: [want.ids[step]] };
+    }
+  });
+}
