@@ -1,0 +1,77 @@
+/** From a checkpoint to a model file to numbers, on the toy checkpoint. */
+import { assert, assertEquals } from "@std/assert";
+import { fromFileUrl } from "@std/path";
+import { parse } from "./command.ts";
+import evaluate from "./eval.ts";
+import { type Io, processIo } from "./io.ts";
+import { BUNDLE } from "./model_path.ts";
+import quantize from "./quantize.ts";
+
+const CHECKPOINT = fromFileUrl(
+  new URL("../../tests/golden/smolvlm-toy", import.meta.url),
+);
+const PHOTOS = fromFileUrl(new URL("photos", BUNDLE));
+
+/** An `Io` that keeps what is written. */
+function recorder(): Io & { text(): string; messages(): string } {
+  let out = "", err = "";
+  return {
+    ...processIo(),
+    out: (t) => void (out += t),
+    err: (t) => void (err += t),
+    status() {},
+    text: () => out,
+    messages: () => err,
+  };
+}
+
+Deno.test("a checkpoint becomes the same bytes twice, and its captions are scored beside float", async () => {
+  const folder = Deno.makeTempDirSync();
+  try {
+    const files = ["a", "b"].map((n) => `${folder}/${n}.safetensors`);
+    for (const out of files) {
+      const io = recorder();
+      const args = [
+        CHECKPOINT,
+        `--calibration=${PHOTOS}`,
+        `--out=${out}`,
+        "--samples=2",
+      ];
+      const { values, operands } = parse(quantize, args);
+      assertEquals(await quantize.run(operands, values as never, io), 0);
+      assertEquals(io.text(), "");
+      assert(io.messages().startsWith(`${out}: `));
+    }
+    const [a, b] = files.map((f) => Deno.readFileSync(f));
+    assertEquals(a, b);
+
+    Deno.mkdirSync(`${folder}/images`);
+    const photos = ["astronaut.jpg", "cat.jpg"];
+    for (const file of photos) {
+      Deno.copyFileSync(`${PHOTOS}/${file}`, `${folder}/images/${file}`);
+    }
+    const references = photos.map((file) => ({ file, captions: ["a photo"] }));
+    Deno.writeTextFileSync(
+      `${folder}/captions.json`,
+      JSON.stringify(references),
+    );
+    const io = recorder();
+    const { values, operands } = parse(evaluate, [
+      folder,
+      `--model=${files[0]}`,
+      `--checkpoint=${CHECKPOINT}`,
+      "--max-tokens=4",
+      "--threads=1",
+      "--json",
+    ]);
+    assertEquals(await evaluate.run(operands, values as never, io), 0);
+    const result = JSON.parse(io.text());
+    const scores = { cider: 0, bleu4: 0 };
+    assertEquals(Object.keys(result.float), Object.keys(scores));
+    assertEquals(Object.keys(result.quantized), Object.keys(scores));
+    assert([0, 0.5, 1].includes(result.identical));
+    assertEquals(result.images, 2);
+  } finally {
+    Deno.removeSync(folder, { recursive: true });
+  }
+});
