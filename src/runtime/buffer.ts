@@ -4,6 +4,7 @@
  * @module
  */
 import type { WeightBits } from "../kernels/layout.ts";
+import { REGISTER } from "./step.ts";
 
 /** Part of wasm memory a buffer lies in. */
 export type Region = "state" | "constants" | "weights" | "cache" | "arena";
@@ -39,6 +40,8 @@ export interface Buffer {
   readonly fill?: () => ArrayBufferView;
   /** Contents of a weight buffer. */
   readonly weights?: WeightContent;
+  /** Bytes from one thread's copy to the next, where each has its own. */
+  readonly perThread?: number;
   /** Address, once placed. */
   at: number;
   /** First and last step that uses it, for the arena. */
@@ -75,6 +78,18 @@ export function ref(
   amount: Amount = 0,
   scale = 1,
 ): Ref {
+  if (buffer.perThread !== undefined) {
+    if (typeof amount !== "number") {
+      throw new TypeError(`"${buffer.name}" has one row per thread`);
+    }
+    const at = offset + amount * scale;
+    return {
+      buffer,
+      offset: at,
+      register: REGISTER.thread,
+      scale: buffer.perThread,
+    };
+  }
   if (typeof amount === "number") {
     return { buffer, offset: offset + amount * scale };
   }

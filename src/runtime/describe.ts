@@ -18,8 +18,8 @@ export interface DescribedStep {
   readonly nodes: string;
   /** Rows it works on: all, or those of one modality. */
   readonly rows: string;
-  /** What threads share: columns, rows or items; none where one thread does it. */
-  readonly shared: boolean;
+  /** All threads share it, each does it for itself, or one does it. */
+  readonly threads: "all" | "each" | "one";
   /** Multiply–adds, per row where the number of rows is not fixed. */
   readonly work: number;
 }
@@ -49,7 +49,7 @@ export function describePlan(plan: Plan): Described {
       kernel: s.kernel,
       nodes: s.label,
       rows: rowsOf(s),
-      shared: s.split !== undefined,
+      threads: s.each ? "each" : s.split ? "all" : "one",
       work: s.work[0] + s.work[2],
     }))
   );
@@ -68,7 +68,7 @@ export function describePlan(plan: Plan): Described {
       String(s.step),
       s.kernel,
       s.rows,
-      s.shared ? "all" : "one",
+      s.threads,
       Math.round(s.work).toLocaleString("en"),
       s.nodes,
     ]);

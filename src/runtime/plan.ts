@@ -118,7 +118,7 @@ export function plan(model: StaticModel, options: PlanOptions): Plan {
     }
   }
   const store = new Store();
-  const shared = { capacity: context, imageRows: chunk, pixelCodes };
+  const shared = { threads, capacity: context, imageRows: chunk, pixelCodes };
   const vision = model.nodes.some((n) => n.phase === "vision")
     ? lower(model, store, {
       ...shared,

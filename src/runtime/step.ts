@@ -92,6 +92,8 @@ export interface Step {
   readonly dynamic: readonly (readonly [number, number, number])[];
   /** How threads share it; thread 0 does it alone where there is none. */
   readonly split?: Split;
+  /** Every thread does all of it, into memory of its own: cheaper than to meet. */
+  readonly each?: true;
   /** Register that must not be 0 for the call to happen. */
   readonly when?: number;
   /** All threads meet behind it. False where the next step does not depend on it. */

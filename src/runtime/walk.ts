@@ -55,7 +55,7 @@ function runStep(w: Walker, step: Step): void {
   const { registers: r, thread, threads } = w;
   if (step.when !== undefined && r[step.when] === 0) return;
   const { split } = step;
-  if (split === undefined && thread !== 0) return;
+  if (split === undefined && thread !== 0 && !step.each) return;
   const args = step.args.slice();
   for (const [at, register, scale] of step.dynamic) {
     args[at] += r[register] * scale;

@@ -84,7 +84,8 @@ export function lowerAttend(l: Lowering, node: AttendNode): Floats {
       ? l.store.cache(`${id} ${part}`, bytes)
       : l.temporary(`${id} ${part}`, bytes);
   const keys = cache("keys"), values = cache("values");
-  const codes = l.temporary(`${id} query codes`, form.most * heads * d);
+  const each = form.most === 1; // one row: every thread makes its own queries, and writes the same keys and values
+  const codes = l.temporary(`${id} query codes`, form.most * heads * d, each);
   const vectors = (part: "q" | "k" | "v") =>
     l.model.scales(headScale(node, part));
   const inverse = (part: "q" | "k" | "v", n: number) =>
@@ -104,9 +105,8 @@ export function lowerAttend(l: Lowering, node: AttendNode): Floats {
   );
   const slot: Arg = text ? { register: REGISTER.slot } : 0;
   const { rows } = form;
-  const share = form.most > 1
-    ? (lo: number) => ({ split: { lo, hi: lo + 1, unit: 1 } })
-    : () => ({});
+  const share = (lo: number) =>
+    each ? { each } : { split: { lo, hi: lo + 1, unit: 1 } };
   l.emit(
     "queries_f32_s8",
     id,
@@ -166,7 +166,7 @@ export function lowerAttend(l: Lowering, node: AttendNode): Floats {
     ],
     rows,
     4 * kvHeads * d,
-    share(6),
+    { ...share(6), sync: !each },
   );
 
   const y = l.rows(id, form, heads * d);

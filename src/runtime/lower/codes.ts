@@ -56,13 +56,14 @@ export function codesFor(l: Lowering, linear: LinearNode): Codes {
     );
   }
   const kp = paddedK(k), packed = roundUp(packedRows(form), form.group);
+  const each = form.most === 1; // one row: every thread makes its own codes
   const codes: Codes = {
-    a: l.temporary(`${id} codes`, packed * kp),
-    sums: l.temporary(`${id} sums`, packed * 4),
+    a: l.temporary(`${id} codes`, packed * kp, each),
+    sums: l.temporary(`${id} sums`, packed * 4, each),
     kp,
     form,
     ...(linear.split
-      ? { outlier: l.temporary(`${id} channel 0`, form.most * 4) }
+      ? { outlier: l.temporary(`${id} channel 0`, form.most * 4, each) }
       : {}),
   };
   l.codes.set(key, codes);
@@ -86,11 +87,11 @@ export function codesFor(l: Lowering, linear: LinearNode): Codes {
         form,
         (s, sync) =>
           l.emit(kernel, id, args(s), s.rows, work, {
-            ...(form.most > 1
-              ? { split: { lo, hi: lo + 1, unit: form.group } }
-              : {}),
+            ...(each
+              ? { each }
+              : { split: { lo, hi: lo + 1, unit: form.group } }),
             ...(s.when === undefined ? {} : { when: s.when }),
-            sync,
+            sync: sync && !each,
           }),
       ),
   };
@@ -158,7 +159,9 @@ function pixelCodes(l: Lowering, t: Target, codes: Codes, scale: number): void {
     ],
     rows,
     t.k,
-    { split: { lo: 6, hi: 7, unit: t.form.group } },
+    t.form.most === 1
+      ? { each: true, sync: false }
+      : { split: { lo: 6, hi: 7, unit: t.form.group } },
   );
 }
 

@@ -15,6 +15,7 @@ import {
 } from "../buffer.ts";
 import { RuntimeError } from "../error.ts";
 import type { Form, Segment } from "../form.ts";
+import { aligned } from "../place.ts";
 import type { StaticModel } from "../static_model.ts";
 import { REGISTER, type Split, type StepKernel } from "../step.ts";
 import { quoted } from "../../format/error.ts";
@@ -26,8 +27,9 @@ export interface DraftStep {
   readonly label: string;
   readonly args: readonly Arg[];
   readonly split?: Split;
+  readonly each?: true;
   readonly when?: number;
-  readonly sync: boolean;
+  sync: boolean;
   readonly work: readonly [number, number, number];
 }
 
@@ -36,6 +38,7 @@ export interface LowerOptions {
   readonly phase: Phase;
   /** Rows at the start of the phase. */
   readonly form: Form;
+  readonly threads: number;
   /** Slots of the K/V cache, a multiple of 8. */
   readonly capacity: number;
   /** Most image rows of one chunk. */
@@ -78,6 +81,8 @@ export class Lowering {
   readonly emitted = new Set<string>();
   /** First step that only the logits need. */
   tail = Infinity;
+  /** Buffers that steps not waited for may still read. */
+  readonly open = new Set<Buffer>();
   /** Where image rows come in. */
   images: Lowered["images"];
 
@@ -102,12 +107,14 @@ export class Lowering {
     return value;
   }
 
-  /** A buffer of the arena. */
-  temporary(name: string, bytes: number): Buffer {
+  /** A buffer of the arena; with `each`, one for each thread. */
+  temporary(name: string, bytes: number, each = false): Buffer {
+    const perThread = aligned(bytes);
     const buffer: Buffer = {
       name,
       region: "arena",
-      bytes,
+      bytes: each ? perThread * this.options.threads : bytes,
+      ...(each ? { perThread } : {}),
       at: 0,
       first: Infinity,
       last: -1,
@@ -130,7 +137,8 @@ export class Lowering {
     args: readonly Arg[],
     rows: Amount,
     workPerRow: number,
-    extra: { split?: Split; when?: number; sync?: boolean } = {},
+    extra: { split?: Split; each?: boolean; when?: number; sync?: boolean } =
+      {},
   ): void {
     const at = this.steps.length;
     if (at === MOST_STEPS) {
@@ -140,19 +148,44 @@ export class Lowering {
       if (typeof arg === "object" && "buffer" in arg) {
         arg.buffer.first = Math.min(arg.buffer.first, at);
         arg.buffer.last = Math.max(arg.buffer.last, at);
+        this.open.add(arg.buffer);
       }
     }
+    if (extra.sync ?? true) this.#closeAt(at);
     this.steps.push({
       kernel,
       label,
       args,
       ...(extra.split ? { split: extra.split } : {}),
+      ...(extra.each ? { each: true } : {}),
       ...(extra.when === undefined ? {} : { when: extra.when }),
       sync: extra.sync ?? true,
       work: typeof rows === "number"
         ? [rows * workPerRow, 0, 0]
         : [0, rows.register, workPerRow * (rows.scale ?? 1)],
     });
+  }
+
+  /**
+   * Makes threads meet before a step that writes `buffer`, where a step not
+   * waited for may still read it.
+   */
+  meetBefore(buffer: Buffer): void {
+    const last = this.steps.at(-1);
+    if (last === undefined || !this.open.has(buffer)) return;
+    last.sync = true;
+    this.#closeAt(this.steps.length - 1);
+  }
+
+  /** Ends the list: behind its last step all threads meet. */
+  close(): void {
+    this.#closeAt(this.steps.length - 1);
+  }
+
+  /** All steps up to `at` are done by all threads there: until then nobody may reuse their buffers. */
+  #closeAt(at: number): void {
+    for (const b of this.open) b.last = Math.max(b.last, at);
+    this.open.clear();
   }
 
   /** Refuses values whose rows are not those of `form`. */

@@ -38,6 +38,7 @@ export function lower(
 function run(l: Lowering): Lowered {
   for (const node of l.nodes) lowerNode(l, node);
   const result = resultOf(l);
+  l.close();
   return {
     steps: l.steps,
     tail: Math.min(l.tail, l.steps.length),

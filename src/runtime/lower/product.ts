@@ -113,6 +113,7 @@ export function emitProduct(
     });
   const pieces = Math.ceil(form.most * kp * width / MOST_WORK);
   const step = roundUp(Math.ceil(width / pieces), 8);
+  l.meetBefore(out.buffer);
   for (let n0 = 0; n0 < width; n0 += step) {
     const n1 = Math.min(width, n0 + step);
     l.perSegment(form, (s, sync) => {
