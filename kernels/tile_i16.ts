@@ -35,33 +35,37 @@ export function tile4x8<T, P>(a: usize, p: usize, tile: usize, k: i32, add: bool
       z = v128.load(a, 16);
       a += 32;
     }
-    let lo: v128, hi: v128, lo2: v128, hi2: v128; // columns 0–3 and 4–7 at k, and at k + 2
+    let lo: v128, hi: v128; // columns 0–3 and 4–7, at k and k + 1
     if (sizeof<P>() == 1) {
-      const w = v128.load(p), u = v128.load(p, 16);
+      const w = v128.load(p);
       lo = i16x8.extend_low_i8x16_s(w); hi = i16x8.extend_high_i8x16_s(w);
-      lo2 = i16x8.extend_low_i8x16_s(u); hi2 = i16x8.extend_high_i8x16_s(u);
-      p += 32;
     } else {
       lo = v128.load(p); hi = v128.load(p, 16);
-      lo2 = v128.load(p, 32); hi2 = v128.load(p, 48);
-      p += 64;
     }
     let r = lane0(x);
     c0 = mac(c0, r, lo); c1 = mac(c1, r, hi);
-    r = lane1(x);
-    c0 = mac(c0, r, lo2); c1 = mac(c1, r, hi2);
     r = lane2(x);
     c2 = mac(c2, r, lo); c3 = mac(c3, r, hi);
-    r = lane3(x);
-    c2 = mac(c2, r, lo2); c3 = mac(c3, r, hi2);
     r = lane0(z);
     c4 = mac(c4, r, lo); c5 = mac(c5, r, hi);
-    r = lane1(z);
-    c4 = mac(c4, r, lo2); c5 = mac(c5, r, hi2);
     r = lane2(z);
     c6 = mac(c6, r, lo); c7 = mac(c7, r, hi);
+    if (sizeof<P>() == 1) { // … at k + 2 and k + 3; only now, for want of registers
+      const w = v128.load(p, 16);
+      lo = i16x8.extend_low_i8x16_s(w); hi = i16x8.extend_high_i8x16_s(w);
+      p += 32;
+    } else {
+      lo = v128.load(p, 32); hi = v128.load(p, 48);
+      p += 64;
+    }
+    r = lane1(x);
+    c0 = mac(c0, r, lo); c1 = mac(c1, r, hi);
+    r = lane3(x);
+    c2 = mac(c2, r, lo); c3 = mac(c3, r, hi);
+    r = lane1(z);
+    c4 = mac(c4, r, lo); c5 = mac(c5, r, hi);
     r = lane3(z);
-    c6 = mac(c6, r, lo2); c7 = mac(c7, r, hi2);
+    c6 = mac(c6, r, lo); c7 = mac(c7, r, hi);
   }
   v128.store(tile, c0); v128.store(tile, c1, 16); v128.store(tile, c2, 32); v128.store(tile, c3, 48);
   v128.store(tile, c4, 64); v128.store(tile, c5, 80); v128.store(tile, c6, 96); v128.store(tile, c7, 112);
