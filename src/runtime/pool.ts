@@ -8,6 +8,7 @@ import { setImmediate } from "node:timers";
 import type { Kernels } from "../kernels/contracts.ts";
 import { COMMAND, type ListName, LISTS, send, STOP } from "./command.ts";
 import { RuntimeError } from "./error.ts";
+import { pace } from "./pace.ts";
 import { type Plan, REGISTER_COUNT } from "./plan.ts";
 import type { Step } from "./step.ts";
 import { walk, type Walker } from "./walk.ts";
@@ -39,7 +40,9 @@ export class Pool implements AsyncDisposable {
   readonly #lists: readonly (readonly Step[])[];
   readonly #words: Int32Array;
   readonly #shared: Int32Array;
-  readonly #walker: Walker;
+  readonly #alone: Walker;
+  readonly #together: Walker;
+  readonly #paces = LISTS.map(pace);
   #turn = 0;
   #closed = false;
 
@@ -48,13 +51,14 @@ export class Pool implements AsyncDisposable {
     this.#lists = LISTS.map((name) => plan[name]?.steps ?? []);
     this.#words = new Int32Array(buffer, command, 16);
     this.#shared = new Int32Array(buffer, registers, REGISTER_COUNT);
-    this.#walker = {
+    this.#alone = {
       kernels,
       thread: 0,
-      threads: plan.threads,
+      threads: 1,
       barrier,
       registers: new Int32Array(REGISTER_COUNT),
     };
+    this.#together = { ...this.#alone, threads: plan.threads };
   }
 
   /** Starts the threads of a plan. `module` is what its workers run. */
@@ -124,8 +128,8 @@ export class Pool implements AsyncDisposable {
     }
     const list = LISTS.indexOf(name), steps = this.#lists[list];
     this.#shared.set(registers);
-    this.#walker.registers.set(registers);
-    this.#walker.registers[0] = 0;
+    this.#alone.registers.set(registers); // both walkers have the same
+    this.#alone.registers[0] = 0;
     for (let from = 0; from < to;) {
       signal?.throwIfAborted();
       let work = 0, end = from;
@@ -133,8 +137,12 @@ export class Pool implements AsyncDisposable {
         const [constant, register, perUnit] = steps[end++].work;
         work += constant + perUnit * registers[register];
       }
-      if (this.#workers.length > 0) send(this.#words, list, from, end);
-      walk(this.#walker, steps, from, end, this.measure);
+      const pace = this.#paces[list], begin = performance.now();
+      const shared = this.#workers.length > 0 && pace.shared();
+      if (shared) send(this.#words, list, from, end);
+      const walker = shared ? this.#together : this.#alone;
+      walk(walker, steps, from, end, this.measure);
+      pace.note(shared, work, performance.now() - begin);
       if (this.#words[COMMAND.failed] !== 0) {
         throw new RuntimeError(
           "worker",
