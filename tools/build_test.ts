@@ -41,3 +41,16 @@ Deno.test("only relaxed builds hold relaxed instructions, only shared ones atomi
     assert(!text.includes("call_indirect"), target);
   }
 });
+
+Deno.test("asc's optimiser stays off: it costs the kernels up to half of their speed", async () => {
+  const text = await Deno.readTextFile(
+    new URL("../asconfig.json", import.meta.url),
+  );
+  const { options, targets } = JSON.parse(text);
+  for (const o of [options, ...Object.values(targets)]) {
+    assert(
+      !(o.optimizeLevel > 1) && !o.optimize && !o.converge,
+      "asconfig.json",
+    );
+  }
+});

@@ -42,7 +42,7 @@ export type Rank1F32 = (
   ldy: number,
 ) => void;
 
-/** y[r] = codes[ids[r]]·scale[ids[r]]; codes row-major int8 [vocabulary, k], k a multiple of 4. */
+/** y[r] = codes[ids[r]]·scale[ids[r]]; codes W8 panels of [vocabulary, k], which a tied head reads too; k a multiple of 4. */
 export type EmbedW8F32 = (
   codes: number,
   scale: number,
@@ -181,14 +181,15 @@ export const embed_w8_f32: Contract<EmbedW8F32> = contract({
     for (let r = row0; r < row1; r++) {
       const id = v.i32[(ids >> 2) + r], s = v.f32[(scale >> 2) + id];
       for (let j = 0; j < k; j++) {
-        v.f32[(y >> 2) + r * ldy + j] = v.i8[codes + id * k + j] * s;
+        const q = v.i8[codes + weightOffset(8, id, j, paddedK(k))];
+        v.f32[(y >> 2) + r * ldy + j] = q * s;
       }
     }
   },
   cases: [[1, 4], [5, 36], [7, 576]].map(([rows, k]) => ({
     name: `${rows}×${k}`,
     build: (arena) => [
-      arena.codes(11 * k),
+      arena.codes(weightBytes(8, 11, k)),
       arena.floats(11, 0.1),
       arena.ints(rows, (i) => (i * 7 + 3) % 11),
       arena.floats(rows * (k + 4)),
