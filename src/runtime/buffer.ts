@@ -22,13 +22,10 @@ export interface WeightPart {
 }
 
 /** What is loaded into a weight buffer. */
-export type WeightContent =
-  | {
-    readonly kind: "panels";
-    readonly bits: WeightBits;
-    readonly parts: readonly WeightPart[];
-  }
-  | { readonly kind: "raw"; readonly tensor: string };
+export interface WeightContent {
+  readonly bits: WeightBits;
+  readonly parts: readonly WeightPart[];
+}
 
 /** A stretch of memory. */
 export interface Buffer {

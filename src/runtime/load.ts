@@ -26,11 +26,7 @@ export async function load(
   const bytes = new Uint8Array(buffer);
   for (const b of plan.persistent) {
     if (b.fill) fill(bytes, b, b.fill());
-    else if (b.weights?.kind === "raw") {
-      model.file.tensor(b.weights.tensor).readInto(
-        bytes.subarray(b.at, b.at + b.bytes),
-      );
-    } else if (b.weights) {
+    else if (b.weights) {
       for (const part of b.weights.parts) {
         pack(model, plan, bytes, kernels, b.weights.bits, part, b.at);
       }

@@ -235,7 +235,7 @@ function scratchOf(lists: readonly Lowered[]): number {
 function stagingOf(weights: readonly Buffer[]): number {
   let most = 0;
   for (const { weights: content } of weights) {
-    if (content?.kind !== "panels") continue;
+    if (!content) continue;
     for (const { k } of content.parts) most = Math.max(most, 8 * k);
   }
   return most;

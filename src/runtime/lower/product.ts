@@ -83,7 +83,7 @@ export function emitProduct(
   const weights = l.store.weight(
     `panels ${group.map((n) => n.weight).join("+")}`,
     offset,
-    { kind: "panels", bits, parts },
+    { bits, parts },
   );
   const column = (
     key: string,

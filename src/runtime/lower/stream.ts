@@ -14,7 +14,7 @@ import {
   widthOf,
   type WriteNode,
 } from "../../graph/node.ts";
-import { roundUp } from "../../kernels/layout.ts";
+import { roundUp, weightBytes } from "../../kernels/layout.ts";
 import { type Buffer, ref } from "../buffer.ts";
 import type { Form, Segment } from "../form.ts";
 import { codesFor } from "./codes.ts";
@@ -122,10 +122,14 @@ function writeEmbeddings(l: Lowering, node: WriteNode, x: EmbedNode): void {
       }: embeddings must be the first on the text rows of the text phase`,
     );
   }
-  const codes = l.store.weight(`table ${x.param}`, vocabulary * x.width, {
-    kind: "raw",
-    tensor: x.param,
-  });
+  const codes = l.store.weight( // a tied head's, too
+    `panels ${x.param}`,
+    weightBytes(8, vocabulary, x.width),
+    {
+      bits: 8,
+      parts: [{ tensor: x.param, n: vocabulary, k: x.width, offset: 0 }],
+    },
+  );
   const scale = l.store.constant(
     `scale ${x.param}`,
     vocabulary * 4,
