@@ -1,7 +1,7 @@
 /**
  * Measures kernels on this machine: every kernel and shape in turn, many rounds
- * interleaved in one process, beside a loop that only counts (the clock). A busy
- * host shows as a slow clock, so read best values and rates per clock.
+ * interleaved in one process, beside a loop that only counts (the clock). On a
+ * busy host read the best values: some rounds fall into quiet phases.
  * @module
  */
 import { attendItems, paddedK, roundUp, type WeightBits } from "./layout.ts";
@@ -50,7 +50,7 @@ export interface BenchReport {
 export interface BenchOptions {
   /** Default: best of this engine. */
   build?: Build;
-  /** Rounds over everything (default 15). */
+  /** Rounds over everything (default 40). */
   rounds?: number;
   /** Only exports whose name contains one of these. */
   only?: string[];
@@ -251,23 +251,28 @@ function jobs(build: Build, only: string[]): Job[] {
   return out;
 }
 
-/** Iterations per ns of a loop of dependent additions. */
-function clock(): number {
-  let x = 0;
-  const start = performance.now(), n = 3e6;
+/** A chain of n additions, each waiting for the one before. */
+function count(n: number, x: number): number {
   for (let i = 0; i < n; i++) x = (x + i) | 0;
-  const ms = performance.now() - start;
-  return x === 1 ? 0 : n / ms / 1e6;
+  return x;
+}
+
+/** Additions per ns of that chain: the clock in GHz, once the loop is compiled. */
+function clock(): number {
+  const n = 2e5, start = performance.now();
+  let x = 0;
+  for (let i = 0; i < 5; i++) x = count(n, x);
+  return 5 * n / (performance.now() - start + (x === 1 ? 1 : 0)) / 1e6;
 }
 
 const median = (a: number[]) => a.toSorted((p, q) => p - q)[a.length >> 1];
 
-/** Runs all measurements; takes about `rounds` seconds. */
+/** Runs all measurements; takes about a quarter of a second a round. */
 export function benchKernels(options: BenchOptions = {}): BenchReport {
-  const { build = bestBuild(), rounds = 15, only = [] } = options;
+  const { build = bestBuild(), rounds = 40, only = [] } = options;
   const all = jobs(build, only), rates = all.map((): number[] => []);
   const clocks: number[] = [];
-  for (const { call } of all) for (let i = 0; i < 5; i++) call(); // compile
+  for (const { call } of all) for (let i = 0; i < 20; i++) call(); // compile
   for (let round = 0; round < rounds; round++) {
     clocks.push(clock());
     all.forEach(({ call, work }, i) => {
@@ -277,7 +282,7 @@ export function benchKernels(options: BenchOptions = {}): BenchReport {
         call();
         calls++;
         ms = performance.now() - start;
-      } while (ms < 4); // short, so that some rounds fall into quiet phases
+      } while (ms < 1); // short, so that some rounds fall into quiet phases
       rates[i].push(work * calls / ms * 1e3);
     });
   }
