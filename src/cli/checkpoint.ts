@@ -59,12 +59,12 @@ export function openFloatCheckpoint(folder: string): FloatCheckpoint {
     : {};
   const template = "chat_template.jinja" in assets
     ? text("chat_template.jinja")
-    : settings.chat_template;
+    : olderTemplate(folder) ?? settings.chat_template;
   if (typeof template !== "string") {
     throw new RangeError(
       `Cannot read checkpoint ${
         JSON.stringify(folder)
-      }: it has no chat template, neither chat_template.jinja nor in tokenizer_config.json; add the one of its model page`,
+      }: it has no chat template, neither chat_template.jinja or chat_template.json nor in tokenizer_config.json; add the one of its model page`,
     );
   }
   const file = openCheckpoint(folder);
@@ -131,6 +131,12 @@ function readAssets(folder: string): Record<string, Uint8Array<ArrayBuffer>> {
     else if (REQUIRED.has(name)) throw missing(path);
   }
   return assets;
+}
+
+/** The template of a chat_template.json, where older checkpoints keep it. */
+function olderTemplate(folder: string): unknown {
+  const path = join(folder, "chat_template.json");
+  return statOf(path) ? readJson(path).chat_template : undefined;
 }
 
 function missing(path: string): RangeError {

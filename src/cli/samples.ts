@@ -7,7 +7,12 @@ import { createHash } from "node:crypto";
 import { basename, join } from "@std/path";
 import type { Prompt } from "../graph/generate.ts";
 import { decode } from "../image/decode.ts";
-import { preprocess, readImagePlan } from "../image/preprocess.ts";
+import {
+  oneTile,
+  preprocess,
+  readImagePlan,
+  towerTile,
+} from "../image/preprocess.ts";
 import type { ImagePlan } from "../image/preprocess.ts";
 import type { FloatCheckpoint } from "./checkpoint.ts";
 import { sentence } from "./errors.ts";
@@ -53,9 +58,9 @@ export async function readPrompts(
   questions: readonly string[],
   step: (done: number) => void = () => {},
 ): Promise<{ prompts: Prompt[]; sha256: string }> {
-  const plan = readImagePlan(
+  const plan = oneTile(readImagePlan(
     new TextDecoder().decode(assets["preprocessor_config.json"]),
-  );
+  ));
   const ids = questions.map(promptIds);
   const hash = createHash("sha256");
   const prompts: Prompt[] = [];
@@ -63,16 +68,21 @@ export async function readPrompts(
     const bytes = Deno.readFileSync(path);
     hash.update(bytes);
     try {
-      const { tiles, width, height } = preprocess(await decode(bytes), plan);
-      const want = model.info.image;
-      if (
-        tiles.length !== 1 || width !== want.width || height !== want.height
-      ) {
+      const made = preprocess(await decode(bytes), plan);
+      const want = model.info.image, tile = towerTile(made, want);
+      if (!tile) {
+        const { tiles, width, height } = made;
         throw new RangeError(
           `preprocessor_config.json makes ${tiles.length} tiles of ${width}×${height}, the model takes one of ${want.width}×${want.height}; set do_image_splitting to false and size to that`,
         );
       }
-      const patches = patchesOf(tiles[0], width, height, want.patch, plan);
+      const patches = patchesOf(
+        tile,
+        want.width,
+        want.height,
+        want.patch,
+        plan,
+      );
       prompts.push({ patches, ids: ids[prompts.length % ids.length] });
     } catch (error) {
       throw new Error(

@@ -125,6 +125,11 @@ export function readImagePlan(text: string): ImagePlan {
   };
 }
 
+/** The plan that makes one tile of every picture, as transformers does with do_image_splitting false. */
+export function oneTile(plan: ImagePlan): ImagePlan {
+  return { ...plan, split: false };
+}
+
 interface Sizes {
   height?: unknown;
   width?: unknown;
@@ -229,11 +234,40 @@ function cut(image: Image, tile: number, resampling: Resampling): Tiles {
   return { tiles, rows, cols, height: tile, width: tile };
 }
 
-function crop({ width, data }: Image, x: number, y: number, side: number) {
-  const out = new Uint8Array(side * side * 3);
-  for (let row = 0; row < side; row++) {
+function crop(
+  { width, data }: Pick<Image, "width" | "data">,
+  x: number,
+  y: number,
+  across: number,
+  down = across,
+) {
+  const out = new Uint8Array(across * down * 3);
+  for (let row = 0; row < down; row++) {
     const begin = ((y + row) * width + x) * 3;
-    out.set(data.subarray(begin, begin + side * 3), row * side * 3);
+    out.set(data.subarray(begin, begin + across * 3), row * across * 3);
   }
   return out;
+}
+
+/**
+ * The one tile as the tower sees it. A picture may be up to a patch larger than
+ * the tower's whole patches (384 pixels, patches of 14): the rest at the right
+ * and at the bottom is never looked at, as in a convolution without padding.
+ * @returns undefined where it is not one tile of that size
+ */
+export function towerTile(
+  { tiles, width, height }: Tiles,
+  want: {
+    readonly width: number;
+    readonly height: number;
+    readonly patch: number;
+  },
+): Uint8Array<ArrayBuffer> | undefined {
+  const [right, below] = [width - want.width, height - want.height];
+  if (
+    tiles.length !== 1 || Math.min(right, below) < 0 ||
+    Math.max(right, below) >= want.patch
+  ) return undefined;
+  if (right === 0 && below === 0) return tiles[0];
+  return crop({ width, data: tiles[0] }, 0, 0, want.width, want.height);
 }

@@ -45,22 +45,23 @@ export function smolvlm(checkpoint: Checkpoint): Model {
   const architecture = config.choice("model_type", ["smolvlm", "idefics3"]);
   const v = config.object("vision_config"), t = config.object("text_config");
   const factor = config.size("scale_factor", 2);
-  const patch = v.size("patch_size", 32), size = v.size("image_size", 224);
+  const patch = v.side("patch_size", 32), size = v.side("image_size", 224);
   const channels = v.size("num_channels", 3);
-  const side = size / patch, vocabulary = t.size("vocab_size");
+  const side = Math.floor(size / patch), vocabulary = t.size("vocab_size");
   if (channels !== 3 || !Number.isInteger(side / factor)) {
     throw new RangeError(
       `Cannot build ${architecture}: images must have 3 channels and a side of patch_size times a multiple of scale_factor: they have ${channels} channels, side ${size}, patch_size ${patch}, scale_factor ${factor}`,
     );
   }
-  const heads = v.size("num_attention_heads");
+  const heads = v.size("num_attention_heads", 16),
+    dim = v.size("hidden_size", 1152);
   const vision: Block = {
     stream: "vision",
-    dim: v.size("hidden_size"),
-    ffn: v.size("intermediate_size"),
+    dim,
+    ffn: v.size("intermediate_size", 3072),
     heads,
     kvHeads: heads,
-    headDim: v.size("hidden_size") / heads,
+    headDim: dim / heads,
     norm: "layer",
     eps: v.number("layer_norm_eps", 1e-6),
     bias: { qkv: true, o: true, mlp: true },
@@ -83,7 +84,7 @@ export function smolvlm(checkpoint: Checkpoint): Model {
       bias: true,
     }),
   );
-  for (let i = 0; i < v.size("num_hidden_layers"); i++) {
+  for (let i = 0; i < v.size("num_hidden_layers", 12); i++) {
     block(g, `vision.${i}`, vision);
   }
   const seen = g.read("vision.norm", "vision", vision.dim, "layer", vision.eps);
@@ -108,7 +109,7 @@ export function smolvlm(checkpoint: Checkpoint): Model {
     imageText: "<fake_token_around_image><global-img>" +
       "<image>".repeat(imageTokens) + "<fake_token_around_image>",
     stopIds: stopIds(config, t),
-    image: { height: size, width: size, patch },
+    image: { height: side * patch, width: side * patch, patch },
   };
   return {
     info,

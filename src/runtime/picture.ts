@@ -4,7 +4,7 @@
  */
 import { decode } from "../image/decode.ts";
 import { checkSize, IMAGE_LIMITS, ImageError } from "../image/image.ts";
-import { type ImagePlan, preprocess } from "../image/preprocess.ts";
+import { type ImagePlan, preprocess, towerTile } from "../image/preprocess.ts";
 import { RuntimeError } from "./error.ts";
 
 /** An image: the bytes of a JPEG, PNG or WebP file, or RGB pixels [height, width, 3]. */
@@ -24,19 +24,24 @@ export type ImageInput = Uint8Array | {
 export async function towerPixels(
   image: ImageInput,
   plan: ImagePlan,
-  size: { readonly width: number; readonly height: number },
+  size: {
+    readonly width: number;
+    readonly height: number;
+    readonly patch: number;
+  },
 ): Promise<Uint8Array> {
   const picture = image instanceof Uint8Array
     ? await decode(image)
     : pixels(image);
-  const { tiles, width, height } = preprocess(picture, plan);
-  if (tiles.length !== 1 || width !== size.width || height !== size.height) {
+  const made = preprocess(picture, plan), tile = towerTile(made, size);
+  if (!tile) {
+    const { tiles, width, height } = made;
     throw new RuntimeError(
       "image",
       `Cannot use preprocessor_config.json: it must make one tile of ${size.width} × ${size.height} pixels: it makes ${tiles.length} of ${width} × ${height}`,
     );
   }
-  return tiles[0];
+  return tile;
 }
 
 function pixels({ width, height, data }: Exclude<ImageInput, Uint8Array>) {

@@ -1,0 +1,29 @@
+import { assertEquals } from "@std/assert";
+import type { ModelInfo } from "./node.ts";
+import { counter, placesOf } from "./places.ts";
+
+const INFO = {
+  imageTokens: 6,
+  imageTokenId: 9,
+  image: { height: 8, width: 12, patch: 2 },
+} as ModelInfo; // 4 × 6 patches, merged to 2 × 3 tokens
+
+// Worked by hand from get_rope_index: text 0 1, image at 2, next text at 2 + 3.
+const IDS = [1, 1, 9, 9, 9, 9, 9, 9, 1, 1];
+const WANT = [
+  ...[[0, 0, 0], [1, 1, 1]],
+  ...[[2, 2, 2], [2, 2, 3], [2, 2, 4], [2, 3, 2], [2, 3, 3], [2, 3, 4]],
+  ...[[5, 5, 5], [6, 6, 6]],
+] as [number, number, number][];
+
+Deno.test("placesOf: text goes on, an image spreads over rows and columns", () => {
+  assertEquals(placesOf(counter(), IDS, INFO), WANT);
+});
+
+Deno.test("placesOf: a sequence may be cut anywhere, inside an image too", () => {
+  for (let cut = 0; cut <= IDS.length; cut++) {
+    const at = counter();
+    const head = placesOf(at, IDS.slice(0, cut), INFO);
+    assertEquals([...head, ...placesOf(at, IDS.slice(cut), INFO)], WANT);
+  }
+});

@@ -1,0 +1,76 @@
+/**
+ * Families at the sizes people run, without weights: config and tensor list of
+ * each (tools/golden/shapes.py), described, transformed and planned.
+ * @module
+ */
+import type { Model } from "../../src/graph/node.ts";
+import type { Checkpoint } from "../../src/models/checkpoint.ts";
+import { describe } from "../../src/models/mod.ts";
+import { RECIPES } from "../../src/quantize/recipe.ts";
+import { checkGraph, tensorsOf } from "../../src/runtime/check_graph.ts";
+import type { StaticModel } from "../../src/runtime/static_model.ts";
+import type { Tensor } from "../../src/tensor/tensor.ts";
+
+interface Entry {
+  readonly config: Record<string, unknown>;
+  readonly tensors: Record<string, number[]>;
+}
+
+const { _comment, ...entries } = JSON.parse(
+  Deno.readTextFileSync(new URL("./real_sizes.json", import.meta.url)),
+) as Record<string, Entry> & { _comment: string };
+
+/** Names of the models. */
+export const REAL: readonly string[] = Object.keys(entries);
+
+/** A checkpoint whose tensors have shapes only. */
+export function realCheckpoint(name: string): Checkpoint {
+  const { config, tensors: folded } = entries[name];
+  const tensors = new Map<string, Tensor>();
+  for (const [pattern, shape] of Object.entries(folded)) {
+    const layers = Number(/\{(\d+)\}/.exec(pattern)?.[1] ?? 1);
+    for (let i = 0; i < layers; i++) {
+      const tensor = pattern.replace(/\{\d+\}/, `${i}`);
+      tensors.set(tensor, {
+        shape,
+        read: () => {
+          throw new Error(`${tensor} has no values`);
+        },
+      });
+    }
+  }
+  return { config, tensors };
+}
+
+/** Parameters of a checkpoint. */
+export function parametersOf({ tensors }: Checkpoint): number {
+  return [...tensors.values()]
+    .reduce((sum, t) => sum + t.shape.reduce((a, b) => a * b, 1), 0);
+}
+
+/** The model after the recipe's passes, all but the one that looks at weights. */
+export function transformed(name: string): Model {
+  return RECIPES.w4a8.passes.filter((p) => p.name !== "suppress")
+    .reduce((m, pass) => pass.apply(m), describe(realCheckpoint(name)));
+}
+
+/** The model as its W4A8 file would be, checked; its vectors hold ones. */
+export function staticModel({ nodes, info }: Model): StaticModel {
+  const bits = new Map<string, number>();
+  for (const node of nodes) {
+    if (node.op === "linear" && !bits.has(node.weight)) {
+      bits.set(node.weight, node === nodes.at(-1) ? 8 : 4);
+    }
+    if (node.op === "embed") bits.set(node.param, 8);
+  }
+  checkGraph(nodes, info);
+  const specs = tensorsOf(nodes, info, bits);
+  const ones = (tensor: string) => {
+    const size = specs.get(tensor)!.shape.reduce((a, b) => a * b, 1);
+    return new Float32Array(size).fill(1);
+  };
+  const file = {
+    tensor: (tensor: string) => ({ ...specs.get(tensor)!, name: tensor }),
+  } as unknown as StaticModel["file"];
+  return { file, nodes, info, bits, floats: ones, scales: ones };
+}

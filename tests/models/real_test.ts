@@ -1,0 +1,46 @@
+/** Real sizes: every tensor has its place, the passes apply, the plan fits or says why not. */
+import { assert, assertEquals } from "@std/assert";
+import { RuntimeError } from "../../src/runtime/error.ts";
+import { planFor } from "../../src/runtime/engine.ts";
+import {
+  parametersOf,
+  REAL,
+  realCheckpoint,
+  staticModel,
+  transformed,
+} from "./real.ts";
+
+const PIXELS = { rescale: 1 / 255, mean: [0, 0, 0], std: [1, 1, 1] } as const;
+
+/** Millions of parameters as the hub counts them; models above one wasm memory. */
+const KNOWN: Record<string, number> = {
+  "SmolVLM-256M": 256.48,
+  "SmolVLM-500M": 507.48,
+  "InternVL3-1B": 938.19,
+  "Qwen2-VL-2B": 2208.99,
+};
+const TOO_LARGE = ["InternVL3-8B", "Qwen2-VL-7B"];
+
+for (const name of REAL) {
+  Deno.test(`${name}: described, transformed and planned`, () => {
+    const model = transformed(name);
+    const known = KNOWN[name];
+    if (known !== undefined) {
+      const millions = parametersOf(realCheckpoint(name)) / 1e6;
+      assert(Math.abs(millions - known) < 0.01 * known, `${millions} M`);
+    }
+    const plan = () =>
+      planFor(staticModel(model), PIXELS, { threads: 4, context: 2048 });
+    if (!TOO_LARGE.includes(name)) {
+      assertEquals(plan().context, 2048);
+      return;
+    }
+    try {
+      plan();
+    } catch (error) {
+      assert(error instanceof RuntimeError && error.code === "memory");
+      return;
+    }
+    throw new Error("expected a refusal: it does not fit into 4 GiB");
+  });
+}

@@ -1,0 +1,146 @@
+"""Tensor names and shapes of the families at the sizes people run, as transformers' own classes make them.
+
+    python shapes.py OUT.json
+
+No weights: models are built on torch's meta device. Layers are written once, "{24}" standing for 0…23. The sizes are
+those of the published checkpoints as documentation and code name them; a checkpoint's own config.json decides.
+"""
+
+import json
+import re
+import sys
+from pathlib import Path
+
+import torch
+import transformers
+from transformers import (
+    InternVLConfig,
+    InternVLForConditionalGeneration,
+    Qwen2VLConfig,
+    Qwen2VLForConditionalGeneration,
+    SmolVLMConfig,
+    SmolVLMForConditionalGeneration,
+)
+
+
+def smolvlm(dim: int, layers: int, heads: int, kv: int, ffn: int, vision: dict, scale: int) -> tuple:
+    text = dict(
+        model_type="llama",
+        vocab_size=49280,
+        hidden_size=dim,
+        intermediate_size=ffn,
+        num_hidden_layers=layers,
+        num_attention_heads=heads,
+        num_key_value_heads=kv,
+        head_dim=64,
+        max_position_embeddings=8192,
+        rms_norm_eps=1e-5,
+        rope_parameters={"rope_type": "default", "rope_theta": 100000.0},
+    )
+    config = SmolVLMConfig(
+        text_config=text, vision_config=vision, scale_factor=scale, image_token_id=49190, pad_token_id=2
+    )
+    return SmolVLMForConditionalGeneration, config
+
+
+SIGLIP_BASE = dict(hidden_size=768, intermediate_size=3072, num_attention_heads=12, image_size=512, patch_size=16)
+SIGLIP_400M = dict(
+    hidden_size=1152,
+    intermediate_size=4304,
+    num_hidden_layers=27,
+    num_attention_heads=16,
+    image_size=384,
+    patch_size=14,
+)
+
+
+def qwen2(dim: int, layers: int, heads: int, kv: int, ffn: int, vocabulary: int, positions: int) -> dict:
+    return dict(
+        model_type="qwen2",
+        vocab_size=vocabulary,
+        hidden_size=dim,
+        intermediate_size=ffn,
+        num_hidden_layers=layers,
+        num_attention_heads=heads,
+        num_key_value_heads=kv,
+        max_position_embeddings=positions,
+        rms_norm_eps=1e-6,
+        rope_parameters={"rope_type": "default", "rope_theta": 1000000.0},
+    )
+
+
+def internvl(text: dict, tied: bool = False) -> tuple:
+    vision = dict(attention_bias=True)  # InternViT-300M-448: the class's own defaults otherwise
+    config = InternVLConfig(text_config=text, vision_config=vision, tie_word_embeddings=tied)
+    return InternVLForConditionalGeneration, config
+
+
+def qwen2vl(dim: int, layers: int, heads: int, kv: int, ffn: int, vocabulary: int, tied: bool) -> tuple:
+    text = qwen2(dim, layers, heads, kv, ffn, vocabulary, 32768) | {
+        "rope_parameters": {"rope_type": "default", "rope_theta": 1000000.0, "mrope_section": [16, 24, 24]}
+    }
+    del text["model_type"]
+    vision = dict(depth=32, embed_dim=1280, hidden_size=dim, mlp_ratio=4, num_heads=16, patch_size=14)
+    return Qwen2VLForConditionalGeneration, Qwen2VLConfig(
+        text_config=text, vision_config=vision, tie_word_embeddings=tied
+    )
+
+
+MODELS = {
+    "SmolVLM-256M": smolvlm(576, 30, 9, 3, 1536, SIGLIP_BASE, 4),
+    "SmolVLM-500M": smolvlm(960, 32, 15, 5, 2560, SIGLIP_BASE, 4),
+    "SmolVLM-2.2B": smolvlm(2048, 24, 32, 32, 8192, SIGLIP_400M, 3),
+    "InternVL3-1B": internvl(qwen2(896, 24, 14, 2, 4864, 151674, 32768)),
+    "InternVL3-2B": internvl(qwen2(1536, 28, 12, 2, 8960, 151674, 32768)),
+    "InternVL3-8B": internvl(qwen2(3584, 28, 28, 4, 18944, 151674, 32768)),
+    "Qwen2-VL-2B": qwen2vl(1536, 28, 12, 2, 8960, 151936, True),
+    "Qwen2-VL-7B": qwen2vl(3584, 28, 28, 4, 18944, 152064, False),
+}
+
+
+def tensors(cls, config) -> dict[str, list[int]]:
+    """Names as save_pretrained writes them, layers folded."""
+    with torch.device("meta"):
+        model = cls(config)
+    state = model.state_dict()
+    for name in model.all_tied_weights_keys if config.tie_word_embeddings else []:
+        state.pop(name, None)
+    saved = {rename(model, name): list(t.shape) for name, t in state.items()}
+    counts: dict[str, int] = {}
+    for name in saved:
+        for m in re.finditer(r"\.(\d+)\.", name):
+            key = name[: m.start()]
+            counts[key] = max(counts.get(key, 0), int(m[1]) + 1)
+    folded = {}
+    for name, shape in saved.items():
+        m = re.search(r"(layers?|blocks)\.(\d+)\.", name)
+        if m and int(m[2]) > 0:
+            continue
+        if m:
+            n = counts[name[: m.start()] + m[1]]
+            name = f"{name[: m.start()]}{m[1]}.{{{n}}}.{name[m.end() :]}"
+        folded[name] = shape
+    return folded
+
+
+def rename(model, name: str) -> str:
+    """The published checkpoints' names: what transformers' own conversion maps back when saving."""
+    if isinstance(model, InternVLForConditionalGeneration):
+        name = name.replace("lm_head.", "language_model.lm_head.").removeprefix("model.")
+        return re.sub(r"^language_model\.(?!lm_head)", "language_model.model.", name)
+    if isinstance(model, Qwen2VLForConditionalGeneration):
+        return name.replace("model.visual.", "visual.").replace("model.language_model.", "model.")
+    return name
+
+
+def main() -> None:
+    out = {"_comment": f"Made by tools/golden/shapes.py with transformers {transformers.__version__}."}
+    for name, (cls, config) in MODELS.items():
+        out[name] = {"config": config.to_diff_dict(), "tensors": tensors(cls, config)}
+        print(name, len(out[name]["tensors"]), flush=True)
+    text = json.dumps(out, separators=(",", ":"), default=str)
+    Path(sys.argv[1]).write_text(text.replace('},"', '},\n"') + "\n")
+
+
+if __name__ == "__main__":
+    main()
