@@ -5,11 +5,11 @@
  * @module
  */
 
-/** Slices between two tries of what was slower the last time. */
-const TRY_EVERY = 64;
+/** The first slice tried alone; those before show what sharing gives, warm. */
+const FIRST_ALONE = 4;
 
-/** Weight of the newest measurement. */
-const NEWEST = 0.2;
+/** Slices from then on between two tries of what was slower. */
+const TRY_EVERY = 32;
 
 /** Chooses for one list of steps. */
 export interface Pace {
@@ -19,23 +19,21 @@ export interface Pace {
   note(shared: boolean, work: number, ms: number): void;
 }
 
-/** Begins shared, tries alone soon, then keeps to what is faster. */
+/** Tries both, then keeps to what is faster, by the best of each one's last three slices. */
 export function pace(): Pace {
-  const speed: (number | undefined)[] = [undefined, undefined]; // alone, shared
+  const alone: number[] = [], together: number[] = [];
   let slices = 0;
   return {
     shared() {
-      const [alone, together] = speed;
       slices++;
-      if (together === undefined) return true;
-      if (alone === undefined) return slices < TRY_EVERY / 8;
-      const better = together >= alone;
+      if (slices <= FIRST_ALONE) return slices < FIRST_ALONE;
+      const better = Math.max(...together) >= Math.max(...alone);
       return slices % TRY_EVERY === 0 ? !better : better;
     },
     note(shared, work, ms) {
-      const now = work / Math.max(ms, 1e-3), at = Number(shared);
-      const before = speed[at];
-      speed[at] = before === undefined ? now : before + NEWEST * (now - before);
+      const speeds = shared ? together : alone;
+      speeds.push(work / Math.max(ms, 1e-3));
+      if (speeds.length > 3) speeds.shift();
     },
   };
 }
