@@ -1,11 +1,11 @@
 /**
  * mquant: fully static quantized multimodal models on CPU.
  *
- * ```ts no-eval
+ * ```ts ignore
  * import { open } from "@mquant/mquant";
  *
  * await using model = await open("models/flickr-mini/flickr-mini.w4a8.safetensors");
- * const photo = await Deno.readFile("photo.jpg");
+ * const photo = await Deno.readFile("models/flickr-mini/photos/cat.jpg");
  * for await (const text of model.caption(photo)) console.log(text);
  * ```
  * @module
