@@ -23,7 +23,7 @@ export interface Timings {
 
 /** A whole answer. */
 export interface Result {
-  /** The text, without special tokens and stop strings. */
+  /** The text, without blanks at its beginning, special tokens and stop strings. */
   readonly text: string;
   /** Its token ids, without the token that ended it. */
   readonly tokens: number[];

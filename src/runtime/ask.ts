@@ -195,9 +195,11 @@ export async function run(
   let cachedTokens = 0;
   let shown = "", finish: Finish = "length";
   const say = (piece: string) => {
-    if (piece === "") return;
-    shown += piece;
-    show(piece);
+    // models begin with the blank that follows "Assistant:"
+    const text = shown === "" ? piece.trimStart() : piece;
+    if (text === "") return;
+    shown += text;
+    show(text);
   };
   try {
     const rows: Float32Array[] = [];
