@@ -153,6 +153,11 @@ export class Engine implements AsyncDisposable {
     return this.#seen.length;
   }
 
+  /** Threads at work, the calling one included. */
+  get threads(): number {
+    return this.#pool.threads;
+  }
+
   /** Called with each step's time on the main thread. */
   set measure(f: ((step: Step, ms: number) => void) | undefined) {
     this.#pool.measure = f;

@@ -55,7 +55,7 @@ export async function open(
     context: engine.plan.context,
     imageTokens: checked.info.imageTokens,
     memory: engine.plan.memory,
-    threads: engine.plan.threads,
+    threads: engine.threads,
     build: engine.build as Build,
     loadMs: performance.now() - begin,
   });

@@ -61,7 +61,11 @@ export class Pool implements AsyncDisposable {
     this.#together = { ...this.#alone, threads: plan.threads };
   }
 
-  /** Starts the threads of a plan. `module` is what its workers run. */
+  /**
+   * Starts the threads of a plan; `module` is what its workers run. Where they
+   * cannot start (a bundle without the worker's file, say), the main thread
+   * works alone.
+   */
   static async start(
     plan: Plan,
     memory: WebAssembly.Memory,
@@ -69,45 +73,36 @@ export class Pool implements AsyncDisposable {
     kernels: Kernels,
   ): Promise<Pool> {
     const pool = new Pool(plan, memory.buffer, kernels);
-    const ready: Promise<void>[] = [];
-    for (let thread = 1; thread < plan.threads; thread++) {
-      const worker = new Worker(WORKER, {
-        type: "module",
-        name: `mquant ${thread}`,
-      });
-      pool.#workers.push(worker);
-      ready.push(
-        new Promise((done, refuse) => {
-          worker.onmessage = () => done();
-          worker.onerror = (event) => {
-            event.preventDefault();
-            refuse(
-              new RuntimeError(
-                "worker",
-                `Cannot start thread ${thread}: ${event.message}`,
-              ),
-            );
-          };
-        }),
-      );
-      const start: WorkerStart = {
-        module,
-        memory,
-        lists: pool.#lists,
-        control: plan.control,
-        registers: REGISTER_COUNT,
-        thread,
-        threads: plan.threads,
-      };
-      worker.postMessage(start);
-    }
     try {
+      const ready: Promise<void>[] = [];
+      for (let thread = 1; thread < plan.threads; thread++) {
+        const worker = new Worker(WORKER, {
+          type: "module",
+          name: `mquant ${thread}`,
+        });
+        pool.#workers.push(worker);
+        ready.push(started(worker));
+        const start: WorkerStart = {
+          module,
+          memory,
+          lists: pool.#lists,
+          control: plan.control,
+          registers: REGISTER_COUNT,
+          thread,
+          threads: plan.threads,
+        };
+        worker.postMessage(start);
+      }
       await Promise.all(ready);
-    } catch (error) {
-      for (const w of pool.#workers) w.terminate();
-      throw error;
+    } catch {
+      for (const w of pool.#workers.splice(0)) w.terminate();
     }
     return pool;
+  }
+
+  /** Threads at work, the main one included. */
+  get threads(): number {
+    return this.#workers.length + 1;
   }
 
   /**
@@ -167,6 +162,17 @@ export class Pool implements AsyncDisposable {
     }
     return Promise.resolve();
   }
+}
+
+/** Settles when a worker says that it is ready, or cannot be. */
+function started(worker: Worker): Promise<void> {
+  return new Promise((done, refuse) => {
+    worker.onmessage = () => done();
+    worker.onerror = (event) => {
+      event.preventDefault();
+      refuse(new Error(event.message));
+    };
+  });
 }
 
 /** Lets the event loop turn once: timers, signals and sockets are heard in 0.02 ms, where setTimeout takes 2 ms. */

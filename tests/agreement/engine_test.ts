@@ -150,3 +150,21 @@ Deno.test("two images in one prompt: each place gets its own rows", async () => 
   const ba = await engine.prefill(ids, both(b, a));
   assert(distance(ba, ab) > 1e-3, "the order of images must matter");
 });
+
+Deno.test("where no worker can start, one thread does the work of all", async () => {
+  await using three = await toyEngine(toy(), { threads: 3 });
+  assertEquals(three.threads, 3);
+  const { Worker } = globalThis;
+  globalThis.Worker = class {
+    constructor() {
+      throw new TypeError("no workers here");
+    }
+  } as unknown as typeof Worker;
+  try {
+    await using alone = await toyEngine(toy(), { threads: 3 });
+    assertEquals(alone.threads, 1);
+    assertEquals(await engineLogits(alone), await engineLogits(three));
+  } finally {
+    globalThis.Worker = Worker;
+  }
+});
