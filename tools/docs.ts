@@ -1,11 +1,12 @@
 /**
  * Writes the generated parts of docs/: the command line's help, the list of
- * rooms. `deno task docs` writes, `--check` compares with what is there.
+ * rooms, the table of model sizes. `deno task docs` writes, `--check` compares with what is there.
  * @module
  */
 import { loadAll } from "../src/cli/commands.ts";
 import { commandHelp, overview } from "../src/cli/help.ts";
 import { ROOMS } from "./lint_rooms.ts";
+import { sizesTable } from "./models.ts";
 
 const folder = new URL("../docs/", import.meta.url);
 
@@ -53,9 +54,11 @@ async function main(check: boolean): Promise<number> {
   const architecture = await Deno.readTextFile(
     new URL("architecture.md", folder),
   );
+  const models = await Deno.readTextFile(new URL("models.md", folder));
   const files = {
     "cli.md": await cli(),
     "architecture.md": between(architecture, "rooms", rooms()),
+    "models.md": between(models, "sizes", sizesTable()),
   };
   let stale = 0;
   for (const [name, text] of Object.entries(files)) {

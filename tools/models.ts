@@ -1,0 +1,73 @@
+/**
+ * The table of docs/models.md: what models of the sizes people run need, from
+ * config and tensor list alone. No weights are read.
+ * @module
+ */
+import { planFor } from "../src/runtime/engine.ts";
+import { RuntimeError } from "../src/runtime/error.ts";
+import { rowsPerImage } from "../src/graph/node.ts";
+import {
+  parametersOf,
+  REAL,
+  realCheckpoint,
+  staticModel,
+  transformed,
+} from "../tests/models/real.ts";
+
+const CONTEXT = 2048;
+const PIXELS = { rescale: 1 / 255, mean: [0, 0, 0], std: [1, 1, 1] } as const;
+const MIB = 2 ** 20;
+
+const HEAD = [
+  "model",
+  "parameters (M)",
+  "rows per image",
+  "image tokens",
+  "weights (MiB)",
+  "K/V (KiB/token)",
+  "memory (MiB)",
+];
+
+/** The table as Markdown, each cell as wide as its column. */
+export function sizesTable(): string {
+  const rows = [HEAD, ...REAL.map(row)];
+  const widths = HEAD.map((_, i) => Math.max(...rows.map((r) => r[i].length)));
+  const line = (cells: readonly string[]) =>
+    `| ${
+      cells.map((c, i) => i === 0 ? c.padEnd(widths[i]) : c.padStart(widths[i]))
+        .join(" | ")
+    } |`;
+  const rule = widths.map((w, i) =>
+    i === 0 ? "-".repeat(w) : `${"-".repeat(w - 1)}:`
+  );
+  const [head, ...body] = rows.map(line);
+  return [head, `| ${rule.join(" | ")} |`, ...body, ""].join("\n");
+}
+
+function row(name: string): string[] {
+  const model = transformed(name), { nodes, info } = model;
+  return [
+    name,
+    `${Math.round(parametersOf(realCheckpoint(name)) / 1e6)}`,
+    `${rowsPerImage(nodes, info)}`,
+    `${info.imageTokens}`,
+    ...memory(name),
+  ];
+}
+
+function memory(name: string): [string, string, string] {
+  const mib = (bytes: number) => `${Math.round(bytes / MIB)}`;
+  try {
+    const plan = planFor(staticModel(transformed(name)), PIXELS, {
+      threads: 1,
+      context: CONTEXT,
+    });
+    const { weights, kv, total } = plan.memory;
+    return [mib(weights), (kv / CONTEXT / 1024).toFixed(1), mib(total)];
+  } catch (error) {
+    if (!(error instanceof RuntimeError) || error.code !== "memory") {
+      throw error;
+    }
+    return ["–", "–", "above 4096"];
+  }
+}
