@@ -21,6 +21,8 @@ export interface Visit {
 export interface Admission {
   /** Lets a request in; undefined where the house is full. */
   enter(): Visit | undefined;
+  /** Whether nobody is inside. */
+  empty(): boolean;
   /** How many are at a stage. */
   count(stage: Stage): number;
 }
@@ -38,6 +40,7 @@ export function admission(most: number): Admission {
       inside.add(visit);
       return visit;
     },
+    empty: () => inside.size === 0,
     count: (stage) => [...inside].filter((v) => v.stage === stage).length,
   };
 }

@@ -74,6 +74,16 @@ export function handler(
     });
   } else ready = session;
 
+  /** Makes room; when no more requests are taken, the last to leave says so. */
+  function leave(visit: Visit) {
+    visit.leave();
+    if (lifecycle?.draining.aborted) settle();
+  }
+  function settle() {
+    if (house.empty()) lifecycle?.settled();
+  }
+  lifecycle?.draining.addEventListener("abort", settle);
+
   /** The session; throws where it is not there yet. */
   function loaded(): Answering {
     if (ready) return ready;
@@ -137,7 +147,7 @@ export function handler(
       stays = reply.later !== undefined;
       return reply;
     } finally {
-      if (!stays) visit.leave();
+      if (!stays) leave(visit);
     }
   }
 
@@ -168,7 +178,7 @@ export function handler(
       model,
       includeUsage: asked.includeUsage,
       ended(how: Outcome | ApiError, error?: unknown) {
-        visit.leave();
+        leave(visit);
         if (how instanceof ApiError) {
           if (how.status === 500) onError?.(error);
           return later.resolve({ status: how.status, code: how.code });

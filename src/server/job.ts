@@ -57,20 +57,13 @@ export function begin(
   const leave = () =>
     end(new ApiError("cancelled", "Cannot answer: cancelled"));
   const cutOff = () => end(shuttingDown());
-  if (gone?.aborted) leave();
-  if (cut?.aborted) cutOff();
-  gone?.addEventListener("abort", leave);
-  cut?.addEventListener("abort", cutOff);
-  const queueTimer = setTimeout(
-    () => end(queueTimeout(limits.queueMs)),
-    limits.queueMs,
-  );
-  let answerTimer: ReturnType<typeof setTimeout> | undefined;
+  let timer: ReturnType<typeof setTimeout> | undefined, running = false;
   const checked = Promise.withResolvers<void>();
   const begun = () => {
-    if (answerTimer !== undefined) return;
-    clearTimeout(queueTimer);
-    answerTimer = setTimeout(() => end("timeout"), limits.answerMs);
+    if (running) return;
+    running = true;
+    clearTimeout(timer);
+    timer = setTimeout(() => end("timeout"), limits.answerMs);
     turn();
   };
   const answer = session.chat(messages, {
@@ -82,6 +75,12 @@ export function begin(
       if (stage === "prefill" || stage === "decode") checked.resolve();
     },
   });
+  if (gone?.aborted) leave();
+  if (cut?.aborted) cutOff();
+  gone?.addEventListener("abort", leave);
+  cut?.addEventListener("abort", cutOff);
+  const { queueMs } = limits;
+  timer = setTimeout(() => end(queueTimeout(queueMs)), queueMs);
   const outcome = (async (): Promise<Outcome> => {
     try {
       const result = await answer;
@@ -90,8 +89,7 @@ export function begin(
       if (ending === "timeout") return { result, finish: "length" };
       throw shuttingDown(); // the session was closed
     } finally {
-      clearTimeout(queueTimer);
-      clearTimeout(answerTimer);
+      clearTimeout(timer);
       gone?.removeEventListener("abort", leave);
       cut?.removeEventListener("abort", cutOff);
     }

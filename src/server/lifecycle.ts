@@ -10,14 +10,14 @@ export interface Lifecycle {
   readonly draining: AbortSignal;
   /** Aborted when what still runs must end. */
   readonly cut: AbortSignal;
+  /** Called when, draining, all has been answered. */
+  settled(): void;
 }
 
 /** A lifecycle and the handle that ends it. */
 export interface Ending extends Lifecycle {
   /** Begins to drain; cuts `ms` later unless `settled()` comes first. */
   drain(ms: number): void;
-  /** All is answered: nothing is left to cut. */
-  settled(): void;
 }
 
 /** A lifecycle that `drain` ends. */
@@ -39,16 +39,36 @@ export function ending(): Ending {
 /**
  * A lifecycle that SIGINT or SIGTERM ends, for `deno serve` and Deno Deploy,
  * where the server is not ours: Deploy kills 5 s after SIGINT, so what runs is
- * cut after 4 s and every client gets a whole answer or a whole error.
+ * cut after 4 s and every client gets a whole answer or a whole error. Then
+ * `session` is disposed, so that its threads do not keep the process.
  */
-export function endOnSignals(drainMs = 4000): Lifecycle {
+export function endOnSignals(
+  session: AsyncDisposable | PromiseLike<AsyncDisposable>,
+  drainMs = 4000,
+): Lifecycle {
   const end = ending();
-  for (const name of ["SIGINT", "SIGTERM"] as const) {
-    const heard = () => {
-      Deno.removeSignalListener(name, heard);
-      end.drain(drainMs);
-    };
-    Deno.addSignalListener(name, heard);
-  }
-  return end;
+  const dispose = async () => {
+    try {
+      await (await session)[Symbol.asyncDispose]();
+    } catch {
+      // It was never opened; the handler has said so.
+    }
+    // `deno serve` before 2.9 does not end its server on signals; after the
+    // last bytes have gone we do.
+    Deno.unrefTimer(setTimeout(() => Deno.exit(0), 500));
+  };
+  end.cut.addEventListener("abort", dispose);
+  const signals = ["SIGINT", "SIGTERM"] as const;
+  const heard = () => {
+    for (const name of signals) Deno.removeSignalListener(name, heard);
+    end.drain(drainMs);
+  };
+  for (const name of signals) Deno.addSignalListener(name, heard);
+  return {
+    ...end,
+    settled() {
+      end.settled();
+      dispose();
+    },
+  };
 }

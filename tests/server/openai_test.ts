@@ -180,7 +180,8 @@ Deno.test("with a key: the client that has it is served, others are not", async 
     OpenAI.AuthenticationError,
   );
   assertEquals(error.code, "invalid_api_key");
-  assertEquals((await fetch(`${server.url}health`)).status, 200);
+  const health = await fetch(`${server.url}health`);
+  assertEquals([health.status, await health.json()], [200, { status: "ok" }]);
   await server.shutdown();
 });
 

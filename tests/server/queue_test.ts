@@ -229,3 +229,25 @@ Deno.test("beyond this machine only with a key", () => {
     assertMatch(message, /Cannot listen on .*API key/);
   }
 });
+
+Deno.test("the last to leave a draining house says so, once all is answered", async () => {
+  for (const requests of [0, 2]) {
+    const session = fake({ held: true });
+    const end = ending();
+    let settled = 0;
+    const lifecycle = { ...end, settled: () => settled++ };
+    const handle = handler(session, { lifecycle });
+    const answers = Array.from(
+      { length: requests },
+      (_, i) => handle(ask(say(`${i}`, { stream: i === 0 }))),
+    );
+    const stream = await answers[0];
+    end.drain(10_000);
+    end.settled();
+    assertEquals(settled, requests === 0 ? 1 : 0);
+    session.open();
+    await stream?.text();
+    await Promise.all(answers);
+    assertEquals(settled, 1);
+  }
+});
