@@ -4,6 +4,9 @@
 //   w4:   2 bytes, nibbles k0 k1 | k2 k3;  two columns n, n + 4 share a word
 //   w8:   signed, [k/2][8 n][2 k]
 //   Missing rows and k get weight 0.
+//
+// Blocks of 8 rows × 32 (w4) or 16 k go by vectors, the rest word by word. (Most
+// weights are packed before V8 has optimised anything: few wide instructions help.)
 import { roundUp } from "./vector";
 
 /** 4 codes of 4 bits, two's complement → bytes w + 8. */
@@ -15,14 +18,38 @@ import { roundUp } from "./vector";
   return x ^ 0x08080808;
 }
 
+/** Every 4 bytes of v to a 16-byte step of the panel. */
+@inline function spread4(w: usize, v: v128): void {
+  v128.store32_lane(w, v, 0); v128.store32_lane(w, v, 1, 16);
+  v128.store32_lane(w, v, 2, 32); v128.store32_lane(w, v, 3, 48);
+}
+
+/** 32 k of columns n and n + 4. */
+@inline function nibbleBlock(low: usize, high: usize, w: usize): void {
+  const a = v128.load(low), b = v128.load(high);
+  const fifteen = i8x16.splat(15), top = i8x16.splat(-16), flip = i8x16.splat(-120); // 0x0f 0xf0 0x88
+  const even = v128.xor(v128.or(v128.and(a, fifteen), i16x8.shl(v128.and(b, fifteen), 4)), flip);
+  const odd = v128.xor(v128.or(v128.and(i16x8.shr_u(a, 4), fifteen), v128.and(b, top)), flip);
+  spread4(w, v128.shuffle<i8>(even, odd, 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23));
+  spread4(w + 64, v128.shuffle<i8>(even, odd, 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31));
+}
+
 export function pack_w4__simd(codes: usize, w: usize, rows: i32, k: i32): void {
   const rowBytes = <usize>(k >> 1);
-  for (let n0 = 0; n0 < rows; n0 += 8) {
-    for (let j = 0, kp = roundUp(k, 32); j < kp; j += 4) {
-      for (let n = n0; n < n0 + 4; n++, w += 4) {
-        const low = nibbles(codes + <usize>n * rowBytes, j, n < rows && j < k);
-        const high = nibbles(codes + <usize>(n + 4) * rowBytes, j, n + 4 < rows && j < k);
-        store<u32>(w, low | high << 4);
+  for (let n0 = 0; n0 < rows; n0 += 8, codes += rowBytes << 3) {
+    for (let j = 0, kp = roundUp(k, 32); j < kp; j += 32, w += 128) {
+      const whole = n0 + 8 <= rows && j + 32 <= k;
+      for (let n = 0; n < 4; n++) {
+        const low = codes + <usize>n * rowBytes, high = low + (rowBytes << 2), to = w + (<usize>n << 2);
+        if (whole) {
+          nibbleBlock(low + <usize>(j >> 1), high + <usize>(j >> 1), to);
+          continue;
+        }
+        for (let i = j; i < j + 32; i += 4) {
+          const inK = i < k;
+          const a = nibbles(low, i, inK && n0 + n < rows), b = nibbles(high, i, inK && n0 + n + 4 < rows);
+          store<u32>(to + (<usize>(i - j) << 2), a | b << 4);
+        }
       }
     }
   }
@@ -31,11 +58,21 @@ export function pack_w4__simd(codes: usize, w: usize, rows: i32, k: i32): void {
 /** w5…w7: w + 2^(bits−1) is the low `bits` bits with the top one flipped. */
 @inline function packBytes(bits: i32, codes: usize, w: usize, rows: i32, k: i32): void {
   const flip: u32 = 0x01010101 << (bits - 1), mask: u32 = 0x01010101 * ((1 << bits) - 1);
+  const flips = i32x4.splat(flip), masks = i32x4.splat(mask);
   for (let n0 = 0; n0 < rows; n0 += 8) {
-    for (let j = 0, kp = roundUp(k, 32); j < kp; j += 4) {
-      for (let n = n0; n < n0 + 8; n++, w += 4) {
-        const x = n < rows && j < k ? load<u32>(codes + <usize>n * <usize>k + <usize>j) : 0;
-        store<u32>(w, (x ^ flip) & mask);
+    for (let j = 0, kp = roundUp(k, 32); j < kp; j += 16, w += 128) {
+      for (let n = 0; n < 8; n++) {
+        const from = codes + <usize>(n0 + n) * <usize>k + <usize>j, to = w + (<usize>n << 2);
+        if (n0 + n < rows && j + 16 <= k) {
+          const v = v128.and(v128.xor(v128.load(from), flips), masks);
+          v128.store32_lane(to, v, 0); v128.store32_lane(to, v, 1, 32);
+          v128.store32_lane(to, v, 2, 64); v128.store32_lane(to, v, 3, 96);
+          continue;
+        }
+        for (let i = 0; i < 16; i += 4) {
+          const x = n0 + n < rows && j + i < k ? load<u32>(from + <usize>i) : 0;
+          store<u32>(to + (<usize>i << 3), (x ^ flip) & mask);
+        }
       }
     }
   }
@@ -47,9 +84,20 @@ export function pack_w7__simd(codes: usize, w: usize, rows: i32, k: i32): void {
 
 export function pack_w8__simd(codes: usize, w: usize, rows: i32, k: i32): void {
   for (let n0 = 0; n0 < rows; n0 += 8) {
-    for (let j = 0, kp = roundUp(k, 32); j < kp; j += 2) {
-      for (let n = n0; n < n0 + 8; n++, w += 2) {
-        store<u16>(w, n < rows && j < k ? load<u16>(codes + <usize>n * <usize>k + <usize>j) : 0);
+    for (let j = 0, kp = roundUp(k, 32); j < kp; j += 16, w += 128) {
+      for (let n = 0; n < 8; n++) {
+        const from = codes + <usize>(n0 + n) * <usize>k + <usize>j, to = w + (<usize>n << 1);
+        if (n0 + n < rows && j + 16 <= k) {
+          const v = v128.load(from);
+          v128.store16_lane(to, v, 0); v128.store16_lane(to, v, 1, 16);
+          v128.store16_lane(to, v, 2, 32); v128.store16_lane(to, v, 3, 48);
+          v128.store16_lane(to, v, 4, 64); v128.store16_lane(to, v, 5, 80);
+          v128.store16_lane(to, v, 6, 96); v128.store16_lane(to, v, 7, 112);
+          continue;
+        }
+        for (let i = 0; i < 16; i += 2) {
+          store<u16>(to + (<usize>i << 3), n0 + n < rows && j + i < k ? load<u16>(from + <usize>i) : 0);
+        }
       }
     }
   }

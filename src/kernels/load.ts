@@ -88,8 +88,12 @@ export function implementations(
   module: WebAssembly.Module,
   name: string,
 ): string[] {
-  const found = WebAssembly.Module.exports(module).map((e) => e.name)
-    .filter((e) => e.startsWith(`${name}__`));
+  return ranked(WebAssembly.Module.exports(module).map((e) => e.name), name);
+}
+
+/** Those of `exports` that implement `name`, preferred first. */
+function ranked(exports: string[], name: string): string[] {
+  const found = exports.filter((e) => e.startsWith(`${name}__`));
   const rank = (e: string) =>
     e.includes("__simd") ? 2 : e.includes("__relaxed_dot") === wideDots ? 0 : 1;
   return found.sort((a, b) => rank(a) - rank(b)); // stable: file order within a rank
@@ -107,9 +111,10 @@ export function loadKernels(options: LoadOptions): Kernels {
     kernelModule(options.build ?? bestBuild(), shared);
   const { exports } = instantiateSync(module, { env: { memory } });
   const functions = exports as unknown as Record<string, unknown>;
+  const names = Object.keys(functions);
   const entry = (name: string) => {
     const wanted = prefer[name as KernelName];
-    const all = implementations(module, name);
+    const all = ranked(names, name);
     const chosen = wanted ? `${name}__${wanted}` : all[0];
     if (!chosen || !all.includes(chosen)) {
       throw new Error(

@@ -290,7 +290,10 @@ function packer(bits: WeightBits): Contract<PackWeights> {
         }
       }
     },
-    cases: [[1, 4], [7, 28], [8, 32], [9, 36], [24, 320], [17, 100]].map((
+    cases: [[1, 4], [7, 28], [8, 32], [9, 36], [24, 320], [8, 64], [19, 72], [
+      17,
+      100,
+    ]].map((
       [rows, k],
     ) => ({
       name: `${rows}×${k}`,
