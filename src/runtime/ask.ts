@@ -2,12 +2,14 @@
  * One answer, from messages to text: checked before its turn, then run.
  * @module
  */
+import { imageText } from "../graph/image_text.ts";
+import type { ModelInfo } from "../graph/node.ts";
 import { chat, type ChatMessage } from "../tokenizer/chat.ts";
 import type { Finish, Result } from "./answer.ts";
 import type { Assets } from "./assets.ts";
 import type { Engine } from "./engine.ts";
 import { RuntimeError } from "./error.ts";
-import { type ImageInput, towerPixels } from "./picture.ts";
+import { type ImageInput, type TowerTiles, towerTiles } from "./picture.ts";
 import { demand, type SampleOptions, type Sampler, sampler } from "./sample.ts";
 import type { StaticModel } from "./static_model.ts";
 import type { SeenImages } from "./seen_images.ts";
@@ -37,6 +39,11 @@ export interface Progress {
 export interface AskOptions extends SampleOptions {
   /** Longest answer in tokens; default 256, less where the context ends. */
   maxTokens?: number;
+  /**
+   * Most tiles of one image, from 1 (default) to 64: more show small things and
+   * take as many times longer. Families that take pictures whole stay at 1.
+   */
+  maxTiles?: number;
   /** 0 (default) takes the likeliest token each time. */
   temperature?: number;
   /** Draw from the k likeliest tokens only. */
@@ -54,6 +61,7 @@ export interface AskOptions extends SampleOptions {
 }
 
 const MAX_TOKENS = 256;
+const MAX_TILES = 64;
 
 /** A request that is ready for its turn. */
 export interface Job {
@@ -61,6 +69,8 @@ export interface Job {
   readonly ids: readonly number[];
   /** Its images, in order. */
   readonly images: readonly ImageInput[];
+  /** The same as tiles, where they may be more than one each. */
+  readonly tiles?: readonly TowerTiles[];
   readonly pick: Sampler;
   readonly stops: readonly string[];
   /** Most tokens of the answer. */
@@ -76,13 +86,14 @@ export interface Job {
  * Checks everything about a request that can be checked before its turn.
  * @throws {RuntimeError} "option" or "context"
  */
-export function prepare(
+export async function prepare(
   assets: Assets,
+  info: ModelInfo,
   context: number,
   messages: readonly Message[],
   options: AskOptions,
-): Job {
-  const { maxTokens: wanted = MAX_TOKENS } = options;
+): Promise<Job> {
+  const { maxTokens: wanted = MAX_TOKENS, maxTiles = 1 } = options;
   demand(
     Number.isInteger(wanted) && wanted >= 1,
     "maxTokens",
@@ -90,7 +101,18 @@ export function prepare(
     wanted,
   );
   const stops = checkedStops(options.stop ?? []), pick = sampler(options);
-  const { ids, images } = promptOf(assets, messages);
+  demand(
+    Number.isInteger(maxTiles) && maxTiles >= 1 && maxTiles <= MAX_TILES,
+    "maxTiles",
+    `a whole number from 1 to ${MAX_TILES}`,
+    maxTiles,
+  );
+  const images = imagesOf(messages);
+  // How a picture is cut decides what its prompt says, so it is cut first.
+  const tiles = maxTiles > 1 && info.tiles
+    ? await cut(images, assets, info, maxTiles)
+    : undefined;
+  const ids = promptOf(assets, messages, info, tiles);
   const room = context - ids.length;
   if (room < 1) {
     throw new RuntimeError(
@@ -101,6 +123,7 @@ export function prepare(
   return {
     ids,
     images,
+    ...(tiles ? { tiles } : {}),
     pick,
     stops,
     most: Math.min(wanted, room),
@@ -122,22 +145,44 @@ function checkedStops(stop: readonly string[]): readonly string[] {
   return stop;
 }
 
+function imagesOf(messages: readonly Message[]): ImageInput[] {
+  return messages.flatMap(({ content }) =>
+    typeof content === "string"
+      ? []
+      : content.flatMap((part) => part.type === "image" ? [part.image] : [])
+  );
+}
+
+async function cut(
+  images: readonly ImageInput[],
+  assets: Assets,
+  info: ModelInfo,
+  most: number,
+): Promise<TowerTiles[]> {
+  const all: TowerTiles[] = [];
+  for (const picture of images) {
+    all.push(await towerTiles(picture, assets.image, info.image, most));
+  }
+  return all;
+}
+
 function promptOf(
   { tokenizer, chat: format }: Assets,
   messages: readonly Message[],
-): { ids: number[]; images: ImageInput[] } {
-  const images: ImageInput[] = [];
+  info: ModelInfo,
+  tiles: readonly TowerTiles[] | undefined,
+): number[] {
   const plain = messages.map(({ role, content }): ChatMessage => ({
     role,
     content: typeof content === "string"
       ? [{ type: "text", text: content }]
-      : content.map((part) => {
-        if (part.type === "text") return part;
-        images.push(part.image);
-        return { type: "image" };
-      }),
+      : content.map((part) => part.type === "text" ? part : { type: "image" }),
   }));
-  return { ids: chat(tokenizer, plain, format).ids, images };
+  const imageTokens = (i: number) => {
+    const { rows, cols } = tiles?.[i] ?? { rows: 0, cols: 0 };
+    return imageText(info, rows, cols);
+  };
+  return chat(tokenizer, plain, { ...format, imageTokens }).ids;
 }
 
 /** The result of a request that was cancelled before its turn. */
@@ -206,11 +251,14 @@ export async function run(
     for (const [i, picture] of images.entries()) {
       progress("image", i, images.length);
       signal.throwIfAborted();
-      const pixels = await towerPixels(picture, image, model.info.image);
+      const { tiles } = job.tiles?.[i] ??
+        await towerTiles(picture, image, model.info.image, 1);
       clock("imageMs");
       progress("vision", i, images.length);
-      const encode = () => engine.encode(pixels, signal);
-      rows.push(await (seen ? seen.rows(pixels, encode) : encode()));
+      for (const pixels of tiles) {
+        const encode = () => engine.encode(pixels, signal);
+        rows.push(await (seen ? seen.rows(pixels, encode) : encode()));
+      }
       clock("visionMs");
     }
     progress("prefill", 0, ids.length);
@@ -220,7 +268,7 @@ export async function run(
     const past = ids.slice(0, cachedTokens).filter((id) =>
       id === model.info.imageTokenId
     ).length;
-    const width = all.length / (model.info.imageTokens * images.length || 1);
+    const width = all.length / (model.info.imageTokens * rows.length || 1);
     const rest = all.subarray(past * width);
     let id = pick(await engine.prefill(ids.slice(cachedTokens), rest, signal));
     clock("prefillMs");

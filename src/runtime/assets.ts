@@ -4,7 +4,7 @@
  * @module
  */
 import type { ModelFile } from "../format/model_file.ts";
-import { type ImagePlan, oneTile, readImagePlan } from "../image/preprocess.ts";
+import { type ImagePlan, readImagePlan } from "../image/preprocess.ts";
 import type { ChatFormat } from "../tokenizer/chat.ts";
 import { readTokenizer, type Tokenizer } from "../tokenizer/tokenizer.ts";
 import type { ModelInfo } from "../graph/node.ts";
@@ -40,7 +40,7 @@ export function readAssets(file: ModelFile, info: ModelInfo): Assets {
       imageTokens: () => info.imageText,
       variables: specialTokens(file),
     },
-    image: oneTile(readImagePlan(file.assetText("preprocessor_config.json"))),
+    image: readImagePlan(file.assetText("preprocessor_config.json")),
     sayable: (id) => id !== info.imageTokenId && has(tokenizer, id),
     stopIds: new Set([...info.stopIds, ...generationStops(file, info)]),
   };

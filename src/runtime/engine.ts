@@ -400,6 +400,7 @@ export class Engine implements AsyncDisposable {
     r[REGISTER.slot] = this.length;
     r[REGISTER.keys] = this.length + rows;
     r[REGISTER.last] = last;
+    r[REGISTER.lastSlot] = this.length + last;
     for (let ratio = 1; quadRegister(ratio) < r.length; ratio++) {
       r[quadRegister(ratio)] = Math.ceil(rows * ratio / 4);
     }

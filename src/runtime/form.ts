@@ -42,6 +42,9 @@ export function fixedForm(rows: number, modality: 0 | 1): Form {
   };
 }
 
+/** One text row. */
+export const SINGLE: Form = fixedForm(1, 1);
+
 /** A chunk of up to `most` tokens: image rows, then text rows. */
 export function chunkForm(most: number): Form {
   const { imageRows, imageEnd, textRows, rows } = REGISTER;

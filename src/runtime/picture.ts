@@ -4,7 +4,12 @@
  */
 import { decode } from "../image/decode.ts";
 import { checkSize, IMAGE_LIMITS, ImageError } from "../image/image.ts";
-import { type ImagePlan, preprocess, towerTile } from "../image/preprocess.ts";
+import {
+  atMostTiles,
+  type ImagePlan,
+  preprocess,
+  towerTile,
+} from "../image/preprocess.ts";
 import { RuntimeError } from "./error.ts";
 
 /** An image: the bytes of a JPEG, PNG or WebP file, or RGB pixels [height, width, 3]. */
@@ -17,11 +22,21 @@ export type ImageInput = Uint8Array | {
   readonly data: Uint8Array;
 };
 
+/** A picture as the tower sees it. */
+export interface TowerTiles {
+  /** RGB bytes [height, width, 3] each; where the picture was cut, row by row, the whole one last. */
+  readonly tiles: readonly Uint8Array[];
+  /** Rows of tiles; 0 where the picture was not cut. */
+  readonly rows: number;
+  /** Columns of tiles; 0 where the picture was not cut. */
+  readonly cols: number;
+}
+
 /**
- * Pixels of the tower's size, RGB bytes [height, width, 3].
+ * Pixels of the tower's size, in at most `most` tiles.
  * @throws {ImageError} where the image cannot be read
  */
-export async function towerPixels(
+export async function towerTiles(
   image: ImageInput,
   plan: ImagePlan,
   size: {
@@ -29,19 +44,22 @@ export async function towerPixels(
     readonly height: number;
     readonly patch: number;
   },
-): Promise<Uint8Array> {
+  most: number,
+): Promise<TowerTiles> {
   const picture = image instanceof Uint8Array
     ? await decode(image)
     : pixels(image);
-  const made = preprocess(picture, plan), tile = towerTile(made, size);
-  if (!tile) {
-    const { tiles, width, height } = made;
+  const made = preprocess(picture, atMostTiles(plan, most));
+  const { rows, cols, width, height } = made;
+  const tiles = made.tiles.map((tile) => {
+    const fit = towerTile({ ...made, tiles: [tile] }, size);
+    if (fit) return fit;
     throw new RuntimeError(
       "image",
-      `Cannot use preprocessor_config.json: it must make one tile of ${size.width} × ${size.height} pixels: it makes ${tiles.length} of ${width} × ${height}`,
+      `Cannot use preprocessor_config.json: it must make tiles of ${size.width} × ${size.height} pixels: it makes some of ${width} × ${height}`,
     );
-  }
-  return tile;
+  });
+  return { tiles, rows, cols };
 }
 
 function pixels({ width, height, data }: Exclude<ImageInput, Uint8Array>) {

@@ -246,6 +246,21 @@ export function readInfo(json: string): ModelInfo {
       wish: "a text of at most 1 MB",
       read: (v) => typeof v === "string" && v.length <= 2 ** 20 ? v : undefined,
     },
+    tiles: {
+      wish: "{begin, tile, rowEnd, end} of texts of at most 1 MB",
+      optional: true,
+      read(v) {
+        if (!(v instanceof Map) || v.size !== 4) return undefined;
+        const texts = ["begin", "tile", "rowEnd", "end"].map((
+          k,
+        ) => [k, v.get(k)]);
+        return texts.every(([, t]) =>
+            typeof t === "string" && t.length <= 2 ** 20
+          )
+          ? Object.fromEntries(texts)
+          : undefined;
+      },
+    },
     stopIds: {
       wish: "a list of at most 64 token ids",
       read: (v) =>

@@ -110,7 +110,13 @@ export function session(
           "Cannot answer: the session is closed",
         );
       }
-      const job = prepare(assets, info.context, messages, options);
+      const job = await prepare(
+        assets,
+        model.info,
+        info.context,
+        messages,
+        options,
+      );
       const asked = performance.now();
       const waited = () => performance.now() - asked;
       return await inTurn(

@@ -17,6 +17,7 @@ export const REGISTERS = [
   "slot", //      cache slot of row 0
   "keys", //      keys in the cache once this chunk is in: slot + rows
   "last", //      row of the chunk's last token
+  "lastSlot", //  slot + last
 ] as const;
 
 /** Name of a register. */

@@ -6,56 +6,19 @@
 import { quoted } from "../../format/error.ts";
 import { headScale } from "../../graph/names.ts";
 import type { AttendNode } from "../../graph/node.ts";
-import { gridTables, ropeTables } from "../../graph/rope.ts";
 import {
   attendScratchBytes,
   cacheBytes,
   roundUp,
 } from "../../kernels/layout.ts";
-import { type Amount, type Arg, type Buffer, ref } from "../buffer.ts";
-import { placeKey } from "../places.ts";
+import { type Amount, type Arg, ref } from "../buffer.ts";
+import type { Form } from "../form.ts";
 import { quadRegister, REGISTER } from "../step.ts";
 import type { Lowering } from "./context.ts";
 import { floatsOf } from "./floats.ts";
+import { narrowed, narrows } from "./narrow.ts";
+import { orderBuffer, tokenOrder, turnsOf } from "./turns.ts";
 import type { Floats } from "./value.ts";
-
-/** cos or sin by a token's index, by its place, or by a patch's row and column: [rows, headDim/2]. */
-function rotaryTable(
-  l: Lowering,
-  node: AttendNode,
-  part: "cos" | "sin",
-): Buffer {
-  const { theta, headDim: d, grid, sections } = node, { capacity } = l.options;
-  const bytes = (rows: number) => rows * d / 2 * 4;
-  if (sections) return l.store.state(placeKey(node, part), bytes(capacity));
-  if (grid) {
-    const { height, width, patch } = l.model.info.image;
-    const rows = height / patch, columns = width / patch;
-    if (rows * columns !== l.options.form.most) {
-      throw l.error(`${quoted(node.id)}: a grid cannot have extra rows`);
-    }
-    return l.store.constant(
-      `${part} grid ${theta} ${d}`,
-      bytes(rows * columns),
-      () => gridTables(theta!, d, rows, columns)[part],
-    );
-  }
-  return l.store.constant(
-    `${part} ${theta} ${d}`,
-    bytes(capacity),
-    () => ropeTables(theta!, d, capacity)[part],
-  );
-}
-
-/** 0, 1, 2 …: patches stand in the order of their table's rows. */
-function rasterBuffer(l: Lowering): Buffer {
-  const rows = l.options.form.most;
-  return l.store.constant(
-    `raster ${rows}`,
-    rows * 4,
-    () => Int32Array.from({ length: rows }, (_, i) => i),
-  );
-}
 
 /** Attention within an image, or through the cache. */
 export function lowerAttend(l: Lowering, node: AttendNode): Floats {
@@ -84,8 +47,6 @@ export function lowerAttend(l: Lowering, node: AttendNode): Floats {
       ? l.store.cache(`${id} ${part}`, bytes)
       : l.temporary(`${id} ${part}`, bytes);
   const keys = cache("keys"), values = cache("values");
-  const each = form.most === 1; // one row: every thread makes its own queries, and writes the same keys and values
-  const codes = l.temporary(`${id} query codes`, form.most * heads * d, each);
   const vectors = (part: "q" | "k" | "v") =>
     l.model.scales(headScale(node, part));
   const inverse = (part: "q" | "k" | "v", n: number) =>
@@ -95,38 +56,14 @@ export function lowerAttend(l: Lowering, node: AttendNode): Floats {
           1 / s
         )),
     );
-  const positions = text
-    ? ref(orderBuffer(l), 0, { register: REGISTER.slot }, 4)
-    : turned
-    ? ref(rasterBuffer(l))
-    : 0;
-  const [cos, sin] = (["cos", "sin"] as const).map((part) =>
-    turned ? ref(rotaryTable(l, node, part)) : 0
-  );
+  const { positions, cos, sin } = turnsOf(l, node);
   const slot: Arg = text ? { register: REGISTER.slot } : 0;
   const { rows } = form;
-  const share = (lo: number) =>
-    each ? { each } : { split: { lo, hi: lo + 1, unit: 1 } };
-  l.emit(
-    "queries_f32_s8",
-    id,
-    [
-      l.pointer(q),
-      q.stride,
-      positions,
-      cos,
-      sin,
-      inverse("q", heads),
-      ref(codes),
-      0,
-      rows,
-      heads,
-      d,
-    ],
-    rows,
-    4 * heads * d,
-    { ...share(7), sync: false },
-  );
+  // one row: every thread writes the same, which is cheaper than to meet
+  const share = (lo: number, { most }: Form) =>
+    most === 1
+      ? { each: true, sync: false }
+      : { split: { lo, hi: lo + 1, unit: 1 } };
   l.emit(
     "keys_f32_s8",
     id,
@@ -147,7 +84,7 @@ export function lowerAttend(l: Lowering, node: AttendNode): Floats {
     ],
     rows,
     4 * kvHeads * d,
-    { ...share(9), sync: false },
+    { ...share(9, form), sync: false },
   );
   l.emit(
     "values_f32_s8",
@@ -166,10 +103,34 @@ export function lowerAttend(l: Lowering, node: AttendNode): Floats {
     ],
     rows,
     4 * kvHeads * d,
-    { ...share(6), sync: !each },
+    share(6, form),
   );
 
-  const y = l.rows(id, form, heads * d);
+  const narrow = narrows(l, node), asked = narrow ? narrowed(l, q) : q;
+  const { most } = asked.form, one = most === 1;
+  const codes = l.temporary(`${id} query codes`, most * heads * d, one);
+  const turns = turnsOf(l, node, narrow);
+  l.emit(
+    "queries_f32_s8",
+    id,
+    [
+      l.pointer(asked),
+      q.stride,
+      turns.positions,
+      turns.cos,
+      turns.sin,
+      inverse("q", heads),
+      ref(codes),
+      0,
+      asked.form.rows,
+      heads,
+      d,
+    ],
+    asked.form.rows,
+    4 * heads * d,
+    share(7, asked.form),
+  );
+  const y = l.rows(id, asked.form, heads * d);
   const score = l.store.constant(`score scale ${id}`, heads * 4, () => {
     const qs = vectors("q"), ks = vectors("k"), group = heads / kvHeads;
     return qs.map((s, h) => s * ks[Math.floor(h / group)] / Math.sqrt(d));
@@ -179,11 +140,10 @@ export function lowerAttend(l: Lowering, node: AttendNode): Floats {
     kvHeads * 4,
     () => vectors("v"),
   );
-  const one = form.most === 1;
   const masked = text && !one;
-  const most = text ? capacity : form.most;
+  const seen = text ? capacity : most;
   const items: Amount = one || !text
-    ? kvHeads * Math.ceil(form.most * (heads / kvHeads) / 4)
+    ? kvHeads * Math.ceil(most * (heads / kvHeads) / 4)
     : { register: quadRegister(heads / kvHeads), scale: kvHeads };
   l.emit(
     "attend_s8",
@@ -196,9 +156,9 @@ export function lowerAttend(l: Lowering, node: AttendNode): Floats {
       y.stride,
       ref(score),
       ref(value),
-      masked ? positions : 0,
+      masked ? tokenOrder(l, false) : 0,
       masked ? ref(orderBuffer(l)) : 0,
-      rows,
+      asked.form.rows,
       text ? { register: REGISTER.keys } : form.most,
       slots,
       heads,
@@ -206,16 +166,11 @@ export function lowerAttend(l: Lowering, node: AttendNode): Floats {
       d,
       0,
       items,
-      { scratch: attendScratchBytes(most, d) },
+      { scratch: attendScratchBytes(seen, d) },
     ],
-    rows,
-    heads * d * most, // half of it: causal
+    asked.form.rows,
+    heads * d * seen, // half of it: causal
     { split: { lo: 15, hi: 16, unit: 1 } },
   );
   return y;
-}
-
-/** Original position of every cached token, in cache order. */
-function orderBuffer(l: Lowering): Buffer {
-  return l.store.state("order", l.options.capacity * 4);
 }

@@ -6,13 +6,10 @@ import { quoted } from "../../format/error.ts";
 import type { ShuffleNode, TakeNode } from "../../graph/node.ts";
 import type { Rotation } from "../../tensor/rotation.ts";
 import { ref } from "../buffer.ts";
-import { fixedForm } from "../form.ts";
+import { fixedForm, SINGLE } from "../form.ts";
 import type { Lowering } from "./context.ts";
 import { floatsOf, rotated } from "./floats.ts";
 import type { Floats } from "./value.ts";
-
-/** One text row. */
-const SINGLE = fixedForm(1, 1);
 
 /** The chunk's last row goes on alone: what comes from here on is for the logits only. */
 export function lowerLast(l: Lowering, id: string, x: string): void {
@@ -21,14 +18,13 @@ export function lowerLast(l: Lowering, id: string, x: string): void {
   }
   l.tail = Math.min(l.tail, l.steps.length);
   const v = l.value(x);
+  if (v.form.most === 1) { // one row only goes on already
+    l.values.set(id, v);
+    return;
+  }
   // A norm works row by row, so taking the last row may come first.
   const from = v.kind === "read" ? v : floatsOf(l, x);
-  const single = l.options.form.rows === 1;
-  l.values.set(id, {
-    ...from,
-    form: SINGLE,
-    ...(single ? {} : { last: true }),
-  });
+  l.values.set(id, { ...from, form: SINGLE, last: true });
 }
 
 /** The first rows of each image go on. */

@@ -1,0 +1,58 @@
+/**
+ * Behind the keys and values of the last attention only the chunk's last token
+ * matters: from there on one row goes on, and chunks that need no logits stop.
+ * @module
+ */
+import { type AttendNode, inputsOf } from "../../graph/node.ts";
+import { ref } from "../buffer.ts";
+import { SINGLE } from "../form.ts";
+import { REGISTER } from "../step.ts";
+import type { Lowering } from "./context.ts";
+import type { Floats } from "./value.ts";
+
+/** Whether only one row must go on behind an attention: it is the last, and what follows needs nothing older but streams. */
+export function narrows(l: Lowering, node: AttendNode): boolean {
+  if (l.options.phase !== "text" || l.options.form.most === 1) return false;
+  const later = l.nodes.slice(l.nodes.indexOf(node) + 1);
+  const known = new Set([node.id, ...later.map((n) => n.id)]);
+  return later.some((n) => n.op === "last") &&
+    later.every((n) =>
+      n.op !== "attend" && (n.op !== "write" || n.rows === undefined) &&
+      inputsOf(n).every((id) => known.has(id))
+    );
+}
+
+/** The queries of the last row; streams go on as that row, too. */
+export function narrowed(l: Lowering, q: Floats): Floats {
+  l.tail = Math.min(l.tail, l.steps.length);
+  for (const [name, stream] of l.streams) {
+    const { buffer, stride } = l.rows(
+      `stream ${name}, last row`,
+      SINGLE,
+      stream.stride,
+    );
+    l.emit(
+      "copy_f32",
+      name,
+      [
+        ref(buffer),
+        stride,
+        ref(stream.buffer, 0, { register: REGISTER.last }, stream.stride * 4),
+        stream.stride,
+        stride,
+        0,
+        1,
+      ],
+      1,
+      stride,
+    );
+    l.streams.set(name, {
+      buffer,
+      stride,
+      form: SINGLE,
+      written: new Set([1]),
+      version: stream.version + 1,
+    });
+  }
+  return { ...q, form: SINGLE, last: true };
+}

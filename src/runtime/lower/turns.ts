@@ -1,0 +1,82 @@
+/**
+ * By how much queries and keys turn (rotary embedding): tables of cosines and
+ * sines, and which row of them each token takes.
+ * @module
+ */
+import { quoted } from "../../format/error.ts";
+import type { AttendNode } from "../../graph/node.ts";
+import { gridTables, ropeTables } from "../../graph/rope.ts";
+import { type Arg, type Buffer, ref } from "../buffer.ts";
+import { placeKey } from "../places.ts";
+import { REGISTER } from "../step.ts";
+import type { Lowering } from "./context.ts";
+
+/** Arguments of the kernels that turn heads: 0 where nothing turns. */
+export interface Turns {
+  /** Row of the tables for each row of the value. */
+  readonly positions: Arg;
+  /** f32 [rows][headDim/2]. */
+  readonly cos: Arg;
+  readonly sin: Arg;
+}
+
+/** How the rows of a value turn; with `last`, the one row of the chunk's last token. */
+export function turnsOf(l: Lowering, node: AttendNode, last = false): Turns {
+  if (node.theta === undefined) return { positions: 0, cos: 0, sin: 0 };
+  return {
+    positions: node.phase === "text"
+      ? tokenOrder(l, last)
+      : ref(rasterBuffer(l)),
+    cos: ref(rotaryTable(l, node, "cos")),
+    sin: ref(rotaryTable(l, node, "sin")),
+  };
+}
+
+/** Original positions, int32: of all cached tokens in cache order, or from the chunk's first (or last) on. */
+export function tokenOrder(l: Lowering, last: boolean): Arg {
+  const register = last ? REGISTER.lastSlot : REGISTER.slot;
+  return ref(orderBuffer(l), 0, { register }, 4);
+}
+
+/** Original position of every cached token, in cache order. */
+export function orderBuffer(l: Lowering): Buffer {
+  return l.store.state("order", l.options.capacity * 4);
+}
+
+/** cos or sin by a token's index, by its place, or by a patch's row and column: [rows, headDim/2]. */
+function rotaryTable(
+  l: Lowering,
+  node: AttendNode,
+  part: "cos" | "sin",
+): Buffer {
+  const { theta, headDim: d, grid, sections } = node, { capacity } = l.options;
+  const bytes = (rows: number) => rows * d / 2 * 4;
+  if (sections) return l.store.state(placeKey(node, part), bytes(capacity));
+  if (grid) {
+    const { height, width, patch } = l.model.info.image;
+    const rows = height / patch, columns = width / patch;
+    if (rows * columns !== l.options.form.most) {
+      throw l.error(`${quoted(node.id)}: a grid cannot have extra rows`);
+    }
+    return l.store.constant(
+      `${part} grid ${theta} ${d}`,
+      bytes(rows * columns),
+      () => gridTables(theta!, d, rows, columns)[part],
+    );
+  }
+  return l.store.constant(
+    `${part} ${theta} ${d}`,
+    bytes(capacity),
+    () => ropeTables(theta!, d, capacity)[part],
+  );
+}
+
+/** 0, 1, 2 …: patches stand in the order of their table's rows. */
+function rasterBuffer(l: Lowering): Buffer {
+  const rows = l.options.form.most;
+  return l.store.constant(
+    `raster ${rows}`,
+    rows * 4,
+    () => Int32Array.from({ length: rows }, (_, i) => i),
+  );
+}
