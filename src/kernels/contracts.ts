@@ -5,24 +5,17 @@
  * @module
  */
 import {
-  attend_s8,
-  keys_f32_s8,
-  queries_f32_s8,
-  values_f32_s8,
-} from "./attend.ts";
-import { barrier } from "./barrier.ts";
-import { gemms, gemvs } from "./gemm.ts";
-import { gemm_f32 } from "./gemm_f32.ts";
-import {
   activate_f32,
   activate_f32_s8,
   activate_hadamard_f32_s8,
-  hadamard_f32,
-  hadamard_f32_s8,
-  quantize_f32_s8,
-  rmsnorm_f32,
-  rmsnorm_f32_s8,
-} from "./quantize.ts";
+} from "./activate.ts";
+import { attend_s8 } from "./attend.ts";
+import { barrier } from "./barrier.ts";
+import { gemms, gemvs } from "./gemm.ts";
+import { gemm_f32 } from "./gemm_f32.ts";
+import { hadamard_f32, hadamard_f32_s8 } from "./hadamard.ts";
+import { quantize_f32_s8, rmsnorm_f32, rmsnorm_f32_s8 } from "./quantize.ts";
+import { keys_f32_s8, queries_f32_s8, values_f32_s8 } from "./heads.ts";
 import {
   add_f32,
   copy_f32,

@@ -3,7 +3,7 @@ import { assert, assertEquals } from "@std/assert";
 import { hadamardMatrix, transform } from "../tensor/hadamard.ts";
 import { referenceKernels } from "./contracts.ts";
 import { packHadamard } from "./layout.ts";
-import { activate, ACTIVATIONS } from "./quantize.ts";
+import { activate, ACTIVATIONS } from "./activate.ts";
 import { exp2_32, LOG2E, rne8 } from "./views.ts";
 
 Deno.test("exp2_32 gives e^x within (3 + |x|)·2^−24", () => {
