@@ -54,17 +54,21 @@ export type Produce = (
 export function answer(produce: Produce): Answer {
   const pieces: string[] = [], cancel = new AbortController();
   let result: Promise<Result> | undefined;
-  let ended = false, wake = () => {};
+  let ended = false, news = Promise.withResolvers<void>();
+  const tell = () => {
+    news.resolve();
+    news = Promise.withResolvers();
+  };
 
   function begin(): Promise<Result> {
     if (!result) {
       const show = (piece: string) => {
         pieces.push(piece);
-        wake();
+        tell();
       };
       result = produce(show, cancel.signal).finally(() => {
         ended = true;
-        wake();
+        tell();
       });
       result.catch(() => {}); // whoever awaits or iterates gets it
     }
@@ -78,7 +82,7 @@ export function answer(produce: Produce): Answer {
       try {
         for (let at = 0;; at++) {
           while (at >= pieces.length && !ended) {
-            await new Promise<void>((done) => wake = done);
+            await news.promise;
           }
           if (at >= pieces.length) break;
           yield pieces[at];
