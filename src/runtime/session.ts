@@ -83,6 +83,7 @@ export function session(
     signal: AbortSignal,
   ): Promise<T> {
     return new Promise((done, refuse) => {
+      if (signal.aborted) return done(cancelled());
       let begun = false;
       const leave = () => begun || done(cancelled());
       signal.addEventListener("abort", leave, { once: true });
