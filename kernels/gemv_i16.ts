@@ -83,14 +83,14 @@ export function gemv_w8a8__simd_1x8(
     let c0 = i32x4.splat(0), c1 = c0;
     for (let x = a, end = a + k; x < end; x += 8, p += 64) {
       const r = v128.load8x8_s(x);
-      let t = v128.load(p), b = lane0(r);
-      c0 = mac(c0, b, i16x8.extend_low_i8x16_s(t)); c1 = mac(c1, b, i16x8.extend_high_i8x16_s(t));
-      t = v128.load(p, 16); b = lane1(r);
-      c0 = mac(c0, b, i16x8.extend_low_i8x16_s(t)); c1 = mac(c1, b, i16x8.extend_high_i8x16_s(t));
-      t = v128.load(p, 32); b = lane2(r);
-      c0 = mac(c0, b, i16x8.extend_low_i8x16_s(t)); c1 = mac(c1, b, i16x8.extend_high_i8x16_s(t));
-      t = v128.load(p, 48); b = lane3(r);
-      c0 = mac(c0, b, i16x8.extend_low_i8x16_s(t)); c1 = mac(c1, b, i16x8.extend_high_i8x16_s(t));
+      let b = lane0(r);
+      c0 = mac(c0, b, v128.load8x8_s(p)); c1 = mac(c1, b, v128.load8x8_s(p, 8));
+      b = lane1(r);
+      c0 = mac(c0, b, v128.load8x8_s(p, 16)); c1 = mac(c1, b, v128.load8x8_s(p, 24));
+      b = lane2(r);
+      c0 = mac(c0, b, v128.load8x8_s(p, 32)); c1 = mac(c1, b, v128.load8x8_s(p, 40));
+      b = lane3(r);
+      c0 = mac(c0, b, v128.load8x8_s(p, 48)); c1 = mac(c1, b, v128.load8x8_s(p, 56));
     }
     store8(c0, c1, 0, word(alpha, n), word(bias, n), word(y, n), accumulate);
   }

@@ -1,7 +1,7 @@
 /**
  * All kernels by name: the one list from which types, tests, benches and the
- * loader are derived. `Kernels` is what a loaded build offers; `reference(memory)`
- * is the same object in plain TypeScript.
+ * loader are derived. `Kernels` is what a loaded build offers;
+ * `referenceKernels(buffer)` is the same object in plain TypeScript.
  * @module
  */
 import {

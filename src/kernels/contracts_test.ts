@@ -109,3 +109,16 @@ Deno.test("every export belongs to a contract", () => {
     }
   }
 });
+
+Deno.test("a wrong bit and a stray write are found, scratch is not compared", () => {
+  const want = new ArrayBuffer(64), got = () => new Uint8Array(64);
+  const one = (at: number) => {
+    const bytes = got();
+    bytes[at] = 1;
+    return difference(want, bytes.buffer, [[16, 32]]);
+  };
+  assert(difference(want, got().buffer, []) === undefined);
+  assert(one(0)?.startsWith("at byte 0"));
+  assert(one(63)?.startsWith("at byte 60"));
+  assert(one(20) === undefined);
+});
