@@ -188,6 +188,17 @@ export interface ModelInfo {
   readonly imageTokenId: number;
   /** What a chat template's `<image>` expands to. */
   readonly imageText: string;
+  /**
+   * What it expands to where the picture is cut into tiles, for families that
+   * can: `begin`, then row by row `tile` with {row} and {col} counted from 1 and
+   * `rowEnd`, then `end` with the whole picture. Each holds its image tokens.
+   */
+  readonly tiles?: {
+    readonly begin: string;
+    readonly tile: string;
+    readonly rowEnd: string;
+    readonly end: string;
+  };
   /** Ids that end an answer. */
   readonly stopIds: readonly number[];
   readonly image: {

@@ -23,6 +23,10 @@ export interface ImagePlan {
   readonly tile: number | undefined;
   /** Cut a picture larger than a tile into tiles, with the whole picture as the last tile. */
   readonly split: boolean;
+  /** Cut along the grid, of at most so many tiles, whose shape is nearest the picture's (InternVL); undefined: by the size after the first resize (Idefics3). */
+  readonly canvas?: { readonly least: number; readonly most: number };
+  /** Most tiles of one picture, the whole one included; undefined: as many as it makes. */
+  readonly mostTiles?: number;
   /** The filter of every resize. */
   readonly resampling: Resampling;
   /** Factor from byte to value. */
@@ -77,7 +81,8 @@ export function readImagePlan(text: string): ImagePlan {
         JSON.stringify(json.resample)
       }`,
     );
-  const split = json.do_image_splitting === true;
+  const canvas = readCanvas(json);
+  const split = json.do_image_splitting === true || canvas !== undefined;
   const tile = json.max_image_size === undefined ? undefined : side(
     "max_image_size.longest_edge",
     (json.max_image_size as Sizes)?.longest_edge,
@@ -85,7 +90,7 @@ export function readImagePlan(text: string): ImagePlan {
   const square = /^Qwen2VL/.test(String(json.image_processor_type))
     ? squareSide(json)
     : undefined;
-  if (split && tile === undefined) {
+  if (split && !canvas && tile === undefined) {
     refuse("do_image_splitting needs max_image_size");
   }
   const size = json.do_resize === false
@@ -118,6 +123,7 @@ export function readImagePlan(text: string): ImagePlan {
     size,
     tile,
     split,
+    ...(canvas ? { canvas } : {}),
     resampling,
     rescale,
     mean: triple("image_mean", normalize ? json.image_mean : [0, 0, 0]),
@@ -125,9 +131,43 @@ export function readImagePlan(text: string): ImagePlan {
   };
 }
 
+/** GotOcr2's processor, which transformers' InternVLProcessor asks to cut whatever its settings say. */
+function readCanvas(
+  json: Record<string, unknown>,
+): ImagePlan["canvas"] | undefined {
+  if (!/^GotOcr2/.test(String(json.image_processor_type))) return undefined;
+  const { min_patches: least = 1, max_patches: most = 12 } = json as Record<
+    string,
+    number
+  >;
+  if (
+    !Number.isInteger(least) || !Number.isInteger(most) || least < 1 ||
+    most < least || most > MOST_TILES
+  ) {
+    refuse(
+      `min_patches and max_patches must be whole numbers from 1 to ${MOST_TILES}: they are ${
+        JSON.stringify([least, most])
+      }`,
+    );
+  }
+  return { least, most };
+}
+
 /** The plan that makes one tile of every picture, as transformers does with do_image_splitting false. */
 export function oneTile(plan: ImagePlan): ImagePlan {
   return { ...plan, split: false };
+}
+
+/** The plan that makes at most `most` tiles of a picture, the whole one included. */
+export function atMostTiles(plan: ImagePlan, most: number): ImagePlan {
+  if (!plan.split || most < 3) return oneTile(plan); // two tiles would be one and itself again
+  const { canvas } = plan;
+  if (!canvas) return { ...plan, mostTiles: most };
+  const fewer = Math.min(canvas.most, most - 1);
+  return {
+    ...plan,
+    canvas: { least: Math.min(canvas.least, fewer), most: fewer },
+  };
 }
 
 interface Sizes {
@@ -171,10 +211,13 @@ function triple(name: string, value: unknown): [number, number, number] {
 
 /** The tiles of `image` under `plan`; throws `ImageError` "settings" where there would be too many. */
 export function preprocess(image: Image, plan: ImagePlan): Tiles {
-  const { size, tile, split, resampling } = plan;
+  const { size, tile, split, resampling, canvas } = plan;
+  if (split && canvas && size && "height" in size) {
+    return fitCanvas(image, size, canvas, resampling);
+  }
   if (size) {
     const { height, width } = "longestEdge" in size
-      ? fitLongestEdge(image, size.longestEdge)
+      ? fitLongestEdge(image, longestEdge(image, size.longestEdge, plan))
       : size;
     image = resize(image, width, height, resampling);
   }
@@ -199,8 +242,66 @@ function fitLongestEdge({ width, height }: Image, longest: number) {
     : { width: even(Math.trunc(longest * aspect)), height: longest };
 }
 
-/** `resize_for_vision_encoder` and `split_images`. */
-function cut(image: Image, tile: number, resampling: Resampling): Tiles {
+/** The longest edge that keeps to the plan's tiles: the processor's own, or as many tiles less. */
+function longestEdge(
+  image: Image,
+  longest: number,
+  { split, tile, mostTiles }: ImagePlan,
+): number {
+  if (!split || tile === undefined || mostTiles === undefined) return longest;
+  for (; longest > tile; longest -= tile) {
+    const { width, height } = wholeTiles(fitLongestEdge(image, longest), tile);
+    if (width / tile * (height / tile) + 1 <= mostTiles) return longest;
+  }
+  return Math.min(longest, tile);
+}
+
+/** `get_optimal_tiled_canvas` and `crop_image_to_patches` (transformers, models/got_ocr2/image_processing_pil_got_ocr2.py). */
+function fitCanvas(
+  image: Image,
+  size: { readonly height: number; readonly width: number },
+  { least, most }: { readonly least: number; readonly most: number },
+  resampling: Resampling,
+): Tiles {
+  const grids: [number, number][] = [];
+  for (let cols = 1; cols <= most; cols++) {
+    for (let rows = 1; rows <= most; rows++) {
+      if (cols * rows <= most && cols * rows >= least) grids.push([cols, rows]);
+    }
+  }
+  grids.sort((a, b) => a[0] * a[1] - b[0] * b[1]); // stable, as Python's
+  const aspect = image.width / image.height, area = image.width * image.height;
+  let [cols, rows] = [1, 1], best = Infinity;
+  for (const [c, r] of grids) {
+    const off = Math.abs(aspect - c / r);
+    if (
+      off < best ||
+      off === best && area > 0.5 * size.height * size.width * c * r
+    ) {
+      best = off;
+      [cols, rows] = [c, r];
+    }
+  }
+  const { height, width } = size;
+  const large = resize(image, width * cols, height * rows, resampling);
+  if (rows * cols === 1) {
+    return { tiles: [large.data], rows: 0, cols: 0, height, width };
+  }
+  const tiles: Uint8Array<ArrayBuffer>[] = [];
+  for (let row = 0; row < rows; row++) {
+    for (let col = 0; col < cols; col++) {
+      tiles.push(crop(large, col * width, row * height, width, height));
+    }
+  }
+  tiles.push(resize(image, width, height, resampling).data);
+  return { tiles, rows, cols, height, width };
+}
+
+/** `resize_for_vision_encoder`: both sides grown to whole tiles. */
+function wholeTiles(
+  image: { readonly width: number; readonly height: number },
+  tile: number,
+): { width: number; height: number } {
   const whole = (n: number) => Math.ceil(n / tile) * tile;
   const aspect = image.width / image.height;
   let { width, height } = image;
@@ -214,6 +315,12 @@ function cut(image: Image, tile: number, resampling: Resampling): Tiles {
   // A side that came to 0 (an extreme shape) still needs one tile.
   width = Math.max(width, tile);
   height = Math.max(height, tile);
+  return { width, height };
+}
+
+/** `resize_for_vision_encoder` and `split_images`. */
+function cut(image: Image, tile: number, resampling: Resampling): Tiles {
+  const { width, height } = wholeTiles(image, tile);
   const [rows, cols] = [height / tile, width / tile];
   if (rows * cols > MOST_TILES) {
     refuse(

@@ -189,6 +189,7 @@ export function internvl(checkpoint: Checkpoint): Model {
   });
 
   const imageTokens = patches / factor ** 2;
+  const tokens = "<IMG_CONTEXT>".repeat(imageTokens);
   const info: ModelInfo = {
     architecture,
     vocabulary,
@@ -197,7 +198,8 @@ export function internvl(checkpoint: Checkpoint): Model {
     imageTokenId: config.size(
       original ? "img_context_token_id" : "image_token_id",
     ),
-    imageText: `<img>${"<IMG_CONTEXT>".repeat(imageTokens)}</img>`,
+    imageText: `<img>${tokens}</img>`,
+    tiles: { begin: "<img>", tile: tokens, rowEnd: "", end: `${tokens}</img>` },
     stopIds: stopIds(config, t),
     image: { height: size, width: size, patch },
   };

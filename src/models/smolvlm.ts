@@ -100,14 +100,22 @@ export function smolvlm(checkpoint: Checkpoint): Model {
   decoder(g, image, text, { layers, vocabulary, tied });
 
   const imageTokens = (side / factor) ** 2;
+  const fake = "<fake_token_around_image>";
+  const tokens = "<image>".repeat(imageTokens);
+  const whole = `${fake}<global-img>${tokens}${fake}`;
   const info: ModelInfo = {
     architecture,
     vocabulary,
     maxPositions: t.size("max_position_embeddings"),
     imageTokens,
     imageTokenId: config.size("image_token_id"),
-    imageText: "<fake_token_around_image><global-img>" +
-      "<image>".repeat(imageTokens) + "<fake_token_around_image>",
+    imageText: whole,
+    tiles: {
+      begin: "",
+      tile: `${fake}<row_{row}_col_{col}>${tokens}`,
+      rowEnd: "\n",
+      end: `\n${whole}`,
+    },
     stopIds: stopIds(config, t),
     image: { height: side * patch, width: side * patch, patch },
   };

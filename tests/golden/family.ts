@@ -11,14 +11,21 @@ import {
 import { patchesOf } from "../../src/cli/samples.ts";
 import { formulaImageOf } from "../../src/image/formula.ts";
 import {
+  atMostTiles,
   type ImagePlan,
   preprocess,
   readImagePlan,
+  type Tiles,
 } from "../../src/image/preprocess.ts";
+import { imageText } from "../../src/graph/image_text.ts";
 import { chat, type ChatPart } from "../../src/tokenizer/chat.ts";
 
 /** Families with a toy, by folder. */
-export const FAMILIES = ["internvl-toy", "qwen2vl-toy"] as const;
+export const FAMILIES = [
+  "internvl-toy",
+  "qwen2vl-toy",
+  "smolvlm-tiles-toy",
+] as const;
 
 /** Moments and both ends of activations. */
 export interface Summary {
@@ -34,6 +41,8 @@ export interface Item {
   readonly name: string;
   readonly parts: readonly string[];
   readonly input_ids: readonly number[];
+  /** Most tiles of a picture; 1 where absent. */
+  readonly max_tiles?: number;
   readonly pixels_sha256?: readonly string[];
   readonly vision?: Summary;
   readonly connector?: Summary;
@@ -68,20 +77,32 @@ export function openFamily(name: string): Family {
 }
 
 /** The item's prompt as token ids. */
-export function idsOf({ files }: Family, item: Item): number[] {
+export function idsOf(family: Family, item: Item): number[] {
+  const { tokenizer, format, model } = family.files;
   const content = item.parts.map((p): ChatPart =>
     p.startsWith("formula:") ? { type: "image" } : { type: "text", text: p }
   );
-  return chat(files.tokenizer, [{ role: "user", content }], files.format).ids;
+  const tiles = tilesOf(family, item);
+  const imageTokens = (i: number) =>
+    imageText(model.info, tiles[i].rows, tiles[i].cols);
+  return chat(tokenizer, [{ role: "user", content }], {
+    ...format,
+    imageTokens,
+  }).ids;
 }
 
-/** Bytes of each of the item's pictures at the tower's size, [height, width, 3]. */
+function tilesOf({ plan }: Family, item: Item): Tiles[] {
+  const most = atMostTiles(plan, item.max_tiles ?? 1);
+  return item.parts.filter((p) => p.startsWith("formula:"))
+    .map((p) => preprocess(formulaImageOf(p), most));
+}
+
+/** Bytes of all tiles of the item's pictures, [height, width, 3] each. */
 export function pixelsOf(
-  { plan }: Family,
+  family: Family,
   item: Item,
 ): Uint8Array<ArrayBuffer>[] {
-  return item.parts.filter((p) => p.startsWith("formula:"))
-    .map((p) => preprocess(formulaImageOf(p), plan).tiles[0]);
+  return tilesOf(family, item).flatMap((t) => t.tiles);
 }
 
 /** Hex hash of bytes. */

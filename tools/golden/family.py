@@ -134,9 +134,10 @@ def comment(script: str, what: str) -> str:
     )
 
 
-def resized_sha256(processor, image: Image.Image) -> str:
-    """Hash of the bytes the image processor's resize leaves, before rescaling."""
-    raw = processor(image, return_tensors="pt", do_rescale=False, do_normalize=False)
-    pixels = np.asarray(raw["pixel_values"])[0].transpose(1, 2, 0)
-    assert np.array_equal(pixels, pixels.astype(np.uint8)), "the resize left uint8"
-    return sha256(pixels.astype(np.uint8))
+def resized_sha256(processor, image: Image.Image, **options) -> list[str]:
+    """Hashes of the bytes the image processor's resize leaves, tile by tile, before rescaling."""
+    raw = processor(image, return_tensors="pt", do_rescale=False, do_normalize=False, **options)
+    tiles = np.asarray(raw["pixel_values"])
+    tiles = tiles.reshape(-1, *tiles.shape[-3:]).transpose(0, 2, 3, 1)
+    assert np.array_equal(tiles, tiles.astype(np.uint8)), "the resize left uint8"
+    return [sha256(t.astype(np.uint8)) for t in tiles]

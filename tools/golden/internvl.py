@@ -25,6 +25,7 @@ from transformers.models.got_ocr2.image_processing_pil_got_ocr2 import GotOcr2Im
 from transformers.models.internvl.video_processing_internvl import InternVLVideoProcessor
 
 SIDE, PATCH, FACTOR = 32, 4, 2
+MOST = 6  # tiles of a picture that is cut
 WORDS = 296
 ADDED = ["<|endoftext|>", "<|im_start|>", "<|im_end|>", "<img>", "</img>", "<IMG_CONTEXT>", "<video>"]
 VOCABULARY = 304  # like the real ones: a little more rows than tokens
@@ -117,17 +118,22 @@ def main() -> None:
     )
 
     items = []
-    for name, parts in parts_of(["formula:waves:32x32", "formula:stripes:75x50"]).items():
+    prompts = parts_of(["formula:waves:32x32", "formula:stripes:75x50"])
+    prompts["in tiles"] = ["What is in", "formula:stripes:75x50", "and", "formula:waves:40x90", "here?"]
+    for name, parts in prompts.items():
         names = [p for p in parts if p.startswith("formula:")]
         text = processor.apply_chat_template(user(*parts), add_generation_prompt=True, tokenize=False)
         pictures = [picture(n) for n in names]
-        inputs = processor(images=pictures or None, text=text, crop_to_patches=False, return_tensors="pt")
+        tiles = dict(crop_to_patches=name == "in tiles", max_patches=MOST)
+        inputs = processor(images=pictures or None, text=text, return_tensors="pt", **tiles)
         ids = inputs["input_ids"][0].tolist()
         item = {"name": name, "parts": parts, "input_ids": ids}
+        if tiles["crop_to_patches"]:
+            item["max_tiles"] = MOST + 1  # the whole picture is one more
         more = {}
         if names:
             more["pixel_values"] = inputs["pixel_values"]
-            item["pixels_sha256"] = [resized_sha256(images, p) for p in pictures]
+            item["pixels_sha256"] = [h for p in pictures for h in resized_sha256(images, p, **tiles)]
             seen = []
             hook = model.model.multi_modal_projector.linear_1.register_forward_pre_hook(lambda _m, a: seen.append(a[0]))
             rows = model.model.get_image_features(
