@@ -19,6 +19,12 @@ const options = {
     min: 1,
     max: 1024,
   },
+  "max-tiles": {
+    type: "integer",
+    help: "cut a photo into at most so many tiles, for models that can",
+    min: 1,
+    max: 64,
+  },
   threads: {
     type: "integer",
     help: "threads; default: one per CPU, at most 4",
@@ -109,6 +115,7 @@ export default command({
         ...given({
           prompt: values.prompt,
           maxTokens: values["max-tokens"],
+          maxTiles: values["max-tiles"],
           temperature: values.temperature,
           topK: values["top-k"],
           topP: values["top-p"],

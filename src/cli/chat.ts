@@ -28,6 +28,13 @@ const options = {
     max: 1024,
     default: 256,
   },
+  "max-tiles": {
+    type: "integer",
+    help: "cut a photo into at most so many tiles, for models that can",
+    min: 1,
+    max: 64,
+    default: 1,
+  },
   temperature: {
     type: "number",
     help: "0 always takes the likeliest token",
@@ -100,6 +107,7 @@ export default command({
     const terminal = Deno.stdin.isTerminal();
     const asked: AskOptions = {
       maxTokens: values["max-tokens"],
+      maxTiles: values["max-tiles"],
       temperature: values.temperature,
       topP: values["top-p"],
       seed: values.seed,

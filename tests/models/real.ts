@@ -17,7 +17,7 @@ interface Entry {
 }
 
 const { _comment, ...entries } = JSON.parse(
-  Deno.readTextFileSync(new URL("./real_sizes.json", import.meta.url)),
+  Deno.readTextFileSync(new URL("../golden/real_sizes.json", import.meta.url)),
 ) as Record<string, Entry> & { _comment: string };
 
 /** Names of the models. */
