@@ -70,13 +70,24 @@ export function readStaticModel(file: ModelFile): StaticModel {
     }
     return values;
   };
+  const scales = new Map<string, Float32Array>();
   return {
     file,
     nodes,
     info,
     bits,
     floats: (name) => vector(name, "finite", Number.isFinite),
-    scales: (name) =>
-      vector(name, "finite and positive", (x) => x > 0 && x < Infinity),
+    scales(name) {
+      let values = scales.get(name); // several lists of steps ask for each
+      if (!values) {
+        values = vector(
+          name,
+          "finite and positive",
+          (x) => x > 0 && x < Infinity,
+        );
+        scales.set(name, values);
+      }
+      return values;
+    },
   };
 }

@@ -5,11 +5,13 @@
  */
 import { quoted } from "../../format/error.ts";
 import type { AttendNode } from "../../graph/node.ts";
-import { gridTables, ropeTables } from "../../graph/rope.ts";
+import { gridTables, type RopeTables, ropeTables } from "../../graph/rope.ts";
 import { type Arg, type Buffer, ref } from "../buffer.ts";
 import { placeKey } from "../places.ts";
 import { REGISTER } from "../step.ts";
 import type { Lowering } from "./context.ts";
+
+const PARTS = ["cos", "sin"] as const;
 
 /** Arguments of the kernels that turn heads: 0 where nothing turns. */
 export interface Turns {
@@ -23,12 +25,13 @@ export interface Turns {
 /** How the rows of a value turn; with `last`, the one row of the chunk's last token. */
 export function turnsOf(l: Lowering, node: AttendNode, last = false): Turns {
   if (node.theta === undefined) return { positions: 0, cos: 0, sin: 0 };
+  const [cos, sin] = rotaryTables(l, node);
   return {
     positions: node.phase === "text"
       ? tokenOrder(l, last)
       : ref(rasterBuffer(l)),
-    cos: ref(rotaryTable(l, node, "cos")),
-    sin: ref(rotaryTable(l, node, "sin")),
+    cos: ref(cos),
+    sin: ref(sin),
   };
 }
 
@@ -43,31 +46,37 @@ export function orderBuffer(l: Lowering): Buffer {
   return l.store.state("order", l.options.capacity * 4);
 }
 
-/** cos or sin by a token's index, by its place, or by a patch's row and column: [rows, headDim/2]. */
-function rotaryTable(
-  l: Lowering,
-  node: AttendNode,
-  part: "cos" | "sin",
-): Buffer {
+/** [cos, sin] by a token's index, by its place, or by a patch's row and column: [rows, headDim/2] each. */
+function rotaryTables(l: Lowering, node: AttendNode): Buffer[] {
   const { theta, headDim: d, grid, sections } = node, { capacity } = l.options;
   const bytes = (rows: number) => rows * d / 2 * 4;
-  if (sections) return l.store.state(placeKey(node, part), bytes(capacity));
-  if (grid) {
-    const { height, width, patch } = l.model.info.image;
-    const rows = height / patch, columns = width / patch;
-    if (rows * columns !== l.options.form.most) {
-      throw l.error(`${quoted(node.id)}: a grid cannot have extra rows`);
-    }
-    return l.store.constant(
-      `${part} grid ${theta} ${d}`,
-      bytes(rows * columns),
-      () => gridTables(theta!, d, rows, columns)[part],
+  const both = (key: string, rows: number, make: () => RopeTables) => {
+    let tables: RopeTables | undefined; // made once, for both
+    return PARTS.map((part) =>
+      l.store.constant(
+        `${part} ${key} ${theta} ${d}`,
+        bytes(rows),
+        () => (tables ??= make())[part],
+      )
+    );
+  };
+  if (sections) {
+    return PARTS.map((part) =>
+      l.store.state(placeKey(node, part), bytes(capacity))
     );
   }
-  return l.store.constant(
-    `${part} ${theta} ${d}`,
-    bytes(capacity),
-    () => ropeTables(theta!, d, capacity)[part],
+  if (!grid) {
+    return both("tokens", capacity, () => ropeTables(theta!, d, capacity));
+  }
+  const { height, width, patch } = l.model.info.image;
+  const rows = height / patch, columns = width / patch;
+  if (rows * columns !== l.options.form.most) {
+    throw l.error(`${quoted(node.id)}: a grid cannot have extra rows`);
+  }
+  return both(
+    "grid",
+    rows * columns,
+    () => gridTables(theta!, d, rows, columns),
   );
 }
 
