@@ -59,7 +59,8 @@ export function lowerAttend(l: Lowering, node: AttendNode): Floats {
   const { positions, cos, sin } = turnsOf(l, node);
   const slot: Arg = text ? { register: REGISTER.slot } : 0;
   const { rows } = form;
-  // one row: every thread writes the same, which is cheaper than to meet
+  // One row: every thread writes the same, which is cheaper than to meet. Keys
+  // and values are not waited for: behind the queries all meet.
   const share = (lo: number, { most }: Form) =>
     most === 1
       ? { each: true, sync: false }
@@ -103,7 +104,7 @@ export function lowerAttend(l: Lowering, node: AttendNode): Floats {
     ],
     rows,
     4 * kvHeads * d,
-    share(6, form),
+    { ...share(6, form), sync: false },
   );
 
   const narrow = narrows(l, node), asked = narrow ? narrowed(l, q) : q;
