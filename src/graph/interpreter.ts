@@ -298,6 +298,17 @@ function step(phase: Phase, run: Run): Floats | undefined {
         value = x(node.x).slice();
         (node.inverse ? unrotate : rotate)(value, node.rotation);
         break;
+      case "headnorm":
+        value = normalise(
+          executor,
+          x(node.x),
+          node.headDim,
+          "rms",
+          node.eps,
+          loaded.param(node.param),
+          undefined,
+        );
+        break;
       case "gain": {
         const v = x(node.x), gain = loaded.param(node.param);
         value = executor.zeros(v.length);

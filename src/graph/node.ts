@@ -136,6 +136,16 @@ export interface GainNode extends Base {
   readonly width: number;
 }
 
+/** RMSNorm of each head of a row, with one gain [headDim] for all heads (Qwen3's norm of queries and keys). */
+export interface HeadNormNode extends Base {
+  readonly op: "headnorm";
+  readonly x: string;
+  readonly width: number;
+  readonly headDim: number;
+  readonly eps: number;
+  readonly param: string;
+}
+
 /** Pixel shuffle: factor² neighbouring patches of a square grid become one row (Idefics3). */
 export interface ShuffleNode extends Base {
   readonly op: "shuffle";
@@ -171,6 +181,7 @@ export type Node =
   | ActNode
   | RotateNode
   | GainNode
+  | HeadNormNode
   | ShuffleNode
   | TakeNode
   | LastNode;
@@ -226,6 +237,7 @@ export function inputsOf(node: Node): readonly string[] {
     case "write":
     case "rotate":
     case "gain":
+    case "headnorm":
     case "shuffle":
     case "take":
     case "last":
@@ -241,6 +253,7 @@ export function paramsOf(node: Node): readonly string[] {
     case "table":
     case "embed":
     case "gain":
+    case "headnorm":
       return [node.param];
     case "linear":
       return node.bias === undefined ? [node.weight] : [node.weight, node.bias];

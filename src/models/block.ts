@@ -45,20 +45,26 @@ export interface Block {
   readonly gated: boolean;
   /** Mask and rotary embedding. */
   readonly attend: Pick<AttendNode, "mask" | "theta" | "grid" | "sections">;
+  /** RMS norms of each head of queries and keys. */
+  readonly headNorm?: boolean;
   /** Learned gains in front of both writes (LayerScale). */
   readonly layerScale?: boolean;
 }
 
-/** Writes a block down. Parameters: norm1, q, k, v, o, scale1, norm2, gate, up, down, scale2. */
+/** Writes a block down. Parameters: norm1, q, k, v, qnorm, knorm, o, scale1, norm2, gate, up, down, scale2. */
 export function block(g: Builder, id: string, c: Block): void {
   const { bias } = c;
   const q = c.heads * c.headDim, kv = c.kvHeads * c.headDim;
   const scaled = (name: string, x: string) =>
     c.layerScale ? g.gain(`${id}.${name}`, x, c.dim) : x;
+  const headed = (part: string, x: string, width: number) =>
+    c.headNorm
+      ? g.headNorm(`${id}.${part}norm`, x, width, c.headDim, c.eps)
+      : x;
   const x = g.read(`${id}.norm1`, c.stream, c.dim, c.norm, c.eps);
   const a = g.attend(`${id}.attend`, {
-    q: g.linear(`${id}.q`, x, c.dim, q, { bias: bias.qkv }),
-    k: g.linear(`${id}.k`, x, c.dim, kv, { bias: bias.qkv }),
+    q: headed("q", g.linear(`${id}.q`, x, c.dim, q, { bias: bias.qkv }), q),
+    k: headed("k", g.linear(`${id}.k`, x, c.dim, kv, { bias: bias.qkv }), kv),
     v: g.linear(`${id}.v`, x, c.dim, kv, { bias: bias.qkv }),
     heads: c.heads,
     kvHeads: c.kvHeads,
@@ -77,15 +83,16 @@ export function block(g: Builder, id: string, c: Block): void {
   g.write(c.stream, scaled("scale2", down));
 }
 
-/** A block of a Llama or Qwen2 decoder, from its text_config. */
+/** A block of a Llama, Qwen2 or Qwen3 decoder, from its text_config. */
 export function decoderBlock(t: Config): Block {
   const type = t.choice(
     "model_type",
-    ["llama", "qwen2", "qwen2_vl_text", "qwen2_vl"],
+    ["llama", "qwen2", "qwen2_vl_text", "qwen2_vl", "qwen3", "qwen3_vl_text"],
     "llama",
   );
   const dim = t.size("hidden_size"), heads = t.size("num_attention_heads");
-  const qwen = type !== "llama";
+  const biased = type.startsWith("qwen2"), qwen3 = type.startsWith("qwen3");
+  const asked = t.flag("attention_bias", false);
   if (t.flag("use_sliding_window", false)) {
     throw new RangeError(
       `Cannot build the text tower: use_sliding_window must be false`,
@@ -97,12 +104,13 @@ export function decoderBlock(t: Config): Block {
     ffn: t.size("intermediate_size"),
     heads,
     kvHeads: t.size("num_key_value_heads", heads),
-    headDim: t.size("head_dim", dim / heads),
+    headDim: t.size("head_dim", qwen3 ? 128 : dim / heads),
+    headNorm: qwen3,
     norm: "rms",
     eps: t.number("rms_norm_eps", 1e-6),
     bias: {
-      qkv: qwen || t.flag("attention_bias", false),
-      o: !qwen && t.flag("attention_bias", false),
+      qkv: biased || asked,
+      o: !biased && asked,
       mlp: t.flag("mlp_bias", false),
     },
     act: activation(t, "hidden_act", "silu"),

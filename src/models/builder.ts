@@ -110,6 +110,27 @@ export class Builder {
     return this.#add({ op: "gain", id, phase: this.phase, x, param, width });
   }
 
+  /** RMSNorm of each head, with its learned gain. */
+  headNorm(
+    id: string,
+    x: string,
+    width: number,
+    headDim: number,
+    eps: number,
+  ): string {
+    const param = `${id}.weight`, { phase } = this;
+    return this.#add({
+      op: "headnorm",
+      id,
+      phase,
+      x,
+      width,
+      headDim,
+      eps,
+      param,
+    });
+  }
+
   /** Attention. */
   attend(id: string, node: Omit<AttendNode, "op" | "id" | "phase">): string {
     return this.#add({ op: "attend", id, phase: this.phase, ...node });

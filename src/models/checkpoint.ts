@@ -36,6 +36,9 @@ function expectedShapes(
       case "table":
         shapes.set(node.param, [rows, node.width]);
         break;
+      case "headnorm":
+        shapes.set(node.param, [node.headDim]);
+        break;
       default:
         for (const p of paramsOf(node)) {
           shapes.set(p, [(node as { width: number }).width]);
@@ -137,6 +140,7 @@ export function decoderNames(
     [/^text\.embed\./, `${prefix}embed_tokens.`],
     [/^text\.(\d+)\.norm1\./, `${prefix}layers.$1.input_layernorm.`],
     [/^text\.(\d+)\.norm2\./, `${prefix}layers.$1.post_attention_layernorm.`],
+    [/^text\.(\d+)\.([qk])norm\./, `${prefix}layers.$1.self_attn.$2_norm.`],
     [/^text\.(\d+)\.([qkvo])\./, `${prefix}layers.$1.self_attn.$2_proj.`],
     [/^text\.(\d+)\.(gate|up|down)\./, `${prefix}layers.$1.mlp.$2_proj.`],
     [/^text\.norm\./, `${prefix}norm.`],

@@ -90,6 +90,7 @@ export function emit(
         break;
       case "table":
       case "gain":
+      case "headnorm":
         param(node.param);
         break;
       case "attend":

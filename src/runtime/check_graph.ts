@@ -127,6 +127,14 @@ export function checkGraph(nodes: readonly Node[], info: ModelInfo): void {
       case "rotate":
         expect(node.rotation.n, widths[0], "the width of its input");
         break;
+      case "headnorm":
+        expect(node.width, widths[0], "the width of its input");
+        if (node.width % node.headDim !== 0 || node.headDim % 8 !== 0) {
+          fail(
+            `${say}: headDim must be a multiple of 8 that divides ${node.width}: current value is ${node.headDim}`,
+          );
+        }
+        break;
       case "gain":
       case "shuffle":
         expect(node.width, widths[0], "the width of its input");
@@ -241,6 +249,9 @@ export function tensorsOf(
         break;
       case "table":
         add(node.param, "F32", rowsPerImage(nodes, info), node.width);
+        break;
+      case "headnorm":
+        add(node.param, "F32", node.headDim);
         break;
       case "gain":
         add(node.param, "F32", node.width);

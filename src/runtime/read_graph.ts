@@ -147,6 +147,13 @@ const FIELDS: Readonly<Record<Node["op"], Readonly<Record<string, Field>>>> = {
   },
   rotate: { x: text, rotation, inverse: optional(flag) },
   gain: { x: text, param: text, width: size },
+  headnorm: {
+    x: text,
+    width: size,
+    headDim: size,
+    eps: positive,
+    param: text,
+  },
   shuffle: { x: text, factor: size, width: size },
   take: { x: text, count: size },
   last: { x: text },

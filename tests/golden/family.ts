@@ -23,6 +23,7 @@ import { chat, type ChatPart } from "../../src/tokenizer/chat.ts";
 /** Families with a toy, by folder. */
 export const FAMILIES = [
   "internvl-toy",
+  "internvl35-toy",
   "qwen2vl-toy",
   "smolvlm-tiles-toy",
 ] as const;

@@ -1,6 +1,6 @@
 """A toy InternVL checkpoint (transformers' InternVLForConditionalGeneration, random weights) and its golden values.
 
-python internvl.py OUT_DIR
+python internvl.py OUT_DIR [qwen2|qwen3]
 """
 
 import sys
@@ -38,7 +38,7 @@ TEMPLATE = (
 )
 
 
-def make() -> InternVLForConditionalGeneration:
+def make(text: str) -> InternVLForConditionalGeneration:
     config = InternVLConfig(
         vision_config=dict(
             hidden_size=40,
@@ -51,7 +51,8 @@ def make() -> InternVLForConditionalGeneration:
             hidden_act="gelu",
         ),
         text_config=dict(
-            model_type="qwen2",
+            model_type=text,
+            **({"head_dim": 16} if text == "qwen3" else {}),
             vocab_size=VOCABULARY,
             hidden_size=48,
             intermediate_size=80,
@@ -81,7 +82,7 @@ def main() -> None:
     out = Path(sys.argv[1])
     out.mkdir(parents=True, exist_ok=True)
     torch.set_num_threads(1)
-    model = make()
+    model = make(sys.argv[2] if len(sys.argv) > 2 else "qwen2")
     model.half().save_pretrained(out)
     model.float()
 

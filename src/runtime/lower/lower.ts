@@ -19,6 +19,7 @@ import { lowerLinear } from "./product.ts";
 import { fixedForm } from "../form.ts";
 import {
   lowerGain,
+  lowerHeadNorm,
   lowerLast,
   lowerRotate,
   lowerShuffle,
@@ -108,6 +109,9 @@ function lowerNode(l: Lowering, node: Node): void {
       );
     case "gain":
       return lowerGain(l, node.id, node.x, node.param);
+    case "headnorm":
+      l.values.set(node.id, lowerHeadNorm(l, node));
+      return;
     case "shuffle":
       l.values.set(node.id, lowerShuffle(l, node));
       return;

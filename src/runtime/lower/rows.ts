@@ -3,10 +3,11 @@
  * @module
  */
 import { quoted } from "../../format/error.ts";
-import type { ShuffleNode, TakeNode } from "../../graph/node.ts";
+import type { HeadNormNode, ShuffleNode, TakeNode } from "../../graph/node.ts";
 import type { Rotation } from "../../tensor/rotation.ts";
 import { ref } from "../buffer.ts";
 import { fixedForm, SINGLE } from "../form.ts";
+import { diagonalBuffer } from "./constants.ts";
 import type { Lowering } from "./context.ts";
 import { floatsOf, rotated } from "./floats.ts";
 import type { Floats } from "./value.ts";
@@ -79,6 +80,34 @@ export function lowerGain(
     ...f,
     diagonal: [...(f.diagonal ?? []), { gain: param }],
   });
+}
+
+/** A norm of each head: all rows of one head are one call. */
+export function lowerHeadNorm(l: Lowering, node: HeadNormNode): Floats {
+  const x = floatsOf(l, node.x), { width, headDim: d } = node;
+  const y = l.rows(node.id, x.form, width), { rows } = x.form;
+  const gain = ref(diagonalBuffer(l, [{ gain: node.param }]));
+  for (let at = 0; at < width; at += d) {
+    l.emit(
+      "rmsnorm_f32",
+      node.id,
+      [
+        l.pointer({ ...x, column: x.column + at }),
+        x.stride,
+        node.eps,
+        gain,
+        ref(y.buffer, at * 4),
+        y.stride,
+        d,
+        0,
+        rows,
+      ],
+      rows,
+      d,
+      { split: { lo: 7, hi: 8, unit: 1 }, sync: at + d === width },
+    );
+  }
+  return y;
 }
 
 /** Pixel shuffle: squares of patches become rows. */
