@@ -11,7 +11,7 @@ const FIRST_ALONE = 4;
 /** Slices from then on between two tries of what was slower. */
 const TRY_EVERY = 32;
 
-/** Chooses for one list of steps. */
+/** Chooses for slices that are alike. */
 export interface Pace {
   /** Whether the next slice is to be shared. */
   shared(): boolean;

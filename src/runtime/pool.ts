@@ -8,7 +8,7 @@ import { setImmediate } from "node:timers";
 import type { Kernels } from "../kernels/contracts.ts";
 import { COMMAND, type ListName, LISTS, send, STOP } from "./command.ts";
 import { RuntimeError } from "./error.ts";
-import { pace } from "./pace.ts";
+import { type Pace, pace } from "./pace.ts";
 import { type Plan, REGISTER_COUNT } from "./plan.ts";
 import type { Step } from "./step.ts";
 import { walk, type Walker } from "./walk.ts";
@@ -42,7 +42,8 @@ export class Pool implements AsyncDisposable {
   readonly #shared: Int32Array;
   readonly #alone: Walker;
   readonly #together: Walker;
-  readonly #paces = LISTS.map(pace);
+  /** By list and the kernel that does most of a slice: their speeds are not alike. */
+  readonly #paces = new Map<string, Pace>();
   #turn = 0;
   #closed = false;
 
@@ -127,12 +128,14 @@ export class Pool implements AsyncDisposable {
     this.#alone.registers[0] = 0;
     for (let from = 0; from < to;) {
       signal?.throwIfAborted();
-      let work = 0, end = from;
+      let work = 0, end = from, most = 0, heaviest = "";
       while (end < to && work < SLICE_WORK) {
-        const [constant, register, perUnit] = steps[end++].work;
-        work += constant + perUnit * registers[register];
+        const { work: [constant, register, perUnit], kernel } = steps[end++];
+        const own = constant + perUnit * registers[register];
+        work += own;
+        if (own > most) most = own, heaviest = kernel;
       }
-      const pace = this.#paces[list], begin = performance.now();
+      const pace = this.#pace(`${name} ${heaviest}`), begin = performance.now();
       const shared = this.#workers.length > 0 && pace.shared();
       if (shared) send(this.#words, list, from, end);
       const walker = shared ? this.#together : this.#alone;
@@ -151,6 +154,12 @@ export class Pool implements AsyncDisposable {
       }
     }
     signal?.throwIfAborted();
+  }
+
+  #pace(key: string): Pace {
+    let known = this.#paces.get(key);
+    if (!known) this.#paces.set(key, known = pace());
+    return known;
   }
 
   /** Ends the workers. */
