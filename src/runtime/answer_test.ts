@@ -50,8 +50,10 @@ Deno.test("nothing runs until somebody asks; then it runs once for all", async (
 
 Deno.test("who leaves early cancels", async () => {
   const { state, produce } = producer();
-  for await (const _ of answer(produce)) break;
+  const a = answer(produce);
+  for await (const _ of a) break;
   assertEquals(state, { runs: 1, aborted: true });
+  await a; // this producer does not listen: let its timer end
 });
 
 Deno.test("an error reaches whoever awaits and whoever iterates", async () => {
