@@ -3,32 +3,15 @@
  * `deno serve`, Deno Deploy and tests.
  * @module
  */
-import { admission, type Visit } from "./admission.ts";
-import { readJson } from "./body.ts";
-import { completion, head } from "./chunk.ts";
+import { admission } from "./admission.ts";
+import { completing, type Ended, type Reply } from "./completions.ts";
 import { ApiError, shown } from "./error.ts";
 import { faultOf } from "./faults.ts";
 import { hostGuard, keyGuard, originGuard } from "./guard.ts";
-import { type Answering, begin, type Outcome, shuttingDown } from "./job.ts";
+import { type Answering, shuttingDown } from "./job.ts";
 import { metrics } from "./metrics.ts";
 import { type HandlerOptions, LIMITS } from "./options.ts";
 import { pageResponse } from "./page/page.ts";
-import { parseRequest } from "./request.ts";
-import { eventStream } from "./sse.ts";
-
-/** Told how a request ended. */
-interface Ended {
-  readonly status: number;
-  readonly code?: string;
-  readonly tokens?: number;
-}
-
-/** A response, and a promise of how it ended where it is a stream. */
-interface Reply {
-  readonly response: Response;
-  readonly later?: Promise<Ended>;
-  readonly tokens?: number;
-}
 
 interface Route {
   readonly name: string;
@@ -74,15 +57,9 @@ export function handler(
     });
   } else ready = session;
 
-  /** Makes room; when no more requests are taken, the last to leave says so. */
-  function leave(visit: Visit) {
-    visit.leave();
-    if (lifecycle?.draining.aborted) settle();
-  }
-  function settle() {
-    if (house.empty()) lifecycle?.settled();
-  }
-  lifecycle?.draining.addEventListener("abort", settle);
+  lifecycle?.draining.addEventListener("abort", () => {
+    if (house.empty()) lifecycle.settled();
+  });
 
   /** The session; throws where it is not there yet. */
   function loaded(): Answering {
@@ -128,74 +105,15 @@ export function handler(
     };
   }
 
-  async function completions(request: Request): Promise<Reply> {
-    if (lifecycle?.draining.aborted) throw shuttingDown();
-    const session = loaded();
-    const visit = house.enter();
-    if (!visit) {
-      throw new ApiError(
-        "queue_full",
-        `Cannot answer: ${limits.queue} requests are waiting already; ask again later`,
-        null,
-        { "retry-after": "2", connection: "close" },
-      );
-    }
-    let stays = false;
-    try {
-      const body = await readJson(request, limits);
-      const reply = await complete(request, body, session, visit);
-      stays = reply.later !== undefined;
-      return reply;
-    } finally {
-      if (!stays) leave(visit);
-    }
-  }
-
-  /** Answers a request that was let in; a stream leaves when it ends. */
-  async function complete(
-    request: Request,
-    body: unknown,
-    session: Answering,
-    visit: Visit,
-  ): Promise<Reply> {
-    const asked = parseRequest(body, { model, limits });
-    visit.stage = "waiting";
-    const ends = { gone: request.signal, cut: lifecycle?.cut };
-    const job = begin(session, asked, limits, ends, () => {
-      visit.stage = "running";
-    });
-    if (!asked.stream) {
-      const outcome = await job.outcome;
-      counted.answer(outcome.result, asked.images);
-      const response = Response.json(completion(head(model), outcome));
-      return { response, tokens: outcome.result.tokens.length };
-    }
-    // Whatever is wrong is known before the head of the answer is sent, so it
-    // can be told by its status.
-    await Promise.race([job.checked, job.outcome]);
-    const later = Promise.withResolvers<Ended>();
-    const stream = eventStream(job, {
-      model,
-      includeUsage: asked.includeUsage,
-      ended(how: Outcome | ApiError, error?: unknown) {
-        leave(visit);
-        if (how instanceof ApiError) {
-          if (how.status === 500) onError?.(error);
-          return later.resolve({ status: how.status, code: how.code });
-        }
-        counted.answer(how.result, asked.images);
-        later.resolve({ status: 200, tokens: how.result.tokens.length });
-      },
-    });
-    const headers = {
-      "content-type": "text/event-stream; charset=utf-8",
-      "x-accel-buffering": "no", // a proxy must not hold pieces back
-    };
-    return {
-      response: new Response(stream, { headers }),
-      later: later.promise,
-    };
-  }
+  const completions = completing({
+    session: loaded,
+    house,
+    counted,
+    limits,
+    model,
+    ...(lifecycle ? { lifecycle } : {}),
+    ...(onError ? { onError } : {}),
+  });
 
   const routes = new Map<string, Route>();
   const add = (path: string, route: Route) => routes.set(path, route);
@@ -288,13 +206,7 @@ export function handler(
       const made = await reply(request, route, path, headers);
       response = made.response;
       if (made.later) made.later.then(ended);
-      else {
-        const { tokens } = made;
-        ended({
-          status: response.status,
-          ...(tokens === undefined ? {} : { tokens }),
-        });
-      }
+      else ended({ status: response.status });
     } catch (error) {
       const fault = faultOf(error);
       if (fault.status === 500 && fault !== error) onError?.(error);

@@ -49,7 +49,13 @@ export function listen(
   ];
   const handle = handler(session, { ...options, hosts, lifecycle: end });
   const server = Deno.serve(
-    { hostname, port, onListen() {} },
+    {
+      hostname,
+      port,
+      onListen() {},
+      // The handler answers everything; here come bodies that were broken off.
+      onError: () => new Response(null, { status: 500 }),
+    },
     (request) => handle(request),
   );
   const { addr } = server;

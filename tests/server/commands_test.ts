@@ -152,7 +152,7 @@ Deno.test("chat: lines in, answers out, images, commands, failures", async () =>
     [...args, "--quiet"],
     `/image no.jpg\n/frob\n${"too long ".repeat(30)}\nhi\n`,
   );
-  assertEquals(wrong.code, 3);
+  assertEquals(wrong.code, 3, wrong.err);
   assertMatch(wrong.err, /Cannot show "no\.jpg": there is no such file/);
   assertMatch(wrong.err, /Cannot do \/frob.*\/help/);
   assertMatch(wrong.err, /context of 128 tokens/);

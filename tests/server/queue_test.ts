@@ -247,7 +247,7 @@ Deno.test("the last to leave a draining house says so, once all is answered", as
     assertEquals(settled, requests === 0 ? 1 : 0);
     session.open();
     await stream?.text();
-    await Promise.all(answers);
+    for (const answer of answers.slice(1)) await (await answer).text();
     assertEquals(settled, 1);
   }
 });

@@ -1,0 +1,144 @@
+/**
+ * `POST /v1/chat/completions` from the door to the last byte.
+ * @module
+ */
+import type { Admission, Visit } from "./admission.ts";
+import { readJson } from "./body.ts";
+import { ApiError } from "./error.ts";
+import { type Answering, begin, type Outcome, shuttingDown } from "./job.ts";
+import { laterJson } from "./later.ts";
+import type { Lifecycle } from "./lifecycle.ts";
+import type { Metrics } from "./metrics.ts";
+import type { Limits } from "./options.ts";
+import { parseRequest } from "./request.ts";
+import { eventStream } from "./sse.ts";
+
+/** Told how a request ended. */
+export interface Ended {
+  /** HTTP status, or what it would have been. */
+  readonly status: number;
+  /** `error.code`, where it failed. */
+  readonly code?: string;
+  /** Tokens of the answer. */
+  readonly tokens?: number;
+}
+
+/** A response, and a promise of how it ended where it is a stream. */
+export interface Reply {
+  /** What is sent. */
+  readonly response: Response;
+  /** How it ended, where its body is still to come. */
+  readonly later?: Promise<Ended>;
+}
+
+/** Longest time a stream's head is held back for a status that says what is wrong. */
+const HEAD_MS = 1000;
+
+/** A moment that can be called off. */
+function after(ms: number): { end: Promise<void>; clear(): void } {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  const timer = setTimeout(resolve, ms);
+  return { end: promise, clear: () => clearTimeout(timer) };
+}
+
+/** What answering needs. */
+export interface Completing {
+  /** The session; throws where it is not there yet. */
+  readonly session: () => Answering;
+  /** Who is inside. */
+  readonly house: Admission;
+  /** What is counted. */
+  readonly counted: Metrics;
+  /** Limits of the server. */
+  readonly limits: Limits;
+  /** Name of the model. */
+  readonly model: string;
+  /** When to take no more requests, and when to end those that run. */
+  readonly lifecycle?: Lifecycle;
+  /** Told of errors that are answered with 500. */
+  readonly onError?: (error: unknown) => void;
+}
+
+/** Answers requests for chat completions; throws `ApiError` and the errors of other rooms. */
+export function completing(
+  { session, house, counted, limits, model, lifecycle, onError }: Completing,
+): (request: Request) => Promise<Reply> {
+  /** Makes room; when no more requests are taken, the last to leave says so. */
+  function leave(visit: Visit) {
+    visit.leave();
+    if (lifecycle?.draining.aborted && house.empty()) lifecycle.settled();
+  }
+
+  async function completions(request: Request): Promise<Reply> {
+    if (lifecycle?.draining.aborted) throw shuttingDown();
+    const answering = session();
+    const visit = house.enter();
+    if (!visit) {
+      throw new ApiError(
+        "queue_full",
+        `Cannot answer: ${limits.queue} requests are waiting already; ask again later`,
+        null,
+        { "retry-after": "2", connection: "close" },
+      );
+    }
+    let stays = false;
+    try {
+      const body = await readJson(request, limits);
+      const reply = await complete(request, body, answering, visit);
+      stays = reply.later !== undefined;
+      return reply;
+    } finally {
+      if (!stays) leave(visit);
+    }
+  }
+
+  /** Answers a request that was let in; it leaves when its body ends. */
+  async function complete(
+    request: Request,
+    body: unknown,
+    answering: Answering,
+    visit: Visit,
+  ): Promise<Reply> {
+    const asked = parseRequest(body, { model, limits });
+    visit.stage = "waiting";
+    const ends = { gone: request.signal, cut: lifecycle?.cut };
+    const job = begin(answering, asked, limits, ends, () => {
+      visit.stage = "running";
+    });
+    // Whatever is wrong is known before the head of the answer is sent, so it
+    // can be told by its status. A stream waits for that a moment only: it can
+    // tell later as well, and clients see that somebody is there.
+    const held = asked.stream ? after(HEAD_MS) : undefined;
+    try {
+      await Promise.race([job.checked, job.outcome, ...held ? [held.end] : []]);
+    } finally {
+      held?.clear();
+    }
+    const later = Promise.withResolvers<Ended>();
+    const ended = (how: Outcome | ApiError, error?: unknown) => {
+      leave(visit);
+      if (how instanceof ApiError) {
+        if (how.status === 500) onError?.(error);
+        return later.resolve({ status: how.status, code: how.code });
+      }
+      counted.answer(how.result, asked.images);
+      later.resolve({ status: 200, tokens: how.result.tokens.length });
+    };
+    const { includeUsage } = asked;
+    const content = asked.stream
+      ? eventStream(job, { model, includeUsage, ended })
+      : laterJson(job, { model, ended });
+    const headers: HeadersInit = asked.stream
+      ? {
+        "content-type": "text/event-stream; charset=utf-8",
+        "x-accel-buffering": "no", // a proxy must not hold pieces back
+      }
+      : { "content-type": "application/json" };
+    return {
+      response: new Response(content, { headers }),
+      later: later.promise,
+    };
+  }
+
+  return completions;
+}
