@@ -10,6 +10,7 @@ import { ACTIVATIONS } from "./activation.ts";
 import type { Executor, Floats } from "./executor.ts";
 import {
   type AttendNode,
+  index,
   inputsOf,
   type LinearNode,
   logitsOf,
@@ -17,9 +18,10 @@ import {
   patchesPerImage,
   type Phase,
   rowsPerImage,
+  widthOf,
 } from "./node.ts";
 import { type Counter, counter, type Place, placesOf } from "./places.ts";
-import { gridTables, placeTables, ropeTables } from "./rope.ts";
+import { axesOf, gridTables, placeTables, ropeTables } from "./rope.ts";
 
 /** What a watcher may see and replace while a graph runs. `modality` has one entry per row: 0 vision, 1 text. */
 export interface Hooks {
@@ -172,7 +174,7 @@ interface Run {
   readonly loaded: Loaded;
   readonly hooks: Hooks;
   readonly values: Map<string, Floats>;
-  segments: readonly Segment[];
+  readonly segments: readonly Segment[];
   modality: Uint8Array;
   readonly ids?: readonly number[];
 }
@@ -186,6 +188,7 @@ function step(phase: Phase, run: Run): Floats | undefined {
   const nodes = model.nodes.filter((n) => n.phase === phase);
   const lastUse = new Map<string, number>();
   nodes.forEach((n, i) => inputsOf(n).forEach((id) => lastUse.set(id, i)));
+  const byId = index(model.nodes);
   let value: Floats | undefined;
   for (const [at, node] of nodes.entries()) {
     const rows = run.modality.length;
@@ -235,12 +238,14 @@ function step(phase: Phase, run: Run): Floats | undefined {
         break;
       }
       case "write": {
-        const v = values.get(node.x) ?? executor.zeros(0);
-        const width = streams.get(node.stream)
-          ? streams.get(node.stream)!.length / rows
-          : streamWidth(model, node.stream);
+        const given = values.get(node.x) ?? executor.zeros(0);
+        const v = node.part
+          ? columns(executor, given, widthOf(byId(node.x), byId)!, node.part)
+          : given;
+        const width = streamWidth(model, node.stream);
+        // In the vision phase what comes first says how many rows there are.
         const stream = streams.get(node.stream) ??
-          executor.zeros(rows * width);
+          executor.zeros(phase === "vision" ? v.length : rows * width);
         streams.set(node.stream, stream);
         if (node.rows === undefined) {
           addRows(stream, v, run.segments.length);
@@ -275,6 +280,13 @@ function step(phase: Phase, run: Run): Floats | undefined {
           node.eps,
           node.gain && loaded.param(node.gain),
           node.bias && loaded.param(node.bias),
+        );
+        break;
+      case "join":
+        value = sideBySide(
+          executor,
+          node.xs.map(x),
+          node.xs.map((id) => widthOf(byId(id), byId)!),
         );
         break;
       case "peek":
@@ -318,10 +330,22 @@ function step(phase: Phase, run: Run): Floats | undefined {
         break;
       }
       case "shuffle":
-        value = shuffle(executor, x(node.x), node.width, node.factor, run);
+        value = shuffle(
+          executor,
+          x(node.x),
+          node.width,
+          node.factor,
+          run.segments.length,
+        );
         break;
       case "take":
-        value = take(executor, x(node.x), node.count, run);
+        value = take(
+          executor,
+          x(node.x),
+          widthOf(byId(node.x), byId)!,
+          node.count,
+          run.segments.length,
+        );
         break;
       case "last": {
         const v = x(node.x), width = v.length / rows;
@@ -387,6 +411,35 @@ function normalise(
   return y;
 }
 
+/** Columns [from, from + count) of all rows of a matrix of `stride` columns. */
+function columns(
+  executor: Executor,
+  x: Floats,
+  stride: number,
+  [from, count]: readonly [number, number],
+): Floats {
+  return slice(executor, x, stride, 0, x.length / stride, from, count);
+}
+
+/** Values of as many rows each, one beside the other. */
+function sideBySide(
+  executor: Executor,
+  xs: readonly Floats[],
+  widths: readonly number[],
+): Floats {
+  const stride = widths.reduce((a, b) => a + b, 0);
+  const y = executor.zeros(xs.reduce((sum, x) => sum + x.length, 0));
+  let at = 0;
+  for (const [i, x] of xs.entries()) {
+    const width = widths[i];
+    for (let r = 0; r < x.length / width; r++) {
+      y.set(x.subarray(r * width, (r + 1) * width), r * stride + at);
+    }
+    at += width;
+  }
+  return y;
+}
+
 /** Columns [from, from + width) of rows [start, start + count) of a matrix of `stride` columns. */
 function slice(
   executor: Executor,
@@ -412,7 +465,7 @@ function tablesOf(node: AttendNode, s: Segment, { loaded }: Run) {
     const { height, width, patch } = loaded.model.info.image;
     return gridTables(theta!, d, height / patch, width / patch);
   }
-  if (sections) return placeTables(theta!, d, sections, s.places!);
+  if (sections) return placeTables(theta!, d, axesOf(node), s.places!);
   const past = s.sequence?.length ?? 0;
   const { cos, sin } = ropeTables(theta!, d, past + s.count);
   return { cos: cos.subarray(past * d / 2), sin: sin.subarray(past * d / 2) };
@@ -533,19 +586,17 @@ function addRows(stream: Floats, v: Floats, images: number): void {
 function take(
   executor: Executor,
   x: Floats,
+  width: number,
   count: number,
-  run: Run,
+  images: number,
 ): Floats {
-  const width = x.length / run.modality.length;
-  const y = executor.zeros(run.segments.length * count * width);
-  run.segments.forEach((s, i) =>
+  const y = executor.zeros(images * count * width), each = x.length / images;
+  for (let i = 0; i < images; i++) {
     y.set(
-      x.subarray(s.start * width, (s.start + count) * width),
+      x.subarray(i * each, i * each + count * width),
       i * count * width,
-    )
-  );
-  run.modality = new Uint8Array(run.segments.length * count);
-  run.segments = run.segments.map((_, i) => ({ start: i * count, count }));
+    );
+  }
   return y;
 }
 
@@ -555,26 +606,21 @@ function shuffle(
   x: Floats,
   width: number,
   f: number,
-  run: Run,
+  images: number,
 ): Floats {
-  const y = executor.zeros(x.length);
-  const side = Math.sqrt(run.segments[0].count);
+  const y = executor.zeros(x.length), count = x.length / width / images;
+  const side = Math.sqrt(count);
   let to = 0;
-  for (const s of run.segments) {
+  for (let image = 0; image < images; image++) {
     for (let by = 0; by < side; by += f) {
       for (let bx = 0; bx < side; bx += f) {
         for (let dy = 0; dy < f; dy++) {
-          const row = s.start + (by + dy) * side + bx;
+          const row = image * count + (by + dy) * side + bx;
           y.set(x.subarray(row * width, (row + f) * width), to);
           to += f * width;
         }
       }
     }
   }
-  run.modality = new Uint8Array(x.length / (width * f * f));
-  run.segments = run.segments.map((s) => ({
-    start: s.start / (f * f),
-    count: s.count / (f * f),
-  }));
   return y;
 }

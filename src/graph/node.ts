@@ -72,6 +72,8 @@ export interface WriteNode extends Base {
   readonly stream: string;
   readonly x: string;
   readonly rows?: Modality;
+  /** Only these columns of x: [first, how many]. */
+  readonly part?: readonly [number, number];
 }
 
 /** norm(stream): LayerNorm or RMSNorm over the channels, then gain and bias where present. */
@@ -109,6 +111,8 @@ export interface AttendNode extends Base {
   readonly grid?: true;
   /** Text phase: so many pairs turn by a token's time, row and column (M-RoPE, Qwen2-VL); see places.ts. */
   readonly sections?: readonly number[];
+  /** The pairs of the sections take turns (time, row, column, time …) instead of standing in a row (Qwen3-VL). */
+  readonly interleaved?: true;
 }
 
 /** fn(x), or fn(gate)·x where a gate is named. */
@@ -155,6 +159,12 @@ export interface ShuffleNode extends Base {
   readonly width: number;
 }
 
+/** Values side by side: what the vision phase hands over where it is more than one value. */
+export interface JoinNode extends Base {
+  readonly op: "join";
+  readonly xs: readonly string[];
+}
+
 /** The first `count` rows of each image go on. */
 export interface TakeNode extends Base {
   readonly op: "take";
@@ -183,6 +193,7 @@ export type Node =
   | GainNode
   | HeadNormNode
   | ShuffleNode
+  | JoinNode
   | TakeNode
   | LastNode;
 
@@ -233,6 +244,8 @@ export function inputsOf(node: Node): readonly string[] {
       return [node.q, node.k, node.v];
     case "act":
       return node.gate === undefined ? [node.x] : [node.gate, node.x];
+    case "join":
+      return node.xs;
     case "linear":
     case "write":
     case "rotate":
@@ -276,6 +289,8 @@ export function widthOf(
       return node.heads * node.headDim;
     case "shuffle":
       return node.width * node.factor ** 2;
+    case "join":
+      return node.xs.reduce((sum, x) => sum + widthOf(byId(x), byId)!, 0);
     case "rotate":
       return node.rotation.n;
     case "take":

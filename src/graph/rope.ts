@@ -4,6 +4,7 @@
  * @module
  */
 import { pow, sincos } from "../tensor/math.ts";
+import type { AttendNode } from "./node.ts";
 import type { Place } from "./places.ts";
 
 /** cos and sin tables, row-major. */
@@ -63,18 +64,33 @@ export function gridTables(
 }
 
 /**
- * Tables of tokens at places, each [places, headDim/2]: the first sections[0]
- * pairs turn by the time, the next sections[1] by the row, the rest by the
- * column (Qwen2VLRotaryEmbedding, recomposition_frequencies).
+ * By what each pair of an attention with sections turns: 0 time, 1 row, 2
+ * column. In a row, sections[0] pairs by time, and so on; interleaved, they take
+ * turns until a section is used up, and the rest turn by time (transformers,
+ * recomposition_frequencies of Qwen2VLRotaryEmbedding and
+ * Qwen3VLTextRotaryEmbedding).
  */
+export function axesOf(
+  { sections = [], interleaved }: Pick<AttendNode, "sections" | "interleaved">,
+): number[] {
+  if (!interleaved) {
+    return sections.flatMap((n, a) => new Array<number>(n).fill(a));
+  }
+  const pairs = sections.reduce((a, b) => a + b, 0);
+  return Array.from(
+    { length: pairs },
+    (_, i) => i < 3 * sections[i % 3] ? i % 3 : 0,
+  );
+}
+
+/** Tables of tokens at places, each [places, headDim/2]; pair i turns by axis[i] of the place. */
 export function placeTables(
   theta: number,
   headDim: number,
-  sections: readonly number[],
+  axis: readonly number[],
   places: readonly Place[],
 ): RopeTables {
   const f = frequencies(theta, headDim);
-  const axis = sections.flatMap((n, a) => new Array<number>(n).fill(a));
   return tables(
     places.length,
     headDim / 2,

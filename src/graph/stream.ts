@@ -13,6 +13,8 @@ import {
   type PeekNode,
   type ReadNode,
   type TableNode,
+  widthOf,
+  type WriteNode,
 } from "./node.ts";
 
 /** A node whose value is added to a stream. */
@@ -79,6 +81,21 @@ function readersOf(
   });
 }
 
+/** What a write adds: its x, or the value in x's columns that it takes. */
+function partOf(write: WriteNode, byId: (id: string) => Node): Node {
+  const x = byId(write.x);
+  if (x.op !== "join") return x;
+  let at = 0;
+  for (const id of x.xs) {
+    const part = byId(id), width = widthOf(part, byId)!;
+    if (at === write.part?.[0] && width === write.part[1]) return part;
+    at += width;
+  }
+  throw new RangeError(
+    `Cannot treat "${write.id}" as a write of one value: it takes columns [${write.part}] of "${x.id}"`,
+  );
+}
+
 /** The streams of a graph, in the order of their first write. */
 export function streamsOf(nodes: readonly Node[]): Stream[] {
   const byId = index(nodes);
@@ -92,7 +109,7 @@ export function streamsOf(nodes: readonly Node[]): Stream[] {
     let opaque = false;
     for (const node of nodes) {
       if (node.op === "write" && node.stream === name) {
-        const x = byId(node.x);
+        const x = partOf(node, byId);
         if (x.op === "gain") {
           throw new RangeError(
             `Cannot treat "${x.id}" as a writer of stream "${name}": fold-gains must come first`,

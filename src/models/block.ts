@@ -44,7 +44,10 @@ export interface Block {
   readonly act: Activation;
   readonly gated: boolean;
   /** Mask and rotary embedding. */
-  readonly attend: Pick<AttendNode, "mask" | "theta" | "grid" | "sections">;
+  readonly attend: Pick<
+    AttendNode,
+    "mask" | "theta" | "grid" | "sections" | "interleaved"
+  >;
   /** RMS norms of each head of queries and keys. */
   readonly headNorm?: boolean;
   /** Learned gains in front of both writes (LayerScale). */
@@ -124,23 +127,32 @@ export function decoder(
   g: Builder,
   image: string,
   c: Block,
-  { layers, vocabulary, tied }: {
+  { layers, vocabulary, tied, deep = 0 }: {
     readonly layers: number;
     readonly vocabulary: number;
     readonly tied: boolean;
+    /** Image rows are wider by so many more values, added behind layers 0, 1, … (DeepStack). */
+    readonly deep?: number;
   },
 ): void {
+  const part = (i: number) =>
+    deep > 0 ? [i * c.dim, c.dim] as const : undefined;
   g.phase = "text";
-  g.write("text", image, "vision");
+  g.write("text", image, "vision", part(0));
   g.write("text", g.embed("text.embed", c.dim), "text");
-  for (let i = 0; i < layers; i++) block(g, `text.${i}`, c);
+  for (let i = 0; i < layers; i++) {
+    block(g, `text.${i}`, c);
+    if (i < deep) g.write("text", image, "vision", part(i + 1));
+  }
   const norm = g.read("text.norm", "text", c.dim, "rms", c.eps);
   const weight = tied ? { weight: "text.embed.weight" } : {};
   g.linear("text.head", g.last("text.last", norm), c.dim, vocabulary, weight);
 }
 
 /** Rotary base and sections: transformers 5 keeps them in `rope_parameters`, older files in `rope_theta` and `rope_scaling`. */
-function rope(text: Config): Pick<AttendNode, "theta" | "sections"> {
+function rope(
+  text: Config,
+): Pick<AttendNode, "theta" | "sections" | "interleaved"> {
   const at = text.object(
     text.has("rope_parameters") ? "rope_parameters" : "rope_scaling",
   );
@@ -151,9 +163,10 @@ function rope(text: Config): Pick<AttendNode, "theta" | "sections"> {
   );
   const theta = (at.has("rope_theta") ? at : text).number("rope_theta", 10000);
   const sections = at.sizes("mrope_section");
-  return type === "mrope" || sections.length > 0
-    ? { theta, sections }
-    : { theta };
+  if (type !== "mrope" && sections.length === 0) return { theta };
+  return at.flag("mrope_interleaved", false)
+    ? { theta, sections, interleaved: true }
+    : { theta, sections };
 }
 
 /** Ids that end an answer, from a config and its text_config: one id or a list. */

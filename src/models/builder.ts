@@ -62,15 +62,24 @@ export class Builder {
   }
 
   /** stream += x. */
-  write(stream: string, x: string, rows?: Modality): void {
+  write(
+    stream: string,
+    x: string,
+    rows?: Modality,
+    part?: readonly [number, number],
+  ): void {
     const node = {
       op: "write",
-      id: `${x}>${stream}`,
+      id: `${x}${part ? `:${part[0]}` : ""}>${stream}`,
       phase: this.phase,
       stream,
       x,
     } as const;
-    this.#add(rows ? { ...node, rows } : node);
+    this.#add({
+      ...node,
+      ...(rows ? { rows } : {}),
+      ...(part ? { part } : {}),
+    });
   }
 
   /** LayerNorm or RMSNorm of a stream, with its learned gain (and bias). */
@@ -97,6 +106,11 @@ export class Builder {
   /** A stream as it stands. */
   peek(id: string, stream: string, width: number): string {
     return this.#add({ op: "peek", id, phase: this.phase, stream, width });
+  }
+
+  /** Values side by side. */
+  join(id: string, xs: readonly string[]): string {
+    return this.#add({ op: "join", id, phase: this.phase, xs });
   }
 
   /** The first `count` rows of each image. */

@@ -81,12 +81,12 @@ export class Config {
       : this.#fail(key, "a list of positive integers");
   }
 
-  /** Token ids: one, a list, or none where the field is absent. */
+  /** Token ids or indexes: one, a list, or none where the field is absent. */
   ids(key: string): number[] {
     const list = [this.json[key] ?? []].flat();
     return list.every((v) => Number.isInteger(v) && v as number >= 0)
       ? list as number[]
-      : this.#fail(key, "a token id or a list of them");
+      : this.#fail(key, "a whole number from 0 or a list of them");
   }
 
   /** Whether the field is there and not null. */

@@ -6,6 +6,7 @@ import type { Model } from "../graph/node.ts";
 import type { Checkpoint } from "./checkpoint.ts";
 import { internvl } from "./internvl.ts";
 import { qwen2vl } from "./qwen2vl.ts";
+import { qwen3vl } from "./qwen3vl.ts";
 import { smolvlm } from "./smolvlm.ts";
 
 const ARCHITECTURES: Record<string, (checkpoint: Checkpoint) => Model> = {
@@ -14,6 +15,7 @@ const ARCHITECTURES: Record<string, (checkpoint: Checkpoint) => Model> = {
   internvl,
   internvl_chat: internvl,
   qwen2_vl: qwen2vl,
+  qwen3_vl: qwen3vl,
 };
 
 /**

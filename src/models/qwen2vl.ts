@@ -11,7 +11,7 @@
  */
 import type { Model, ModelInfo } from "../graph/node.ts";
 import { squareSide } from "../image/square.ts";
-import { sizeOf, type Tensor } from "../tensor/tensor.ts";
+import type { Tensor } from "../tensor/tensor.ts";
 import {
   activation,
   type Block,
@@ -30,6 +30,7 @@ import {
   type Source,
 } from "./checkpoint.ts";
 import { Config } from "./config.ts";
+import { sumFrames } from "./patch.ts";
 
 /** Our parameter names → the published checkpoint's. */
 const NAMES: readonly (readonly [RegExp, string])[] = [
@@ -44,22 +45,6 @@ const NAMES: readonly (readonly [RegExp, string])[] = [
   [/^connector\.down\./, "visual.merger.mlp.2."],
   ...decoderNames("model.", "lm_head."),
 ];
-
-/** [n, 3, frames, patch, patch] summed over the frames: [n, 3·patch²]. */
-function sumFrames(w: Tensor, frames: number, pixels: number): Tensor {
-  const k = sizeOf(w.shape) / frames / w.shape[0];
-  return {
-    shape: [w.shape[0], k],
-    read() {
-      const from = w.read(), to = new Float64Array(from.length / frames);
-      for (let i = 0; i < from.length; i++) {
-        const block = Math.floor(i / (frames * pixels)); // one channel of one output
-        to[block * pixels + i % pixels] += from[i];
-      }
-      return to;
-    },
-  };
-}
 
 /** Builds the model that a Qwen2-VL checkpoint holds. */
 export function qwen2vl(checkpoint: Checkpoint): Model {

@@ -76,6 +76,8 @@ export function redirect(draft: Draft, from: string, to: string): void {
     switch (n.op) {
       case "attend":
         return { ...n, q: one(n.q), k: one(n.k), v: one(n.v) };
+      case "join":
+        return { ...n, xs: n.xs.map(one) };
       case "act":
         return n.gate === undefined
           ? { ...n, x: one(n.x) }

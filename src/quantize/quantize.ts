@@ -69,8 +69,11 @@ export interface Progress {
 function bitsOf(model: Model, node: LinearNode, recipe: Recipe): number {
   if (node === model.nodes.at(-1)) return 8;
   if (node.phase === "text") return recipe.bits.text;
+  const joins = model.nodes.filter((n) =>
+    n.op === "join" && n.xs.includes(node.id)
+  ).map((n) => n.id);
   const bridges = model.nodes.some((n) =>
-    n.op === "write" && n.x === node.id && n.phase === "text"
+    n.op === "write" && n.phase === "text" && [node.id, ...joins].includes(n.x)
   );
   return bridges ? recipe.bits.connector : recipe.bits.vision;
 }

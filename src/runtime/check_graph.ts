@@ -82,15 +82,19 @@ export function checkGraph(nodes: readonly Node[], info: ModelInfo): void {
         break;
       case "write": {
         const stream = streams.get(node.stream);
+        const [first, width] = node.part ?? [0, widths[0]];
         if (stream && stream.phase !== node.phase) {
           fail(`${say} writes a stream of another phase`);
         }
-        if (stream) {
-          expect(stream.width, widths[0], "the width of what it adds");
-        } else {streams.set(node.stream, {
-            width: widths[0],
-            phase: node.phase,
-          });}
+        if (first % 4 !== 0 || first + width > widths[0]) {
+          fail(
+            `${say}: part must begin at a multiple of 4 and lie in the ${
+              widths[0]
+            } columns of what it adds: it is ${first}, ${width}`,
+          );
+        }
+        if (stream) expect(stream.width, width, "the width of what it adds");
+        else streams.set(node.stream, { width, phase: node.phase });
         break;
       }
       case "read":
@@ -160,6 +164,9 @@ export function checkGraph(nodes: readonly Node[], info: ModelInfo): void {
 /** Rotary embedding by row and column, or by a token's place. */
 function checkRotary(node: AttendNode, info: ModelInfo, say: string): void {
   const { theta, headDim, grid, sections } = node;
+  if (node.interleaved && !sections) {
+    fail(`${say}: interleaved must come with sections`);
+  }
   if (!grid && !sections) return;
   if (theta === undefined || (grid && sections)) {
     fail(`${say}: grid or sections, one of them, must come with theta`);

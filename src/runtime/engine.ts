@@ -3,6 +3,7 @@
  * it are prompts and text; it knows neither.
  * @module
  */
+import { index, widthOf } from "../graph/node.ts";
 import type { Kernels } from "../kernels/contracts.ts";
 import {
   bestBuild,
@@ -437,8 +438,9 @@ function imageWidth({ nodes }: StaticModel): number {
   const bridge = nodes.find((n) =>
     n.op === "write" && n.phase === "text" && n.rows === "vision"
   );
-  const from = nodes.find((n) => bridge?.op === "write" && n.id === bridge.x);
-  return from?.op === "linear" ? from.n : 0;
+  if (bridge?.op !== "write") return 0;
+  const byId = index(nodes);
+  return widthOf(byId(bridge.x), byId) ?? 0;
 }
 
 function equal(a: Float32Array, b: Float32Array): boolean {

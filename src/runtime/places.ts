@@ -6,7 +6,7 @@
  */
 import type { AttendNode, ModelInfo } from "../graph/node.ts";
 import { counter, placesOf } from "../graph/places.ts";
-import { placeTables } from "../graph/rope.ts";
+import { axesOf, placeTables } from "../graph/rope.ts";
 
 /** Tables of all attention nodes that share θ, width and sections. */
 export interface PlaceTable {
@@ -16,12 +16,13 @@ export interface PlaceTable {
   readonly sin: number;
   readonly theta: number;
   readonly headDim: number;
-  readonly sections: readonly number[];
+  /** By what each pair turns. */
+  readonly axes: readonly number[];
 }
 
 /** Name of a node's table in the plan's memory. */
 export function placeKey(node: AttendNode, part: "cos" | "sin"): string {
-  return `${part} ${node.theta} ${node.headDim} ${node.sections}`;
+  return `${part} ${node.theta} ${node.headDim} ${axesOf(node)}`;
 }
 
 /** Writes the rows of tokens; a class because it remembers how far it counted. */
@@ -45,8 +46,8 @@ export class PlaceWriter {
     }
     const places = placesOf(this.#at, ids, this.info);
     this.#counted = seen.length + ids.length;
-    for (const { cos, sin, theta, headDim, sections } of this.tables) {
-      const rows = placeTables(theta, headDim, sections, places);
+    for (const { cos, sin, theta, headDim, axes } of this.tables) {
+      const rows = placeTables(theta, headDim, axes, places);
       const at = seen.length * headDim / 2 * 4;
       const part = (from: number) =>
         new Float32Array(this.memory, from + at, rows.cos.length);

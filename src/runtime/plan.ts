@@ -5,6 +5,7 @@
  * @module
  */
 import { type Node, rowsPerImage } from "../graph/node.ts";
+import { axesOf } from "../graph/rope.ts";
 import { roundUp } from "../kernels/layout.ts";
 import { type Buffer, Store } from "./buffer.ts";
 import { RuntimeError } from "./error.ts";
@@ -205,13 +206,13 @@ function placeTablesOf(nodes: readonly Node[], store: Store): PlaceTable[] {
     const [cos, sin] = (["cos", "sin"] as const).map((part) =>
       store.buffers.get(placeKey(node, part))!.at
     );
-    const { theta, headDim, sections } = node;
+    const { theta, headDim } = node;
     tables.set(placeKey(node, "cos"), {
       cos,
       sin,
       theta: theta!,
       headDim,
-      sections,
+      axes: axesOf(node),
     });
   }
   return [...tables.values()];

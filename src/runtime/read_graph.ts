@@ -69,6 +69,23 @@ const sections: Field = {
       ? v
       : undefined,
 };
+const part: Field = {
+  wish: "a first column and a number of columns",
+  read: (v) =>
+    Array.isArray(v) && v.length === 2 &&
+      (v[0] === 0 || size.read(v[0]) !== undefined) &&
+      size.read(v[1]) !== undefined
+      ? v
+      : undefined,
+};
+const names: Field = {
+  wish: "a list of 1 to 64 names",
+  read: (v) =>
+    Array.isArray(v) && v.length >= 1 && v.length <= 64 &&
+      v.every((x) => text.read(x) !== undefined)
+      ? v
+      : undefined,
+};
 const optional = (f: Field): Field => ({ ...f, optional: true });
 
 const rotation: Field = {
@@ -117,7 +134,12 @@ const FIELDS: Readonly<Record<Node["op"], Readonly<Record<string, Field>>>> = {
     bias: optional(text),
     split: optional(flag),
   },
-  write: { stream: text, x: text, rows: optional(choice("vision", "text")) },
+  write: {
+    stream: text,
+    x: text,
+    rows: optional(choice("vision", "text")),
+    part: optional(part),
+  },
   read: {
     stream: text,
     width: size,
@@ -138,6 +160,7 @@ const FIELDS: Readonly<Record<Node["op"], Readonly<Record<string, Field>>>> = {
     theta: optional(positive),
     grid: optional(yes),
     sections: optional(sections),
+    interleaved: optional(yes),
   },
   act: {
     fn: choice("gelu", "gelu_tanh", "quick_gelu", "silu"),
@@ -155,6 +178,7 @@ const FIELDS: Readonly<Record<Node["op"], Readonly<Record<string, Field>>>> = {
     param: text,
   },
   shuffle: { x: text, factor: size, width: size },
+  join: { xs: names },
   take: { x: text, count: size },
   last: { x: text },
 };

@@ -25,6 +25,7 @@ export const FAMILIES = [
   "internvl-toy",
   "internvl35-toy",
   "qwen2vl-toy",
+  "qwen3vl-toy",
   "smolvlm-tiles-toy",
 ] as const;
 

@@ -57,7 +57,12 @@ export interface Lowered {
   /** Image rows or logits, float32, row stride `stride` elements. */
   readonly result: { readonly buffer: Buffer; readonly stride: number };
   /** Where image rows enter the text phase. */
-  readonly images?: { readonly buffer: Buffer; readonly stride: number };
+  readonly images?: {
+    readonly buffer: Buffer;
+    readonly stride: number;
+    /** The value of the vision phase that they are. */
+    readonly x: string;
+  };
 }
 
 /** Most steps of a phase: a real model has some hundreds. */

@@ -20,6 +20,7 @@ import { fixedForm } from "../form.ts";
 import {
   lowerGain,
   lowerHeadNorm,
+  lowerJoin,
   lowerLast,
   lowerRotate,
   lowerShuffle,
@@ -114,6 +115,9 @@ function lowerNode(l: Lowering, node: Node): void {
       return;
     case "shuffle":
       l.values.set(node.id, lowerShuffle(l, node));
+      return;
+    case "join":
+      l.values.set(node.id, lowerJoin(l, node));
       return;
     case "take":
       return lowerTake(l, node);

@@ -32,7 +32,7 @@ export function fusedWrite(
   const users = consumersOf(l.model.nodes, node.id);
   const only = users.length === 1 ? users[0] : undefined;
   return only?.op === "write" && only.phase === node.phase &&
-      only.rows === undefined
+      only.rows === undefined && only.part === undefined
     ? only
     : undefined;
 }

@@ -3,7 +3,14 @@
  * @module
  */
 import { quoted } from "../../format/error.ts";
-import type { HeadNormNode, ShuffleNode, TakeNode } from "../../graph/node.ts";
+import {
+  type HeadNormNode,
+  index,
+  type JoinNode,
+  type ShuffleNode,
+  type TakeNode,
+  widthOf,
+} from "../../graph/node.ts";
 import type { Rotation } from "../../tensor/rotation.ts";
 import { ref } from "../buffer.ts";
 import { fixedForm, SINGLE } from "../form.ts";
@@ -106,6 +113,44 @@ export function lowerHeadNorm(l: Lowering, node: HeadNormNode): Floats {
       d,
       { split: { lo: 7, hi: 8, unit: 1 }, sync: at + d === width },
     );
+  }
+  return y;
+}
+
+/** Values side by side. */
+export function lowerJoin(l: Lowering, node: JoinNode): Floats {
+  const byId = index(l.model.nodes);
+  const xs = node.xs.map((x) => floatsOf(l, x)), { form } = xs[0];
+  if (
+    l.options.phase !== "vision" || xs.some((x) => x.form.most !== form.most)
+  ) {
+    throw l.error(
+      `${
+        quoted(node.id)
+      } must be of the vision phase and get the same rows from all its inputs`,
+    );
+  }
+  const y = l.rows(node.id, form, widthOf(node, byId)!);
+  let at = 0;
+  for (const [i, x] of xs.entries()) {
+    const width = widthOf(byId(node.xs[i]), byId)!;
+    l.emit(
+      "copy_f32",
+      node.id,
+      [
+        ref(y.buffer, at * 4),
+        y.stride,
+        l.pointer(x),
+        x.stride,
+        width,
+        0,
+        form.rows,
+      ],
+      form.rows,
+      width,
+      { split: { lo: 5, hi: 6, unit: 1 }, sync: i === xs.length - 1 },
+    );
+    at += width;
   }
   return y;
 }

@@ -217,20 +217,32 @@ function sourceOf(l: Lowering, x: Node, write: WriteNode): Source {
     );
     return { buffer, column: 0, stride: x.width, width: x.width, form };
   }
+  const whole = widthOf(x, index(l.model.nodes))!;
+  const [column, width] = write.part ?? [0, whole];
   if (x.phase !== write.phase) {
-    if (x.op !== "linear") {
-      throw l.error(`${quoted(x.id)}: image rows must come from a linear`);
+    if (x.op !== "linear" && x.op !== "join") {
+      throw l.error(
+        `${quoted(x.id)}: image rows must come from a linear or a join`,
+      );
     }
-    if (l.images) throw l.error("more than one value brings image rows");
-    const stride = roundUp(x.n, 8);
-    const buffer = l.temporary("image rows", l.options.imageRows * stride * 4);
-    buffer.first = 0;
-    l.images = { buffer, stride };
-    return { buffer, column: 0, stride, width: x.n, form };
+    l.images ??= imageRows(l, x.id, whole);
+    if (l.images.x !== x.id) {
+      throw l.error("more than one value brings image rows");
+    }
+    const { buffer, stride } = l.images;
+    return { buffer, column, stride, width, form };
   }
   if (write.rows !== undefined) {
     throw l.error(`${quoted(write.id)} must go to all rows`);
   }
-  const width = widthOf(x, index(l.model.nodes))!;
-  return { ...floatsOf(l, x.id), width };
+  const from = floatsOf(l, x.id);
+  return { ...from, column: from.column + column, width };
+}
+
+/** Where a chunk's image rows come in. */
+function imageRows(l: Lowering, x: string, width: number) {
+  const stride = roundUp(width, 8);
+  const buffer = l.temporary("image rows", l.options.imageRows * stride * 4);
+  buffer.first = 0;
+  return { buffer, stride, x };
 }

@@ -1,0 +1,169 @@
+/**
+ * Qwen3-VL: a tower with learned positions and 2-D rotary embedding, whose
+ * stream is looked at in several layers (DeepStack): each look is merged like
+ * the tower's end and added to the image rows behind one of the first layers of
+ * a Qwen3 decoder with interleaved M-RoPE (transformers: `qwen3_vl`).
+ *
+ * As in Qwen2-VL, patches go row by row, the two frames of the patch weights are
+ * added, and pictures get one square size.
+ * @module
+ */
+import type { Model, ModelInfo } from "../graph/node.ts";
+import { squareSide } from "../image/square.ts";
+import type { Tensor } from "../tensor/tensor.ts";
+import {
+  activation,
+  type Block,
+  block,
+  decoder,
+  decoderBlock,
+  stopIds,
+} from "./block.ts";
+import { Builder } from "./builder.ts";
+import {
+  bind,
+  type Checkpoint,
+  decoderNames,
+  naming,
+  rowsOf,
+  type Source,
+} from "./checkpoint.ts";
+import { Config } from "./config.ts";
+import { resizeTable, sumFrames } from "./patch.ts";
+
+/** Our parameter names → the checkpoint's. */
+const NAMES: readonly (readonly [RegExp, string])[] = [
+  [/^vision\.patch\./, "model.visual.patch_embed.proj."],
+  [/^vision\.position\./, "model.visual.pos_embed."],
+  [/^vision\.(\d+)\.norm([12])\./, "model.visual.blocks.$1.norm$2."],
+  [/^vision\.(\d+)\.[qkv]\./, "model.visual.blocks.$1.attn.qkv."],
+  [/^vision\.(\d+)\.o\./, "model.visual.blocks.$1.attn.proj."],
+  [/^vision\.(\d+)\.up\./, "model.visual.blocks.$1.mlp.linear_fc1."],
+  [/^vision\.(\d+)\.down\./, "model.visual.blocks.$1.mlp.linear_fc2."],
+  [/^vision\.norm\./, "model.visual.merger.norm."],
+  [/^connector\.up\./, "model.visual.merger.linear_fc1."],
+  [/^connector\.down\./, "model.visual.merger.linear_fc2."],
+  [/^deep\.(\d+)\.norm\./, "model.visual.deepstack_merger_list.$1.norm."],
+  [/^deep\.(\d+)\.up\./, "model.visual.deepstack_merger_list.$1.linear_fc1."],
+  [/^deep\.(\d+)\.down\./, "model.visual.deepstack_merger_list.$1.linear_fc2."],
+  ...decoderNames("model.language_model.", "lm_head."),
+];
+
+/** Builds the model that a Qwen3-VL checkpoint holds. */
+export function qwen3vl(checkpoint: Checkpoint): Model {
+  const config = new Config(checkpoint.config);
+  const architecture = config.choice("model_type", ["qwen3_vl"]);
+  const v = config.object("vision_config"), t = config.object("text_config");
+  const dim = v.size("hidden_size"), heads = v.size("num_heads", 16);
+  const patch = v.size("patch_size", 16);
+  const frames = v.size("temporal_patch_size", 2);
+  const factor = v.size("spatial_merge_size", 2);
+  const looks = v.ids("deepstack_visual_indexes");
+  const size = squareSide({
+    patch_size: patch,
+    merge_size: factor,
+    ...checkpoint.processor,
+  });
+  const side = size / patch, vocabulary = t.size("vocab_size");
+  const positions = v.size("num_position_embeddings", 2304);
+  const text = decoderBlock(t), wide = dim * factor ** 2;
+  if (
+    text.attend.sections?.length !== 3 || !Number.isInteger(positions ** 0.5)
+  ) {
+    throw new RangeError(
+      `Cannot build ${architecture}: mrope_section must be three numbers and num_position_embeddings a square`,
+    );
+  }
+  const vision: Block = {
+    stream: "vision",
+    dim,
+    ffn: v.size("intermediate_size"),
+    heads,
+    kvHeads: heads,
+    headDim: dim / heads,
+    norm: "layer",
+    eps: 1e-6,
+    bias: { qkv: true, o: true, mlp: true },
+    act: activation(v, "hidden_act", "gelu_pytorch_tanh"),
+    gated: false,
+    attend: {
+      mask: "full",
+      theta: v.object("rope_parameters").number("rope_theta", 10000),
+      grid: true,
+    },
+  };
+
+  const g = new Builder(), bias = { bias: true };
+  const merge = (id: string, x: string) => {
+    const up = g.linear(`${id}.up`, x, wide, wide, bias);
+    const h = g.act(`${id}.act`, "gelu", wide, up);
+    return g.linear(`${id}.down`, h, wide, text.dim, bias);
+  };
+  g.write("vision", g.table("vision.position", dim));
+  const pixels = g.patches("vision.pixels", 3 * patch * patch);
+  g.write(
+    "vision",
+    g.linear("vision.patch", pixels, 3 * patch * patch, dim, bias),
+  );
+  const deep: string[] = [];
+  for (let i = 0; i < v.size("depth"); i++) {
+    block(g, `vision.${i}`, vision);
+    const look = looks.indexOf(i);
+    if (look < 0) continue;
+    if (look !== deep.length) {
+      throw new RangeError(
+        `Cannot build ${architecture}: deepstack_visual_indexes must ascend: they are ${looks}`,
+      );
+    }
+    const id = `deep.${look}`; // its norm stands behind the shuffle
+    const seen = g.peek(`${id}.peek`, "vision", dim);
+    g.write(id, g.shuffle(`${id}.shuffle`, seen, dim, factor));
+    deep.push(merge(id, g.read(`${id}.norm`, id, wide, "layer", 1e-6)));
+  }
+  const seen = g.read("vision.norm", "vision", dim, "layer", 1e-6);
+  const last = merge(
+    "connector",
+    g.shuffle("vision.shuffle", seen, dim, factor),
+  );
+  decoder(g, deep.length > 0 ? g.join("image", [last, ...deep]) : last, text, {
+    layers: t.size("num_hidden_layers"),
+    vocabulary,
+    tied: config.flag(
+      "tie_word_embeddings",
+      t.flag("tie_word_embeddings", false),
+    ),
+    deep: deep.length,
+  });
+
+  const imageTokens = (side / factor) ** 2;
+  const info: ModelInfo = {
+    architecture,
+    vocabulary,
+    maxPositions: t.size("max_position_embeddings"),
+    imageTokens,
+    imageTokenId: config.size("image_token_id"),
+    imageText: "<|image_pad|>".repeat(imageTokens),
+    stopIds: stopIds(config, t),
+    image: { height: size, width: size, patch },
+  };
+  const nameOf = naming(NAMES);
+  const sourceOf = (param: string): Source => {
+    const name = nameOf(param);
+    if (param === "vision.patch.weight") {
+      const make = (w: Tensor) => sumFrames(w, frames, patch * patch);
+      return { from: [name], make };
+    }
+    if (param === "vision.position.weight") {
+      return { from: [name], make: (w) => resizeTable(w, side) };
+    }
+    const part = /^vision\.\d+\.([qkv])\./.exec(param)?.[1];
+    if (part === undefined) return name;
+    const at = "qkv".indexOf(part) * dim; // [3·width, …]: q, then k, then v
+    return { from: [name], make: (w) => rowsOf(w, at, at + dim) };
+  };
+  return {
+    info,
+    nodes: g.nodes,
+    params: bind(checkpoint, g.nodes, vocabulary, side * side, sourceOf),
+  };
+}
