@@ -18,6 +18,7 @@ const KNOWN: Record<string, number> = {
   "SmolVLM-500M": 507.48,
   "InternVL3-1B": 938.19,
   "Qwen2-VL-2B": 2208.99,
+  "Qwen3-VL-2B": 2127.5,
 };
 const TOO_LARGE = ["InternVL3-8B", "Qwen2-VL-7B"];
 

@@ -18,6 +18,8 @@ from transformers import (
     InternVLForConditionalGeneration,
     Qwen2VLConfig,
     Qwen2VLForConditionalGeneration,
+    Qwen3VLConfig,
+    Qwen3VLForConditionalGeneration,
     SmolVLMConfig,
     SmolVLMForConditionalGeneration,
 )
@@ -86,6 +88,35 @@ def qwen2vl(dim: int, layers: int, heads: int, kv: int, ffn: int, vocabulary: in
     )
 
 
+def qwen3(dim: int, layers: int, heads: int, kv: int, ffn: int, tied: bool) -> dict:
+    return qwen2(dim, layers, heads, kv, ffn, 151936, 40960) | {
+        "model_type": "qwen3",
+        "head_dim": 128,
+        "tie_word_embeddings": tied,
+    }
+
+
+def qwen3vl(dim: int, layers: int, heads: int, kv: int, ffn: int, vision: dict) -> tuple:
+    text = qwen3(dim, layers, heads, kv, ffn, True) | {
+        "max_position_embeddings": 262144,
+        "rope_parameters": {
+            "rope_type": "default",
+            "rope_theta": 5000000.0,
+            "mrope_section": [24, 20, 20],
+            "mrope_interleaved": True,
+        },
+    }
+    del text["model_type"]
+    config = Qwen3VLConfig(
+        text_config=text, vision_config=vision | {"out_hidden_size": dim}, tie_word_embeddings=True
+    )
+    return Qwen3VLForConditionalGeneration, config
+
+
+SIGLIP2_LARGE = dict(
+    depth=24, hidden_size=1024, intermediate_size=4096, num_heads=16, deepstack_visual_indexes=[5, 11, 17]
+)
+
 MODELS = {
     "SmolVLM-256M": smolvlm(576, 30, 9, 3, 1536, SIGLIP_BASE, 4),
     "SmolVLM-500M": smolvlm(960, 32, 15, 5, 2560, SIGLIP_BASE, 4),
@@ -93,8 +124,12 @@ MODELS = {
     "InternVL3-1B": internvl(qwen2(896, 24, 14, 2, 4864, 151674, 32768)),
     "InternVL3-2B": internvl(qwen2(1536, 28, 12, 2, 8960, 151674, 32768)),
     "InternVL3-8B": internvl(qwen2(3584, 28, 28, 4, 18944, 151674, 32768)),
+    "InternVL3.5-1B": internvl(qwen3(1024, 28, 16, 8, 3072, False)),
+    "InternVL3.5-2B": internvl(qwen3(2048, 28, 16, 8, 6144, False)),
     "Qwen2-VL-2B": qwen2vl(1536, 28, 12, 2, 8960, 151936, True),
     "Qwen2-VL-7B": qwen2vl(3584, 28, 28, 4, 18944, 152064, False),
+    "Qwen3-VL-2B": qwen3vl(2048, 28, 16, 8, 6144, SIGLIP2_LARGE),
+    "Qwen3-VL-4B": qwen3vl(2560, 36, 32, 8, 9728, SIGLIP2_LARGE),
 }
 
 
