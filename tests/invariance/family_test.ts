@@ -56,3 +56,35 @@ for (const name of FAMILIES) {
     }
   });
 }
+
+Deno.test("the check can fail: a mean that somebody reads may not be lost", () => {
+  using family = openFamily("internvl-toy");
+  const folded = RECIPES.w4a8.passes.slice(0, 3)
+    .reduce((m, pass) => pass.apply(m), family.files.model);
+  const before = logits(family, folded);
+  const scale = Math.max(...before.map(Math.abs));
+  const kept = (model: Model) =>
+    Math.max(
+      ...logits(family, model).map((v, i) => Math.abs(v - before[i])),
+    ) / scale;
+  // RMSNorm over a stream that still has its mean
+  const read: Model = {
+    ...folded,
+    nodes: folded.nodes.map((n) =>
+      n.op === "read" && n.stream === "vision" ? { ...n, norm: "rms" } : n
+    ),
+  };
+  assert(kept(read) > 1e-3);
+  // and a connector that no longer sees the mean
+  const rotated = RECIPES.w4a8.passes[3].apply(folded);
+  assert(kept(rotated) < 1e-9);
+  const name = "vision.peek.gain.weight", gain = rotated.params.get(name)!;
+  const lost: Model = {
+    ...rotated,
+    params: new Map(rotated.params).set(name, {
+      ...gain,
+      read: () => gain.read().fill(0, 0, 1),
+    }),
+  };
+  assert(kept(lost) > 1e-6);
+});
