@@ -12,22 +12,17 @@ import {
   kernelModule,
   loadKernels,
 } from "../kernels/load.ts";
+import { Conversation } from "./conversation.ts";
 import { RuntimeError } from "./error.ts";
 import { load } from "./load.ts";
 import { chunkOrder } from "./order.ts";
 import { PlaceWriter } from "./places.ts";
+import { pixelCodes, type PixelScale } from "./pixels.ts";
 import { type Plan, plan, REGISTER_COUNT } from "./plan.ts";
 import { canStartWorkers, Pool } from "./pool.ts";
 import type { ListName } from "./command.ts";
 import type { StaticModel } from "./static_model.ts";
 import { quadRegister, REGISTER, type Step } from "./step.ts";
-
-/** How a byte of a pixel becomes a value: (byte · rescale − mean) / std, per channel. */
-export interface PixelScale {
-  readonly rescale: number;
-  readonly mean: readonly number[];
-  readonly std: readonly number[];
-}
 
 /** How to run a model. */
 export interface EngineOptions {
@@ -43,23 +38,6 @@ export interface EngineOptions {
 
 /** Context where none is asked for; less where the model's positions end earlier. */
 export const DEFAULT_CONTEXT = 2048;
-
-/** Codes of all pixel bytes at a scale, half to even: int8 [3][256]. */
-export function pixelCodes(
-  { rescale, mean, std }: PixelScale,
-  scale: number,
-): Int8Array {
-  const codes = new Int8Array(768);
-  for (let c = 0; c < 3; c++) {
-    for (let b = 0; b < 256; b++) {
-      const x = (b * rescale - mean[c]) / std[c] / scale;
-      const up = Math.round(x);
-      const even = up - x === 0.5 && up % 2 !== 0 ? up - 1 : up;
-      codes[c * 256 + b] = Math.max(-128, Math.min(127, even));
-    }
-  }
-  return codes;
-}
 
 /** The plan a model gets under options, before any memory is allocated. */
 export function planFor(
@@ -104,9 +82,7 @@ export class Engine implements AsyncDisposable {
     readonly rows: number;
     readonly width: number;
   };
-  /** Tokens seen, and the image rows that stand for the image tokens among them. */
-  #seen: number[] = [];
-  #seenRows = new Float32Array(0);
+  readonly #seen: Conversation;
   #busy = false;
   readonly #places: PlaceWriter;
 
@@ -130,6 +106,7 @@ export class Engine implements AsyncDisposable {
       rows: info.imageTokens,
       width: plan.vision ? imageWidth(model) : 0,
     };
+    this.#seen = new Conversation(info.imageTokenId, this.#image.width);
   }
 
   /** Plans, loads and starts a model. The model's file may be closed afterwards. */
@@ -151,7 +128,7 @@ export class Engine implements AsyncDisposable {
 
   /** Tokens seen. */
   get length(): number {
-    return this.#seen.length;
+    return this.#seen.ids.length;
   }
 
   /** Threads at work, the calling one included. */
@@ -166,7 +143,7 @@ export class Engine implements AsyncDisposable {
 
   /** Forgets the conversation. */
   reset(): void {
-    this.#forget(0);
+    this.#seen.forget(0);
   }
 
   /**
@@ -177,34 +154,14 @@ export class Engine implements AsyncDisposable {
    * @returns tokens kept; always fewer than the prompt has
    */
   rewind(ids: ArrayLike<number>, images: Float32Array): number {
-    const { width } = this.#image, most = Math.min(this.length, ids.length - 1);
-    const order = new Int32Array(
-      this.#buffer,
-      this.plan.inputs.order,
-      this.length,
+    const { order } = this.plan.inputs;
+    const keep = this.#seen.shared(
+      ids,
+      images,
+      new Int32Array(this.#buffer, order, this.length),
     );
-    let keep = 0, row = 0, highest = -1;
-    for (let i = 0; i < most; i++) {
-      if (ids[i] !== this.#seen[i]) break;
-      if (ids[i] === this.#imageTokenId) {
-        const at = row++ * width, end = at + width;
-        if (
-          !equal(images.subarray(at, end), this.#seenRows.subarray(at, end))
-        ) {
-          break;
-        }
-      }
-      highest = Math.max(highest, order[i]);
-      if (highest === i) keep = i + 1; // slots 0…i hold just the tokens 0…i
-    }
-    this.#forget(keep);
+    this.#seen.forget(keep);
     return keep;
-  }
-
-  #forget(keep: number): void {
-    this.#seen.length = keep;
-    const rows = this.#seen.filter((id) => id === this.#imageTokenId).length;
-    this.#seenRows = this.#seenRows.slice(0, rows * this.#image.width);
   }
 
   /**
@@ -274,13 +231,10 @@ export class Engine implements AsyncDisposable {
           );
         }
       } catch (error) {
-        this.#seen.length = start;
+        this.#seen.forget(start);
         throw error;
       }
-      const rows = new Float32Array(this.#seenRows.length + images.length);
-      rows.set(this.#seenRows);
-      rows.set(images, this.#seenRows.length);
-      this.#seenRows = rows;
+      this.#seen.addRows(images);
       return this.#logits("prefill");
     });
   }
@@ -292,10 +246,10 @@ export class Engine implements AsyncDisposable {
       const { inputs } = this.plan, ints = new Int32Array(this.#buffer);
       ints[inputs.ids >> 2] = id;
       ints[(inputs.order >> 2) + this.length] = this.length;
-      this.#places.write(this.#seen, [id]);
+      this.#places.write(this.#seen.ids, [id]);
       this.#set(0, 1, 0);
       await this.#run("decode", this.plan.decode.steps.length, signal);
-      this.#seen.push(id);
+      this.#seen.add([id]);
       return this.#logits("decode");
     });
   }
@@ -381,14 +335,14 @@ export class Engine implements AsyncDisposable {
         floats.set(images.subarray(from, from + width), (at >> 2) + r * stride);
       }
     }
-    this.#places.write(this.#seen, ids);
+    this.#places.write(this.#seen.ids, ids);
     this.#set(imageRows, ids.length - imageRows, last);
     await this.#run(
       "prefill",
       end ? prefill.steps.length : prefill.tail,
       signal,
     );
-    this.#seen.push(...ids);
+    this.#seen.add(ids);
     return imageRows;
   }
 
@@ -441,8 +395,4 @@ function imageWidth({ nodes }: StaticModel): number {
   if (bridge?.op !== "write") return 0;
   const byId = index(nodes);
   return widthOf(byId(bridge.x), byId) ?? 0;
-}
-
-function equal(a: Float32Array, b: Float32Array): boolean {
-  return a.length === b.length && a.every((x, i) => x === b[i]);
 }

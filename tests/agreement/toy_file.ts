@@ -18,11 +18,8 @@ import { quantize, type Quantized } from "../../src/quantize/quantize.ts";
 import { RECIPES } from "../../src/quantize/recipe.ts";
 import { simulate } from "../../src/quantize/simulate.ts";
 import { suppress } from "../../src/quantize/suppress.ts";
-import {
-  Engine,
-  type EngineOptions,
-  type PixelScale,
-} from "../../src/runtime/engine.ts";
+import { Engine, type EngineOptions } from "../../src/runtime/engine.ts";
+import type { PixelScale } from "../../src/runtime/pixels.ts";
 import {
   readStaticModel,
   type StaticModel,
