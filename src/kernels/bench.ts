@@ -139,11 +139,15 @@ function jobs(build: Build, only: string[]): Job[] {
     }
     for (const [k, n] of gemvShapes) {
       const bytes = weightBytes(bits, n, k);
-      let place = 0;
-      add(`gemv_w${bits}a8`, `${k}→${n} cold`, "GB/s", bytes, (f) => {
-        f(at.a, at.sums, at.w + place, at.alpha, at.bias, at.y, k, 0, n, 0);
-        place = place + 2 * bytes > COLD_BYTES ? 0 : place + bytes;
-      });
+      for (
+        const [where, span] of [["cold", COLD_BYTES], ["warm", bytes]] as const
+      ) {
+        let place = 0;
+        add(`gemv_w${bits}a8`, `${k}→${n} ${where}`, "GB/s", bytes, (f) => {
+          f(at.a, at.sums, at.w + place, at.alpha, at.bias, at.y, k, 0, n, 0);
+          place = place + 2 * bytes > span ? 0 : place + bytes;
+        });
+      }
     }
   }
   add(
