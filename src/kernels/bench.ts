@@ -66,7 +66,12 @@ interface Job {
 }
 
 const MiB = 1 << 20;
-const gemmShapes = [[128, 576, 1536], [196, 320, 1280], [512, 2048, 512]];
+const gemmShapes = [
+  [128, 576, 1536],
+  [196, 320, 1280],
+  [512, 2048, 512],
+  [1024, 768, 3072],
+];
 const gemvShapes = [[576, 1536], [2048, 8192]];
 const rowShapes = [[196, 1280], [64, 1024], [64, 1536], [64, 3072]];
 /** rows, keys, heads, kvHeads, headDim */
