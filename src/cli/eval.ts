@@ -15,7 +15,7 @@ import { command } from "./command.ts";
 import { EXIT } from "./errors.ts";
 import { type Io, quiet } from "./io.ts";
 import { type Journal, openJournal } from "./journal.ts";
-import { MODEL_OPTION, modelPath } from "./model_path.ts";
+import { bundledCheckpoint, MODEL_OPTION, modelPath } from "./model_path.ts";
 import { progress } from "./progress.ts";
 import { readReferences, type Reference } from "./references.ts";
 import { readPrompts } from "./samples.ts";
@@ -51,7 +51,7 @@ export default command({
       type: "string",
       value: "DIR",
       help:
-        "the float checkpoint the model was made from; without it only the model is measured",
+        "the float checkpoint the model was made from; default: that of the bundled model, none for another",
     },
     limit: { type: "integer", help: "photos, the first of the list", min: 1 },
     prompt: {
@@ -86,7 +86,9 @@ export default command({
   async run([folder], values, mainIo) {
     const io = values.quiet ? quiet(mainIo) : mainIo;
     const references = readReferences(folder).slice(0, values.limit);
-    const { prompt, checkpoint, "max-tokens": maxTokens } = values;
+    const { prompt, "max-tokens": maxTokens } = values;
+    const checkpoint = values.checkpoint ??
+      (values.model === undefined ? bundledCheckpoint() : undefined);
     const path = modelPath(values.model);
     const key = (what: string) =>
       `${what} ${

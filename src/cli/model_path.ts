@@ -29,3 +29,15 @@ export function modelPath(given: string | undefined): string {
     "Cannot find the bundled model: there is no .safetensors file in models/flickr-mini; run `deno task bundle CHECKPOINT`, or name a model with --model FILE",
   );
 }
+
+/** The checkpoint the bundled model was made from, where it lies in the repository. */
+export function bundledCheckpoint(): string | undefined {
+  const folder = new URL("../checkpoints/flickr-mini/", BUNDLE);
+  if (folder.protocol !== "file:") return undefined;
+  try {
+    return Deno.statSync(folder).isDirectory ? fromFileUrl(folder) : undefined;
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return undefined;
+    throw error;
+  }
+}
