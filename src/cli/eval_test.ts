@@ -5,7 +5,7 @@ import { processIo } from "./io.ts";
 import evaluate from "./eval.ts";
 import { openJournal } from "./journal.ts";
 import { parse } from "./command.ts";
-import { BUNDLE } from "./model_path.ts";
+import { BUNDLE, modelPath } from "./model_path.ts";
 import { readReferences } from "./references.ts";
 
 const bundled = [...Deno.readDirSync(BUNDLE)]
@@ -45,6 +45,7 @@ Deno.test({
     const { values } = parse(evaluate, [
       folder,
       "--json",
+      `--model=${modelPath(undefined)}`, // named: its checkpoint is not guessed
       "--threads=1",
       `--journal=${folder}/journal.jsonl`,
     ]);
