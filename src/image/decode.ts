@@ -64,8 +64,7 @@ async function decodeChecked(
   const kind = kindOf(bytes);
   switch (kind) {
     case "png": {
-      const png = readPng(bytes);
-      checkSize(png.width, png.height, limits);
+      const png = readPng(bytes, limits);
       return upright(decodePng(png), png.orientation);
     }
     case "jpeg":

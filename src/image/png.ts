@@ -7,8 +7,8 @@
  */
 import { inflateSync } from "node:zlib";
 import { exifOrientation } from "./exif.ts";
-import { ImageError } from "./image.ts";
-import type { Header, Image } from "./image.ts";
+import { checkSize, ImageError } from "./image.ts";
+import type { Header, Image, ImageLimits } from "./image.ts";
 import { unfilter } from "./png_filter.ts";
 
 /** A PNG's header and where its data lie. */
@@ -50,8 +50,8 @@ const PASSES = [
   [0, 1, 1, 2],
 ];
 
-/** Reads the chunks of a PNG; throws `ImageError` where it is damaged. */
-export function readPng(bytes: Uint8Array): Png {
+/** Reads the chunks of a PNG, its size checked before anything behind the header; throws `ImageError`. */
+export function readPng(bytes: Uint8Array, limits: ImageLimits): Png {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   let header: Omit<Png, "palette" | "data" | "orientation"> | undefined;
   let palette = new Uint8Array(0);
@@ -77,8 +77,10 @@ export function readPng(bytes: Uint8Array): Png {
         `the checksum of ${name} is wrong; copy it again`,
       );
     }
-    if (name === "IHDR") header ??= readHeader(chunk);
-    else if (name === "PLTE") palette = chunk.slice();
+    if (name === "IHDR") {
+      header ??= readHeader(chunk);
+      checkSize(header.width, header.height, limits);
+    } else if (name === "PLTE") palette = chunk.slice();
     else if (name === "IDAT") data.push(chunk);
     else if (name === "eXIf") orientation = exifOrientation(chunk);
     else if (name === "IEND") {
