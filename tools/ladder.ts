@@ -15,7 +15,8 @@ import { readReferences } from "../src/cli/references.ts";
 import { ciderD } from "../src/evaluate/cider.ts";
 import { openModelFile, writeModelFile } from "../src/format/model_file.ts";
 import { fileSource } from "../src/format/source.ts";
-import { argmax, encodeImages, generate } from "../src/graph/generate.ts";
+import { argmax } from "../src/tensor/argmax.ts";
+import { encodeImages, generate } from "../src/graph/generate.ts";
 import {
   load,
   type Loaded,

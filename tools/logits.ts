@@ -11,7 +11,7 @@ import { createHash } from "node:crypto";
 import { parseArgs } from "node:util";
 import { openModelFile } from "../src/format/model_file.ts";
 import { fileSource } from "../src/format/source.ts";
-import { argmax } from "../src/graph/generate.ts";
+import { argmax } from "../src/tensor/argmax.ts";
 import { formulaImage } from "../src/image/formula.ts";
 import type { Build } from "../src/kernels/load.ts";
 import { readAssets } from "../src/runtime/assets.ts";

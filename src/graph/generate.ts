@@ -3,6 +3,7 @@
  * float truth of a caption, and the answers that calibration teaches from.
  * @module
  */
+import { argmax } from "../tensor/argmax.ts";
 import type { Floats } from "./executor.ts";
 import {
   type Hooks,
@@ -18,13 +19,6 @@ export interface Prompt {
   readonly patches: ArrayLike<number>;
   /** Token ids, image tokens expanded. */
   readonly ids: readonly number[];
-}
-
-/** Index of the largest element, the first among equals. */
-export function argmax(x: ArrayLike<number>): number {
-  let best = 0;
-  for (let i = 1; i < x.length; i++) if (x[i] > x[best]) best = i;
-  return best;
 }
 
 /** Image rows of each prompt, [imageTokens, width] each. */

@@ -10,7 +10,7 @@ import {
   NotPositiveDefinite,
   type Product,
 } from "../tensor/linalg.ts";
-import { roundEven } from "./histogram.ts";
+import { roundEven } from "../tensor/round.ts";
 
 /** An integer weight: w ≈ codes · scale, row by row. */
 export interface IntegerWeight {

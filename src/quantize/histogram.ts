@@ -68,15 +68,3 @@ export function scaleOf(h: Histogram, rule: ScaleRule): number {
   }
   return Math.max(Math.fround(best), FLOOR);
 }
-
-const ROUNDER = 1.5 * 2 ** 52; // adding it leaves no bits below 1, and float64 rounds half to even
-
-/** Round half to even, as `f32x4.nearest` does, for |x| < 2^51. */
-export function roundEven(x: number): number {
-  return (x + ROUNDER) - ROUNDER;
-}
-
-/** The int8 code of x. */
-export function code(x: number, scale: number): number {
-  return Math.min(127, Math.max(-128, roundEven(x / scale)));
-}

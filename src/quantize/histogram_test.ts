@@ -1,13 +1,7 @@
 import { assert, assertAlmostEquals, assertEquals } from "@std/assert";
 import { normal, random } from "../tensor/random.ts";
-import {
-  code,
-  count,
-  expectedError,
-  histogram,
-  roundEven,
-  scaleOf,
-} from "./histogram.ts";
+import { code, roundEven } from "../tensor/round.ts";
+import { count, expectedError, histogram, scaleOf } from "./histogram.ts";
 
 function seen(values: Iterable<number>) {
   const h = histogram();

@@ -24,13 +24,8 @@ import {
   roundToNearest,
   type Spread,
 } from "./gptq.ts";
-import {
-  code,
-  count,
-  type Histogram,
-  histogram,
-  scaleOf,
-} from "./histogram.ts";
+import { code } from "../tensor/round.ts";
+import { count, type Histogram, histogram, scaleOf } from "./histogram.ts";
 import type { Recipe } from "./recipe.ts";
 
 /** The float engine the quantizer needs: products, and Gram matrices for GPTQ. */

@@ -9,7 +9,7 @@ import type { Executor, Floats } from "../graph/executor.ts";
 import { type Hooks, load, type Loaded } from "../graph/interpreter.ts";
 import { headScale, siteScale } from "../graph/names.ts";
 import { dequantize } from "./gptq.ts";
-import { code } from "./histogram.ts";
+import { code } from "../tensor/round.ts";
 import type { Quantized } from "./quantize.ts";
 
 /** The quantized model loaded for an executor, and the hooks that round its activations. */

@@ -3,6 +3,7 @@
  * embedding in one table per channel.
  * @module
  */
+import { code } from "../tensor/round.ts";
 
 /** How a byte of a pixel becomes a value: (byte · rescale − mean) / std, per channel. */
 export interface PixelScale {
@@ -19,10 +20,7 @@ export function pixelCodes(
   const codes = new Int8Array(768);
   for (let c = 0; c < 3; c++) {
     for (let b = 0; b < 256; b++) {
-      const x = (b * rescale - mean[c]) / std[c] / scale;
-      const up = Math.round(x);
-      const even = up - x === 0.5 && up % 2 !== 0 ? up - 1 : up;
-      codes[c * 256 + b] = Math.max(-128, Math.min(127, even));
+      codes[c * 256 + b] = code((b * rescale - mean[c]) / std[c], scale);
     }
   }
   return codes;

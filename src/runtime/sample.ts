@@ -4,6 +4,7 @@
  * the same token on every machine.
  * @module
  */
+import { argmax } from "../tensor/argmax.ts";
 import { exp } from "../tensor/math.ts";
 import { type Random, random, uniform } from "../tensor/random.ts";
 import { RuntimeError } from "./error.ts";
@@ -57,13 +58,6 @@ export function sampler(options: SampleOptions = {}): Sampler {
   if (temperature === 0 || topK === 1) return argmax;
   const next = random(seed);
   return (logits) => draw(logits, temperature, topK, topP, next);
-}
-
-/** Index of the largest element, the first among equals. */
-export function argmax(x: Float32Array): number {
-  let best = 0;
-  for (let i = 1; i < x.length; i++) if (x[i] > x[best]) best = i;
-  return best;
 }
 
 function draw(

@@ -1,6 +1,7 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import { RuntimeError } from "./error.ts";
-import { argmax, sampler } from "./sample.ts";
+import { argmax } from "../tensor/argmax.ts";
+import { sampler } from "./sample.ts";
 
 const LOGITS = Float32Array.of(1, 3, 2, 3, -5);
 

@@ -5,7 +5,7 @@
  */
 import { assert, assertEquals } from "@std/assert";
 import { float64 } from "../../src/graph/executor.ts";
-import { argmax } from "../../src/graph/generate.ts";
+import { argmax } from "../../src/tensor/argmax.ts";
 import {
   newSequence,
   runText,

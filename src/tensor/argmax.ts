@@ -1,0 +1,11 @@
+/**
+ * Greedy choice.
+ * @module
+ */
+
+/** Index of the largest element, the first among equals. */
+export function argmax(x: ArrayLike<number>): number {
+  let best = 0;
+  for (let i = 1; i < x.length; i++) if (x[i] > x[best]) best = i;
+  return best;
+}
