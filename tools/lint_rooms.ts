@@ -7,6 +7,7 @@
 
 /** The rooms, leaves first. */
 export const ROOMS = [
+  "platform",
   "tensor",
   "format",
   "tokenizer",

@@ -5,7 +5,8 @@
  * @module
  */
 import { basename, join, resolve } from "@std/path";
-import { floatTensor, openCheckpoint } from "../format/safetensors.ts";
+import { openCheckpoint } from "../format/checkpoint.ts";
+import { floatTensor } from "../format/safetensors.ts";
 import type { Model } from "../graph/node.ts";
 import { describe } from "../models/mod.ts";
 import { chat, type ChatFormat } from "../tokenizer/chat.ts";

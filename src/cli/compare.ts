@@ -2,7 +2,7 @@
  * `compare A B`: how far the tensors of two files are apart.
  * @module
  */
-import { openCheckpoint } from "../format/safetensors.ts";
+import { openCheckpoint } from "../format/checkpoint.ts";
 import type { TensorFile } from "../format/safetensors.ts";
 import { weightScale } from "../graph/names.ts";
 import { command } from "./command.ts";

@@ -2,7 +2,7 @@
  * `inspect FILE TENSOR`: what is in one tensor.
  * @module
  */
-import { openCheckpoint } from "../format/safetensors.ts";
+import { openCheckpoint } from "../format/checkpoint.ts";
 import { command } from "./command.ts";
 import { EXIT, UsageError } from "./errors.ts";
 import { printable } from "./io.ts";

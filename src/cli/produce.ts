@@ -3,7 +3,7 @@
  * `bundle` share.
  * @module
  */
-import { writeModelFile } from "../format/model_file.ts";
+import { writeModelFile } from "../format/write_model.ts";
 import { generate } from "../graph/generate.ts";
 import type { Prompt } from "../graph/generate.ts";
 import { load } from "../graph/interpreter.ts";

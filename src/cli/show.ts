@@ -3,7 +3,7 @@
  * @module
  */
 import { MODEL_FORMAT } from "../format/model_file.ts";
-import { openCheckpoint } from "../format/safetensors.ts";
+import { openCheckpoint } from "../format/checkpoint.ts";
 import type { TensorFile } from "../format/safetensors.ts";
 import { command } from "./command.ts";
 import { EXIT } from "./errors.ts";

@@ -1,6 +1,6 @@
 import { assertEquals } from "@std/assert";
-import { writeModelFile } from "../format/model_file.ts";
-import { openCheckpoint } from "../format/safetensors.ts";
+import { writeModelFile } from "../format/write_model.ts";
+import { openCheckpoint } from "../format/checkpoint.ts";
 import { numbersOf, statistics } from "./statistics.ts";
 
 Deno.test("4-bit codes are unpacked, low nibble first, with their sign", () => {

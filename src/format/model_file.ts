@@ -4,29 +4,17 @@
  * byte tensors called `file:NAME`. docs/format.md is the specification.
  * @module
  */
-import { createHash } from "node:crypto";
 import { FormatError, quoted } from "./error.ts";
 import { openSafetensors } from "./safetensors.ts";
 import type { StoredTensor, TensorFile } from "./safetensors.ts";
 import type { ByteSource } from "./source.ts";
-import { writeSafetensors } from "./write.ts";
-import type { TensorToWrite } from "./write.ts";
 
 /** The format this version writes, and the only major it reads. */
 export const MODEL_FORMAT = "mquant/1";
 
-const ASSET = "file:";
+/** Begins the name of an asset's tensor. */
+export const ASSET = "file:";
 const MOST_ASSET_BYTES = 64 * 2 ** 20;
-
-/** What goes into a model file. */
-export interface ModelContent {
-  /** Metadata beside `format`: architecture, config, recipe, calibration, source … */
-  readonly metadata: Readonly<Record<string, string>>;
-  /** Weights and scales, in order of execution. */
-  readonly tensors: readonly TensorToWrite[];
-  /** Files the model needs, by name. */
-  readonly assets: Readonly<Record<string, Uint8Array>>;
-}
 
 /** An open model file. */
 export interface ModelFile extends Disposable {
@@ -46,27 +34,6 @@ export interface ModelFile extends Disposable {
   asset(name: string): Uint8Array<ArrayBuffer>;
   /** An asset as UTF-8 text; throws `FormatError` "asset". */
   assetText(name: string): string;
-  /**
-   * Reads every tensor and compares its SHA-256 with metadata `sha256`.
-   * Returns how many were compared: 0 where the file lists none. Throws
-   * `FormatError` "checksum" where one differs or is not listed.
-   */
-  verify(): number;
-}
-
-/** Writes a model file, with checksums, crash-safe. Same content, same bytes. */
-export function writeModelFile(path: string, content: ModelContent): void {
-  const assets = Object.entries(content.assets).map(([name, bytes]) => ({
-    name: ASSET + name,
-    dtype: "U8" as const,
-    shape: [bytes.length],
-    data: () => bytes,
-  }));
-  writeSafetensors(path, {
-    metadata: { format: MODEL_FORMAT, ...content.metadata },
-    tensors: [...content.tensors, ...assets],
-    sha256: true,
-  });
 }
 
 /** Opens a model file; throws `FormatError`. The result owns `source`. */
@@ -163,49 +130,6 @@ function modelFile(file: TensorFile): ModelFile {
         );
       }
     },
-    verify: () => verify(file),
     [Symbol.dispose]: () => file[Symbol.dispose](),
   };
-}
-
-function verify(file: TensorFile): number {
-  const listed = file.metadata.get("sha256");
-  if (listed === undefined) return 0;
-  const hashes = readHashes(file.name, listed);
-  for (const stored of file.tensors.values()) {
-    const want = hashes.get(stored.name);
-    const got = sha256(stored);
-    if (got === want) continue;
-    throw new FormatError(
-      "checksum",
-      file.name,
-      `the bytes of ${quoted(stored.name)} hash to ${got.slice(0, 12)}…, ${
-        want === undefined ? "none is" : `${want.slice(0, 12)}… is`
-      } listed; the file is damaged, copy it again`,
-    );
-  }
-  return file.tensors.size;
-}
-
-function readHashes(name: string, text: string): Map<string, string> {
-  try {
-    const entries = Object.entries(JSON.parse(text));
-    return new Map(entries.map(([key, hash]) => [key, String(hash)]));
-  } catch {
-    throw new FormatError("checksum", name, "its metadata sha256 is not JSON");
-  }
-}
-
-function sha256(stored: StoredTensor): string {
-  const hash = createHash("sha256");
-  const chunk = new Uint8Array(Math.min(stored.byteLength, 4 * 2 ** 20));
-  for (let at = 0; at < stored.byteLength; at += chunk.length) {
-    const part = chunk.subarray(
-      0,
-      Math.min(chunk.length, stored.byteLength - at),
-    );
-    stored.readSlice(at, part);
-    hash.update(part);
-  }
-  return hash.digest("hex");
 }

@@ -1,7 +1,8 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import { FormatError } from "./error.ts";
 import { HEADER_LIMITS } from "./header.ts";
-import { floatTensor, openCheckpoint, openSafetensors } from "./safetensors.ts";
+import { openCheckpoint } from "./checkpoint.ts";
+import { floatTensor, openSafetensors } from "./safetensors.ts";
 import { bytesSource, fileSource } from "./source.ts";
 import { writeSafetensors } from "./write.ts";
 import type { TensorToWrite } from "./write.ts";

@@ -3,7 +3,7 @@
  * `ByteSource`, so a test can hand them any bytes and a server any store.
  * @module
  */
-import { basename } from "@std/path";
+import { inDeno } from "../platform/platform.ts";
 import { FormatError } from "./error.ts";
 
 /** Random access to a fixed number of bytes. */
@@ -44,8 +44,15 @@ export function bytesSource(bytes: Uint8Array, name = "bytes"): ByteSource {
 }
 
 /** A regular file, open until disposed. Needs `--allow-read` of `path`. */
-export function fileSource(path: string): ByteSource {
-  const name = basename(path);
+export function fileSource(path: string | URL): ByteSource {
+  const name = lastPart(path);
+  if (!inDeno) {
+    throw new FormatError(
+      "not_a_file",
+      name,
+      "there are no paths in a browser; fetch the file and open its bytes",
+    );
+  }
   const file = openFile(path, name);
   const stat = file.statSync();
   if (!stat.isFile) {
@@ -80,7 +87,13 @@ export function fileSource(path: string): ByteSource {
   };
 }
 
-function openFile(path: string, name: string): Deno.FsFile {
+/** Base name of a path or `file:` URL. Not @std/path's: what runs a model imports nothing of Deno or Node. */
+function lastPart(path: string | URL): string {
+  const text = path instanceof URL ? decodeURIComponent(path.pathname) : path;
+  return text.split(/[\\/]/).findLast((part) => part !== "") ?? text;
+}
+
+function openFile(path: string | URL, name: string): Deno.FsFile {
   try {
     // A FIFO would block the open for ever: look before.
     if (!Deno.statSync(path).isFile) {

@@ -4,11 +4,12 @@
  * threw is replaced; so is one whose memory a large picture has blown up.
  * @module
  */
+import { readBytes } from "../platform/platform.ts";
 import { ImageError } from "./image.ts";
 
 /** What a jSquash decoder offers. */
 export interface WasmDecoder {
-  /** URL of the decoder's WebAssembly, in Deno's cache or node_modules. */
+  /** URL of the decoder's WebAssembly: in Deno's cache, in node_modules, or beside a bundle. */
   wasm(): string;
   /** Makes a fresh instance. */
   init: unknown;
@@ -34,9 +35,7 @@ export function codec(decoder: WasmDecoder): DecodeRgba {
   const quiet = { print() {}, printErr() {} };
   return async (bytes) => {
     if (!module) {
-      module = new WebAssembly.Module(
-        await Deno.readFile(new URL(decoder.wasm())),
-      );
+      module = new WebAssembly.Module(await readBytes(decoder.wasm()));
       await init(module, quiet);
     }
     let pixels: ImageData;

@@ -65,7 +65,7 @@ async function decodeChecked(
   switch (kind) {
     case "png": {
       const png = readPng(bytes, limits);
-      return upright(decodePng(png), png.orientation);
+      return upright(await decodePng(png), png.orientation);
     }
     case "jpeg":
       return await viaWasm(bytes, readJpegHeader(bytes), limits, decodeJpeg);

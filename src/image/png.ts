@@ -1,11 +1,10 @@
 /**
- * PNG, decoded here: inflating is the platform's, the rest is small, and no
+ * PNG, decoded here: inflating is the web's own, the rest is small, and no
  * decoder's memory depends on what a header claims (W3C PNG, third edition).
  * Bytes are those PIL's convert("RGB") gives, 16-bit grey excepted: PIL cuts
  * it off at 255, here its upper byte counts, as for 16-bit colour.
  * @module
  */
-import { inflateSync } from "node:zlib";
 import { exifOrientation } from "./exif.ts";
 import { checkSize, ImageError } from "./image.ts";
 import type { Header, Image, ImageLimits } from "./image.ts";
@@ -116,7 +115,7 @@ function readHeader(chunk: Uint8Array) {
 }
 
 /** Pixels of a PNG whose size has been checked; throws `ImageError`. */
-export function decodePng(png: Png): Image {
+export async function decodePng(png: Png): Promise<Image> {
   const { width, height, depth, color } = png;
   if (
     color === 3 && (png.palette.length === 0 || png.palette.length % 3 !== 0)
@@ -138,7 +137,7 @@ export function decodePng(png: Png): Image {
     }))
     .filter(({ columns, rows }) => columns > 0 && rows > 0);
   const rowBytes = (columns: number) => Math.ceil(columns * bits / 8);
-  const raw = inflate(
+  const raw = await inflate(
     png.data,
     passes.reduce((sum, p) => sum + p.rows * (1 + rowBytes(p.columns)), 0),
   );
@@ -162,32 +161,49 @@ export function decodePng(png: Png): Image {
   return { width, height, data: out };
 }
 
-function inflate(pieces: readonly Uint8Array[], size: number): Uint8Array {
-  const packed = new Uint8Array(pieces.reduce((sum, p) => sum + p.length, 0));
-  let at = 0;
-  for (const piece of pieces) {
-    packed.set(piece, at);
-    at += piece.length;
-  }
-  let raw: Uint8Array;
+/** Bytes inflated at once: a stream holds all that one write gives, which may be 1032 times as much. */
+const INFLATE_BYTES = 16384;
+
+/** What zlib data hold: exactly `size` bytes. */
+async function inflate(
+  pieces: readonly Uint8Array[],
+  size: number,
+): Promise<Uint8Array> {
+  const out = new Uint8Array(size);
+  let at = 0, more = false, taken = false;
   try {
-    raw = inflateSync(packed, {
-      maxOutputLength: size, // more is a lie in the header: stop there
-      chunkSize: Math.max(64, Math.min(size + 1, 2 ** 22)),
-    });
-  } catch (error) {
-    if ((error as { code?: string }).code === "Z_BUF_ERROR") {
-      throw new ImageError("truncated", "its pixels end early; copy it again");
+    const stream = new DecompressionStream("deflate");
+    const writer = stream.writable.getWriter();
+    const fed = (async () => {
+      for (const piece of pieces) {
+        for (let from = 0; from < piece.length; from += INFLATE_BYTES) {
+          await writer.write(piece.slice(from, from + INFLATE_BYTES));
+        }
+      }
+      taken = true; // what fails from here on is the end that is missing
+      await writer.close();
+    })();
+    fed.catch(() => {}); // the reader hears of it too
+    for await (const part of stream.readable) {
+      more = at + part.length > size; // a lie in the header: stop there
+      if (more) break;
+      out.set(part, at);
+      at += part.length;
     }
+    if (!more) await fed;
+  } catch {
+    more = !taken || at === size;
+  }
+  if (more) {
     throw new ImageError(
       "damaged",
       "its pixels cannot be decoded; copy it again",
     );
   }
-  if (raw.length < size) {
+  if (at < size) {
     throw new ImageError("truncated", "its pixels end early; copy it again");
   }
-  return raw;
+  return out;
 }
 
 /** Writes one unfiltered row of samples as RGB, every `step` bytes from `o` on. */

@@ -4,6 +4,7 @@
  * @module
  */
 import { instantiateSync } from "@assemblyscript/loader";
+import { onArm } from "../platform/platform.ts";
 import { contracts, type KernelName, type Kernels } from "./contracts.ts";
 import { base64 as relaxed } from "./generated/relaxed.ts";
 import { base64 as relaxedShared } from "./generated/relaxed_shared.ts";
@@ -75,9 +76,7 @@ export interface LoadOptions {
 }
 
 /** Whether 32-bit dot products are one instruction here: ARM has sdot; V8 on x86 takes five. */
-const wideDots =
-  (globalThis as { Deno?: { build: { arch: string } } }).Deno?.build.arch ===
-    "aarch64";
+const wideDots = onArm;
 
 /**
  * Export names of all implementations of a contract in a module, preferred

@@ -3,7 +3,7 @@
  * the order in which they are used, and everything a reader needs in metadata.
  * @module
  */
-import type { ModelContent } from "../format/model_file.ts";
+import type { ModelContent } from "../format/write_model.ts";
 import {
   headScale,
   siteScale,

@@ -4,10 +4,10 @@
  * loading needs no more memory than running.
  * @module
  */
-import { setImmediate } from "node:timers";
 import { quoted } from "../format/error.ts";
 import type { Kernels } from "../kernels/contracts.ts";
 import { codeBytes, type WeightBits } from "../kernels/layout.ts";
+import { soon } from "../platform/platform.ts";
 import type { Buffer, WeightPart } from "./buffer.ts";
 import { RuntimeError } from "./error.ts";
 import type { Plan } from "./plan.ts";
@@ -34,7 +34,7 @@ export async function load(
     }
     if (signal) {
       // Not setTimeout: its 2 ms for each of hundreds of buffers made a second.
-      await new Promise<void>((done) => setImmediate(() => done()));
+      await new Promise<void>((done) => soon(done));
       signal.throwIfAborted();
     }
   }

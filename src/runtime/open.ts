@@ -2,7 +2,6 @@
  * Opens a model file as a session.
  * @module
  */
-import { fromFileUrl } from "@std/path";
 import { openModelFile } from "../format/model_file.ts";
 import { bytesSource, fileSource } from "../format/source.ts";
 import type { Build } from "../kernels/load.ts";
@@ -44,7 +43,7 @@ export async function open(
   options.signal?.throwIfAborted();
   const source = model instanceof Uint8Array
     ? bytesSource(model)
-    : fileSource(model instanceof URL ? fromFileUrl(model) : model);
+    : fileSource(model);
   using file = openModelFile(source);
   const checked = readStaticModel(file);
   const assets = readAssets(file, checked.info);

@@ -4,8 +4,8 @@
  * and no shared memory, and everything else is the same.
  * @module
  */
-import { setImmediate } from "node:timers";
 import type { Kernels } from "../kernels/contracts.ts";
+import { canShare, soon } from "../platform/platform.ts";
 import { COMMAND, type ListName, LISTS, send, STOP } from "./command.ts";
 import { RuntimeError } from "./error.ts";
 import { type Pace, pace } from "./pace.ts";
@@ -22,14 +22,9 @@ const TURN_MS = 8;
 
 const WORKER = new URL("./worker.ts", import.meta.url);
 
-/** Whether workers can be started here: shared memory, and leave to read their module. */
+/** Whether workers can be started here. */
 export function canStartWorkers(): boolean {
-  if (
-    typeof SharedArrayBuffer === "undefined" || typeof Worker === "undefined"
-  ) return false;
-  if (WORKER.protocol !== "file:") return true;
-  return Deno.permissions.querySync({ name: "read", path: WORKER }).state ===
-    "granted";
+  return canShare(WORKER);
 }
 
 /** Threads over one memory. */
@@ -185,7 +180,7 @@ function started(worker: Worker): Promise<void> {
 }
 
 /**
- * A turn by setImmediate takes 0.02 ms, but Deno asks the sockets only every 61
+ * A turn by `soon` takes 0.02 ms, but Deno asks the sockets only every 61
  * of them (half a second at TURN_MS); one by setTimeout takes 1 to 2 ms and asks
  * each time. So every PARK_MS there is one of the second kind.
  */
@@ -196,7 +191,7 @@ let parked = 0;
 function turn(): Promise<void> {
   const now = performance.now();
   if (now - parked < PARK_MS) {
-    return new Promise((done) => setImmediate(() => done()));
+    return new Promise((done) => soon(done));
   }
   parked = now;
   return new Promise((done) => setTimeout(done, 0));

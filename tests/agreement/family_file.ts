@@ -2,7 +2,8 @@
  * A family's toy as a static model, written and read again.
  * @module
  */
-import { openModelFile, writeModelFile } from "../../src/format/model_file.ts";
+import { openModelFile } from "../../src/format/model_file.ts";
+import { writeModelFile } from "../../src/format/write_model.ts";
 import { bytesSource } from "../../src/format/source.ts";
 import { emit } from "../../src/quantize/emit.ts";
 import type { Quantized } from "../../src/quantize/quantize.ts";

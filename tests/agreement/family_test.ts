@@ -1,6 +1,7 @@
 /** Every family's toy runs on the kernels as its integer graph says. */
 import { assert } from "@std/assert";
-import { openModelFile, writeModelFile } from "../../src/format/model_file.ts";
+import { openModelFile } from "../../src/format/model_file.ts";
+import { writeModelFile } from "../../src/format/write_model.ts";
 import { bytesSource } from "../../src/format/source.ts";
 import { float64 } from "../../src/graph/executor.ts";
 import {

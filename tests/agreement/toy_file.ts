@@ -3,7 +3,8 @@
  * own, so that everything from photo to text can run in milliseconds.
  * @module
  */
-import { openModelFile, writeModelFile } from "../../src/format/model_file.ts";
+import { openModelFile } from "../../src/format/model_file.ts";
+import { writeModelFile } from "../../src/format/write_model.ts";
 import { bytesSource } from "../../src/format/source.ts";
 import { float64 } from "../../src/graph/executor.ts";
 import {

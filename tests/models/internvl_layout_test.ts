@@ -4,7 +4,8 @@
  * (modeling_intern_vit.py, modeling_internvl_chat.py), q, k and v fused.
  */
 import { assertEquals, assertThrows } from "@std/assert";
-import { floatTensor, openCheckpoint } from "../../src/format/safetensors.ts";
+import { openCheckpoint } from "../../src/format/checkpoint.ts";
+import { floatTensor } from "../../src/format/safetensors.ts";
 import type { Checkpoint } from "../../src/models/checkpoint.ts";
 import { describe } from "../../src/models/mod.ts";
 import type { Tensor } from "../../src/tensor/tensor.ts";

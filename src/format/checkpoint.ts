@@ -1,0 +1,117 @@
+/**
+ * A float checkpoint on disk: one safetensors file, or a folder with one or with
+ * several shards, as one map of named tensors.
+ * @module
+ */
+import { basename, join } from "@std/path";
+import { FormatError, quoted } from "./error.ts";
+import { HEADER_LIMITS } from "./header.ts";
+import { openSafetensors, tensorFile } from "./safetensors.ts";
+import type { StoredTensor, TensorFile } from "./safetensors.ts";
+import { fileSource } from "./source.ts";
+import { parseStrictJson, StrictJsonError } from "./strict_json.ts";
+
+/**
+ * Opens a checkpoint: a `.safetensors` file, or a folder with
+ * `model.safetensors` or the shards that `model.safetensors.index.json` names.
+ */
+export function openCheckpoint(path: string): TensorFile {
+  if (!isFolder(path)) return openSafetensors(fileSource(path));
+  const index = join(path, "model.safetensors.index.json");
+  const single = join(path, "model.safetensors");
+  if (!exists(index) || exists(single)) {
+    return openSafetensors(fileSource(single));
+  }
+  return openShards(path, readIndex(index));
+}
+
+/** `weight_map` of an index: tensor name → shard file name. */
+function readIndex(path: string): Map<string, string> {
+  const name = basename(path);
+  const bad = (problem: string): never => {
+    throw new FormatError("shard_index", name, problem);
+  };
+  using source = fileSource(path);
+  if (source.size > HEADER_LIMITS.headerBytes) {
+    bad(
+      `it has ${source.size} bytes, at most ${HEADER_LIMITS.headerBytes} are allowed`,
+    );
+  }
+  const bytes = new Uint8Array(source.size);
+  source.read(0, bytes);
+  let map;
+  try {
+    const json = parseStrictJson(new TextDecoder().decode(bytes), {
+      depth: 8,
+      values: 16 * HEADER_LIMITS.tensors,
+    });
+    map = json instanceof Map ? json.get("weight_map") : undefined;
+  } catch (error) {
+    if (!(error instanceof StrictJsonError)) throw error;
+    bad(`it ${error.message}`);
+  }
+  if (!(map instanceof Map) || map.size === 0) {
+    return bad("it has no weight_map");
+  }
+  for (const shard of map.values()) {
+    // A shard lies beside its index: no way out of the folder.
+    if (typeof shard !== "string" || !/^[\w.-]+\.safetensors$/.test(shard)) {
+      bad(`the shard name ${quoted(String(shard))} is not a plain file name`);
+    }
+  }
+  return map as Map<string, string>;
+}
+
+function openShards(folder: string, index: Map<string, string>): TensorFile {
+  const name = basename(folder);
+  const shards: TensorFile[] = [];
+  const tensors = new Map<string, StoredTensor>();
+  const metadata = new Map<string, string>();
+  try {
+    for (const shardName of new Set([...index.values()].toSorted())) {
+      const shard = openSafetensors(fileSource(join(folder, shardName)));
+      shards.push(shard);
+      for (const [key, value] of shard.metadata) metadata.set(key, value);
+      for (const [tensorName, stored] of shard.tensors) {
+        if (index.get(tensorName) !== shardName) {
+          throw new FormatError(
+            "shard_index",
+            name,
+            `${quoted(shardName)} holds the tensor ${
+              quoted(tensorName)
+            }, which the index does not place there`,
+          );
+        }
+        tensors.set(tensorName, stored);
+      }
+    }
+    for (const [tensorName, shardName] of index) {
+      if (tensors.has(tensorName)) continue;
+      throw new FormatError(
+        "shard_index",
+        name,
+        `the index places ${quoted(tensorName)} in ${
+          quoted(shardName)
+        }, which does not hold it`,
+      );
+    }
+    return tensorFile(name, tensors, metadata, shards);
+  } catch (error) {
+    for (const shard of shards) shard[Symbol.dispose]();
+    throw error;
+  }
+}
+
+function isFolder(path: string): boolean {
+  return exists(path) && Deno.statSync(path).isDirectory;
+}
+
+function exists(path: string): boolean {
+  try {
+    Deno.statSync(path);
+    return true;
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return false;
+    throw error;
+  }
+}

@@ -1,0 +1,52 @@
+/**
+ * The little that Deno and a browser do differently: the only place where what
+ * runs a model asks in which of them it is. Detected, not swapped by a build:
+ * the same modules run in both, bundled or not.
+ * @module
+ */
+
+/** Whether this is Deno; otherwise a browser, or something like one. */
+export const inDeno: boolean = "Deno" in globalThis;
+
+/** Whether ARM is known to be under us; browsers do not say. */
+export const onArm: boolean = inDeno && Deno.build.arch === "aarch64";
+
+/** Bytes of what belongs to the program, beside its modules. Needs `--allow-read` of it in Deno. */
+export async function readBytes(
+  url: string,
+): Promise<Uint8Array<ArrayBuffer>> {
+  if (inDeno) return await Deno.readFile(new URL(url));
+  const answer = await fetch(url);
+  if (answer.ok) return new Uint8Array(await answer.arrayBuffer());
+  throw new Error(
+    `Cannot load ${url}: the server answered ${answer.status}; it must lie where the program lies`,
+  );
+}
+
+/**
+ * Whether workers can be started that share memory: a browser has it only where
+ * the page is isolated from other origins, Deno must be allowed to read the module.
+ */
+export function canShare(module: URL): boolean {
+  if (
+    typeof SharedArrayBuffer === "undefined" || typeof Worker === "undefined"
+  ) return false;
+  if (!inDeno || module.protocol !== "file:") return true;
+  return Deno.permissions.querySync({ name: "read", path: module }).state ===
+    "granted";
+}
+
+/** Runs `next` as soon as the event loop has turned: no timer, whose shortest wait is 1 to 4 ms. */
+export const soon: (next: () => void) => void =
+  (globalThis as { setImmediate?: (next: () => void) => void }).setImmediate ??
+    byMessage();
+
+function byMessage(): (next: () => void) => void {
+  const { port1, port2 } = new MessageChannel();
+  const waiting: (() => void)[] = [];
+  port1.onmessage = () => waiting.shift()!();
+  return (next) => {
+    waiting.push(next);
+    port2.postMessage(null);
+  };
+}
