@@ -14,7 +14,7 @@ export interface Io {
   out(text: string): void;
   /** Messages, a line each. */
   err(line: string): void;
-  /** Rewrites the last line of stderr; nothing where stderr is no terminal. */
+  /** Rewrites the last line of stderr; where stderr is no terminal, a line now and then. */
   status(line: string): void;
   /** Aborted by Ctrl-C. */
   readonly signal: AbortSignal;
@@ -23,6 +23,9 @@ export interface Io {
 }
 
 const encoder = new TextEncoder();
+
+/** A log hears of progress so often. */
+const LOG_MS = 30_000;
 
 function write(stream: { writeSync(p: Uint8Array): number }, text: string) {
   const bytes = encoder.encode(text);
@@ -53,6 +56,7 @@ export function processIo(): Io {
   const controller = new AbortController();
   const terminal = Deno.stderr.isTerminal();
   let open = false; // a status line stands unfinished
+  let logged = performance.now();
   const clear = () => {
     if (open) write(Deno.stderr, "\r\x1b[K");
     open = false;
@@ -69,7 +73,12 @@ export function processIo(): Io {
       write(Deno.stderr, `${line}\n`);
     },
     status(line) {
-      if (!terminal) return;
+      if (!terminal) {
+        if (line === "" || performance.now() - logged < LOG_MS) return;
+        logged = performance.now();
+        write(Deno.stderr, `${line}\n`);
+        return;
+      }
       clear();
       if (line === "") return;
       write(Deno.stderr, line.slice(0, Deno.consoleSize().columns - 1));

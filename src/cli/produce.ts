@@ -3,6 +3,9 @@
  * `bundle` share.
  * @module
  */
+import { createHash } from "node:crypto";
+import { removeTemporary } from "../format/atomic_write.ts";
+import { openRecords, type Records } from "../format/records.ts";
 import { writeModelFile } from "../format/write_model.ts";
 import { generate } from "../graph/generate.ts";
 import type { Prompt } from "../graph/generate.ts";
@@ -90,8 +93,16 @@ const ANSWER_TOKENS = 32;
 /** Photos the float model answers at once. */
 const BATCH = 16;
 
-/** Quantizes; writes `order.out` and says what came of it. */
-export async function produce(order: Order, mainIo: Io): Promise<void> {
+/**
+ * Quantizes; writes `order.out` and says what came of it. What is done is kept
+ * in `order.out`.part meanwhile: the same order goes on from there.
+ * @param open opens that file; a test may let it fail
+ */
+export async function produce(
+  order: Order,
+  mainIo: Io,
+  open = openRecords,
+): Promise<void> {
   const io = order.quiet ? quiet(mainIo) : mainIo;
   const start = performance.now();
   using checkpoint = openFloatCheckpoint(order.checkpoint);
@@ -101,21 +112,47 @@ export async function produce(order: Order, mainIo: Io): Promise<void> {
     photos,
     order.questions,
   );
-  const engine = float32Engine();
-  const samples = answer(checkpoint, prompts, engine, io);
-  const quantized = run(checkpoint, samples, order, engine, io);
-  const content = emit(quantized, checkpoint.assets, {
-    source: checkpoint.name,
-    calibration: JSON.stringify({
-      photos: photos.length,
-      sha256,
-      questions: order.questions,
-    }),
-    tool: `mquant ${VERSION}`,
+  const calibration = JSON.stringify({
+    photos: photos.length,
+    sha256,
+    questions: order.questions,
   });
-  writeModelFile(order.out, content);
+  const part = `${order.out}.part`;
+  {
+    using records = open(part, keyOf(order, checkpoint, calibration));
+    removeTemporary(order.out); // nobody else writes it: the records are locked
+    if (records.size > 0) io.err(`going on with ${part}`);
+    const engine = float32Engine();
+    const samples = answer(checkpoint, prompts, engine, io, records);
+    const quantized = run(checkpoint, samples, order, engine, io, records);
+    const content = emit(quantized, checkpoint.assets, {
+      source: checkpoint.name,
+      calibration,
+      tool: `mquant ${VERSION}`,
+    });
+    writeModelFile(order.out, content);
+  }
+  Deno.removeSync(part);
   const took = duration((performance.now() - start) / 1000);
   io.err(`${order.out}: ${bytes(Deno.statSync(order.out).size)}, ${took}`);
+}
+
+/** What the result depends on: work under another key is not gone on with. */
+function keyOf(
+  { recipe }: Order,
+  checkpoint: FloatCheckpoint,
+  calibration: string,
+): string {
+  const choices = {
+    ...RECIPES[recipe],
+    passes: RECIPES[recipe].passes.map((p) => p.name),
+  };
+  return createHash("sha256").update(JSON.stringify([
+    VERSION,
+    checkpoint.sha256(),
+    calibration,
+    choices,
+  ])).digest("hex");
 }
 
 /** The float model's own greedy answers: what decoding will see. */
@@ -124,17 +161,26 @@ function answer(
   prompts: readonly Prompt[],
   engine: Engine,
   io: Io,
+  records: Records,
 ): Sample[] {
   const loaded = load(model, engine);
   const line = progress(io, "answer in float", prompts.length);
   const answered: Sample[] = [];
   for (let i = 0; i < prompts.length; i += BATCH) {
     const batch = prompts.slice(i, i + BATCH);
-    const answers = generate(loaded, batch, ANSWER_TOKENS);
+    if (!records.has(`answers ${i}`)) {
+      const answers = generate(loaded, batch, ANSWER_TOKENS);
+      records.add(
+        `answers ${i}`,
+        Object.fromEntries(answers.map((ids, j) => [j, Int32Array.from(ids)])),
+      );
+    }
+    const answers = records.read(`answers ${i}`)!;
     batch.forEach((prompt, j) => {
-      const ended = answers[j].length < ANSWER_TOKENS;
+      const answer = [...answers[j] as Int32Array];
+      const ended = answer.length < ANSWER_TOKENS;
       const stop = ended ? model.info.stopIds.slice(0, 1) : [];
-      answered.push({ ...prompt, answer: [...answers[j], ...stop] });
+      answered.push({ ...prompt, answer: [...answer, ...stop] });
     });
     line.at(answered.length);
   }
@@ -148,6 +194,7 @@ function run(
   { recipe, verbose }: Order,
   engine: Engine,
   io: Io,
+  records: Records,
 ): Quantized {
   let line: ReturnType<typeof progress> | undefined;
   const quantized = quantize(
@@ -155,14 +202,15 @@ function run(
     samples,
     RECIPES[recipe],
     engine,
-    ({ id, done, total, sqnr }) => {
+    ({ id, done, total, sqnr, share }) => {
       line ??= progress(io, "quantize", total);
       if (verbose) {
         const db = Number.isFinite(sqnr) ? `${sqnr.toFixed(1)} dB` : "shared";
         io.err(dim(`${id.padEnd(20)} ${db.padStart(8)}`));
       }
-      line.at(done, id);
+      line.at(done, id, share);
     },
+    records,
   );
   line?.end();
   return quantized;

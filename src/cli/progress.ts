@@ -15,8 +15,8 @@ export function duration(seconds: number): string {
 
 /** A work of known length. */
 export interface Progress {
-  /** `done` of the total are done. */
-  at(done: number, what?: string): void;
+  /** `done` of the total are done, which is `share` of the work, 0 to 1. */
+  at(done: number, what?: string, share?: number): void;
   /** Clears the line; returns the seconds it took. */
   end(): number;
 }
@@ -26,21 +26,24 @@ export function progress(io: Io, label: string, total: number): Progress {
   const start = performance.now();
   const seconds = () => (performance.now() - start) / 1000;
   let shown = -Infinity;
-  const show = (done: number, what: string) => {
-    const now = seconds();
-    if (now - shown < 0.1 && done < total) return;
-    shown = now;
-    const left = done > 0 ? now / done * (total - done) : NaN;
-    const eta = Number.isFinite(left) && now > 1
-      ? `, ${duration(left)} left`
+  // The time left follows from what was done since the first report: what an
+  // earlier run had done took none of ours.
+  let first: { share: number; at: number } | undefined;
+  const left = (share: number, now: number): string => {
+    first ??= { share, at: now };
+    const speed = (share - first.share) / (now - first.at);
+    return speed > 0 && now > 1
+      ? `, ${duration((1 - share) / speed)} left`
       : "";
-    io.status(
-      `${label} ${done}/${total}${what && ` ${what}`}${eta}`,
-    );
   };
-  show(0, "");
+  io.status(`${label} 0/${total}`);
   return {
-    at: (done, what = "") => show(done, what),
+    at(done, what = "", share = done / total) {
+      const now = seconds(), eta = left(share, now);
+      if (now - shown < 0.1 && done < total) return;
+      shown = now;
+      io.status(`${label} ${done}/${total}${what && ` ${what}`}${eta}`);
+    },
     end() {
       io.status("");
       return seconds();

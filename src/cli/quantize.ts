@@ -23,7 +23,7 @@ export default command({
     ...QUANTIZE_OPTIONS,
   },
   notes:
-    "CHECKPOINT is a folder with config.json, model.safetensors (or shards and their index),\ntokenizer.json, preprocessor_config.json and a chat template.",
+    "CHECKPOINT is a folder with config.json, model.safetensors (or shards and their index),\ntokenizer.json, preprocessor_config.json and a chat template.\nWork done is kept in FILE.part: after a crash or Ctrl-C the same command goes on from there.",
   permissions: "--allow-read --allow-write",
   interrupt: "kill",
   async run([checkpoint], values, io) {

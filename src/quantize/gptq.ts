@@ -4,7 +4,7 @@
  * columns still to come through the inverse Hessian (method §7).
  * @module
  */
-import type { Executor } from "../graph/executor.ts";
+import type { Executor, Floats } from "../graph/executor.ts";
 import {
   inverseUpperFactor,
   NotPositiveDefinite,
@@ -170,11 +170,14 @@ export function gptq(
   return { bits, n, k, codes, scale };
 }
 
-/** codes · scale, [n, k]. */
-export function dequantize(w: IntegerWeight): Float64Array {
-  const out = new Float64Array(w.n * w.k);
-  for (let i = 0; i < out.length; i++) {
-    out[i] = w.codes[i] * w.scale[Math.floor(i / w.k)];
+/** codes · scale into `out`, [n, k]; into float64 where nothing else is said. */
+export function dequantize<F extends Floats = Float64Array>(
+  { codes, scale, n, k }: IntegerWeight,
+  out = new Float64Array(n * k) as F,
+): F {
+  for (let r = 0; r < n; r++) {
+    const s = scale[r];
+    for (let i = r * k; i < (r + 1) * k; i++) out[i] = codes[i] * s;
   }
   return out;
 }

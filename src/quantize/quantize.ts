@@ -24,7 +24,9 @@ import {
   roundToNearest,
   type Spread,
 } from "./gptq.ts";
+import { memoryRecords, type Records } from "../format/records.ts";
 import { code } from "../tensor/round.ts";
+import { type Findings, findings, type Rounded } from "./findings.ts";
 import { count, type Histogram, histogram, scaleOf } from "./histogram.ts";
 import type { Recipe } from "./recipe.ts";
 
@@ -58,6 +60,8 @@ export interface Progress {
   readonly total: number;
   /** Share of the output's energy that its rounding loses on the samples, in dB (SQNR). */
   readonly sqnr: number;
+  /** Share of all weights that is done, 0 to 1. */
+  readonly share: number;
 }
 
 /** Bits of a linear's weight under a recipe; a weight shared with the embedding has 8, and so has the head. */
@@ -74,8 +78,10 @@ function bitsOf(model: Model, node: LinearNode, recipe: Recipe): number {
 }
 
 /**
- * Quantizes a model.
+ * Quantizes a model. What `records` hold is not worked out again: a walk that
+ * was cut short repeats its products, the same on every walk, and goes on.
  * @param model as the checkpoint describes it; the recipe's passes are applied here
+ * @param records keep scales and codes as they come; default: in memory
  * @throws {RangeError} where there is no sample
  */
 export function quantize(
@@ -84,6 +90,7 @@ export function quantize(
   recipe: Recipe,
   engine: Engine,
   progress: (p: Progress) => void = () => {},
+  records: Records = memoryRecords(),
 ): Quantized {
   if (samples.length === 0) {
     throw new RangeError(
@@ -91,13 +98,20 @@ export function quantize(
     );
   }
   const changed = recipe.passes.reduce((m, pass) => pass.apply(m), model);
-  const fold = new Fold(changed, recipe, engine, progress);
+  const found = findings(records);
+  const fold = new Fold(changed, recipe, engine, progress, found);
   const loaded = load(changed, engine);
-  const images = encodeImages(loaded, samples, fold.hooks);
+  const rows = found.rows("image", () => {
+    const images = encodeImages(loaded, samples, fold.hooks);
+    const all = engine.zeros(images.length * images[0].length);
+    images.forEach((r, i) => all.set(r, i * r.length));
+    return all;
+  });
+  const one = rows.length / samples.length;
   const chunks = samples.map((s, i) => ({
     sequence: newSequence(),
     ids: [...s.ids, ...s.answer],
-    image: images[i],
+    image: rows.subarray(i * one, (i + 1) * one),
   }));
   runText(
     {
@@ -107,42 +121,39 @@ export function quantize(
     chunks,
     fold.hooks,
   );
-  return {
-    model: changed,
-    recipe,
-    weights: fold.weights,
-    vectors: fold.vectors,
-  };
+  return { model: changed, recipe, ...found.all() };
 }
 
-/** The state of one walk. */
+/** The hooks of one walk. */
 class Fold {
-  readonly weights = new Map<string, IntegerWeight>();
-  readonly vectors = new Map<string, Float32Array>();
   #spread: { site: string; value: Spread | undefined } | undefined;
-  #done = 0;
-  readonly #linears: number;
-  readonly #tables = new Map<string, Floats>();
+  readonly #linears: readonly LinearNode[];
+  readonly #left: Set<LinearNode>;
 
   constructor(
     private readonly model: Model,
     private readonly recipe: Recipe,
     private readonly engine: Engine,
     private readonly progress: (p: Progress) => void,
+    private readonly found: Findings,
   ) {
-    this.#linears = model.nodes.filter((n) => n.op === "linear").length;
     for (const node of model.nodes) {
       if (node.op !== "embed") continue;
-      const t = model.params.get(node.param)!;
-      const weight = roundToNearest(t.read(), t.shape[0], t.shape[1], 8);
-      this.weights.set(node.param, weight);
-      this.#tables.set(node.param, this.#floats(dequantize(weight)));
+      found.weight(node.param, () => {
+        const t = model.params.get(node.param)!;
+        return roundToNearest(t.read(), t.shape[0], t.shape[1], 8);
+      });
     }
+    this.#linears = model.nodes.filter((n) => n.op === "linear");
+    this.#left = new Set(
+      this.#linears.filter((n) => !found.rounded(n.weight)),
+    );
   }
 
   /** A parameter that is an integer table by now. */
   table(name: string): Floats | undefined {
-    return this.#tables.get(name);
+    const weight = this.found.rounded(name);
+    return weight && this.#rounded(weight);
   }
 
   readonly hooks: Hooks = {
@@ -151,6 +162,10 @@ class Fold {
     weight: (node, x) => this.#weight(node, x),
     heads: (node, part, x) => this.#heads(node, part, x),
   };
+
+  #rounded(weight: IntegerWeight): Floats {
+    return dequantize(weight, this.engine.zeros(weight.n * weight.k));
+  }
 
   #floats(values: Float64Array): Floats {
     const out = this.engine.zeros(values.length);
@@ -161,15 +176,16 @@ class Fold {
   /** MSQ: fixes the site's scale per modality and returns the value on its grid. */
   #input(node: LinearNode, x: Floats, modality: Uint8Array): Floats {
     const width = node.k, skip = node.split ? 1 : 0;
-    const seen = [histogram(), histogram()];
-    for (let row = 0; row < modality.length; row++) {
-      const h = seen[modality[row]];
-      for (let c = skip; c < width; c++) count(h, x[row * width + c]);
-    }
-    const scales = node.phase === "vision"
-      ? [scaleOf(seen[0], this.recipe.scales)]
-      : this.#modalityScales(seen);
-    this.vectors.set(siteScale(node), Float32Array.from(scales));
+    const scales = this.found.vector(siteScale(node), () => {
+      const seen = [histogram(), histogram()];
+      for (let row = 0; row < modality.length; row++) {
+        const h = seen[modality[row]];
+        for (let c = skip; c < width; c++) count(h, x[row * width + c]);
+      }
+      return node.phase === "vision"
+        ? [scaleOf(seen[0], this.recipe.scales)]
+        : this.#modalityScales(seen);
+    });
     const q = this.engine.zeros(x.length);
     for (let row = 0; row < modality.length; row++) {
       const scale = scales[node.phase === "vision" ? 0 : modality[row]];
@@ -195,11 +211,17 @@ class Fold {
   }
 
   #weight(node: LinearNode, x: Floats): Floats {
-    const done = this.weights.get(node.weight);
-    if (done) { // a tied head uses the table's codes
-      this.#report(node, Infinity);
-      return this.#tables.get(node.weight)!;
+    const weight = this.found.weight(node.weight, () => this.#round(node, x));
+    const rounded = this.#rounded(weight);
+    if (node.split) {
+      const column = this.found.vector(splitWeight(node), () => []);
+      for (let r = 0; r < node.n; r++) rounded[r * node.k] = column[r];
     }
+    if (this.#left.delete(node)) this.#report(node, weight.sqnr);
+    return rounded;
+  }
+
+  #round(node: LinearNode, x: Floats): Rounded {
     const w = this.model.params.get(node.weight)!.read();
     const rows = x.length / node.k;
     const bits = bitsOf(this.model, node, this.recipe);
@@ -212,7 +234,7 @@ class Fold {
         column[r] = w[r * node.k], w[r * node.k] = 0;
       }
       for (let r = 0; r < rows; r++) input[r * node.k] = 0;
-      this.vectors.set(splitWeight(node), column);
+      this.found.vector(splitWeight(node), () => column);
     }
     const spread = this.recipe.gptq
       ? this.#spreadOf(node, input, rows)
@@ -228,15 +250,14 @@ class Fold {
         this.engine.zeros,
       )
       : roundToNearest(w, node.n, node.k, bits);
-    this.weights.set(node.weight, weight);
-    const rounded = this.#floats(dequantize(weight));
+    const rounded = this.#rounded(weight);
     if (node.split) {
       for (let r = 0; r < node.n; r++) {
         rounded[r * node.k] = original[r * node.k];
       }
     }
-    this.#report(node, this.#sqnr(node, x, original, rounded));
-    return rounded;
+    const sqnr = this.#sqnr(node, x, original, rounded);
+    return Number.isFinite(sqnr) ? { ...weight, sqnr } : weight;
   }
 
   /** The factored Hessian of a site; q, k and v share it. */
@@ -268,27 +289,26 @@ class Fold {
     return 10 * Math.log10(signal / noise);
   }
 
-  #report(node: LinearNode, sqnr: number): void {
+  #report(node: LinearNode, sqnr = Infinity): void {
     this.progress({
       id: node.id,
-      done: ++this.#done,
-      total: this.#linears,
+      done: this.#linears.length - this.#left.size,
+      total: this.#linears.length,
       sqnr,
+      share: 1 - sizeOfAll(this.#left) / sizeOfAll(this.#linears),
     });
   }
 
   /** One static scale per head for what enters attention. */
   #heads(node: AttendNode, part: "q" | "k" | "v", x: Floats): Floats {
     const heads = part === "q" ? node.heads : node.kvHeads, d = node.headDim;
-    const seen = Array.from({ length: heads }, histogram);
-    for (let i = 0; i < x.length; i++) {
-      count(seen[Math.floor(i / d) % heads], x[i]);
-    }
-    const scales = Float32Array.from(
-      seen,
-      (h) => scaleOf(h, this.recipe.scales),
-    );
-    this.vectors.set(headScale(node, part), scales);
+    const scales = this.found.vector(headScale(node, part), () => {
+      const seen = Array.from({ length: heads }, histogram);
+      for (let i = 0; i < x.length; i++) {
+        count(seen[Math.floor(i / d) % heads], x[i]);
+      }
+      return seen.map((h) => scaleOf(h, this.recipe.scales));
+    });
     const q = this.engine.zeros(x.length);
     for (let i = 0; i < x.length; i++) {
       const s = scales[Math.floor(i / d) % heads];
@@ -296,4 +316,10 @@ class Fold {
     }
     return q;
   }
+}
+
+function sizeOfAll(linears: Iterable<LinearNode>): number {
+  let size = 0;
+  for (const { n, k } of linears) size += n * k;
+  return size;
 }

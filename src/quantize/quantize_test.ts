@@ -5,6 +5,7 @@ import { encodeImages, generate } from "../graph/generate.ts";
 import { load, newSequence, runText } from "../graph/interpreter.ts";
 import { siteScale } from "../graph/names.ts";
 import type { LinearNode } from "../graph/node.ts";
+import { memoryRecords } from "../format/records.ts";
 import { emit } from "./emit.ts";
 import { type Engine, quantize, type Sample } from "./quantize.ts";
 import { RECIPES } from "./recipe.ts";
@@ -97,6 +98,21 @@ Deno.test("quantize is deterministic: the same input gives the same bytes", () =
     ];
   };
   assertEquals(bytes(), bytes());
+});
+
+Deno.test("quantize works out nothing that its records hold", () => {
+  const records = memoryRecords();
+  const run = (e: Engine) =>
+    quantize(toyModel(), samples(2), RECIPES.w4a8, e, () => {}, records);
+  const first = run(engine);
+  const again = run({
+    ...engine,
+    gram() {
+      throw new Error("a Hessian was asked for");
+    },
+  });
+  assertEquals(again.weights, first.weights);
+  assertEquals(again.vectors, first.vectors);
 });
 
 Deno.test("emit: tensors stand once, 4-bit codes two per byte, a tied head shares the table", () => {

@@ -23,8 +23,7 @@ export function simulate(
     const w = weights.get(name);
     if (!w) return undefined;
     if (!tables.has(name)) {
-      const values = executor.zeros(w.codes.length);
-      values.set(dequantize(w));
+      const values = dequantize(w, executor.zeros(w.n * w.k));
       const node = model.nodes.find((n) =>
         n.op === "linear" && n.weight === name
       );
