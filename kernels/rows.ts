@@ -18,6 +18,19 @@ export function add_f32__simd(
   }
 }
 
+/** y = x ⊙ g. */
+export function gain_f32__simd(
+  y: usize, ldy: i32, x: usize, ldx: i32, g: usize, k: i32, row0: i32, row1: i32,
+): void {
+  const bytes = <usize>k << 2;
+  for (let r = row0; r < row1; r++) {
+    const to = rowAt(y, r, ldy), from = rowAt(x, r, ldx);
+    for (let j: usize = 0; j < bytes; j += 16) {
+      v128.store(to + j, f32x4.mul(v128.load(from + j), v128.load(g + j)));
+    }
+  }
+}
+
 export function copy_f32__simd(
   y: usize, ldy: i32, x: usize, ldx: i32, k: i32, row0: i32, row1: i32,
 ): void {

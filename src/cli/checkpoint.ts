@@ -8,11 +8,14 @@ import { createHash } from "node:crypto";
 import { basename, join, resolve } from "@std/path";
 import { openCheckpoint } from "../format/checkpoint.ts";
 import { floatTensor } from "../format/safetensors.ts";
+import { imageText } from "../graph/image_text.ts";
 import type { Model } from "../graph/node.ts";
-import { describe } from "../models/mod.ts";
+import { describe, supplementOf } from "../models/mod.ts";
+import type { Supplement } from "../models/supplement.ts";
 import { chat, type ChatFormat } from "../tokenizer/chat.ts";
 import { readTokenizer } from "../tokenizer/tokenizer.ts";
 import type { Tokenizer } from "../tokenizer/tokenizer.ts";
+import { rankedTokenizerJson, readRanks } from "../tokenizer/tiktoken.ts";
 
 /** What a caption asks where nothing else is said. */
 export const DEFAULT_PROMPT = "Describe this image.";
@@ -54,7 +57,8 @@ export interface FloatCheckpoint extends Disposable {
 export function openFloatCheckpoint(folder: string): FloatCheckpoint {
   checkFolder(folder);
   const config = readJson(join(folder, "config.json"));
-  const assets = readAssets(folder);
+  const supplement = supplementOf(config);
+  const assets = readAssets(folder, supplement);
   const text = (name: string) => new TextDecoder().decode(assets[name]);
   const json = (name: string) => parseJson(text(name), name);
   const tokenizer = readTokenizer(text("tokenizer.json"));
@@ -63,7 +67,7 @@ export function openFloatCheckpoint(folder: string): FloatCheckpoint {
     : {};
   const template = "chat_template.jinja" in assets
     ? text("chat_template.jinja")
-    : olderTemplate(folder) ?? settings.chat_template;
+    : olderTemplate(folder) ?? supplement.template ?? settings.chat_template;
   if (typeof template !== "string") {
     throw new RangeError(
       `Cannot read checkpoint ${
@@ -77,12 +81,13 @@ export function openFloatCheckpoint(folder: string): FloatCheckpoint {
       [...file.tensors].map(([name, stored]) => [name, floatTensor(stored)]),
     );
     const processor = json("preprocessor_config.json");
-    const model = describe({ config, tensors, processor });
+    const { idOf } = tokenizer;
+    const model = describe({ config, tensors, processor, idOf });
     const { info } = model;
     const format: ChatFormat = {
       template,
       imageToken: tokenizer.decode([info.imageTokenId], { skipSpecial: false }),
-      imageTokens: () => info.imageText,
+      imageTokens: (i) => imageText(info, 0, 0, i),
       variables: tokensOf(settings),
     };
     return {
@@ -128,14 +133,43 @@ function statOf(path: string): Deno.FileInfo | undefined {
   }
 }
 
-function readAssets(folder: string): Record<string, Uint8Array<ArrayBuffer>> {
+function readAssets(
+  folder: string,
+  supplement: Supplement,
+): Record<string, Uint8Array<ArrayBuffer>> {
   const assets: Record<string, Uint8Array<ArrayBuffer>> = {};
   for (const name of ASSETS) {
     const path = join(folder, name);
-    if (statOf(path)) assets[name] = Deno.readFileSync(path);
+    if (statOf(path)) {
+      assets[name] = Deno.readFileSync(path);
+      continue;
+    }
+    const made = standIn(folder, name, supplement);
+    if (made !== undefined) assets[name] = new TextEncoder().encode(made);
     else if (REQUIRED.has(name)) throw missing(path);
   }
   return assets;
+}
+
+/** What the family's code says where a checkpoint has no file of that name. */
+function standIn(
+  folder: string,
+  name: string,
+  { processor, ranks }: Supplement,
+): string | undefined {
+  if (name === "preprocessor_config.json" && processor) {
+    return JSON.stringify(processor);
+  }
+  if (name !== "tokenizer.json" || !ranks) return undefined;
+  const path = join(folder, ranks.file);
+  if (!statOf(path)) throw missing(path);
+  const vocabulary = readRanks(Deno.readTextFileSync(path));
+  const settings = join(folder, "tokenizer_config.json");
+  const words = ranks.words(
+    vocabulary.size,
+    statOf(settings) ? readJson(settings) : {},
+  );
+  return rankedTokenizerJson(vocabulary, words);
 }
 
 /** The template of a chat_template.json, where older checkpoints keep it. */

@@ -201,7 +201,12 @@ function step(phase: Phase, run: Run): Floats | undefined {
       case "patches":
         continue;
       case "table":
-        value = tile(executor, loaded.param(node.param), rows * node.width);
+        value = tile(
+          executor,
+          loaded.param(node.param),
+          (node.rows === undefined ? rows : node.rows * run.segments.length) *
+            node.width,
+        );
         break;
       case "embed": {
         const table = loaded.param(node.param);
@@ -220,8 +225,10 @@ function step(phase: Phase, run: Run): Floats | undefined {
         if (!input) {
           input = x(node.x);
           if (hooks.input) {
-            // The patches are fewer than the rows where an image has extra ones.
-            const modality = run.modality.subarray(0, input.length / node.k);
+            // Rows change within the vision phase, and are all of an image there.
+            const modality = phase === "vision"
+              ? new Uint8Array(input.length / node.k)
+              : run.modality;
             input = hooks.input(node, input, modality);
           }
           sited.set(node.x, input);
@@ -372,11 +379,12 @@ function step(phase: Phase, run: Run): Floats | undefined {
 }
 
 function streamWidth(model: Model, name: string): number {
-  const read = model.nodes.find((n) => n.op === "read" && n.stream === name);
-  if (read?.op !== "read") {
-    throw new RangeError(`Cannot run stream "${name}": nobody reads it`);
+  for (const n of model.nodes) {
+    if ((n.op === "read" || n.op === "peek") && n.stream === name) {
+      return n.width;
+    }
   }
-  return read.width;
+  throw new RangeError(`Cannot run stream "${name}": nobody reads it`);
 }
 
 function tile(executor: Executor, table: Floats, size: number): Floats {
@@ -460,14 +468,16 @@ function slice(
 
 /** cos and sin of a segment's rows, each [count, headDim/2]. */
 function tablesOf(node: AttendNode, s: Segment, { loaded }: Run) {
-  const { theta, headDim: d, grid, sections } = node;
+  const { theta, headDim: d, rotary = d, grid, sections } = node;
   if (grid) {
     const { height, width, patch } = loaded.model.info.image;
     return gridTables(theta!, d, height / patch, width / patch);
   }
-  if (sections) return placeTables(theta!, d, axesOf(node), s.places!);
+  if (sections) {
+    return placeTables(theta!, d, axesOf(node), s.places!, rotary);
+  }
   const past = s.sequence?.length ?? 0;
-  const { cos, sin } = ropeTables(theta!, d, past + s.count);
+  const { cos, sin } = ropeTables(theta!, d, past + s.count, rotary);
   return { cos: cos.subarray(past * d / 2), sin: sin.subarray(past * d / 2) };
 }
 
@@ -515,10 +525,13 @@ function attend(
     v = hooks.heads(node, "v", v, run.modality);
   }
   const out = executor.zeros(q.length), scale = 1 / Math.sqrt(d);
-  for (const s of run.segments) {
-    const width = kvHeads * d;
-    let keys = k.subarray(s.start * width, (s.start + s.count) * width);
-    let vals = v.subarray(s.start * width, (s.start + s.count) * width);
+  const width = kvHeads * d, images = run.segments.length;
+  for (const [i, segment] of run.segments.entries()) {
+    // In the vision phase an image's rows follow from what there is: queries may have others than keys.
+    const s = segment.sequence ? segment : share(q, heads * d, i, images);
+    const of = segment.sequence ? segment : share(k, width, i, images);
+    let keys = k.subarray(of.start * width, (of.start + of.count) * width);
+    let vals = v.subarray(of.start * width, (of.start + of.count) * width);
     if (s.sequence) {
       const past = s.sequence.cache.get(node.id);
       if (past) keys = join(executor, past.k, keys);
@@ -551,6 +564,12 @@ function attend(
     }
   }
   return out;
+}
+
+/** Rows of image i where a value holds as many for each. */
+function share(x: Floats, width: number, i: number, images: number): Segment {
+  const count = x.length / width / images;
+  return { start: i * count, count };
 }
 
 function join(executor: Executor, a: Floats, b: Floats): Floats {

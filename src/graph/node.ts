@@ -40,11 +40,13 @@ export interface PatchesNode extends Base {
   readonly extra?: number;
 }
 
-/** A learned table added row by row to a stream, such as positions: one row per row of an image, [rows, width]. */
+/** A learned table, the same for every image, such as positions or the queries of a resampler: [rows, width]. */
 export interface TableNode extends Base {
   readonly op: "table";
   readonly param: string;
   readonly width: number;
+  /** Rows per image; those at the start of the vision phase where nothing is said. */
+  readonly rows?: number;
 }
 
 /** Token embeddings: one row of `param` ([vocabulary, width]) per text token. */
@@ -66,7 +68,7 @@ export interface LinearNode extends Base {
   readonly split?: boolean;
 }
 
-/** stream += x, on the rows of one modality or on all; where x has fewer rows per image than the stream, on the first. */
+/** stream += x, on the rows of one modality or on all; where x has fewer rows per image than the stream, on the first. x may be a norm of another stream (post-norm, or a norm in front of a tower). */
 export interface WriteNode extends Base {
   readonly op: "write";
   readonly stream: string;
@@ -94,7 +96,7 @@ export interface PeekNode extends Base {
   readonly width: number;
 }
 
-/** Multi-head attention over q [rows, heads·headDim], k and v [rows, kvHeads·headDim]. */
+/** Multi-head attention over q [rows, heads·headDim], k and v [rows, kvHeads·headDim]. In the vision phase q may have other rows than k and v (cross-attention of a resampler). */
 export interface AttendNode extends Base {
   readonly op: "attend";
   readonly q: string;
@@ -107,9 +109,11 @@ export interface AttendNode extends Base {
   readonly mask: "full" | "causal";
   /** Rotary embedding of q and k, half-split pairs ("rotate_half"), base θ; by a token's index where nothing else is said. */
   readonly theta?: number;
+  /** So many channels of a head turn, pair i with channel i + headDim/2 as ever, by θ^(−2i/rotary); the other pairs stand still. Default: all. */
+  readonly rotary?: number;
   /** Vision phase: the first half of the pairs turns by the patch's row, the second by its column (Qwen2-VL). */
   readonly grid?: true;
-  /** Text phase: so many pairs turn by a token's time, row and column (M-RoPE, Qwen2-VL); see places.ts. */
+  /** Text phase: so many pairs turn by a token's time, row and column (M-RoPE, Qwen2-VL), or all by its time; see places.ts. */
   readonly sections?: readonly number[];
   /** The pairs of the sections take turns (time, row, column, time …) instead of standing in a row (Qwen3-VL). */
   readonly interleaved?: true;
@@ -208,12 +212,15 @@ export interface ModelInfo {
   readonly imageTokens: number;
   /** Id of the token that stands for one image row. */
   readonly imageTokenId: number;
-  /** What a chat template's `<image>` expands to. */
+  /** What a chat template's `<image>` expands to; {image} is the picture's number in the prompt, from 0, {picture} the same from 1. */
   readonly imageText: string;
+  /** All tokens of an image stand at one place (GLM-4V); otherwise each at its row and column. */
+  readonly imageAtOnePlace?: true;
   /**
    * What it expands to where the picture is cut into tiles, for families that
    * can: `begin`, then row by row `tile` with {row} and {col} counted from 1 and
-   * `rowEnd`, then `end` with the whole picture. Each holds its image tokens.
+   * `rowEnd`, then `end` with the whole picture; {image} and {picture} as above
+   * in begin and end. Each holds its image tokens.
    */
   readonly tiles?: {
     readonly begin: string;

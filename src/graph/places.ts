@@ -3,7 +3,8 @@
  * at [n, n, n]; the tokens of an image at the time of its beginning n, each at
  * its row and column behind n; what follows an image of h × w tokens goes on at
  * n + max(h, w). Source: transformers, models/qwen2_vl/modeling_qwen2_vl.py,
- * get_rope_index.
+ * get_rope_index. Or all tokens of an image at n, and what follows at n + 1
+ * (GLM-4V, modeling_chatglm.py, ChatGLMModel.forward).
  * @module
  */
 import { type ModelInfo, patchesPerImage } from "./node.ts";
@@ -30,7 +31,7 @@ export function placesOf(
   ids: ArrayLike<number>,
   info: ModelInfo,
 ): Place[] {
-  const { image, imageTokens, imageTokenId } = info;
+  const { image, imageTokens, imageTokenId, imageAtOnePlace } = info;
   const merged = Math.sqrt(patchesPerImage(info) / imageTokens);
   const height = image.height / image.patch / merged;
   const width = image.width / image.patch / merged;
@@ -43,8 +44,9 @@ export function placesOf(
     const i = at.inImage++;
     if (at.inImage === imageTokens) {
       at.inImage = 0;
-      at.next += Math.max(height, width);
+      at.next += imageAtOnePlace ? 1 : Math.max(height, width);
     }
+    if (imageAtOnePlace) return [n, n, n];
     return [n, n + Math.floor(i / width), n + i % width];
   });
 }

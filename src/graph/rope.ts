@@ -13,14 +13,16 @@ export interface RopeTables {
   readonly sin: Float32Array;
 }
 
+/** Pairs from `turning` on stand still. */
 function tables(
   rows: number,
   half: number,
+  turning: number,
   angle: (row: number, pair: number) => number,
 ): RopeTables {
-  const cos = new Float32Array(rows * half);
+  const cos = new Float32Array(rows * half).fill(1);
   const sin = new Float32Array(rows * half);
-  for (let i = 0; i < half; i++) {
+  for (let i = 0; i < turning; i++) {
     for (let row = 0; row < rows; row++) {
       const at = row * half + i;
       [sin[at], cos[at]] = sincos(angle(row, i));
@@ -34,14 +36,15 @@ function frequencies(theta: number, d: number): Float64Array {
   return Float64Array.from({ length: d / 2 }, (_, i) => pow(theta, -2 * i / d));
 }
 
-/** cos and sin tables, each [positions, headDim/2], equal on every machine. */
+/** cos and sin tables, each [positions, headDim/2], equal on every machine; `rotary` channels of the head turn. */
 export function ropeTables(
   theta: number,
   headDim: number,
   positions: number,
+  rotary = headDim,
 ): RopeTables {
-  const f = frequencies(theta, headDim);
-  return tables(positions, headDim / 2, (p, i) => p * f[i]);
+  const f = frequencies(theta, rotary);
+  return tables(positions, headDim / 2, rotary / 2, (p, i) => p * f[i]);
 }
 
 /**
@@ -57,7 +60,7 @@ export function gridTables(
   width: number,
 ): RopeTables {
   const f = frequencies(theta, headDim / 2), quarter = headDim / 4;
-  return tables(height * width, headDim / 2, (p, i) => {
+  return tables(height * width, headDim / 2, headDim / 2, (p, i) => {
     const row = Math.floor(p / width), column = p % width;
     return i < quarter ? row * f[i] : column * f[i - quarter];
   });
@@ -83,17 +86,19 @@ export function axesOf(
   );
 }
 
-/** Tables of tokens at places, each [places, headDim/2]; pair i turns by axis[i] of the place. */
+/** Tables of tokens at places, each [places, headDim/2]; pair i turns by axis[i] of the place, if it is among the `rotary` channels. */
 export function placeTables(
   theta: number,
   headDim: number,
   axis: readonly number[],
   places: readonly Place[],
+  rotary = headDim,
 ): RopeTables {
-  const f = frequencies(theta, headDim);
+  const f = frequencies(theta, rotary);
   return tables(
     places.length,
     headDim / 2,
+    rotary / 2,
     (p, i) => places[p][axis[i]] * f[i],
   );
 }

@@ -17,8 +17,8 @@ import {
   type WriteNode,
 } from "./node.ts";
 
-/** A node whose value is added to a stream. */
-export type Writer = LinearNode | TableNode | EmbedNode;
+/** A node whose value is added to a stream: one that can be changed offline, or a norm of another stream. */
+export type Writer = LinearNode | TableNode | EmbedNode | ReadNode;
 
 /**
  * A linear behind a read, how many stream rows are side by side in its input,
@@ -31,10 +31,16 @@ export interface Reader {
   readonly gain?: GainNode;
 }
 
-/** One read of a stream and the linears behind it. */
+/** One read of a stream and the linears behind it; undefined where something else takes its value, which then must stay what it is. */
 export interface Reading {
   readonly read: ReadNode;
-  readonly readers: readonly Reader[];
+  readonly readers: readonly Reader[] | undefined;
+}
+
+/** Who takes a stream as it stands, its mean included, and the linears behind as in a `Reading`. */
+export interface Look {
+  readonly peek: PeekNode;
+  readonly readers: readonly Reader[] | undefined;
 }
 
 /** A residual stream. */
@@ -43,42 +49,53 @@ export interface Stream {
   readonly width: number;
   readonly writers: readonly Writer[];
   readonly readings: readonly Reading[];
-  /** Who takes the stream as it stands, its mean included. */
-  readonly peeks: readonly PeekNode[];
-  /** Whether a value that is no linear's, table's or embedding's is written to it: then nothing can be folded into its writers. */
+  readonly looks: readonly Look[];
+  /** Whether a value that is no `Writer`'s is written to it: then nothing can be folded into its writers. */
   readonly opaque: boolean;
 }
 
 /**
+ * Whether a stream keeps its mean though LayerNorms read it: somebody takes it
+ * as it stands, or a norm writes to it, whose gain and bias bring a mean in.
+ */
+export function keepsMean({ looks, writers }: Stream): boolean {
+  return looks.length > 0 || writers.some((w) => w.op === "read");
+}
+
+/**
  * Linears that see the value `id` of a stream's width, through nodes that only
- * move rows about.
- * @throws {RangeError} where something else looks at the value: a pass that
- * rotates the stream would change what it sees.
+ * move rows about; undefined where something else looks at the value.
  */
 function readersOf(
   nodes: readonly Node[],
   id: string,
   repeat: number,
   gain?: GainNode,
-): Reader[] {
-  return consumersOf(nodes, id).flatMap((node): Reader[] => {
+): Reader[] | undefined {
+  const all: Reader[] = [];
+  for (const node of consumersOf(nodes, id)) {
+    let some: Reader[] | undefined;
     switch (node.op) {
       case "linear":
-        return [
+        some = [
           gain ? { linear: node, repeat, gain } : { linear: node, repeat },
         ];
+        break;
       case "gain":
-        return readersOf(nodes, node.id, repeat, node);
+        some = readersOf(nodes, node.id, repeat, node);
+        break;
       case "shuffle":
-        return readersOf(nodes, node.id, repeat * node.factor ** 2);
+        some = readersOf(nodes, node.id, repeat * node.factor ** 2);
+        break;
       case "last":
-        return readersOf(nodes, node.id, repeat);
-      default:
-        throw new RangeError(
-          `Cannot treat "${node.id}" (${node.op}) as a reader of a stream: only linears, gain, shuffle and last may follow a read`,
-        );
+      case "take":
+        some = readersOf(nodes, node.id, repeat);
+        break;
     }
-  });
+    if (!some) return undefined;
+    all.push(...some);
+  }
+  return all;
 }
 
 /** What a write adds: its x, or the value in x's columns that it takes. */
@@ -105,7 +122,7 @@ export function streamsOf(nodes: readonly Node[]): Stream[] {
   return [...names].map((name) => {
     const writers: Writer[] = [];
     const readings: Reading[] = [];
-    const peeks: PeekNode[] = [];
+    const looks: Look[] = [];
     let opaque = false;
     for (const node of nodes) {
       if (node.op === "write" && node.stream === name) {
@@ -115,18 +132,23 @@ export function streamsOf(nodes: readonly Node[]): Stream[] {
             `Cannot treat "${x.id}" as a writer of stream "${name}": fold-gains must come first`,
           );
         }
-        if (x.op === "linear" || x.op === "table" || x.op === "embed") {
+        if (
+          x.op === "linear" || x.op === "table" || x.op === "embed" ||
+          x.op === "read"
+        ) {
           writers.push(x);
         } else {
           opaque = true;
         }
       }
-      if (node.op === "peek" && node.stream === name) peeks.push(node);
+      if (node.op === "peek" && node.stream === name) {
+        looks.push({ peek: node, readers: readersOf(nodes, node.id, 1) });
+      }
       if (node.op === "read" && node.stream === name) {
         readings.push({ read: node, readers: readersOf(nodes, node.id, 1) });
       }
     }
-    const width = readings[0]?.read.width ?? 0;
-    return { name, width, writers, readings, peeks, opaque };
+    const width = readings[0]?.read.width ?? looks[0]?.peek.width ?? 0;
+    return { name, width, writers, readings, looks, opaque };
   });
 }

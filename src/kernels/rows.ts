@@ -31,6 +31,18 @@ export type RowsF32 = (
   row1: number,
 ) => void;
 
+/** y ← x ⊙ g over rows [row0, row1) of k elements, k a multiple of 4; g f32 [k]. */
+export type GainF32 = (
+  y: number,
+  ldy: number,
+  x: number,
+  ldx: number,
+  g: number,
+  k: number,
+  row0: number,
+  row1: number,
+) => void;
+
 /** y[m,n] ← y[m,n] + x0[m]·w0[n]; x0 f32 [rows], w0 f32 [n]; n0, n1 multiples of 4. */
 export type Rank1F32 = (
   y: number,
@@ -118,14 +130,19 @@ function eachRow(
   };
 }
 
-const rowCases = [[1, 4], [3, 20], [9, 576]].map(([rows, k]) => ({
-  name: `${rows}×${k}`,
+const rowCases = [
+  { rows: 1, k: 4, ldx: 12 },
+  { rows: 3, k: 20, ldx: 28 },
+  { rows: 9, k: 576, ldx: 584 },
+  { rows: 4, k: 40, ldx: 0 }, // one row for all: the bias of a norm
+].map(({ rows, k, ldx }) => ({
+  name: `${rows}×${k}, ${ldx} apart`,
   build(arena: Arena) {
-    const ldy = k + 4, ldx = k + 8;
+    const ldy = k + 4;
     return [
       arena.floats(rows * ldy),
       ldy,
-      arena.floats(rows * ldx),
+      arena.floats(Math.max(rows * ldx, k)),
       ldx,
       k,
       rows > 1 ? 1 : 0,
@@ -146,6 +163,32 @@ export const copy_f32: Contract<RowsF32> = contract({
   meaning: "y ← x",
   reference: eachRow((v, to, from) => v.f32[to] = v.f32[from]),
   cases: rowCases,
+});
+
+/** A factor per channel. */
+export const gain_f32: Contract<GainF32> = contract({
+  meaning: "y ← x ⊙ g",
+  reference: (v) => (y, ldy, x, ldx, g, k, row0, row1) => {
+    for (let r = row0; r < row1; r++) {
+      for (let j = 0; j < k; j++) {
+        v.f32[(y >> 2) + r * ldy + j] = v.f32[(x >> 2) + r * ldx + j] *
+          v.f32[(g >> 2) + j];
+      }
+    }
+  },
+  cases: [[1, 4], [3, 20], [9, 1664]].map(([rows, k]) => ({
+    name: `${rows}×${k}`,
+    build: (arena) => [
+      arena.floats(rows * (k + 4)),
+      k + 4,
+      arena.floats(rows * (k + 8)),
+      k + 8,
+      arena.floats(k),
+      k,
+      rows > 1 ? 1 : 0,
+      rows,
+    ],
+  })),
 });
 
 /** One column of the product, in float: the channel that Rotation Magnitude Suppression split off. */

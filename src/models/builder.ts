@@ -29,10 +29,11 @@ export class Builder {
     return this.#add(extra > 0 ? { ...node, extra } : node);
   }
 
-  /** A learned table, one row per row of the phase. */
-  table(id: string, width: number): string {
-    const param = `${id}.weight`;
-    return this.#add({ op: "table", id, phase: this.phase, param, width });
+  /** A learned table: as many rows as the phase begins with, or `rows`. */
+  table(id: string, width: number, rows?: number): string {
+    const { phase } = this, param = `${id}.weight`;
+    const node = { op: "table", id, phase, param, width } as const;
+    return this.#add(rows === undefined ? node : { ...node, rows });
   }
 
   /** Token embeddings. */

@@ -15,6 +15,8 @@ export interface Checkpoint {
   readonly tensors: ReadonlyMap<string, Tensor>;
   /** Parsed preprocessor_config.json, for families whose image size stands there. */
   readonly processor?: Record<string, unknown>;
+  /** Id of a token by its text, for families whose config does not name it. */
+  readonly idOf?: (token: string) => number | undefined;
 }
 
 /** Shape a graph expects of a parameter. */
@@ -34,7 +36,7 @@ function expectedShapes(
         shapes.set(node.param, [vocabulary, node.width]);
         break;
       case "table":
-        shapes.set(node.param, [rows, node.width]);
+        shapes.set(node.param, [node.rows ?? rows, node.width]);
         break;
       case "headnorm":
         shapes.set(node.param, [node.headDim]);
@@ -62,6 +64,31 @@ export function rowsOf(t: Tensor, from: number, to: number): Tensor {
   const shape = [to - from, ...t.shape.slice(1)];
   const width = sizeOf(t.shape) / t.shape[0];
   return { shape, read: () => t.read().slice(from * width, to * width) };
+}
+
+/**
+ * One part of a projection fused head by head: rows stand as [heads, parts, headDim].
+ * @param t [heads·parts·headDim, ...]
+ */
+export function headRowsOf(
+  t: Tensor,
+  part: number,
+  parts: number,
+  headDim: number,
+): Tensor {
+  const rows = t.shape[0] / parts, width = sizeOf(t.shape) / t.shape[0];
+  const one = headDim * width;
+  return {
+    shape: [rows, ...t.shape.slice(1)],
+    read() {
+      const from = t.read(), to = new Float64Array(rows * width);
+      for (let h = 0; h < rows / headDim; h++) {
+        const at = (h * parts + part) * one;
+        to.set(from.subarray(at, at + one), h * one);
+      }
+      return to;
+    },
+  };
 }
 
 /**

@@ -4,10 +4,13 @@
  */
 import type { Model } from "../graph/node.ts";
 import type { Checkpoint } from "./checkpoint.ts";
+import { Config } from "./config.ts";
 import { internvl } from "./internvl.ts";
 import { qwen2vl } from "./qwen2vl.ts";
 import { qwen3vl } from "./qwen3vl.ts";
+import { qwenvl, qwenvlSupplement } from "./qwenvl.ts";
 import { smolvlm } from "./smolvlm.ts";
+import type { Supplement } from "./supplement.ts";
 
 const ARCHITECTURES: Record<string, (checkpoint: Checkpoint) => Model> = {
   smolvlm,
@@ -16,7 +19,18 @@ const ARCHITECTURES: Record<string, (checkpoint: Checkpoint) => Model> = {
   internvl_chat: internvl,
   qwen2_vl: qwen2vl,
   qwen3_vl: qwen3vl,
+  qwen: qwenvl,
 };
+
+const SUPPLEMENTS: Record<string, (config: Config) => Supplement> = {
+  qwen: qwenvlSupplement,
+};
+
+/** Stand-ins for files that a checkpoint of that config.json may lack. */
+export function supplementOf(config: Record<string, unknown>): Supplement {
+  const of = SUPPLEMENTS[String(config.model_type)];
+  return of ? of(new Config(config)) : {};
+}
 
 /**
  * Describes a checkpoint as a model.

@@ -53,3 +53,45 @@ export function resizeTable(table: Tensor, side: number): Tensor {
     },
   };
 }
+
+/** Weights of the four neighbours at a share of the way from the second to the third (Keys 1981, a = −0.75). */
+function cubic(t: number): number[] {
+  const a = -0.75;
+  const near = (x: number) => ((a + 2) * x - (a + 3)) * x * x + 1;
+  const far = (x: number) => ((a * x - 5 * a) * x + 8 * a) * x - 4 * a;
+  return [far(t + 1), near(t), near(1 - t), far(2 - t)];
+}
+
+/**
+ * A square table of positions at another size, bicubic without smoothing
+ * (torch, interpolate with mode bicubic and align_corners false): [side², width].
+ */
+export function resizeTableCubic(table: Tensor, side: number): Tensor {
+  const [rows, width] = table.shape, from = Math.round(Math.sqrt(rows));
+  if (from === side) return table;
+  return {
+    shape: [side * side, width],
+    read() {
+      const t = table.read(), out = new Float64Array(side * side * width);
+      const at = Array.from({ length: side }, (_, i) => {
+        const x = (i + 0.5) * from / side - 0.5, low = Math.floor(x);
+        return cubic(x - low).map((weight, n) => ({
+          cell: Math.min(Math.max(low - 1 + n, 0), from - 1),
+          weight,
+        }));
+      });
+      for (let r = 0; r < side * side; r++) {
+        for (const y of at[Math.floor(r / side)]) {
+          for (const x of at[r % side]) {
+            const cell = (y.cell * from + x.cell) * width;
+            const weight = y.weight * x.weight;
+            for (let c = 0; c < width; c++) {
+              out[r * width + c] += weight * t[cell + c];
+            }
+          }
+        }
+      }
+      return out;
+    },
+  };
+}

@@ -3,10 +3,13 @@
  * channel mean into a stream, there is none to subtract, and LayerNorm is
  * RMSNorm. With M = I − 11ᵀ/d every writer becomes W ← MW, b ← Mb, table ← table·M.
  * A stream whose mean somebody else looks at (a peek) keeps it, and so does one
- * whose writers cannot be changed; the rotation deals with them.
+ * whose writers cannot be changed; the rotation deals with them. A norm behind a
+ * sub-layer is a norm of a stream of its own (method §4, form B): the sub-layer's
+ * last linear is centered like any other writer.
  * @module
  */
-import { streamsOf, type Writer } from "../graph/stream.ts";
+import type { ReadNode } from "../graph/node.ts";
+import { keepsMean, streamsOf, type Writer } from "../graph/stream.ts";
 import { type Draft, edit, type Pass, pass, replace } from "./pass.ts";
 
 /** Subtracts from each row of `x` its mean. */
@@ -31,7 +34,10 @@ function centerColumns(w: Float64Array, n: number, k: number): Float64Array {
   return w;
 }
 
-function center(draft: Draft, writer: Writer): void {
+function center(
+  draft: Draft,
+  writer: Exclude<Writer, ReadNode>,
+): void {
   if (writer.op !== "linear") {
     edit(draft, writer.param, (t) => centerRows(t, writer.width));
     return;
@@ -44,15 +50,15 @@ function center(draft: Draft, writer: Writer): void {
 export const centerWriters: Pass = pass("center-writers", (draft) => {
   for (const stream of streamsOf(draft.model.nodes)) {
     const norms = new Set(stream.readings.map((r) => r.read.norm));
-    if (!norms.has("layer") || stream.opaque || stream.peeks.length > 0) {
-      continue;
-    }
+    if (!norms.has("layer") || stream.opaque || keepsMean(stream)) continue;
     if (norms.size > 1) {
       throw new RangeError(
         `Cannot center stream "${stream.name}": it is read through LayerNorm and RMSNorm, and an RMSNorm needs the mean`,
       );
     }
-    for (const writer of stream.writers) center(draft, writer);
+    for (const writer of stream.writers) {
+      if (writer.op !== "read") center(draft, writer);
+    }
     for (const { read } of stream.readings) {
       replace(draft, { ...read, norm: "rms" });
     }

@@ -88,6 +88,10 @@ export function emit(
       case "embed":
         integer(node.param);
         break;
+      case "read": // those that no linear took in
+        if (node.gain !== undefined) param(node.gain);
+        if (node.bias !== undefined) param(node.bias);
+        break;
       case "table":
       case "gain":
       case "headnorm":

@@ -2,7 +2,8 @@
  * LayerNorm → RMSNorm, second half: a norm's gain γ and bias β move into the
  * linears behind it: b ← b + Wβ first, then W ← W·diag(γ). Where the linear's
  * weight is an embedding table as well (tied head), the gain stays, as a node
- * of its own, so that one table serves both.
+ * of its own, so that one table serves both. A norm whose value something else
+ * takes (an activation, another stream) keeps both.
  * @module
  */
 import type { ReadNode } from "../graph/node.ts";
@@ -78,6 +79,7 @@ function fold(draft: Draft, read: ReadNode, reader: Reader): void {
 export const foldNorms: Pass = pass("fold-norms", (draft) => {
   for (const stream of streamsOf(draft.model.nodes)) {
     for (const { read, readers } of stream.readings) {
+      if (!readers) continue;
       for (const reader of readers) fold(draft, read, reader);
       const { gain: _gain, bias: _bias, ...bare } = current(draft, read);
       replace(draft, bare);

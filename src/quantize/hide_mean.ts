@@ -6,13 +6,15 @@
  * it. Writers make that channel 2⁻²⁴ as large: float keeps its digits, but an
  * RMS over all channels no longer feels it, and what the norm hands on in it
  * readers ignore. Who peeks multiplies it by 2²⁴ again. Nothing is rounded: the
- * factor is a power of two.
+ * factor is a power of two. A norm that writes (in front of a tower) is rotated
+ * online and made small there.
  * @module
  */
 import type { Stream, Writer } from "../graph/stream.ts";
+import type { PeekNode, ReadNode } from "../graph/node.ts";
 import { constant } from "../tensor/tensor.ts";
 import type { Rotation } from "../tensor/rotation.ts";
-import { type Draft, edit, redirect, replace } from "./pass.ts";
+import { type Draft, edit, insertBehind, replace } from "./pass.ts";
 
 const SMALL = 2 ** -24;
 
@@ -26,7 +28,10 @@ export function hideMean(draft: Draft, stream: Stream, q: Rotation): void {
       `Cannot hide the mean of stream "${stream.name}": its width ${q.n} has no Hadamard transform in one block`,
     );
   }
-  for (const writer of stream.writers) shrink(draft, writer);
+  for (const writer of stream.writers) {
+    if (writer.op !== "read") shrink(draft, writer);
+    else scaleMean(draft, writer, `${writer.id}.rotate`, SMALL, stream.name);
+  }
   for (const { read, readers } of stream.readings) {
     if (read.norm === "rms") {
       throw new RangeError(
@@ -34,32 +39,34 @@ export function hideMean(draft: Draft, stream: Stream, q: Rotation): void {
       );
     }
     replace(draft, { ...read, norm: "rms" });
-    for (const { linear } of readers) {
+    for (const { linear } of readers!) {
       edit(draft, linear.weight, (w) => {
         for (let i = 0; i < w.length; i += stream.width) w[i] = 0;
         return w;
       });
     }
   }
-  for (const peek of stream.peeks) {
-    const id = `${peek.id}.gain`, param = `${id}.weight`;
-    const gain = new Float64Array(stream.width).fill(1);
-    gain[0] = 1 / SMALL;
-    draft.params.set(param, constant([stream.width], gain));
-    redirect(draft, peek.id, id);
-    const at = draft.nodes.findIndex((n) => n.id === peek.id);
-    draft.nodes.splice(at + 1, 0, {
-      op: "gain",
-      id,
-      phase: peek.phase,
-      x: peek.id,
-      param,
-      width: stream.width,
-    });
+  for (const { peek } of stream.looks) {
+    scaleMean(draft, peek, peek.id, 1 / SMALL);
   }
 }
 
-function shrink(draft: Draft, writer: Writer): void {
+/** Multiplies channel 0 of the value `x`, online, for all who use it or for the writes to a stream. */
+function scaleMean(
+  draft: Draft,
+  { id: node, phase, width }: PeekNode | ReadNode,
+  x: string,
+  factor: number,
+  stream?: string,
+): void {
+  const id = `${node}.gain`, param = `${id}.weight`;
+  const gain = new Float64Array(width).fill(1);
+  gain[0] = factor;
+  draft.params.set(param, constant([width], gain));
+  insertBehind(draft, x, { op: "gain", id, phase, x, param, width }, stream);
+}
+
+function shrink(draft: Draft, writer: Exclude<Writer, ReadNode>): void {
   const first = (width: number) => (x: Float64Array) => {
     for (let i = 0; i < x.length; i += width) x[i] *= SMALL;
     return x;

@@ -68,6 +68,25 @@ export function insertBefore(draft: Draft, id: string, node: Node): void {
   draft.nodes.splice(draft.nodes.findIndex((n) => n.id === id), 0, node);
 }
 
+/** Puts a node behind the value `from`: everybody who uses that, or only the writes to a stream, use the node's. */
+export function insertBehind(
+  draft: Draft,
+  from: string,
+  node: Node,
+  stream?: string,
+): void {
+  if (stream === undefined) redirect(draft, from, node.id);
+  else {
+    draft.nodes = draft.nodes.map((n) =>
+      n.op === "write" && n.stream === stream && n.x === from
+        ? { ...n, x: node.id }
+        : n
+    );
+  }
+  const at = draft.nodes.findIndex((n) => n.id === from);
+  draft.nodes.splice(at + 1, 0, node);
+}
+
 /** Lets everybody who uses the value `from` use `to`. */
 export function redirect(draft: Draft, from: string, to: string): void {
   const one = (x: string) => x === from ? to : x;

@@ -5,18 +5,23 @@
  * @module
  */
 import { consumersOf, index, type LinearNode } from "../graph/node.ts";
-import { type Stream, streamsOf } from "../graph/stream.ts";
-import { rotate, type Rotation, rotation } from "../tensor/rotation.ts";
+import { keepsMean, type Stream, streamsOf } from "../graph/stream.ts";
+import {
+  rotate,
+  type Rotation,
+  rotation,
+  wholeRotation,
+} from "../tensor/rotation.ts";
 import { hideMean } from "./hide_mean.ts";
 import {
   current,
   type Draft,
   edit,
   insertBefore,
+  insertBehind,
   isTied,
   type Pass,
   pass,
-  redirect,
   replace,
   rotateInput,
   rotateOutput,
@@ -29,21 +34,28 @@ import {
  * the gain, and is rotated again (two fast transforms per answered token), so
  * that the head's activations are as free of outliers as every other site's.
  *
- * Who peeks at a stream sees it un-rotated. Where a LayerNorm reads a stream
- * that somebody peeks at, Q has no signs, so that the mean is channel 0 and can
- * be hidden from the norm (hide_mean.ts). A stream whose writers cannot be
- * changed stays as it is; its readers rotate what they read, online.
+ * Linears that take a stream as it stands read xQ too; others who peek see it
+ * un-rotated. A norm that writes is rotated online. Where a LayerNorm reads a
+ * stream that keeps its mean, Q has no signs, so that the mean is channel 0 and
+ * can be hidden from the norm (hide_mean.ts). A stream whose writers cannot be
+ * changed stays as it is, and so does one whose norm's value something else than
+ * linears takes (norms behind a sub-layer); its readers rotate online.
  */
 export function rotateStreams(seed: number): Pass {
   return pass("rotate-streams", (draft) => {
     for (const stream of streamsOf(draft.model.nodes)) {
-      if (stream.opaque) {
+      if (stream.opaque || stream.readings.some((r) => !r.readers)) {
         rotateReaders(draft, stream, seed);
         continue;
       }
-      const hidden = stream.peeks.length > 0 &&
+      const linears = [...stream.readings, ...stream.looks]
+        .flatMap((r) => r.readers ?? []);
+      if (linears.length === 0) continue; // nothing is quantized behind it
+      const hidden = keepsMean(stream) &&
         stream.readings.some(({ read }) => read.norm === "layer");
-      const q = rotation(stream.width, hidden ? 0 : seed, stream.name);
+      const q = hidden
+        ? wholeRotation(stream.width)
+        : rotation(stream.width, seed, stream.name);
       for (const { read } of stream.readings) {
         if ((read.norm !== "rms" && !hidden) || read.gain || read.bias) {
           throw new RangeError(
@@ -61,9 +73,19 @@ export function rotateStreams(seed: number): Pass {
 function rotateStream(draft: Draft, stream: Stream, q: Rotation): void {
   for (const writer of stream.writers) {
     if (writer.op === "linear") rotateOutput(draft, writer, q);
-    else edit(draft, writer.param, (t) => (rotate(t, q), t));
+    else if (writer.op === "read") {
+      const id = `${writer.id}.rotate`, { phase } = writer;
+      insertBehind(
+        draft,
+        writer.id,
+        { op: "rotate", id, phase, x: writer.id, rotation: q },
+        stream.name,
+      );
+    } else edit(draft, writer.param, (t) => (rotate(t, q), t));
   }
-  for (const { linear, gain } of stream.readings.flatMap((r) => r.readers)) {
+  const readers = [...stream.readings, ...stream.looks]
+    .flatMap((r) => r.readers ?? []);
+  for (const { linear, gain } of readers) {
     if (!isTied(draft, linear)) {
       rotateInput(draft, linear, q);
       continue;
@@ -87,20 +109,19 @@ function rotateStream(draft: Draft, stream: Stream, q: Rotation): void {
   }
 }
 
-/** Who peeked at x finds xQ now: its Qᵀ comes right behind. */
+/** Who peeked at x finds xQ now: its Qᵀ comes right behind, but for linears, which are rotated themselves. */
 function unrotatePeeks(draft: Draft, stream: Stream, q: Rotation): void {
-  for (const peek of stream.peeks) {
+  for (const { peek, readers } of stream.looks) {
+    if (readers) continue;
     const id = `${peek.id}.unrotate`;
-    const source = draft.nodes.some((n) => n.id === `${peek.id}.gain`)
+    const x = draft.nodes.some((n) => n.id === `${peek.id}.gain`)
       ? `${peek.id}.gain`
       : peek.id;
-    redirect(draft, source, id);
-    const at = draft.nodes.findIndex((n) => n.id === source);
-    draft.nodes.splice(at + 1, 0, {
+    insertBehind(draft, x, {
       op: "rotate",
       id,
       phase: peek.phase,
-      x: source,
+      x,
       rotation: q,
       inverse: true,
     });
@@ -110,7 +131,7 @@ function unrotatePeeks(draft: Draft, stream: Stream, q: Rotation): void {
 /** x ← xQ online in front of each linear that reads the stream, W ← WQ offline. */
 function rotateReaders(draft: Draft, stream: Stream, seed: number): void {
   for (const { readers } of stream.readings) {
-    for (const { linear, repeat } of readers) {
+    for (const { linear, repeat } of readers ?? []) {
       if (isTied(draft, linear) || repeat !== 1) continue;
       rotateBefore(draft, linear, seed);
     }
@@ -167,17 +188,20 @@ export function rotateOnline(seed: number, { signs = true } = {}): Pass {
   return pass(signs ? "rotate-online" : "rotate-online-plain", (draft) => {
     for (const node of draft.model.nodes) {
       if (node.op !== "act") continue;
-      for (const linear of consumersOf(draft.model.nodes, node.id)) {
-        if (linear.op !== "linear") continue;
-        const id = `${linear.id}.rotate`;
-        const q = rotation(linear.k, signs ? seed : 0, id);
-        insertBefore(draft, linear.id, {
-          op: "rotate",
-          id,
-          phase: linear.phase,
-          x: node.id,
-          rotation: q,
-        });
+      const linears = consumersOf(draft.model.nodes, node.id)
+        .filter((n) => n.op === "linear");
+      if (linears.length === 0) continue;
+      const [{ id: first, phase, k }] = linears; // all share its rotation
+      const id = `${first}.rotate`;
+      const q = rotation(k, signs ? seed : 0, id);
+      insertBefore(draft, first, {
+        op: "rotate",
+        id,
+        phase,
+        x: node.id,
+        rotation: q,
+      });
+      for (const linear of linears) {
         replace(draft, { ...linear, x: id });
         rotateInput(draft, linear, q);
       }

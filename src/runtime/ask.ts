@@ -180,7 +180,7 @@ function promptOf(
   }));
   const imageTokens = (i: number) => {
     const { rows, cols } = tiles?.[i] ?? { rows: 0, cols: 0 };
-    return imageText(info, rows, cols);
+    return imageText(info, rows, cols, i);
   };
   return chat(tokenizer, plain, { ...format, imageTokens }).ids;
 }

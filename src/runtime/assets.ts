@@ -7,6 +7,7 @@ import type { ModelFile } from "../format/model_file.ts";
 import { type ImagePlan, readImagePlan } from "../image/preprocess.ts";
 import type { ChatFormat } from "../tokenizer/chat.ts";
 import { readTokenizer, type Tokenizer } from "../tokenizer/tokenizer.ts";
+import { imageText } from "../graph/image_text.ts";
 import type { ModelInfo } from "../graph/node.ts";
 import { RuntimeError } from "./error.ts";
 
@@ -37,7 +38,7 @@ export function readAssets(file: ModelFile, info: ModelInfo): Assets {
     chat: {
       template: file.assetText("chat_template.jinja"),
       imageToken: tokenizer.decode([info.imageTokenId], { skipSpecial: false }),
-      imageTokens: () => info.imageText,
+      imageTokens: (i) => imageText(info, 0, 0, i),
       variables: specialTokens(file),
     },
     image: readImagePlan(file.assetText("preprocessor_config.json")),

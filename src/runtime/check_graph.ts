@@ -163,9 +163,17 @@ export function checkGraph(nodes: readonly Node[], info: ModelInfo): void {
 
 /** Rotary embedding by row and column, or by a token's place. */
 function checkRotary(node: AttendNode, info: ModelInfo, say: string): void {
-  const { theta, headDim, grid, sections } = node;
-  if (node.interleaved && !sections) {
-    fail(`${say}: interleaved must come with sections`);
+  const { theta, headDim, grid, sections, rotary } = node;
+  if (node.interleaved && sections?.length !== 3) {
+    fail(`${say}: interleaved must come with three sections`);
+  }
+  if (
+    rotary !== undefined &&
+    (theta === undefined || grid || rotary % 2 !== 0 || rotary > headDim)
+  ) {
+    fail(
+      `${say}: rotary must come with theta, without grid, and be even and at most the headDim of ${headDim}: current value is ${rotary}`,
+    );
   }
   if (!grid && !sections) return;
   if (theta === undefined || (grid && sections)) {
@@ -186,6 +194,7 @@ function checkRotary(node: AttendNode, info: ModelInfo, say: string): void {
     );
   }
   if (
+    !info.imageAtOnePlace &&
     ![merged, height / patch / merged, width / patch / merged].every(
       Number.isInteger,
     )
@@ -255,7 +264,12 @@ export function tensorsOf(
         }
         break;
       case "table":
-        add(node.param, "F32", rowsPerImage(nodes, info), node.width);
+        add(
+          node.param,
+          "F32",
+          node.rows ?? rowsPerImage(nodes, info),
+          node.width,
+        );
         break;
       case "headnorm":
         add(node.param, "F32", node.headDim);

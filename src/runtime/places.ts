@@ -16,13 +16,16 @@ export interface PlaceTable {
   readonly sin: number;
   readonly theta: number;
   readonly headDim: number;
+  /** Channels of a head that turn. */
+  readonly rotary: number;
   /** By what each pair turns. */
   readonly axes: readonly number[];
 }
 
 /** Name of a node's table in the plan's memory. */
 export function placeKey(node: AttendNode, part: "cos" | "sin"): string {
-  return `${part} ${node.theta} ${node.headDim} ${axesOf(node)}`;
+  const { theta, headDim, rotary = headDim } = node;
+  return `${part} ${theta} ${headDim} ${rotary} ${axesOf(node)}`;
 }
 
 /** Writes the rows of tokens; a class because it remembers how far it counted. */
@@ -46,8 +49,8 @@ export class PlaceWriter {
     }
     const places = placesOf(this.#at, ids, this.info);
     this.#counted = seen.length + ids.length;
-    for (const { cos, sin, theta, headDim, axes } of this.tables) {
-      const rows = placeTables(theta, headDim, axes, places);
+    for (const { cos, sin, theta, headDim, rotary, axes } of this.tables) {
+      const rows = placeTables(theta, headDim, axes, places, rotary);
       const at = seen.length * headDim / 2 * 4;
       const part = (from: number) =>
         new Float32Array(this.memory, from + at, rows.cos.length);

@@ -206,12 +206,13 @@ function placeTablesOf(nodes: readonly Node[], store: Store): PlaceTable[] {
     const [cos, sin] = (["cos", "sin"] as const).map((part) =>
       store.buffers.get(placeKey(node, part))!.at
     );
-    const { theta, headDim } = node;
+    const { theta, headDim, rotary = headDim } = node;
     tables.set(placeKey(node, "cos"), {
       cos,
       sin,
       theta: theta!,
       headDim,
+      rotary,
       axes: axesOf(node),
     });
   }

@@ -62,9 +62,9 @@ const choice = (...of: string[]): Field => ({
 });
 const yes: Field = { wish: "true", read: (v) => v === true ? v : undefined };
 const sections: Field = {
-  wish: "three whole numbers from 1",
+  wish: "one whole number from 1, or three",
   read: (v) =>
-    Array.isArray(v) && v.length === 3 &&
+    Array.isArray(v) && (v.length === 1 || v.length === 3) &&
       v.every((x) => size.read(x) !== undefined)
       ? v
       : undefined,
@@ -124,7 +124,7 @@ const rotation: Field = {
 /** Fields of each op beside op, id and phase. */
 const FIELDS: Readonly<Record<Node["op"], Readonly<Record<string, Field>>>> = {
   patches: { width: size, extra: optional(count) },
-  table: { param: text, width: size },
+  table: { param: text, width: size, rows: optional(size) },
   embed: { param: text, width: size },
   linear: {
     x: text,
@@ -158,6 +158,7 @@ const FIELDS: Readonly<Record<Node["op"], Readonly<Record<string, Field>>>> = {
     headDim: size,
     mask: choice("full", "causal"),
     theta: optional(positive),
+    rotary: optional(size),
     grid: optional(yes),
     sections: optional(sections),
     interleaved: optional(yes),
@@ -277,6 +278,7 @@ export function readInfo(json: string): ModelInfo {
       wish: "a text of at most 1 MB",
       read: (v) => typeof v === "string" && v.length <= 2 ** 20 ? v : undefined,
     },
+    imageAtOnePlace: optional(yes),
     tiles: {
       wish: "{begin, tile, rowEnd, end} of texts of at most 1 MB",
       optional: true,

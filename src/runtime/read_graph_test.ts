@@ -299,7 +299,6 @@ const bad: [RuntimeErrorCode, string, unknown, unknown?, unknown?][] = [
     "q.weight": 8,
   }],
   ["tensors", "a tensor nobody uses", changed("patch", { bias: undefined })],
-  ["plan", "norm with a bias", changed("norm", { bias: "norm.bias" })],
   ["plan", "full mask in text", changed("at", { mask: "full" })],
   [
     "plan",

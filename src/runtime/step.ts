@@ -63,6 +63,7 @@ export const STEP_KERNELS = [
   "attend_s8",
   "add_f32",
   "copy_f32",
+  "gain_f32",
   "rank1_f32",
   "embed_w8_f32",
   "pixel_shuffle_f32",

@@ -18,20 +18,26 @@ export interface Rotation {
   readonly seed: number;
 }
 
-/** The largest block of a row of n that has a fast transform with K ≤ 64. */
-function largestBlock(n: number): [number, number] {
+/** The largest block of a row of n that has a fast transform with K ≤ `most`. */
+function largestBlock(n: number, most: number): [number, number] {
   for (let count = 1; count <= n; count++) {
     if (n % count !== 0) continue;
     const order = hadamardOrder(n / count);
-    if (order !== undefined && order <= 64) return [n / count, order];
+    if (order !== undefined && order <= most) return [n / count, order];
   }
   return [1, 1];
 }
 
 /** The rotation of vectors of n named `name`; `seed` 0 leaves the signs out. */
 export function rotation(n: number, seed: number, name = ""): Rotation {
-  const [block, order] = largestBlock(n);
+  const [block, order] = largestBlock(n, 64);
   return { n, block, order, seed: seed === 0 ? 0 : seedOf(seed, name) || 1 };
+}
+
+/** The rotation of vectors of n without signs in one block where there is one, whatever K it takes: channel 0 is √n·mean. */
+export function wholeRotation(n: number): Rotation {
+  const [block, order] = largestBlock(n, 256);
+  return { n, block, order, seed: 0 };
 }
 
 /** The ±1 diagonal of a rotation. */

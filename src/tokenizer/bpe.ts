@@ -1,7 +1,9 @@
 /**
  * Byte-pair encoding of one word: join the adjacent pair that stands earliest
  * in the list of merges, leftmost first, until none is left (Sennrich et al.
- * 2016, §3.2; on bytes: Radford et al. 2019, §2.2).
+ * 2016, §3.2; on bytes: Radford et al. 2019, §2.2). A vocabulary of ranks
+ * (tiktoken) has no list: any two neighbours that make a token join, the lowest
+ * id first.
  * @module
  */
 import { CHAR_OF_BYTE } from "./bytes.ts";
@@ -11,8 +13,8 @@ import { TokenizerError } from "./error.ts";
 export interface BpeModel {
   /** Token text (in the byte alphabet) → id. */
   readonly vocab: ReadonlyMap<string, number>;
-  /** Pairs in order of rank. */
-  readonly merges: readonly (readonly [string, string])[];
+  /** Pairs in order of rank; undefined where a token's id is its rank. */
+  readonly merges: readonly (readonly [string, string])[] | undefined;
   /** Take a word that is itself a token as it is, whatever the merges say. */
   readonly ignoreMerges: boolean;
 }
@@ -35,9 +37,7 @@ export function bpe(model: BpeModel): (word: string) => readonly number[] {
     }
     return id ?? -1;
   });
-  const ids = [...vocab.values()];
-  const span = ids.reduce((a, b) => Math.max(a, b), 0) + 1;
-  const pairs = readMerges(model, span);
+  const pairs = model.merges ? readMerges(model.merges, vocab) : byId(vocab);
   const encoder = new TextEncoder();
   const cache = new Map<string, readonly number[]>();
 
@@ -62,15 +62,19 @@ export function bpe(model: BpeModel): (word: string) => readonly number[] {
 }
 
 interface Pairs {
-  /** left id · span + right id → rank. */
-  readonly rank: ReadonlyMap<number, number>;
-  readonly span: number;
-  /** rank → id of the joined token. */
-  readonly joined: Int32Array;
+  /** Rank of a pair of ids; undefined where they do not join. */
+  rank(left: number, right: number): number | undefined;
+  /** Id of the token that a pair of that rank makes. */
+  joined(rank: number): number;
 }
 
-function readMerges({ vocab, merges }: BpeModel, span: number): Pairs {
-  const rank = new Map<number, number>();
+function readMerges(
+  merges: NonNullable<BpeModel["merges"]>,
+  vocab: BpeModel["vocab"],
+): Pairs {
+  const ids = [...vocab.values()];
+  const span = ids.reduce((a, b) => Math.max(a, b), 0) + 1;
+  const rank = new Map<number, number>(); // left id · span + right id → rank
   const joined = new Int32Array(merges.length);
   merges.forEach(([left, right], i) => {
     const [a, b, ab] = [left, right, left + right].map((token) => {
@@ -87,17 +91,28 @@ function readMerges({ vocab, merges }: BpeModel, span: number): Pairs {
     joined[i] = ab;
     rank.set(a * span + b, i); // a pair listed twice: the last counts, as in the reference
   });
-  return { rank, span, joined };
+  return {
+    rank: (left, right) => rank.get(left * span + right),
+    joined: (r) => joined[r],
+  };
+}
+
+function byId(vocab: BpeModel["vocab"]): Pairs {
+  const text = new Map([...vocab].map(([token, id]) => [id, token]));
+  return {
+    rank: (left, right) => vocab.get(text.get(left)! + text.get(right)!),
+    joined: (r) => r,
+  };
 }
 
 /** Joins `ids` in place along a linked list; a heap finds the next pair: O(n log n). */
-function merge(ids: Int32Array, { rank, span, joined }: Pairs): number[] {
+function merge(ids: Int32Array, { rank, joined }: Pairs): number[] {
   const n = ids.length;
   const next = Int32Array.from(ids, (_, i) => i + 1);
   const previous = Int32Array.from(ids, (_, i) => i - 1);
   const rankAt = (i: number) => {
     const j = next[i];
-    return j < n ? rank.get(ids[i] * span + ids[j]) : undefined;
+    return j < n ? rank(ids[i], ids[j]) : undefined;
   };
   const heap: number[] = [];
   const offer = (i: number) => {
@@ -112,7 +127,7 @@ function merge(ids: Int32Array, { rank, span, joined }: Pairs): number[] {
     // A pair that was changed since it was offered has another rank, or is gone.
     if (ids[i] < 0 || rankAt(i) !== r) continue;
     const j = next[i];
-    ids[i] = joined[r];
+    ids[i] = joined(r);
     ids[j] = -1;
     next[i] = next[j];
     if (next[j] < n) previous[next[j]] = i;

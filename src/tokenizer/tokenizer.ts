@@ -9,6 +9,7 @@ import { bpe } from "./bpe.ts";
 import { bytesOfToken } from "./bytes.ts";
 import { TokenizerError } from "./error.ts";
 import { readCut } from "./pre_tokenize.ts";
+import { RANKED } from "./tiktoken.ts";
 
 /** A stretch of a prompt. */
 export interface TextPart {
@@ -57,14 +58,15 @@ export function readTokenizer(text: string): Tokenizer {
   const json = parse(text);
   const model = (json.model ?? {}) as Record<string, unknown>;
   checkModel(model);
+  const ranked = model.type === RANKED;
   checkDecoder(json.decoder);
   const vocab = readVocab(model.vocab);
   const added = readAddedTokens(json.added_tokens);
   const bytes = tokenBytes(vocab, added);
   const words = bpe({
     vocab,
-    merges: readMerges(model.merges),
-    ignoreMerges: model.ignore_merges === true,
+    merges: ranked ? undefined : readMerges(model.merges),
+    ignoreMerges: ranked || model.ignore_merges === true,
   });
   const cut = readCut(json.pre_tokenizer);
   const normalize = readNormalizer(json.normalizer);
@@ -153,11 +155,11 @@ function parse(text: string): Record<string, unknown> {
 
 /** Settings that would change the ids in ways not built here. */
 function checkModel(model: Record<string, unknown>) {
-  if (model.type !== "BPE") {
+  if (model.type !== "BPE" && model.type !== RANKED) {
     throw TokenizerError.inFile(
       `its model is ${
         JSON.stringify(model.type)
-      }; only byte-level BPE is known`,
+      }; only byte-level BPE and ${RANKED} are known`,
     );
   }
   for (

@@ -26,6 +26,7 @@ export const FAMILIES = [
   "internvl35-toy",
   "qwen2vl-toy",
   "qwen3vl-toy",
+  "qwenvl-toy",
   "smolvlm-tiles-toy",
 ] as const;
 
@@ -60,13 +61,15 @@ export interface Family extends Disposable {
   readonly files: FloatCheckpoint;
   readonly plan: ImagePlan;
   readonly items: readonly Item[];
+  /** Texts with the ids of the original's tokenizer, where it is not a tokenizer.json. */
+  readonly words: readonly { readonly text: string; readonly ids: number[] }[];
 }
 
 /** Opens a toy. */
 export function openFamily(name: string): Family {
   const folder = new URL(`./${name}/`, import.meta.url);
   const files = openFloatCheckpoint(folder.pathname);
-  const { items } = JSON.parse(
+  const { items, words = [] } = JSON.parse(
     Deno.readTextFileSync(new URL("golden.json", folder)),
   );
   return {
@@ -74,6 +77,7 @@ export function openFamily(name: string): Family {
     files,
     plan: readImagePlan(JSON.stringify(files.processor)),
     items,
+    words,
     [Symbol.dispose]: () => files[Symbol.dispose](),
   };
 }
@@ -86,7 +90,7 @@ export function idsOf(family: Family, item: Item): number[] {
   );
   const tiles = tilesOf(family, item);
   const imageTokens = (i: number) =>
-    imageText(model.info, tiles[i].rows, tiles[i].cols);
+    imageText(model.info, tiles[i].rows, tiles[i].cols, i);
   return chat(tokenizer, [{ role: "user", content }], {
     ...format,
     imageTokens,

@@ -25,7 +25,7 @@ import {
 const CLOSE = 2e-4;
 
 /** The connector's first linear. */
-const FIRST = /^connector(\.up)?$/;
+const FIRST = /^connector(\.(up|kv))?$/;
 
 for (const name of FAMILIES) {
   Deno.test(`golden: ${name}`, async (t) => {

@@ -88,3 +88,26 @@ Deno.test("the check can fail: a mean that somebody reads may not be lost", () =
   };
   assert(kept(lost) > 1e-6);
 });
+
+Deno.test("the check can fail: a norm in front of a tower brings a mean in", () => {
+  using family = openFamily("qwenvl-toy");
+  const passes = RECIPES.w4a8.passes.slice(0, 4); // to the streams' rotation
+  const ready = passes.reduce((m, pass) => pass.apply(m), family.files.model);
+  const before = logits(family, family.files.model);
+  const scale = Math.max(...before.map(Math.abs));
+  const change = (nodes: Model["nodes"]) =>
+    Math.max(
+      ...logits(family, { ...ready, nodes }).map((v, i) =>
+        Math.abs(v - before[i])
+      ),
+    ) / scale;
+  assert(change(ready.nodes) < 1e-9);
+  // the norm's mean felt by the tower's norms, or lost to the resampler
+  const without = (gain: string) => {
+    const { x } = ready.nodes.find((n) => n.id === gain) as { x: string };
+    return ready.nodes.filter((n) => n.id !== gain)
+      .map((n) => "x" in n && n.x === gain ? { ...n, x } : n);
+  };
+  assert(change(without("vision.pre.gain")) > 1e-3);
+  assert(change(without("vision.peek.gain")) > 1e-6);
+});

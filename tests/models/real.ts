@@ -1,6 +1,6 @@
 /**
  * Families at the sizes people run, without weights: config and tensor list of
- * each (tools/golden/shapes.py), described, transformed and planned.
+ * each (tools/golden/shapes.py, original_shapes.py), described, transformed and planned.
  * @module
  */
 import type { Model } from "../../src/graph/node.ts";
@@ -16,9 +16,13 @@ interface Entry {
   readonly tensors: Record<string, number[]>;
 }
 
-const { _comment, ...entries } = JSON.parse(
-  Deno.readTextFileSync(new URL("../golden/real_sizes.json", import.meta.url)),
-) as Record<string, Entry> & { _comment: string };
+const entries: Record<string, Entry> = {};
+for (const file of ["real_sizes", "original_sizes"]) {
+  const { _comment, ...some } = JSON.parse(
+    Deno.readTextFileSync(new URL(`../golden/${file}.json`, import.meta.url)),
+  );
+  Object.assign(entries, some);
+}
 
 /** Names of the models. */
 export const REAL: readonly string[] = Object.keys(entries);

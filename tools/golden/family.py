@@ -48,7 +48,7 @@ def qwen2_tokenizer(vocabulary: int, added: list[str]) -> Tokenizer:
 
 
 @torch.no_grad()
-def randomise(model: torch.nn.Module, seed: int, embed_std: float = 1.0) -> None:
+def randomise(model: torch.nn.Module, seed: int, embed_std: float = 1.0, weight_mean: float = 0.02) -> None:
     """Weights whose every bias, gain and mean counts; values that fp16 holds exactly."""
     generator = torch.Generator().manual_seed(seed)
     for name, p in sorted(model.named_parameters()):
@@ -65,7 +65,7 @@ def randomise(model: torch.nn.Module, seed: int, embed_std: float = 1.0) -> None
             mean, std = 0.1, 0.3
         else:
             fan_in = p[0].numel()
-            mean, std = 0.02, fan_in**-0.5
+            mean, std = weight_mean, fan_in**-0.5
         p.copy_((torch.randn(p.shape, generator=generator) * std + mean).half().float())
 
 

@@ -20,7 +20,7 @@ import { narrowed, narrows } from "./narrow.ts";
 import { orderBuffer, tokenOrder, turnsOf } from "./turns.ts";
 import type { Floats } from "./value.ts";
 
-/** Attention within an image, or through the cache. */
+/** Attention within an image, whose queries may be others than its keys and values, or through the cache. */
 export function lowerAttend(l: Lowering, node: AttendNode): Floats {
   const { heads, kvHeads, headDim: d, id } = node;
   const text = l.options.phase === "text";
@@ -38,8 +38,15 @@ export function lowerAttend(l: Lowering, node: AttendNode): Floats {
     );
   }
   const [q, k, v] = [node.q, node.k, node.v].map((x) => floatsOf(l, x));
-  const { form } = q, { capacity } = l.options;
-  l.expectRows(id, l.options.form, q, k, v);
+  const { form } = k, { capacity } = l.options;
+  if (text || turned) l.expectRows(id, l.options.form, q, k, v);
+  else if (k.form.most !== v.form.most) {
+    throw l.error(
+      `${
+        quoted(id)
+      } must get as many values as keys: it gets ${v.form.most} and ${k.form.most}`,
+    );
+  }
   const slots = text ? capacity : roundUp(form.most, 8);
   const bytes = cacheBytes(kvHeads, slots, d);
   const cache = (part: string) =>

@@ -104,7 +104,10 @@ export function codesFor(l: Lowering, linear: LinearNode): Codes {
       }: channel 0 can go its own way only behind a rotation of the whole row`,
     );
   }
-  if (v.kind === "read" && v.gain === undefined && v.node.norm === "rms") {
+  if (
+    v.kind === "read" && v.gain === undefined && v.node.bias === undefined &&
+    v.node.norm === "rms"
+  ) {
     normCodes(l, target, v);
   } else if (v.kind === "patches") pixelCodes(l, target, codes, scales[0]);
   else if (v.kind === "act") actCodes(l, target, v.node);

@@ -6,7 +6,7 @@ import { quoted } from "../../format/error.ts";
 import type { ActNode } from "../../graph/node.ts";
 import { rowScratchBytes } from "../../kernels/layout.ts";
 import { ACTIVATIONS } from "../../kernels/quantize.ts";
-import { type Rotation, rotation } from "../../tensor/rotation.ts";
+import { type Rotation, wholeRotation } from "../../tensor/rotation.ts";
 import { ref } from "../buffer.ts";
 import { REGISTER } from "../step.ts";
 import {
@@ -61,20 +61,43 @@ export function floatsOf(l: Lowering, id: string, diagonal = false): Floats {
     case "patches":
       throw l.error(`${quoted(id)}: pixels can enter a linear only`);
   }
-  if (f.diagonal && !diagonal) {
-    throw l.error(
-      `${
-        quoted(id)
-      }: a gain or inverse rotation must be followed by a rotation`,
-    );
-  }
+  if (f.diagonal && !diagonal) f = multiplied(l, id, f, f.diagonal);
   l.values.set(id, f);
   return f;
 }
 
+/** x ⊙ diagonal, where no rotation behind it takes that along. */
+function multiplied(
+  l: Lowering,
+  id: string,
+  x: Floats,
+  diagonal: readonly Diagonal[],
+): Floats {
+  const { last, form } = x, gain = diagonalBuffer(l, diagonal);
+  const k = gain.bytes / 4, y = l.rows(id, form, k);
+  l.emit(
+    "gain_f32",
+    id,
+    [
+      ref(y.buffer),
+      y.stride,
+      l.pointer(last ? { ...x, last } : x),
+      x.stride,
+      ref(gain),
+      k,
+      0,
+      form.rows,
+    ],
+    form.rows,
+    k,
+    { split: { lo: 6, hi: 7, unit: 1 } },
+  );
+  return y;
+}
+
 /** A norm in float. */
 function normed(l: Lowering, id: string, v: ReadValue): Floats {
-  const { buffer, stride } = l.current(v, id), { width, eps } = v.node;
+  const { buffer, stride } = l.current(v, id), { width, eps, bias } = v.node;
   const start = v.last ? { register: REGISTER.last } : 0;
   let x = ref(buffer, 0, start, stride * 4), ldx = stride;
   if (v.node.norm === "layer") {
@@ -100,6 +123,25 @@ function normed(l: Lowering, id: string, v: ReadValue): Floats {
     width,
     { split: { lo: 7, hi: 8, unit: 1 } },
   );
+  if (bias !== undefined) {
+    l.emit(
+      "add_f32",
+      id,
+      // one row for all: 0 elements from row to row
+      [
+        ref(y.buffer),
+        y.stride,
+        ref(diagonalBuffer(l, [{ gain: bias }])),
+        0,
+        width,
+        0,
+        v.form.rows,
+      ],
+      v.form.rows,
+      width,
+      { split: { lo: 5, hi: 6, unit: 1 } },
+    );
+  }
   return y;
 }
 
@@ -108,7 +150,7 @@ function normed(l: Lowering, id: string, v: ReadValue): Floats {
  * nothing else, so there, times 0, and back.
  */
 function centered(l: Lowering, id: string, x: Floats, width: number): Floats {
-  const h = rotation(width, 0);
+  const h = wholeRotation(width);
   if (h.block !== width) {
     throw l.error(
       `${

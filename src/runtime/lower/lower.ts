@@ -24,6 +24,7 @@ import {
   lowerLast,
   lowerRotate,
   lowerShuffle,
+  lowerTable,
   lowerTake,
 } from "./rows.ts";
 import { lowerPeek, lowerRead, lowerWrite } from "./stream.ts";
@@ -80,6 +81,8 @@ function lowerNode(l: Lowering, node: Node): void {
       return;
     }
     case "table":
+      l.values.set(node.id, lowerTable(l, node));
+      return;
     case "embed":
       return; // placed by the write that takes it
     case "linear":

@@ -8,6 +8,7 @@ import {
   index,
   type JoinNode,
   type ShuffleNode,
+  type TableNode,
   type TakeNode,
   widthOf,
 } from "../../graph/node.ts";
@@ -33,6 +34,23 @@ export function lowerLast(l: Lowering, id: string, x: string): void {
   // A norm works row by row, so taking the last row may come first.
   const from = v.kind === "read" ? v : floatsOf(l, x);
   l.values.set(id, { ...from, form: SINGLE, last: true });
+}
+
+/** A constant: rows of their own, or those at the start of the vision phase. */
+export function lowerTable(l: Lowering, node: TableNode): Floats {
+  const { phase, form: start } = l.options, { param, width, rows } = node;
+  if (phase !== "vision") {
+    throw l.error(
+      `${quoted(node.id)}: tables are known in the vision phase only`,
+    );
+  }
+  const form = rows === undefined ? start : fixedForm(rows, 0);
+  const buffer = l.store.constant(
+    `table ${param}`,
+    form.most * width * 4,
+    () => l.model.floats(param),
+  );
+  return { kind: "floats", buffer, column: 0, stride: width, form };
 }
 
 /** The first rows of each image go on. */
@@ -78,7 +96,9 @@ export function lowerGain(
   param: string,
 ): void {
   const v = l.value(x);
-  if (v.kind === "read" && v.gain === undefined) {
+  if (
+    v.kind === "read" && v.gain === undefined && v.node.bias === undefined
+  ) {
     l.values.set(id, { ...v, gain: param });
     return;
   }

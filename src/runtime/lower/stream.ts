@@ -25,13 +25,6 @@ import type { StreamState } from "./value.ts";
 
 /** A norm: taken when someone needs it. */
 export function lowerRead(l: Lowering, node: ReadNode): void {
-  if (node.bias !== undefined || (node.norm === "layer" && node.gain)) {
-    throw l.error(
-      `${
-        quoted(node.id)
-      } must have no bias, and a LayerNorm no gain; quantize with a recipe that has fold-norms`,
-    );
-  }
   const { form, version } = whole(l, node);
   l.values.set(node.id, {
     kind: "read",
@@ -201,22 +194,9 @@ interface Source {
   readonly form: Form;
 }
 
-/** A table, image rows, or a value of this phase. */
+/** Image rows, or a value of this phase. */
 function sourceOf(l: Lowering, x: Node, write: WriteNode): Source {
   const { form } = l.options;
-  if (x.op === "table") {
-    if (x.phase !== "vision") {
-      throw l.error(
-        `${quoted(x.id)}: tables are known in the vision phase only`,
-      );
-    }
-    const buffer = l.store.constant(
-      `table ${x.param}`,
-      form.most * x.width * 4,
-      () => l.model.floats(x.param),
-    );
-    return { buffer, column: 0, stride: x.width, width: x.width, form };
-  }
   const whole = widthOf(x, index(l.model.nodes))!;
   const [column, width] = write.part ?? [0, whole];
   if (x.phase !== write.phase) {

@@ -48,13 +48,14 @@ export function orderBuffer(l: Lowering): Buffer {
 
 /** [cos, sin] by a token's index, by its place, or by a patch's row and column: [rows, headDim/2] each. */
 function rotaryTables(l: Lowering, node: AttendNode): Buffer[] {
-  const { theta, headDim: d, grid, sections } = node, { capacity } = l.options;
+  const { theta, headDim: d, rotary = d, grid, sections } = node;
+  const { capacity } = l.options;
   const bytes = (rows: number) => rows * d / 2 * 4;
   const both = (key: string, rows: number, make: () => RopeTables) => {
     let tables: RopeTables | undefined; // made once, for both
     return PARTS.map((part) =>
       l.store.constant(
-        `${part} ${key} ${theta} ${d}`,
+        `${part} ${key} ${theta} ${d} ${rotary}`,
         bytes(rows),
         () => (tables ??= make())[part],
       )
@@ -66,7 +67,11 @@ function rotaryTables(l: Lowering, node: AttendNode): Buffer[] {
     );
   }
   if (!grid) {
-    return both("tokens", capacity, () => ropeTables(theta!, d, capacity));
+    return both(
+      "tokens",
+      capacity,
+      () => ropeTables(theta!, d, capacity, rotary),
+    );
   }
   const { height, width, patch } = l.model.info.image;
   const rows = height / patch, columns = width / patch;

@@ -1,0 +1,191 @@
+/**
+ * The resampler of Qwen-VL and MiniCPM-V: learned queries look once at all
+ * patches (visual.py and resampler.py of the originals, `Resampler`), and what
+ * they gather goes through a norm and one matrix into the text stream.
+ *
+ *   rows ─kv▶ norm ┬─k▶ + W·place ─▶┐
+ *                  └─v▶ ───────────▶ attend ─o▶ norm ─proj▶ image rows
+ *              queries (constant) ─▶┘
+ *
+ * The queries are the same for every image, so their norm, place and projection
+ * are done once, at import. Places are added to keys, W(x + p) = Wx + Wp: the
+ * table Wp goes in behind the product. So neither is divided by a gain nor
+ * rounded, and the passes need to know of neither.
+ * @module
+ */
+import { pow, sincos } from "../tensor/math.ts";
+import { float64 } from "../graph/executor.ts";
+import { transpose } from "../tensor/rotation.ts";
+import { cached, constant, type Tensor } from "../tensor/tensor.ts";
+import type { Builder } from "./builder.ts";
+import { rowsOf, type Source } from "./checkpoint.ts";
+
+/** Sizes of a resampler. */
+export interface Resampler {
+  /** Channels of the tower. */
+  readonly kv: number;
+  /** Channels of the text stream. */
+  readonly dim: number;
+  readonly queries: number;
+  readonly heads: number;
+  readonly eps: number;
+}
+
+/** Writes a resampler down; the text stream's rows. Parameters: connector.kv, norm, k, place, query, v, o, post, proj. */
+export function resampler(g: Builder, x: string, c: Resampler): string {
+  const { dim, heads, eps } = c, bias = { bias: true };
+  g.write("patches", g.linear("connector.kv", x, c.kv, dim));
+  const seen = g.read("connector.norm", "patches", dim, "layer", eps);
+  g.write("keys", g.linear("connector.k", seen, dim, dim, bias));
+  g.write("keys", g.table("connector.place", dim));
+  const gathered = g.attend("connector.attend", {
+    q: g.table("connector.query", dim, c.queries),
+    k: g.peek("connector.keys", "keys", dim),
+    v: g.linear("connector.v", seen, dim, dim, bias),
+    heads,
+    kvHeads: heads,
+    headDim: dim / heads,
+    mask: "full",
+  });
+  g.write("queries", g.linear("connector.o", gathered, dim, dim, bias));
+  const post = g.read("connector.post", "queries", dim, "layer", eps);
+  return g.linear("connector.proj", post, dim, dim);
+}
+
+/** Names of the originals' tensors below their resampler. */
+export function resamplerNames(
+  at: string,
+): (readonly [RegExp, string])[] {
+  return [
+    [/^connector\.kv\./, `${at}kv_proj.`],
+    [/^connector\.norm\./, `${at}ln_kv.`],
+    [/^connector\.[kv]\.weight/, `${at}attn.in_proj_weight`],
+    [/^connector\.[kv]\.bias/, `${at}attn.in_proj_bias`],
+    [/^connector\.o\./, `${at}attn.out_proj.`],
+  ];
+}
+
+/** Places of a resampler's keys, and of its queries where they have some: rows [n, dim]. */
+export interface Places {
+  readonly keys: (stored: Tensor | undefined) => Tensor;
+  /** Name of the checkpoint's table of places, where it holds one: the queries', and what the keys' are made of. */
+  readonly stored?: string;
+}
+
+/** Where a resampler's parameters come from; undefined for one that has its tensor. */
+export function resamplerSource(
+  param: string,
+  at: string,
+  { dim, eps }: Resampler,
+  { keys, stored }: Places,
+): Source | undefined {
+  const [q, k, v] = [0, 1, 2].map((i) => (t: Tensor) =>
+    rowsOf(t, i * dim, (i + 1) * dim)
+  );
+  const weight = `${at}attn.in_proj_weight`, bias = `${at}attn.in_proj_bias`;
+  const more = stored === undefined ? [] : [stored];
+  switch (param) {
+    case "connector.k.weight":
+      return { from: [weight], make: k };
+    case "connector.k.bias":
+      return { from: [bias], make: k };
+    case "connector.v.weight":
+      return { from: [weight], make: v };
+    case "connector.v.bias":
+      return { from: [bias], make: v };
+    case "connector.place.weight":
+      return {
+        from: [weight, ...more],
+        make: (w, table) => product(keys(table), k(w)),
+      };
+    case "connector.query.weight":
+      return {
+        from: [
+          `${at}query`,
+          `${at}ln_q.weight`,
+          `${at}ln_q.bias`,
+          weight,
+          bias,
+          ...more,
+        ],
+        make: (query, gain, shift, w, b, place) =>
+          product(normed(query, gain, shift, eps, place), q(w), q(b)),
+      };
+  }
+  return undefined;
+}
+
+/** A matrix kept as [k, n] for x·W, as a linear keeps it: [n, k]. */
+export function transposed(t: Tensor): Tensor {
+  const [rows, columns] = t.shape;
+  return {
+    shape: [columns, rows],
+    read: () => transpose(t.read(), rows, columns),
+  };
+}
+
+/** x·Wᵀ (+ b), when it is first needed. */
+function product(x: Tensor, w: Tensor, b?: Tensor): Tensor {
+  const [rows, k] = x.shape, n = w.shape[0];
+  return cached({
+    shape: [rows, n],
+    read: () =>
+      Float64Array.from(
+        float64.matmul(x.read(), rows, k, w.read(), n, b?.read()),
+      ),
+  });
+}
+
+/** LayerNorm of the rows, then their places added. */
+function normed(
+  x: Tensor,
+  gain: Tensor,
+  shift: Tensor,
+  eps: number,
+  place?: Tensor,
+): Tensor {
+  const [, width] = x.shape;
+  return {
+    shape: x.shape,
+    read() {
+      const y = x.read(), g = gain.read(), s = shift.read();
+      const p = place?.read();
+      for (let row = 0; row < y.length; row += width) {
+        let mean = 0, square = 0;
+        for (let i = 0; i < width; i++) mean += y[row + i] / width;
+        for (let i = 0; i < width; i++) square += (y[row + i] - mean) ** 2;
+        const r = 1 / Math.sqrt(square / width + eps);
+        for (let i = 0; i < width; i++) {
+          y[row + i] = (y[row + i] - mean) * r * g[i] + s[i] +
+            (p ? p[row + i] : 0);
+        }
+      }
+      return y;
+    },
+  };
+}
+
+/**
+ * Sine and cosine of a grid's columns in the first half of the channels, of its
+ * rows in the second, with frequencies 10000^(−i/n) (`get_2d_sincos_pos_embed`):
+ * [height·width, dim].
+ */
+export function sincosPlaces(
+  dim: number,
+  height: number,
+  width: number,
+): Tensor {
+  const n = dim / 4, rows = height * width, half = dim / 2;
+  const out = new Float64Array(rows * dim);
+  for (let i = 0; i < n; i++) {
+    const f = pow(10000, -i / n);
+    for (let r = 0; r < rows; r++) {
+      const places = [r % width, Math.floor(r / width)];
+      for (const [axis, place] of places.entries()) {
+        const at = r * dim + axis * half + i;
+        [out[at], out[at + n]] = sincos(place * f);
+      }
+    }
+  }
+  return constant([rows, dim], out);
+}

@@ -1,0 +1,62 @@
+/**
+ * What some families' repositories keep in code where others have files: the
+ * chat template, the image settings, the words of their vocabulary. A checkpoint
+ * that lacks a file gets the family's here.
+ * @module
+ */
+import type { RankedWords } from "../tokenizer/tiktoken.ts";
+
+/** Stand-ins for files. */
+export interface Supplement {
+  /** For chat_template.jinja. */
+  readonly template?: string;
+  /** For preprocessor_config.json. */
+  readonly processor?: Readonly<Record<string, unknown>>;
+  /** For tokenizer.json: a vocabulary of ranks, and what that file does not say. */
+  readonly ranks?: {
+    readonly file: string;
+    /**
+     * @param count tokens of the file
+     * @param settings parsed tokenizer_config.json
+     */
+    words(
+      count: number,
+      settings: Readonly<Record<string, unknown>>,
+    ): RankedWords;
+  };
+}
+
+/** Words of Qwen's vocabularies (tokenization_qwen.py, PAT_STR). */
+export const QWEN_WORDS = String
+  .raw`(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+`;
+
+/**
+ * The ChatML template of Qwen-VL and MiniCPM-V.
+ * @param image token that stands for an image
+ * @param system system message where the conversation has none
+ * @param between what stands between the parts of a message
+ */
+export function chatml(image: string, system?: string, between = ""): string {
+  const first = system === undefined
+    ? ""
+    : `{% if messages[0]['role'] != 'system' %}{{ '<|im_start|>system\\n${system}<|im_end|>\\n' }}{% endif %}`;
+  const gap = between === ""
+    ? ""
+    : `{% if not loop.last %}{{ '${between}' }}{% endif %}`;
+  return first +
+    "{% for message in messages %}{{ '<|im_start|>' + message['role'] + '\\n' }}" +
+    "{% for part in message['content'] %}" +
+    `{% if part['type'] == 'image' %}{{ '${image}' }}{% else %}{{ part['text'] }}{% endif %}` +
+    `${gap}{% endfor %}{{ '<|im_end|>\\n' }}{% endfor %}` +
+    "{% if add_generation_prompt %}{{ '<|im_start|>assistant\\n' }}{% endif %}";
+}
+
+/** The image settings of towers that took CLIP's: one square, bicubic. */
+export function clipPixels(side: number): Readonly<Record<string, unknown>> {
+  return {
+    size: { height: side, width: side },
+    resample: 3,
+    image_mean: [0.48145466, 0.4578275, 0.40821073],
+    image_std: [0.26862954, 0.26130258, 0.27577711],
+  };
+}

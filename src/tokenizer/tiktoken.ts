@@ -1,0 +1,109 @@
+/**
+ * Vocabularies of tiktoken: a file of ranks (`qwen.tiktoken`, GLM-4's
+ * `tokenizer.model`), one line `base64 rank` per token; the pattern that cuts
+ * words and the special tokens stand in the family's code or settings. Here they
+ * become one tokenizer.json, whose model is of a type of its own: a vocabulary
+ * without merges, in which a token's id is its rank.
+ * @module
+ */
+import { CHAR_OF_BYTE } from "./bytes.ts";
+import { TokenizerError } from "./error.ts";
+
+/** Type of the model in tokenizer.json. */
+export const RANKED = "Tiktoken";
+
+/** What a file of ranks does not say. */
+export interface RankedWords {
+  /** The pattern of words. */
+  readonly pattern: string;
+  /** Special tokens, by id. */
+  readonly special: ReadonlyMap<number, string>;
+  /** Whether text is composed (NFC) first. */
+  readonly compose: boolean;
+}
+
+const MOST_TOKENS = 2 ** 20;
+
+/** Token text (in the byte alphabet) → rank; throws `TokenizerError` with the line that is wrong. */
+export function readRanks(text: string): Map<string, number> {
+  const ranks = new Map<string, number>();
+  const seen = new Set<number>();
+  for (const [i, line] of text.split("\n").entries()) {
+    if (line.trim() === "") continue;
+    const [, token, digits] = /^([A-Za-z0-9+/]+=*) (\d{1,7})\s*$/.exec(line) ??
+      [];
+    const rank = Number(digits);
+    if (token === undefined || rank >= MOST_TOKENS || seen.has(rank)) {
+      throw bad(i, line, `a token in base64 and its rank, each rank once`);
+    }
+    let bytes: Uint8Array;
+    try {
+      bytes = Uint8Array.fromBase64(token);
+    } catch {
+      throw bad(i, line, "a token in base64");
+    }
+    seen.add(rank);
+    ranks.set(Array.from(bytes, (b) => CHAR_OF_BYTE[b]).join(""), rank);
+  }
+  if (ranks.size !== seen.size) {
+    throw new TokenizerError(
+      `Cannot read the vocabulary of ranks: ${
+        seen.size - ranks.size
+      } tokens stand in it twice; download it again`,
+    );
+  }
+  return ranks;
+}
+
+function bad(line: number, text: string, want: string): TokenizerError {
+  return new TokenizerError(
+    `Cannot read the vocabulary of ranks: line ${
+      line + 1
+    } must be ${want}: it is ${
+      JSON.stringify(text.slice(0, 40))
+    }; download it again`,
+  );
+}
+
+/** The tokenizer.json of a vocabulary of ranks. */
+export function rankedTokenizerJson(
+  ranks: ReadonlyMap<string, number>,
+  { pattern, special, compose }: RankedWords,
+): string {
+  const level = {
+    type: "ByteLevel",
+    add_prefix_space: false,
+    trim_offsets: false,
+    use_regex: false,
+  };
+  return JSON.stringify({
+    version: "1.0",
+    added_tokens: [...special].toSorted(([a], [b]) => a - b).map((
+      [id, content],
+    ) => ({
+      id,
+      content,
+      single_word: false,
+      lstrip: false,
+      rstrip: false,
+      normalized: false,
+      special: true,
+    })),
+    normalizer: compose ? { type: "NFC" } : null,
+    pre_tokenizer: {
+      type: "Sequence",
+      pretokenizers: [
+        {
+          type: "Split",
+          pattern: { Regex: pattern },
+          behavior: "Isolated",
+          invert: false,
+        },
+        level,
+      ],
+    },
+    post_processor: null,
+    decoder: level,
+    model: { type: RANKED, vocab: Object.fromEntries(ranks) },
+  });
+}

@@ -1,0 +1,82 @@
+"""Tensor names and shapes, at the published size, of families whose code is not in transformers.
+
+    python original_shapes.py OUT.json QWENVL_DIR
+
+The directory is as the family's golden script wants it. Layers are written once, "{24}" standing for 0…23. Models are
+built on torch's meta device, without weights. The sizes are those the original code and its documentation name; a
+checkpoint's own config.json decides.
+"""
+
+import importlib
+import json
+import re
+import sys
+from pathlib import Path
+
+import torch
+import transformers
+
+
+def original(folder: str, *modules: str):
+    """The package of the original's files."""
+    path = Path(folder).resolve()
+    sys.path.insert(0, str(path.parent))
+    for name in modules:
+        importlib.import_module(f"{path.name}.{name}")
+    return sys.modules[path.name]
+
+
+def qwenvl(folder: str) -> tuple:
+    package = original(folder, "configuration_qwen", "modeling_qwen")
+    config = package.configuration_qwen.QWenConfig(
+        seq_length=2048,
+        use_flash_attn=False,
+        fp32=True,
+        visual=dict(
+            heads=16,
+            image_size=448,
+            image_start_id=151857,
+            layers=48,
+            mlp_ratio=4.9231,
+            output_dim=4096,
+            patch_size=14,
+            width=1664,
+        ),
+    )
+    return config, lambda: package.modeling_qwen.QWenLMHeadModel(config)
+
+
+MODELS = {"Qwen-VL-Chat": qwenvl}
+
+
+def fold(state: dict) -> dict[str, list[int]]:
+    """Layers written once: the first number of a name counts them."""
+    counts: dict[str, int] = {}
+    for name in state:
+        if m := re.search(r"\.(\d+)\.", name):
+            counts[name[: m.start()]] = max(counts.get(name[: m.start()], 0), int(m[1]) + 1)
+    out = {}
+    for name, t in state.items():
+        m = re.search(r"\.(\d+)\.", name)
+        if m and int(m[1]) > 0:
+            continue
+        key = f"{name[: m.start()]}.{{{counts[name[: m.start()]]}}}.{name[m.end() :]}" if m else name
+        out[key] = list(t.shape)
+    return out
+
+
+def main() -> None:
+    out = {"_comment": f"Made by tools/golden/original_shapes.py with torch {torch.__version__.split('+')[0]}."}
+    for (name, make), folder in zip(MODELS.items(), sys.argv[2:], strict=True):
+        config, build = make(folder)
+        with torch.device("meta"):
+            model = build()
+        kept = config.to_diff_dict() if isinstance(config, transformers.PretrainedConfig) else config
+        out[name] = {"config": kept, "tensors": fold(model.state_dict())}
+        print(name, len(out[name]["tensors"]), flush=True)
+    text = json.dumps(out, separators=(",", ":"), default=str)
+    Path(sys.argv[1]).write_text(text.replace('},"', '},\n"') + "\n")
+
+
+if __name__ == "__main__":
+    main()
