@@ -309,13 +309,6 @@ const bad: [RuntimeErrorCode, string, unknown, unknown?, unknown?][] = [
   ],
   [
     "plan",
-    "gain without rotation",
-    GRAPH.filter((n) => n.id !== "forth").map((n) =>
-      n.id === "head" ? { ...n, x: "gain" } : n
-    ),
-  ],
-  [
-    "plan",
     "a norm taken too late",
     [...GRAPH.slice(0, 19).filter((n) => n.id !== "n2"), ...GRAPH.slice(19)]
       .toSpliced(16, 0, GRAPH[18]),
