@@ -30,7 +30,7 @@ export function fake({ pieces = 3, held = false } = {}): Fake {
   const gate = Promise.withResolvers<void>();
   if (!held) gate.resolve();
   let queue: Promise<unknown> = Promise.resolve(), running = 0;
-  const info = { context: 64, memory: { total: 0 } };
+  const info = { context: 64, threads: 1, build: "simd", memory: { total: 0 } };
 
   function chat(
     messages: Message[],

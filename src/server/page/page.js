@@ -1,29 +1,27 @@
-// The page's script: photos in, one request each, pieces of text as they come.
+// The page: photos in, one question each, pieces of text as they come. Who
+// answers is a backend, a script before this one: the server it came from
+// (server.js), or a model in the page itself (examples/browser/local.js).
+//
+//   backend.privacy             a sentence: where photos go
+//   backend.mostBytes           larger photos are made smaller first
+//   backend.ready(say)          → {model, threads, build, memory_bytes}
+//   backend.ask(photo, prompt, {signal, say, piece})
+//                               → {finish, tokens, photoMs, decodeMs}
+const { backend } = globalThis;
 const $ = (id) => document.getElementById(id);
 const PROMPTS = {
   caption: "Describe this image.",
   alt: "Write a short alt text for this image.",
 };
 const KINDS = ["image/jpeg", "image/png", "image/webp"];
-const MOST_BYTES = 12e6; // base64 and the request around it stay below 20 MB
 const LONG_SIDE = 2048;
 
 let model = "";
-let key = "";
 const cards = []; // in order, one per photo
 const waiting = []; // cards to be asked about
 let current; // AbortController of the one that is
 
-function say(text) {
-  $("status").textContent = text;
-}
-
-function headers() {
-  return {
-    "content-type": "application/json",
-    ...(key ? { authorization: `Bearer ${key}` } : {}),
-  };
-}
+const say = (text) => $("status").textContent = text;
 
 function prompt() {
   const preset = document.querySelector("[name=preset]:checked").value;
@@ -31,42 +29,34 @@ function prompt() {
 }
 
 function refresh() {
-  const done = cards.filter((c) => c.result);
-  $("stop").disabled = !current;
+  const done = cards.filter((c) => c.result),
+    left = cards.filter((c) => c.busy);
+  $("stop").disabled = left.length === 0;
   $("save").disabled = done.length === 0;
-  $("clear").disabled = cards.length === 0 || current !== undefined;
+  $("clear").disabled = cards.length === 0 || left.length > 0;
+  $("progress").hidden = cards.length < 2 || left.length === 0;
+  $("progress").max = cards.length;
+  $("progress").value = cards.length - left.length;
   for (const card of cards) {
-    card.copy.disabled = !card.result;
+    card.copy.disabled = card.html.disabled = !card.result;
     card.again.disabled = card.busy;
   }
 }
 
-// What the server says about itself; asked again until the model is loaded.
-async function about() {
+async function begin() {
+  $("privacy").textContent = backend.privacy;
   try {
-    const answer = await fetch("/v1/models", { headers: headers() });
-    if (answer.status === 401) {
-      if (!$("key-row").hidden && key) {
-        say("That API key is not the right one.");
-      }
-      $("key-row").hidden = false;
-      return;
-    }
-    if (answer.status === 503) {
-      $("about").textContent = "The model is being loaded …";
-      setTimeout(about, 500);
-      return;
-    }
-    const { data: [{ id, meta }] } = await answer.json();
-    model = id;
-    $("key-row").hidden = true;
-    const threads = `${meta.threads} thread${meta.threads === 1 ? "" : "s"}`;
-    const memory = `${Math.round(meta.memory_bytes / 2 ** 20)} MiB`;
+    const about = await backend.ready((text) => $("about").textContent = text);
+    model = about.model;
+    const threads = `${about.threads} thread${about.threads === 1 ? "" : "s"}`;
+    const memory = `${Math.round(about.memory_bytes / 2 ** 20)} MiB`;
     $("about").textContent =
-      `${id} on this server's CPU: ${threads}, ${meta.build} SIMD, ${memory}`;
+      `${model} · CPU, ${threads}, ${about.build} SIMD · ${memory}`;
     work();
-  } catch {
-    $("about").textContent = "The server does not answer.";
+  } catch (error) {
+    $("about").textContent = error instanceof TypeError
+      ? "The server does not answer; start it and load this page again."
+      : error.message;
   }
 }
 
@@ -74,6 +64,7 @@ function add(files) {
   const photos = [...files].filter((f) =>
     f.type.startsWith("image/") || f.type === ""
   );
+  const fresh = [];
   for (const file of photos) {
     const item = $("card").content.cloneNode(true).querySelector("li");
     const part = (selector) => item.querySelector(selector);
@@ -85,39 +76,44 @@ function add(files) {
       text: part(".text"),
       times: part(".times"),
       copy: part(".copy"),
+      html: part(".html"),
       again: part(".again"),
       busy: false,
       result: undefined,
     };
-    part("img").onerror = () => part("img").hidden = true;
+    part("img").onerror = () => part(".photo").classList.add("none");
     part("img").src = card.url;
     part("h3").textContent = card.name;
     card.copy.setAttribute("aria-label", `Copy text of ${card.name}`);
+    card.html.setAttribute("aria-label", `Copy HTML of ${card.name}`);
     card.again.setAttribute("aria-label", `Ask again about ${card.name}`);
-    card.copy.onclick = () => copy(card);
-    card.again.onclick = () => enqueue(card);
+    card.copy.onclick = () => copy(card, card.result.caption);
+    card.html.onclick = () => copy(card, imgTag(card));
+    card.again.onclick = () => ask([card]);
     cards.push(card);
     $("answers").append(item);
-    enqueue(card);
+    fresh.push(card);
   }
+  ask(fresh);
   if (photos.length === 0) say("That is no photo: choose a JPEG, PNG or WebP.");
 }
 
-function enqueue(card) {
-  card.busy = true;
-  card.prompt = prompt();
-  card.result = undefined;
-  card.item.classList.remove("failed");
-  card.text.textContent = "";
-  card.times.textContent = "waiting";
-  waiting.push(card);
+function ask(some) {
+  for (const card of some) {
+    card.busy = true;
+    card.prompt = prompt();
+    card.result = undefined;
+    card.item.classList.remove("failed");
+    card.text.textContent = "";
+    card.times.textContent = "waiting";
+    waiting.push(card);
+  }
   refresh();
   work();
 }
 
 async function work() {
   if (current || model === "") return;
-  let last;
   while (waiting.length > 0) {
     const card = waiting.shift();
     current = new AbortController();
@@ -127,20 +123,18 @@ async function work() {
     card.item.classList.add("working");
     card.times.textContent = "looking …";
     try {
-      await ask(card, current.signal);
-      last = `${card.name}: ${card.result.caption || "no words"}`;
-      say(last);
+      await describe(card, current.signal);
+      say(`${card.name}: ${card.result.caption || "no words"}`);
     } catch (error) {
       if (current.signal.aborted) {
         card.times.textContent = "stopped";
-        last = "Stopped.";
+        say("Stopped.");
       } else {
         card.item.classList.add("failed");
         card.text.textContent = error.message;
         card.times.textContent = "";
-        last = `${card.name}: ${error.message}`;
+        say(`${card.name}: ${error.message}`);
       }
-      say(last);
     }
     card.item.classList.remove("working");
     card.busy = false;
@@ -149,110 +143,41 @@ async function work() {
   }
 }
 
-async function ask(card, signal) {
-  const begun = performance.now();
-  const body = JSON.stringify({
-    model,
-    stream: true,
-    stream_options: { include_usage: true },
-    messages: [{
-      role: "user",
-      content: [
-        { type: "image_url", image_url: { url: await dataUri(card.file) } },
-        { type: "text", text: card.prompt },
-      ],
-    }],
-  });
-  const answer = await post(body, signal);
-  let text = "", finish = null, times, tokens = 0, first;
-  for await (const event of events(answer.body)) {
-    if (event.error) throw new Error(event.error.message);
-    const piece = event.choices[0]?.delta?.content ?? "";
-    if (piece) first ??= performance.now() - begun;
-    text += piece;
-    card.text.textContent = text;
-    finish = event.choices[0]?.finish_reason ?? finish;
-    times = event.timings ?? times;
-    tokens = event.usage?.completion_tokens ?? tokens;
+async function describe(card, signal) {
+  const begun = performance.now(), s = (ms) => `${(ms / 1000).toFixed(2)} s`;
+  let caption = "", first;
+  const piece = (text) => {
+    first ??= performance.now() - begun;
+    caption += text;
+    card.text.textContent = caption;
+  };
+  const { finish, tokens, photoMs, decodeMs } = await backend.ask(
+    await readable(card.file),
+    card.prompt,
+    { signal, say, piece },
+  );
+  const ms = performance.now() - begun;
+  const times = [
+    s(ms),
+    `photo ${s(photoMs)}`,
+    `first word ${s(first ?? ms)}`,
+    `${tokens} token${tokens === 1 ? "" : "s"}`,
+  ];
+  if (decodeMs > 0) {
+    times.push(`${Math.round(tokens / decodeMs * 1000)} tokens/s`);
   }
-  if (finish === null) throw new Error("The answer broke off; ask again.");
-  const ms = performance.now() - begun, s = (x) => `${(x / 1000).toFixed(2)} s`;
-  const rate = times.decode_ms > 0
-    ? `, ${Math.round(tokens / times.decode_ms * 1000)} tokens/s`
-    : "";
-  card.times.textContent = `${s(ms)}: photo ${
-    s(times.image_ms + times.vision_ms)
-  }, first word after ${s(first ?? ms)}, ${tokens} tokens${rate}${
-    finish === "length" ? ", cut at its longest" : ""
-  }`;
+  if (finish === "length") times.push("cut at its longest");
+  card.times.textContent = times.join(" · ");
+  const { name: file, prompt } = card;
   card.result = {
-    file: card.name,
-    prompt: card.prompt,
-    caption: text,
-    finish,
-    tokens,
-    ms: Math.round(ms),
-    model,
+    ...{ file, prompt, caption, finish, tokens },
+    ...{ ms: Math.round(ms), model },
   };
 }
 
-// A full queue is no failure: wait as long as the server says, a few times.
-async function post(body, signal) {
-  for (let attempt = 0;; attempt++) {
-    const answer = await fetch("/v1/chat/completions", {
-      method: "POST",
-      headers: headers(),
-      body,
-      signal,
-    });
-    if (answer.ok) return answer;
-    const { error } = await answer.json().catch(() => ({}));
-    const later = Number(answer.headers.get("retry-after"));
-    if (answer.status !== 503 || !(later > 0) || attempt === 5) {
-      throw new Error(
-        error?.message ?? `The server answered ${answer.status}.`,
-      );
-    }
-    say("The server is busy; waiting for a place …");
-    await new Promise((done, refuse) => {
-      const timer = setTimeout(done, later * 1000);
-      signal.addEventListener("abort", () => {
-        clearTimeout(timer);
-        refuse(signal.reason);
-      });
-    });
-  }
-}
-
-async function* events(body) {
-  let rest = "";
-  const reader = body.pipeThrough(new TextDecoderStream()).getReader();
-  while (true) {
-    const { done, value } = await reader.read();
-    if (done) return;
-    const blocks = (rest + value).split("\n\n");
-    rest = blocks.pop();
-    for (const block of blocks) {
-      if (!block.startsWith("data: ") || block === "data: [DONE]") continue;
-      yield JSON.parse(block.slice(6));
-    }
-  }
-}
-
-// Photos go as they are; what the server cannot read or take is made a smaller JPEG.
-async function dataUri(file) {
-  const blob = KINDS.includes(file.type) && file.size <= MOST_BYTES
-    ? file
-    : await smaller(file);
-  return await new Promise((done, refuse) => {
-    const reader = new FileReader();
-    reader.onload = () => done(reader.result);
-    reader.onerror = () => refuse(new Error("The photo cannot be read."));
-    reader.readAsDataURL(blob);
-  });
-}
-
-async function smaller(file) {
+// Photos go as they are; what cannot be read or is too large is made a smaller JPEG.
+async function readable(file) {
+  if (KINDS.includes(file.type) && file.size <= backend.mostBytes) return file;
   let bitmap;
   try {
     bitmap = await createImageBitmap(file);
@@ -268,10 +193,19 @@ async function smaller(file) {
   return await new Promise((done) => canvas.toBlob(done, "image/jpeg", 0.92));
 }
 
-async function copy(card) {
+function imgTag({ name, result }) {
+  const attribute = (key, text) => {
+    const safe = text.replaceAll("&", "&amp;").replaceAll('"', "&quot;")
+      .replaceAll("<", "&lt;");
+    return `${key}="${safe}"`;
+  };
+  return `<img ${attribute("src", name)} ${attribute("alt", result.caption)}>`;
+}
+
+async function copy(card, text) {
   try {
-    await navigator.clipboard.writeText(card.result.caption);
-    say(`Copied the text of ${card.name}.`);
+    await navigator.clipboard.writeText(text);
+    say(`Copied: ${text}`);
   } catch {
     // Without a secure context there is no clipboard: select it instead.
     getSelection().selectAllChildren(card.text);
@@ -299,6 +233,7 @@ function stop() {
     card.times.textContent = "not asked";
   }
   current?.abort();
+  refresh();
 }
 
 function clear() {
@@ -322,10 +257,6 @@ for (const radio of document.querySelectorAll("[name=preset]")) {
     $("own").hidden = document.querySelector("[value=own]:checked") === null;
   });
 }
-$("key").addEventListener("change", (event) => {
-  key = event.target.value.trim();
-  about();
-});
 $("stop").addEventListener("click", stop);
 $("save").addEventListener("click", save);
 $("clear").addEventListener("click", clear);
@@ -345,4 +276,4 @@ addEventListener("drop", (event) => {
   $("drop").classList.remove("over");
   add(event.dataTransfer.files);
 });
-about();
+begin();

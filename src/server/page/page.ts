@@ -3,12 +3,12 @@
  * in it when it was built, by hash, and nothing else.
  * @module
  */
-import { PAGE, SCRIPT_HASH, STYLE_HASH } from "./generated.ts";
+import { PAGE, SCRIPT_HASHES, STYLE_HASH } from "./generated.ts";
 
 const POLICY = [
   "default-src 'none'",
-  `script-src '${SCRIPT_HASH}'`,
-  `style-src '${STYLE_HASH}'`,
+  `script-src ${SCRIPT_HASHES}`,
+  `style-src ${STYLE_HASH}`,
   "img-src blob:",
   "connect-src 'self'",
   "base-uri 'none'",
