@@ -30,6 +30,7 @@ export function imageText(
       text += tiles.tile.replace("{row}", `${row}`).replace("{col}", `${col}`);
     }
     text += tiles.rowEnd;
+    if (row < rows) text += tiles.rowGap ?? "";
   }
   return text + numbered(tiles.end);
 }

@@ -219,13 +219,15 @@ export interface ModelInfo {
   /**
    * What it expands to where the picture is cut into tiles, for families that
    * can: `begin`, then row by row `tile` with {row} and {col} counted from 1 and
-   * `rowEnd`, then `end` with the whole picture; {image} and {picture} as above
+   * `rowEnd`, with `rowGap` between rows, then `end`. The whole picture stands
+   * in `begin` or in `end`, as its tile comes first or last; {image} and {picture} as above
    * in begin and end. Each holds its image tokens.
    */
   readonly tiles?: {
     readonly begin: string;
     readonly tile: string;
     readonly rowEnd: string;
+    readonly rowGap?: string;
     readonly end: string;
   };
   /** Ids that end an answer. */

@@ -25,6 +25,8 @@ export interface ImagePlan {
   readonly split: boolean;
   /** Cut along the grid, of at most so many tiles, whose shape is nearest the picture's (InternVL); undefined: by the size after the first resize (Idefics3). */
   readonly canvas?: { readonly least: number; readonly most: number };
+  /** Cut along the grid, of at most so many slices, whose shape is nearest the picture's by the ratio of their shapes, as many as its area asks for; the whole picture comes first (MiniCPM-V). */
+  readonly slices?: number;
   /** Most tiles of one picture, the whole one included; undefined: as many as it makes. */
   readonly mostTiles?: number;
   /** The filter of every resize. */
@@ -39,7 +41,7 @@ export interface ImagePlan {
 
 /** Tiles ready for the vision tower. */
 export interface Tiles {
-  /** Bytes [height, width, 3] per tile, row by row; the whole picture last. */
+  /** Bytes [height, width, 3] per tile, row by row; the whole picture last, or first in front of slices. */
   readonly tiles: readonly Uint8Array<ArrayBuffer>[];
   /** Rows of tiles; 0 where the picture was not cut. */
   readonly rows: number;
@@ -75,6 +77,9 @@ export function readImagePlan(text: string): ImagePlan {
     refuse("it is not JSON");
   }
   if (typeof json !== "object" || json === null) refuse("it is not an object");
+  if (/^MiniCPMV/.test(String(json.image_processor_type))) {
+    return readSlices(json);
+  }
   const resampling = RESAMPLINGS.get(json.resample) ??
     refuse(
       `resample must be 1 (Lanczos), 2 (bilinear) or 3 (bicubic): it is ${
@@ -153,6 +158,34 @@ function readCanvas(
   return { least, most };
 }
 
+/** MiniCPM-V's processor, with squares for whole pictures and slices. */
+function readSlices(json: Record<string, unknown>): ImagePlan {
+  const size = side("scale_resolution", json.scale_resolution ?? 448);
+  const slices = json.max_slice_nums ?? 9;
+  if (
+    !Number.isInteger(slices) || slices as number < 1 ||
+    slices as number > MOST_TILES
+  ) {
+    refuse(
+      `max_slice_nums must be a whole number from 1 to ${MOST_TILES}: it is ${
+        JSON.stringify(slices)
+      }`,
+    );
+  }
+  const std = triple("norm_std", json.norm_std ?? [0.5, 0.5, 0.5]);
+  if (std.some((s) => s <= 0)) refuse("norm_std must be positive");
+  return {
+    size: { height: size, width: size },
+    tile: undefined,
+    split: json.slice_mode !== false,
+    slices: slices as number,
+    resampling: "bicubic",
+    rescale: 1 / 255,
+    mean: triple("norm_mean", json.norm_mean ?? [0.5, 0.5, 0.5]),
+    std,
+  };
+}
+
 /** The plan that makes one tile of every picture, as transformers does with do_image_splitting false. */
 export function oneTile(plan: ImagePlan): ImagePlan {
   return { ...plan, split: false };
@@ -161,7 +194,10 @@ export function oneTile(plan: ImagePlan): ImagePlan {
 /** The plan that makes at most `most` tiles of a picture, the whole one included. */
 export function atMostTiles(plan: ImagePlan, most: number): ImagePlan {
   if (!plan.split || most < 3) return oneTile(plan); // two tiles would be one and itself again
-  const { canvas } = plan;
+  const { canvas, slices } = plan;
+  if (slices !== undefined) {
+    return { ...plan, slices: Math.min(slices, most - 1) };
+  }
   if (!canvas) return { ...plan, mostTiles: most };
   const fewer = Math.min(canvas.most, most - 1);
   return {
@@ -211,9 +247,12 @@ function triple(name: string, value: unknown): [number, number, number] {
 
 /** The tiles of `image` under `plan`; throws `ImageError` "settings" where there would be too many. */
 export function preprocess(image: Image, plan: ImagePlan): Tiles {
-  const { size, tile, split, resampling, canvas } = plan;
+  const { size, tile, split, resampling, canvas, slices } = plan;
   if (split && canvas && size && "height" in size) {
     return fitCanvas(image, size, canvas, resampling);
+  }
+  if (split && slices !== undefined && size && "height" in size) {
+    return fitSlices(image, size, slices, resampling);
   }
   if (size) {
     const { height, width } = "longestEdge" in size
@@ -282,19 +321,60 @@ function fitCanvas(
       [cols, rows] = [c, r];
     }
   }
-  const { height, width } = size;
+  const { height, width } = size,
+    tiles = grid(image, size, rows, cols, resampling);
+  if (rows * cols === 1) return { tiles, rows: 0, cols: 0, height, width };
+  tiles.push(resize(image, width, height, resampling).data);
+  return { tiles, rows, cols, height, width };
+}
+
+/** A picture resized to a grid of tiles, and cut, row by row. */
+function grid(
+  image: Image,
+  { height, width }: { readonly height: number; readonly width: number },
+  rows: number,
+  cols: number,
+  resampling: Resampling,
+): Uint8Array<ArrayBuffer>[] {
   const large = resize(image, width * cols, height * rows, resampling);
-  if (rows * cols === 1) {
-    return { tiles: [large.data], rows: 0, cols: 0, height, width };
-  }
+  if (rows * cols === 1) return [large.data];
   const tiles: Uint8Array<ArrayBuffer>[] = [];
   for (let row = 0; row < rows; row++) {
     for (let col = 0; col < cols; col++) {
       tiles.push(crop(large, col * width, row * height, width, height));
     }
   }
-  tiles.push(resize(image, width, height, resampling).data);
-  return { tiles, rows, cols, height, width };
+  return tiles;
+}
+
+/** `get_sliced_grid` of MiniCPM-V (image_processing_minicpmv.py): as many slices as the area asks for, or one more or less. */
+function fitSlices(
+  image: Image,
+  size: { readonly height: number; readonly width: number },
+  most: number,
+  resampling: Resampling,
+): Tiles {
+  const { height, width } = size;
+  const whole = resize(image, width, height, resampling).data;
+  const area = image.width * image.height / (width * height);
+  const wanted = Math.min(Math.ceil(area), most);
+  let [cols, rows] = [1, 1], best = Infinity;
+  if (wanted > 1) {
+    const aspect = Math.log(image.width / image.height);
+    for (const count of [wanted - 1, wanted, wanted + 1]) {
+      if (count === 1 || count > most) continue;
+      for (let c = 1; c <= count; c++) {
+        if (count % c !== 0) continue;
+        const off = Math.abs(aspect - Math.log(c / (count / c)));
+        if (off < best) best = off, cols = c, rows = count / c;
+      }
+    }
+  }
+  if (rows * cols === 1) {
+    return { tiles: [whole], rows: 0, cols: 0, height, width };
+  }
+  const tiles = grid(image, size, rows, cols, resampling);
+  return { tiles: [whole, ...tiles], rows, cols, height, width };
 }
 
 /** `resize_for_vision_encoder`: both sides grown to whole tiles. */

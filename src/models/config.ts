@@ -63,6 +63,11 @@ export class Config {
     return new Config(v as Record<string, unknown>, `${this.path}: ${key}`);
   }
 
+  /** The same object with some fields replaced. */
+  with(fields: Record<string, unknown>): Config {
+    return new Config({ ...this.json, ...fields }, this.path);
+  }
+
   /** A square's side: one number, or a pair of equal ones. */
   side(key: string, fallback: number): number {
     const v = this.json[key];

@@ -6,6 +6,7 @@ import type { Model } from "../graph/node.ts";
 import type { Checkpoint } from "./checkpoint.ts";
 import { Config } from "./config.ts";
 import { internvl } from "./internvl.ts";
+import { minicpmv, minicpmvSupplement } from "./minicpmv.ts";
 import { qwen2vl } from "./qwen2vl.ts";
 import { qwen3vl } from "./qwen3vl.ts";
 import { qwenvl, qwenvlSupplement } from "./qwenvl.ts";
@@ -20,10 +21,12 @@ const ARCHITECTURES: Record<string, (checkpoint: Checkpoint) => Model> = {
   qwen2_vl: qwen2vl,
   qwen3_vl: qwen3vl,
   qwen: qwenvl,
+  minicpmv,
 };
 
 const SUPPLEMENTS: Record<string, (config: Config) => Supplement> = {
   qwen: qwenvlSupplement,
+  minicpmv: minicpmvSupplement,
 };
 
 /** Stand-ins for files that a checkpoint of that config.json may lack. */

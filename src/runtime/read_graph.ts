@@ -280,13 +280,15 @@ export function readInfo(json: string): ModelInfo {
     },
     imageAtOnePlace: optional(yes),
     tiles: {
-      wish: "{begin, tile, rowEnd, end} of texts of at most 1 MB",
+      wish:
+        "{begin, tile, rowEnd, end} and perhaps rowGap, texts of at most 1 MB",
       optional: true,
       read(v) {
-        if (!(v instanceof Map) || v.size !== 4) return undefined;
-        const texts = ["begin", "tile", "rowEnd", "end"].map((
-          k,
-        ) => [k, v.get(k)]);
+        const known = ["begin", "tile", "rowEnd", "end"];
+        if (!(v instanceof Map)) return undefined;
+        if (v.has("rowGap")) known.push("rowGap");
+        if (v.size !== known.length) return undefined;
+        const texts = known.map((k) => [k, v.get(k)]);
         return texts.every(([, t]) =>
             typeof t === "string" && t.length <= 2 ** 20
           )

@@ -24,6 +24,7 @@ import { chat, type ChatPart } from "../../src/tokenizer/chat.ts";
 export const FAMILIES = [
   "internvl-toy",
   "internvl35-toy",
+  "minicpmv-toy",
   "qwen2vl-toy",
   "qwen3vl-toy",
   "qwenvl-toy",

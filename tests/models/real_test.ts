@@ -20,8 +20,14 @@ const KNOWN: Record<string, number> = {
   "Qwen2-VL-2B": 2208.99,
   "Qwen3-VL-2B": 2127.5,
   "Qwen-VL-Chat": 9655.9,
+  "MiniCPM-V-2.6": 8099.2,
 };
-const TOO_LARGE = ["InternVL3-8B", "Qwen2-VL-7B", "Qwen-VL-Chat"];
+const TOO_LARGE = [
+  "InternVL3-8B",
+  "Qwen2-VL-7B",
+  "Qwen-VL-Chat",
+  "MiniCPM-V-2.6",
+];
 
 for (const name of REAL) {
   Deno.test(`${name}: described, transformed and planned`, () => {

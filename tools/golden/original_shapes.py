@@ -1,16 +1,18 @@
 """Tensor names and shapes, at the published size, of families whose code is not in transformers.
 
-    python original_shapes.py OUT.json QWENVL_DIR
+    python original_shapes.py OUT.json QWENVL_DIR MINICPMV_DIR
 
-The directory is as the family's golden script wants it. Layers are written once, "{24}" standing for 0…23. Models are
+The directories are as the families' golden scripts want them. Layers are written once, "{24}" standing for 0…23. Models are
 built on torch's meta device, without weights. The sizes are those the original code and its documentation name; a
 checkpoint's own config.json decides.
 """
 
+import builtins
 import importlib
 import json
 import re
 import sys
+import typing
 from pathlib import Path
 
 import torch
@@ -46,7 +48,55 @@ def qwenvl(folder: str) -> tuple:
     return config, lambda: package.modeling_qwen.QWenLMHeadModel(config)
 
 
-MODELS = {"Qwen-VL-Chat": qwenvl}
+def minicpmv(folder: str) -> tuple:
+    for name in ("List", "Optional", "Tuple"):  # older torch.nn.functional exported these
+        setattr(builtins, name, getattr(typing, name))
+    sys.path.insert(0, str(Path(folder).resolve()))
+    siglip, resampler = (importlib.import_module(n) for n in ("modeling_navit_siglip", "resampler"))
+    vision = dict(
+        hidden_size=1152,
+        image_size=980,
+        intermediate_size=4304,
+        num_attention_heads=16,
+        num_hidden_layers=27,
+        patch_size=14,
+    )
+    text = dict(
+        vocab_size=151666,
+        hidden_size=3584,
+        intermediate_size=18944,
+        num_hidden_layers=28,
+        num_attention_heads=28,
+        num_key_value_heads=4,
+        max_position_embeddings=32768,
+        rms_norm_eps=1e-6,
+        rope_theta=1000000.0,
+        tie_word_embeddings=False,
+    )
+
+    def build() -> torch.nn.Module:
+        model = torch.nn.Module()
+        tower = siglip.SiglipVisionConfig(**vision)
+        tower._attn_implementation = "eager"
+        model.vpm = siglip.SiglipVisionTransformer(tower)
+        with torch.device("cpu"):  # it makes a table of places with numpy
+            model.resampler = resampler.Resampler(num_queries=64, embed_dim=3584, num_heads=28, kv_dim=1152)
+        model.llm = transformers.Qwen2ForCausalLM(transformers.Qwen2Config(**text))
+        return model
+
+    config = dict(
+        model_type="minicpmv",
+        **text,
+        vision_config=vision,
+        slice_config=dict(patch_size=14, max_slice_nums=9, scale_resolution=448),
+        query_num=64,
+        drop_vision_last_layer=False,
+        image_token_id=128244,  # the id of <unk>, which a checkpoint's tokenizer knows
+    )
+    return config, build
+
+
+MODELS = {"Qwen-VL-Chat": qwenvl, "MiniCPM-V-2.6": minicpmv}
 
 
 def fold(state: dict) -> dict[str, list[int]]:

@@ -1,0 +1,213 @@
+/**
+ * MiniCPM-V 2.6: a SigLIP tower whose positions are looked up by where a patch
+ * lies in the picture, a resampler of 64 queries with places of its keys only,
+ * and a Qwen2 decoder (modeling_minicpmv.py, modeling_navit_siglip.py and
+ * resampler.py of the published checkpoint: `minicpmv`).
+ *
+ * The original keeps a picture's shape, and cuts a large one into slices of
+ * their own shape. Here picture and slices get one square of `scale_resolution`
+ * pixels: the same for square ones, others are squashed.
+ * @module
+ */
+import type { Model, ModelInfo } from "../graph/node.ts";
+import type { Tensor } from "../tensor/tensor.ts";
+import {
+  activation,
+  type Block,
+  block,
+  decoder,
+  decoderBlock,
+  stopIds,
+} from "./block.ts";
+import { Builder } from "./builder.ts";
+import {
+  bind,
+  type Checkpoint,
+  decoderNames,
+  naming,
+  type Source,
+} from "./checkpoint.ts";
+import { Config } from "./config.ts";
+import {
+  type Resampler,
+  resampler,
+  resamplerNames,
+  resamplerSource,
+  sincosPlaces,
+  transposed,
+} from "./resampler.ts";
+import { chatml, type Supplement } from "./supplement.ts";
+
+const LAYER = "vpm.encoder.layers.$1.";
+
+/** Our parameter names → the checkpoint's. */
+const NAMES: readonly (readonly [RegExp, string])[] = [
+  [/^vision\.patch\./, "vpm.embeddings.patch_embedding."],
+  [/^vision\.position\./, "vpm.embeddings.position_embedding."],
+  [/^vision\.(\d+)\.norm([12])\./, `${LAYER}layer_norm$2.`],
+  [/^vision\.(\d+)\.([qkv])\./, `${LAYER}self_attn.$2_proj.`],
+  [/^vision\.(\d+)\.o\./, `${LAYER}self_attn.out_proj.`],
+  [/^vision\.(\d+)\.up\./, `${LAYER}mlp.fc1.`],
+  [/^vision\.(\d+)\.down\./, `${LAYER}mlp.fc2.`],
+  [/^vision\.norm\./, "vpm.post_layernorm."],
+  ...resamplerNames("resampler."),
+  [/^connector\.post\./, "resampler.ln_post."],
+  [/^connector\.proj\.weight/, "resampler.proj"],
+  ...decoderNames("llm.model.", "llm.lm_head."),
+];
+
+/**
+ * The rows of a square table of positions, `from` a side, that a grid of `side`
+ * patches a side takes: patch i of n lies at i/n, in the bucket of that share of
+ * the table (modeling_navit_siglip.py, SiglipVisionEmbeddings).
+ */
+function bucketed(table: Tensor, side: number): Tensor {
+  const [rows, width] = table.shape, from = Math.round(Math.sqrt(rows));
+  const step = Math.fround(1 / side), bounds = 1 / from; // as torch: float32 places
+  const bucket = Array.from({ length: side }, (_, i) => {
+    let b = 0;
+    while (
+      b < from - 1 &&
+      Math.fround(bounds + b * bounds) <= Math.fround(i * step)
+    ) b++;
+    return b;
+  });
+  return {
+    shape: [side * side, width],
+    read() {
+      const t = table.read(), out = new Float64Array(side * side * width);
+      for (let r = 0; r < side * side; r++) {
+        const at = bucket[Math.floor(r / side)] * from + bucket[r % side];
+        out.set(t.subarray(at * width, (at + 1) * width), r * width);
+      }
+      return out;
+    },
+  };
+}
+
+/** Builds the model that a MiniCPM-V 2.6 checkpoint holds. */
+export function minicpmv(checkpoint: Checkpoint): Model {
+  const config = new Config(checkpoint.config);
+  const architecture = config.choice("model_type", ["minicpmv"]);
+  const v = config.object("vision_config");
+  const slice = config.object("slice_config");
+  const patch = v.size("patch_size"), size = sideOf(config);
+  const side = size / patch, queries = config.size("query_num", 64);
+  const text = decoderBlock(
+    config.with({ model_type: "qwen2", rope_scaling: null }),
+  );
+  const dim = v.size("hidden_size"), heads = v.size("num_attention_heads");
+  if (
+    !Number.isInteger(side) || text.dim % 128 !== 0 ||
+    slice.size("patch_size", patch) !== patch
+  ) {
+    throw new RangeError(
+      `Cannot build ${architecture}: scale_resolution must be a multiple of patch_size and hidden_size of 128: they are ${size}, ${patch} and ${text.dim}`,
+    );
+  }
+  const vision: Block = {
+    stream: "vision",
+    dim,
+    ffn: v.size("intermediate_size"),
+    heads,
+    kvHeads: heads,
+    headDim: dim / heads,
+    norm: "layer",
+    eps: v.number("layer_norm_eps", 1e-6),
+    bias: { qkv: true, o: true, mlp: true },
+    act: activation(v, "hidden_act", "gelu_pytorch_tanh"),
+    gated: false,
+    attend: { mask: "full" },
+  };
+  const pool: Resampler = {
+    kv: dim,
+    dim: text.dim,
+    queries,
+    heads: text.dim / 128,
+    eps: 1e-6,
+  };
+
+  const g = new Builder(), wide = 3 * patch * patch, bias = { bias: true };
+  g.write("vision", g.table("vision.position", dim));
+  const pixels = g.patches("vision.pixels", wide);
+  g.write("vision", g.linear("vision.patch", pixels, wide, dim, bias));
+  const dropped = config.flag("drop_vision_last_layer", true) ? 1 : 0;
+  for (let i = 0; i < v.size("num_hidden_layers") - dropped; i++) {
+    block(g, `vision.${i}`, vision);
+  }
+  const seen = g.read("vision.norm", "vision", dim, "layer", vision.eps);
+  const vocabulary = config.size("vocab_size");
+  decoder(g, resampler(g, seen, pool), text, {
+    layers: config.size("num_hidden_layers"),
+    vocabulary,
+    tied: config.flag("tie_word_embeddings", false),
+  });
+
+  const rows = "<unk>".repeat(queries);
+  const number = config.flag("use_image_id", true)
+    ? "<image_id>{image}</image_id>"
+    : "";
+  const whole = `${number}<image>${rows}</image>`;
+  const info: ModelInfo = {
+    architecture,
+    vocabulary,
+    maxPositions: config.size("max_position_embeddings"),
+    imageTokens: queries,
+    imageTokenId: checkpoint.idOf?.("<unk>") ?? config.size("image_token_id"),
+    imageText: whole,
+    tiles: {
+      begin: whole,
+      tile: `<slice>${rows}</slice>`,
+      rowEnd: "",
+      rowGap: "\n",
+      end: "",
+    },
+    stopIds: stopsOf(checkpoint, config),
+    image: { height: size, width: size, patch },
+  };
+  const nameOf = naming(NAMES);
+  const places = { keys: () => sincosPlaces(text.dim, side, side) };
+  const sourceOf = (param: string): Source => {
+    const pooled = resamplerSource(param, "resampler.", pool, places);
+    if (pooled) return pooled;
+    const name = nameOf(param);
+    if (param === "connector.proj.weight") {
+      return { from: [name], make: transposed };
+    }
+    return param === "vision.position.weight"
+      ? { from: [name], make: (t) => bucketed(t, side) }
+      : name;
+  };
+  return {
+    info,
+    nodes: g.nodes,
+    params: bind(checkpoint, g.nodes, vocabulary, side * side, sourceOf),
+  };
+}
+
+/** Side of a picture or slice, in pixels. */
+function sideOf(config: Config): number {
+  return config.object("slice_config").size("scale_resolution", 448);
+}
+
+/** The config's own, and what the original's code names (`terminators`). */
+function stopsOf({ idOf }: Checkpoint, config: Config): number[] {
+  const named = ["<|im_end|>", "<|endoftext|>"].flatMap((t) => idOf?.(t) ?? []);
+  return [...new Set([...named, ...stopIds(config)])];
+}
+
+/** What MiniCPM-V's repository keeps in code: parts of a message stand on lines of their own. */
+export function minicpmvSupplement(config: Config): Supplement {
+  const side = sideOf(config);
+  const slice = config.object("slice_config");
+  return {
+    template: chatml("<unk>", "You are a helpful assistant.", "\\n"),
+    processor: {
+      image_processor_type: "MiniCPMVImageProcessor",
+      scale_resolution: side,
+      max_slice_nums: slice.size("max_slice_nums", 9),
+      norm_mean: [0.5, 0.5, 0.5],
+      norm_std: [0.5, 0.5, 0.5],
+    },
+  };
+}

@@ -1,0 +1,179 @@
+"""A toy MiniCPM-V 2.6 checkpoint (the original's own code, random weights) and its golden values.
+
+python minicpmv.py OUT_DIR ORIGINAL_DIR
+
+ORIGINAL_DIR holds modeling_navit_siglip.py, resampler.py and image_processing_minicpmv.py of the published repository
+(tower, resampler, processor). The decoder is transformers' Qwen2, as in modeling_minicpmv.py, whose few lines between
+the three (get_vllm_embedding: rows of a picture replace the embeddings of its <unk> tokens) are repeated here. In some
+copies of modeling_navit_siglip.py the embeddings are called by the caller, in others by the tower; both work.
+"""
+
+import builtins
+import inspect
+import sys
+import typing
+from pathlib import Path
+
+import numpy as np
+import torch
+from family import STEPS, comment, greedy, parts_of, picture, qwen2_tokenizer, randomise, summary, write_json
+from formula import sha256
+from safetensors.torch import save_file
+from transformers import PreTrainedTokenizerFast, Qwen2Config, Qwen2ForCausalLM
+
+SIDE, PATCH, TABLE, QUERIES = 32, 4, 12, 16
+MOST = 5
+WORDS = 296
+ADDED = [
+    *("<|endoftext|>", "<|im_start|>", "<|im_end|>", "<unk>", "<image>", "</image>"),
+    *("<slice>", "</slice>", "<image_id>", "</image_id>"),
+]
+VISION = dict(
+    hidden_size=40,
+    intermediate_size=96,
+    num_hidden_layers=2,
+    num_attention_heads=5,
+    image_size=TABLE * PATCH,
+    patch_size=PATCH,
+    hidden_act="gelu_pytorch_tanh",
+    layer_norm_eps=1e-6,
+)
+TEXT = dict(
+    vocab_size=312,
+    hidden_size=128,  # the resampler's heads are 128 wide
+    intermediate_size=96,
+    num_hidden_layers=2,
+    num_attention_heads=4,
+    num_key_value_heads=2,
+    max_position_embeddings=512,
+    rms_norm_eps=1e-6,
+    rope_theta=1000000.0,
+    tie_word_embeddings=False,
+)
+TEMPLATE = (  # Qwen2's, as in the original's tokenizer_config.json; a message is one text there
+    "{% for message in messages %}{% if loop.first and message['role'] != 'system' %}"
+    "{{ '<|im_start|>system\\nYou are a helpful assistant.<|im_end|>\\n' }}{% endif %}"
+    "{{ '<|im_start|>' + message['role'] + '\\n' + message['content'] + '<|im_end|>' + '\\n' }}{% endfor %}"
+    "{% if add_generation_prompt %}{{ '<|im_start|>assistant\\n' }}{% endif %}"
+)
+
+
+class Toy(torch.nn.Module):
+    """The three parts under the original's names."""
+
+    def __init__(self, siglip, resampler) -> None:
+        super().__init__()
+        config = siglip.SiglipVisionConfig(**VISION)
+        config._attn_implementation = "eager"
+        self.vpm = siglip.SiglipVisionTransformer(config)
+        self.resampler = resampler.Resampler(
+            num_queries=QUERIES, embed_dim=TEXT["hidden_size"], num_heads=1, kv_dim=40, adaptive=True
+        )
+        self.llm = Qwen2ForCausalLM(Qwen2Config(**TEXT, attn_implementation="eager"))
+
+    def rows(self, pixels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Tower and resampler of squares [n, 3, side, side]."""
+        n, sizes = len(pixels), torch.tensor([[SIDE // PATCH, SIDE // PATCH]] * len(pixels), dtype=torch.int32)
+        patches = torch.nn.functional.unfold(pixels, PATCH, stride=PATCH)  # as reshape_by_patch
+        strip = patches.reshape(n, 3, PATCH, PATCH, -1).permute(0, 1, 2, 4, 3).reshape(n, 3, PATCH, -1)
+        mask = torch.ones(n, 1, (SIDE // PATCH) ** 2, dtype=torch.bool)
+        embedded = self.vpm.embeddings(strip, patch_attention_mask=mask, tgt_sizes=sizes)
+        if "hidden_states" in inspect.signature(self.vpm.forward).parameters:
+            seen = self.vpm(embedded, mask.view(n, -1))
+        else:
+            seen = self.vpm(strip, patch_attention_mask=mask, tgt_sizes=sizes).last_hidden_state
+        return seen, self.resampler(seen, sizes)
+
+    def forward(self, input_ids, attention_mask, use_cache, rows=None):
+        embeds = self.llm.model.embed_tokens(input_ids)
+        if rows is not None:
+            embeds[input_ids == WORDS + ADDED.index("<unk>")] = rows.reshape(-1, rows.shape[-1])
+        return self.llm(inputs_embeds=embeds, attention_mask=attention_mask, use_cache=use_cache)
+
+
+@torch.no_grad()
+def main() -> None:
+    out = Path(sys.argv[1]).resolve()
+    out.mkdir(parents=True, exist_ok=True)
+    torch.set_num_threads(1)
+    sys.path.insert(0, sys.argv[2])
+    for name in ("List", "Optional", "Tuple"):  # older torch.nn.functional exported these
+        setattr(builtins, name, getattr(typing, name))
+    import image_processing_minicpmv
+    import modeling_navit_siglip
+    import resampler
+
+    model = Toy(modeling_navit_siglip, resampler).eval().float()
+    randomise(model, 14, weight_mean=0.002, embed_std=0.3)
+    generator = torch.Generator().manual_seed(15)
+    for name, p in model.named_parameters():
+        if name.endswith(("resampler.query", "in_proj_weight")):
+            p.copy_((torch.randn(p.shape, generator=generator) * 0.12).half().float())
+    save_file({k: v.half().contiguous() for k, v in model.state_dict().items()}, str(out / "model.safetensors"))
+    config = dict(
+        model_type="minicpmv",
+        **TEXT,
+        vision_config=VISION | {"model_type": "siglip_vision_model"},
+        slice_config=dict(patch_size=PATCH, max_slice_nums=MOST, scale_resolution=SIDE, model_type="minicpmv"),
+        query_num=QUERIES,
+        drop_vision_last_layer=False,
+        use_image_id=True,
+        slice_mode=True,
+    )
+    write_json(out / "config.json", config, indent=1)
+    tokenizer = PreTrainedTokenizerFast(tokenizer_object=qwen2_tokenizer(WORDS, ADDED), chat_template=TEMPLATE)
+    tokenizer.backend_tokenizer.save(str(out / "tokenizer.json"))
+    write_json(
+        out / "tokenizer_config.json",
+        {"eos_token": "<|im_end|>", "pad_token": "<|endoftext|>", "chat_template": TEMPLATE},
+    )
+    settings = dict(
+        max_slice_nums=MOST, scale_resolution=SIDE, patch_size=PATCH, use_image_id=True, image_feature_size=QUERIES
+    )
+    write_json(out / "preprocessor_config.json", {"image_processor_type": "MiniCPMVImageProcessor", **settings})
+    processor = image_processing_minicpmv.MiniCPMVImageProcessor(**settings)
+
+    items = []
+    prompts = parts_of(["formula:waves:32x32", "formula:stripes:50x50"])
+    prompts["in slices"] = ["What is in", "formula:stripes:64x64", "and", "formula:waves:20x20", "here?"]
+    for name, parts in prompts.items():
+        names = [p for p in parts if p.startswith("formula:")]
+        most = MOST if name == "in slices" else 1
+        content = "\n".join("(<image>./</image>)" if p in names else p for p in parts)  # MiniCPMV.chat
+        text = tokenizer.apply_chat_template(
+            [{"role": "user", "content": content}], add_generation_prompt=True, tokenize=False
+        )
+        pictures = [picture(n) for n in names]
+        for i, p in enumerate(pictures):
+            text = text.replace(
+                "(<image>./</image>)", processor.get_slice_image_placeholder(p.size, i, most, True), 1
+            )
+        ids = tokenizer(text)["input_ids"]
+        item = {"name": name, "parts": parts, "input_ids": ids}
+        if most > 1:
+            item["max_tiles"] = most + 1
+        more = {}
+        if names:
+            tiles = [np.asarray(t) for p in pictures for t in processor.get_sliced_images(p, most)]
+            item["pixels_sha256"] = [sha256(t) for t in tiles]
+            pixels = torch.tensor(np.stack(tiles)).permute(0, 3, 1, 2).float() / 255
+            seen, more["rows"] = model.rows((pixels - 0.5) / 0.5)
+            item["vision"], item["connector"] = summary(seen), summary(more["rows"])
+        item["steps"] = greedy(model, ids, STEPS, **more)
+        items.append(item)
+        print(name, len(ids), [s["ids"][0] for s in item["steps"]], flush=True)
+    write_json(
+        out / "golden.json",
+        {
+            "_comment": comment(
+                "minicpmv.py",
+                "Tower, resampler and processor are the original's; pictures are square, which is where its slices "
+                "and ours are the same. vision is what enters the resampler's kv_proj.",
+            ),
+            "items": items,
+        },
+    )
+
+
+if __name__ == "__main__":
+    main()
