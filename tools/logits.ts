@@ -7,61 +7,10 @@
  *
  * @module
  */
-import { createHash } from "node:crypto";
 import { parseArgs } from "node:util";
-import { openModelFile } from "../src/format/model_file.ts";
 import { fileSource } from "../src/format/source.ts";
-import { argmax } from "../src/tensor/argmax.ts";
-import { formulaImage } from "../src/image/formula.ts";
 import type { Build } from "../src/kernels/load.ts";
-import { readAssets } from "../src/runtime/assets.ts";
-import { Engine } from "../src/runtime/engine.ts";
-import { readStaticModel } from "../src/runtime/static_model.ts";
-
-/** SHA-256 over the logits of a prompt with one picture and of `tokens` greedy tokens. */
-export async function logitsHash(
-  path: string,
-  build: Build,
-  threads: number,
-  runs = 1,
-  tokens = 8,
-): Promise<string[]> {
-  using file = openModelFile(fileSource(path));
-  const model = readStaticModel(file), { info } = model;
-  const assets = readAssets(file, info);
-  await using engine = await Engine.create(model, assets.image, {
-    build,
-    threads,
-    context: 256,
-  });
-  const image = formulaImage("waves", info.image.width, info.image.height);
-  const ids = [
-    1,
-    7,
-    ...Array(info.imageTokens).fill(info.imageTokenId),
-    9,
-    11,
-    13,
-  ]
-    .map((id) => Math.min(id, info.vocabulary - 1));
-  const hashes: string[] = [];
-  for (let run = 0; run < runs; run++) {
-    const hash = createHash("sha256");
-    const add = (logits: Float32Array) =>
-      hash.update(
-        new Uint8Array(logits.buffer, logits.byteOffset, logits.byteLength),
-      );
-    engine.reset();
-    let logits = await engine.prefill(ids, await engine.encode(image.data));
-    add(logits);
-    for (let i = 0; i < tokens; i++) {
-      logits = await engine.decode(argmax(logits));
-      add(logits);
-    }
-    hashes.push(hash.digest("hex"));
-  }
-  return hashes;
-}
+import { logitsHash } from "./logits_hash.ts";
 
 if (import.meta.main) {
   const { values, positionals } = parseArgs({
@@ -76,7 +25,7 @@ if (import.meta.main) {
   for (const build of values.builds.split(",")) {
     for (const threads of values.threads.split(",")) {
       const hashes = await logitsHash(
-        positionals[0],
+        fileSource(positionals[0]),
         build as Build,
         Number(threads),
         Number(values.runs),

@@ -24,13 +24,15 @@ export async function readBytes(
 }
 
 /**
- * Whether workers can be started that share memory: a browser has it only where
- * the page is isolated from other origins, Deno must be allowed to read the module.
+ * Whether workers can be started that share memory with us. A browser has such
+ * memory only where the page is isolated from other origins, and lets only its
+ * workers wait for each other; Deno must be allowed to read the module.
  */
 export function canShare(module: URL): boolean {
   if (
     typeof SharedArrayBuffer === "undefined" || typeof Worker === "undefined"
   ) return false;
+  if ("document" in globalThis) return false;
   if (!inDeno || module.protocol !== "file:") return true;
   return Deno.permissions.querySync({ name: "read", path: module }).state ===
     "granted";

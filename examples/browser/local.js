@@ -1,0 +1,66 @@
+// How the page asks a model that runs in the page itself (page.js says what a
+// backend is): its worker has the model, and never the page's own thread.
+const MODEL = "flickr-mini.w4a8";
+
+const worker = new Worker(new URL("caption.js", document.baseURI), {
+  type: "module",
+});
+const open = new Map(); // id → what hears of the answer
+let last = 0;
+worker.addEventListener("message", ({ data }) => open.get(data.id)?.(data));
+worker.addEventListener("error", (event) => {
+  const failed = event.message ?? "its files could not be loaded";
+  for (const hear of open.values()) hear({ failed });
+});
+
+/** Sends a question; resolves to what the worker says is done. */
+function send(message, { signal, hear = () => {}, transfer = [] } = {}) {
+  const id = ++last;
+  return new Promise((done, refuse) => {
+    open.set(id, (said) => {
+      if ("done" in said) done(said.done);
+      else if ("failed" in said) refuse(new Error(said.failed));
+      else hear(said);
+    });
+    signal?.addEventListener(
+      "abort",
+      () => worker.postMessage({ id, stop: true }),
+    );
+    worker.postMessage({ id, ...message }, transfer);
+  }).finally(() => open.delete(id));
+}
+
+globalThis.backend = {
+  privacy: "Photos never leave this page: the model runs in it.",
+  mostBytes: 64e6,
+
+  async ready(say) {
+    say("The model is being loaded …");
+    const url = new URL(`${MODEL}.safetensors`, document.baseURI).href;
+    const { threads, build, memory } = await send({ open: url }, {
+      hear: ({ loaded, total }) =>
+        say(
+          `The model is being loaded: ${(loaded / 1e6).toFixed(0)} of ${
+            (total / 1e6).toFixed(0)
+          } MB`,
+        ),
+    });
+    return { model: MODEL, threads, build, memory_bytes: memory.total };
+  },
+
+  async ask(blob, prompt, { signal, piece }) {
+    const photo = new Uint8Array(await blob.arrayBuffer());
+    const { finish, tokens, timings } = await send(
+      { ask: { photo, prompt } },
+      { signal, hear: (said) => piece(said.piece), transfer: [photo.buffer] },
+    );
+    signal.throwIfAborted();
+    const photoMs = timings.imageMs + timings.visionMs;
+    return {
+      finish,
+      tokens: tokens.length,
+      photoMs,
+      decodeMs: timings.decodeMs,
+    };
+  },
+};

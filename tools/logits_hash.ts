@@ -1,0 +1,56 @@
+/**
+ * What a model says, as one hash: equal hashes mean equal bits. Uses nothing of
+ * Deno, so that a browser can be asked the same.
+ * @module
+ */
+import { openModelFile } from "../src/format/model_file.ts";
+import type { ByteSource } from "../src/format/source.ts";
+import { formulaImage } from "../src/image/formula.ts";
+import type { Build } from "../src/kernels/load.ts";
+import { readAssets } from "../src/runtime/assets.ts";
+import { Engine } from "../src/runtime/engine.ts";
+import { readStaticModel } from "../src/runtime/static_model.ts";
+import { argmax } from "../src/tensor/argmax.ts";
+
+/** SHA-256 over the logits of a prompt with one picture and of `tokens` greedy tokens. */
+export async function logitsHash(
+  source: ByteSource,
+  build: Build,
+  threads: number,
+  runs = 1,
+  tokens = 8,
+): Promise<string[]> {
+  using file = openModelFile(source);
+  const model = readStaticModel(file), { info } = model;
+  const assets = readAssets(file, info);
+  await using engine = await Engine.create(model, assets.image, {
+    build,
+    threads,
+    context: 256,
+  });
+  const image = formulaImage("waves", info.image.width, info.image.height);
+  const ids = [
+    1,
+    7,
+    ...Array(info.imageTokens).fill(info.imageTokenId),
+    9,
+    11,
+    13,
+  ]
+    .map((id) => Math.min(id, info.vocabulary - 1));
+  const hashes: string[] = [];
+  for (let run = 0; run < runs; run++) {
+    const all: Float32Array<ArrayBuffer>[] = [];
+    engine.reset();
+    let logits = await engine.prefill(ids, await engine.encode(image.data));
+    all.push(new Float32Array(logits));
+    for (let i = 0; i < tokens; i++) {
+      logits = await engine.decode(argmax(logits));
+      all.push(new Float32Array(logits));
+    }
+    const bytes = await new Blob(all).arrayBuffer();
+    const digest = await crypto.subtle.digest("SHA-256", bytes);
+    hashes.push(new Uint8Array(digest).toHex());
+  }
+  return hashes;
+}
