@@ -5,6 +5,7 @@
  */
 import { openModelFile } from "../src/format/model_file.ts";
 import type { ByteSource } from "../src/format/source.ts";
+import { imageOf } from "../src/graph/node.ts";
 import { formulaImage } from "../src/image/formula.ts";
 import type { Build } from "../src/kernels/load.ts";
 import { readAssets } from "../src/runtime/assets.ts";
@@ -28,11 +29,12 @@ export async function logitsHash(
     threads,
     context: 256,
   });
-  const image = formulaImage("waves", info.image.width, info.image.height);
+  const { width, height, tokens: rows, tokenId } = imageOf(info);
+  const image = formulaImage("waves", width, height);
   const ids = [
     1,
     7,
-    ...Array(info.imageTokens).fill(info.imageTokenId),
+    ...Array(rows).fill(tokenId),
     9,
     11,
     13,

@@ -50,7 +50,7 @@ function row(name: string): string[] {
     name,
     `${Math.round(parametersOf(realCheckpoint(name)) / 1e6)}`,
     `${rowsPerImage(nodes, info)}`,
-    `${info.imageTokens}`,
+    `${info.image?.tokens ?? 0}`,
     ...memory(name),
   ];
 }

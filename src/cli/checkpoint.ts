@@ -8,7 +8,7 @@ import { createHash } from "node:crypto";
 import { basename, join, resolve } from "@std/path";
 import { openCheckpoint } from "../format/checkpoint.ts";
 import { floatTensor } from "../format/safetensors.ts";
-import { imageText } from "../graph/image_text.ts";
+import { imageFormat } from "../graph/image_text.ts";
 import type { Model } from "../graph/node.ts";
 import { describe, supplementOf } from "../models/mod.ts";
 import type { Supplement } from "../models/supplement.ts";
@@ -20,18 +20,17 @@ import { rankedTokenizerJson, readRanks } from "../tokenizer/tiktoken.ts";
 /** What a caption asks where nothing else is said. */
 export const DEFAULT_PROMPT = "Describe this image.";
 
+/** Image settings: there must be some where the model takes images. */
+const PROCESSOR = "preprocessor_config.json";
+
 /** Files that go into a model file, so that it is complete alone. */
 const ASSETS = [
   "tokenizer.json",
   "tokenizer_config.json",
   "chat_template.jinja",
-  "preprocessor_config.json",
+  PROCESSOR,
   "generation_config.json",
 ] as const;
-const REQUIRED = new Set<string>([
-  "tokenizer.json",
-  "preprocessor_config.json",
-]);
 
 /** An open checkpoint. */
 export interface FloatCheckpoint extends Disposable {
@@ -43,13 +42,13 @@ export interface FloatCheckpoint extends Disposable {
   readonly tokenizer: Tokenizer;
   /** How its chats are written. */
   readonly format: ChatFormat;
-  /** Parsed preprocessor_config.json. */
+  /** Parsed preprocessor_config.json; empty where the model reads text only. */
   readonly processor: Record<string, unknown>;
   /** Files the model file carries along, by name. */
   readonly assets: Readonly<Record<string, Uint8Array<ArrayBuffer>>>;
   /** SHA-256 of all its files, read anew: for 2 billion parameters a few seconds. */
   sha256(): string;
-  /** Token ids of a prompt about one image, image tokens expanded. */
+  /** Token ids of a prompt about one image, image tokens expanded; of a text alone where the model reads text only. */
   promptIds(text: string): number[];
 }
 
@@ -80,14 +79,16 @@ export function openFloatCheckpoint(folder: string): FloatCheckpoint {
     const tensors = new Map(
       [...file.tensors].map(([name, stored]) => [name, floatTensor(stored)]),
     );
-    const processor = json("preprocessor_config.json");
+    const processor = PROCESSOR in assets ? json(PROCESSOR) : {};
     const { idOf } = tokenizer;
     const model = describe({ config, tensors, processor, idOf });
     const { info } = model;
+    if (info.image && !(PROCESSOR in assets)) {
+      throw missing(join(folder, PROCESSOR));
+    }
     const format: ChatFormat = {
       template,
-      imageToken: tokenizer.decode([info.imageTokenId], { skipSpecial: false }),
-      imageTokens: (i) => imageText(info, 0, 0, i),
+      ...imageFormat(tokenizer, info),
       variables: tokensOf(settings),
     };
     return {
@@ -104,7 +105,10 @@ export function openFloatCheckpoint(folder: string): FloatCheckpoint {
       promptIds: (prompt) =>
         chat(tokenizer, [{
           role: "user",
-          content: [{ type: "image" }, { type: "text", text: prompt }],
+          content: [
+            ...(info.image ? [{ type: "image" } as const] : []),
+            { type: "text", text: prompt },
+          ],
         }], format).ids,
       [Symbol.dispose]: () => file[Symbol.dispose](),
     };
@@ -146,7 +150,7 @@ function readAssets(
     }
     const made = standIn(folder, name, supplement);
     if (made !== undefined) assets[name] = new TextEncoder().encode(made);
-    else if (REQUIRED.has(name)) throw missing(path);
+    else if (name === "tokenizer.json") throw missing(path);
   }
   return assets;
 }

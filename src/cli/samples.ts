@@ -6,6 +6,7 @@
 import { createHash } from "node:crypto";
 import { basename, join } from "@std/path";
 import type { Prompt } from "../graph/generate.ts";
+import { imageOf } from "../graph/node.ts";
 import { decode } from "../image/decode.ts";
 import {
   oneTile,
@@ -61,7 +62,7 @@ export async function readPrompts(
   const plan = oneTile(readImagePlan(
     new TextDecoder().decode(assets["preprocessor_config.json"]),
   ));
-  const ids = questions.map(promptIds);
+  const ids = questions.map(promptIds), want = imageOf(model.info);
   const hash = createHash("sha256");
   const prompts: Prompt[] = [];
   for (const path of photos) {
@@ -69,7 +70,7 @@ export async function readPrompts(
     hash.update(bytes);
     try {
       const made = preprocess(await decode(bytes), plan);
-      const want = model.info.image, tile = towerTile(made, want);
+      const tile = towerTile(made, want);
       if (!tile) {
         const { tiles, width, height } = made;
         throw new RangeError(

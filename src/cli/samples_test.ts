@@ -62,9 +62,13 @@ Deno.test("a checkpoint says which of its files is missing or wrong", () => {
       "tokenizer.json",
       Deno.readTextFileSync(new URL("tokenizer.json", toy)),
     );
-    refused("preprocessor_config.json");
-    write("preprocessor_config.json", "{}");
     refused("no chat template");
+    for (
+      const name of ["chat_template.jinja", "config.json", "model.safetensors"]
+    ) {
+      Deno.copyFileSync(new URL(name, toy), `${folder}/${name}`);
+    }
+    refused("preprocessor_config.json");
   } finally {
     Deno.removeSync(folder, { recursive: true });
   }

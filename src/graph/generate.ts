@@ -13,26 +13,34 @@ import {
   runVision,
 } from "./interpreter.ts";
 
-/** One image and its rendered prompt. */
+/** A rendered prompt and its images. */
 export interface Prompt {
-  /** Normalised pixels of one image as patches, [patches, channels·patch²]. */
-  readonly patches: ArrayLike<number>;
+  /** Normalised pixels of its images as patches, [images · patches, channels·patch²]; absent where it has none. */
+  readonly patches?: ArrayLike<number>;
   /** Token ids, image tokens expanded. */
   readonly ids: readonly number[];
 }
 
-/** Image rows of each prompt, [imageTokens, width] each. */
+/** Image rows of each prompt, [image tokens, width] each; undefined where it has no image. */
 export function encodeImages(
   loaded: Loaded,
   prompts: readonly Prompt[],
   hooks: Hooks = {},
-): Floats[] {
-  const size = prompts[0]?.patches.length ?? 0;
-  const all = loaded.executor.zeros(size * prompts.length);
-  prompts.forEach((p, i) => all.set(p.patches, i * size));
-  const rows = runVision(loaded, all, hooks),
-    one = rows.length / prompts.length;
-  return prompts.map((_, i) => rows.slice(i * one, (i + 1) * one));
+): (Floats | undefined)[] {
+  const sizes = prompts.map(({ patches }) => patches?.length ?? 0);
+  const total = sizes.reduce((a, b) => a + b, 0);
+  if (total === 0) return prompts.map(() => undefined);
+  const all = loaded.executor.zeros(total);
+  let at = 0;
+  prompts.forEach(({ patches }, i) => {
+    if (patches) all.set(patches, at);
+    at += sizes[i];
+  });
+  const rows = runVision(loaded, all, hooks), share = rows.length / total;
+  at = 0;
+  return sizes.map((size) =>
+    size === 0 ? undefined : rows.slice(at * share, (at += size) * share)
+  );
 }
 
 /**

@@ -10,6 +10,7 @@ import { ACTIVATIONS } from "./activation.ts";
 import type { Executor, Floats } from "./executor.ts";
 import {
   type AttendNode,
+  imageOf,
   index,
   inputsOf,
   type LinearNode,
@@ -25,8 +26,8 @@ import { axesOf, gridTables, placeTables, ropeTables } from "./rope.ts";
 
 /** What a watcher may see and replace while a graph runs. `modality` has one entry per row: 0 vision, 1 text. */
 export interface Hooks {
-  /** Run `last` as if every row were the last: calibration wants all rows of the head. */
-  readonly everyRow?: boolean;
+  /** Run `last` as if every row were the last, and leave out the head's product: calibration wants what enters it, not the logits. */
+  readonly calibrating?: boolean;
   /** The value entering the linears that share an input; called once per value. Returns what they shall see. */
   input?(node: LinearNode, x: Floats, modality: Uint8Array): Floats;
   /** The weight [n, k] a linear shall use, having seen (replaced) input x; undefined keeps it. */
@@ -62,7 +63,7 @@ export interface Sequence {
 export interface Chunk {
   readonly sequence: Sequence;
   readonly ids: ArrayLike<number>;
-  readonly image?: Floats;
+  readonly image?: Floats | undefined;
 }
 
 /** An empty sequence. */
@@ -91,7 +92,7 @@ export function load(model: Model, executor: Executor): Loaded {
 /**
  * Vision phase.
  * @param patches normalised pixels, [images · patches, channels·patch²]
- * @returns rows for the text stream, [images · imageTokens, width]
+ * @returns rows for the text stream, [images · image tokens, width]
  */
 export function runVision(
   loaded: Loaded,
@@ -122,7 +123,7 @@ export function runVision(
 
 /**
  * Text phase.
- * @returns logits of the last token of each chunk, [chunks, vocabulary]
+ * @returns logits of the last token of each chunk, [chunks, vocabulary]; of calibration, nothing that means anything
  */
 export function runText(
   loaded: Loaded,
@@ -133,7 +134,7 @@ export function runText(
   const ids = chunks.flatMap((c) => Array.from(c.ids));
   const modality = Uint8Array.from(
     ids,
-    (id) => id === model.info.imageTokenId ? 0 : 1,
+    (id) => id === model.info.image?.tokenId ? 0 : 1,
   );
   const values = new Map<string, Floats>();
   const imageRows = chunks.flatMap((c) => (c.image ? [c.image] : []));
@@ -210,7 +211,7 @@ function step(phase: Phase, run: Run): Floats | undefined {
         break;
       case "embed": {
         const table = loaded.param(node.param);
-        const text = run.ids!.filter((id) => id !== model.info.imageTokenId);
+        const text = run.ids!.filter((id) => id !== model.info.image?.tokenId);
         value = executor.zeros(text.length * node.width);
         for (const [i, id] of text.entries()) {
           value.set(
@@ -233,12 +234,14 @@ function step(phase: Phase, run: Run): Floats | undefined {
           }
           sited.set(node.x, input);
         }
+        const weight = hooks.weight?.(node, input, run.modality) ??
+          loaded.param(node.weight);
+        if (hooks.calibrating && node === model.nodes.at(-1)) break;
         value = executor.matmul(
           input,
           input.length / node.k,
           node.k,
-          hooks.weight?.(node, input, run.modality) ??
-            loaded.param(node.weight),
+          weight,
           node.n,
           node.bias === undefined ? undefined : loaded.param(node.bias),
         );
@@ -356,7 +359,7 @@ function step(phase: Phase, run: Run): Floats | undefined {
         break;
       case "last": {
         const v = x(node.x), width = v.length / rows;
-        if (hooks.everyRow) {
+        if (hooks.calibrating) {
           value = v;
           break;
         }
@@ -470,7 +473,7 @@ function slice(
 function tablesOf(node: AttendNode, s: Segment, { loaded }: Run) {
   const { theta, headDim: d, rotary = d, grid, sections } = node;
   if (grid) {
-    const { height, width, patch } = loaded.model.info.image;
+    const { height, width, patch } = imageOf(loaded.model.info);
     return gridTables(theta!, d, height / patch, width / patch);
   }
   if (sections) {

@@ -201,21 +201,19 @@ export type Node =
   | TakeNode
   | LastNode;
 
-/** What the runtime must know beside the nodes. All from the checkpoint's own files. */
-export interface ModelInfo {
-  /** Architecture name, for people. */
-  readonly architecture: string;
-  readonly vocabulary: number;
-  /** Longest sequence the positions allow. */
-  readonly maxPositions: number;
+/** How a model takes images: their size in pixels, and what one is in a prompt. */
+export interface ImageInfo {
+  readonly height: number;
+  readonly width: number;
+  readonly patch: number;
   /** Rows of the text stream that one image becomes. */
-  readonly imageTokens: number;
-  /** Id of the token that stands for one image row. */
-  readonly imageTokenId: number;
+  readonly tokens: number;
+  /** Id of the token that stands for one of them. */
+  readonly tokenId: number;
   /** What a chat template's `<image>` expands to; {image} is the picture's number in the prompt, from 0, {picture} the same from 1. */
-  readonly imageText: string;
+  readonly text: string;
   /** All tokens of an image stand at one place (GLM-4V); otherwise each at its row and column. */
-  readonly imageAtOnePlace?: true;
+  readonly atOnePlace?: true;
   /**
    * What it expands to where the picture is cut into tiles, for families that
    * can: `begin`, then row by row `tile` with {row} and {col} counted from 1 and
@@ -230,13 +228,19 @@ export interface ModelInfo {
     readonly rowGap?: string;
     readonly end: string;
   };
+}
+
+/** What the runtime must know beside the nodes. All from the checkpoint's own files. */
+export interface ModelInfo {
+  /** Architecture name, for people. */
+  readonly architecture: string;
+  readonly vocabulary: number;
+  /** Longest sequence the positions allow. */
+  readonly maxPositions: number;
   /** Ids that end an answer. */
   readonly stopIds: readonly number[];
-  readonly image: {
-    readonly height: number;
-    readonly width: number;
-    readonly patch: number;
-  };
+  /** Absent where the model reads text only. */
+  readonly image?: ImageInfo;
 }
 
 /** A model: its nodes in running order, the id of the logits, and its parameters. */
@@ -312,9 +316,21 @@ export function widthOf(
   }
 }
 
+/**
+ * How a model takes images.
+ * @throws {RangeError} where it takes none
+ */
+export function imageOf({ image, architecture }: ModelInfo): ImageInfo {
+  if (image) return image;
+  throw new RangeError(
+    `Cannot take an image: ${architecture} reads text only`,
+  );
+}
+
 /** Patches of one image. */
-export function patchesPerImage({ image }: ModelInfo): number {
-  return (image.height / image.patch) * (image.width / image.patch);
+export function patchesPerImage(info: ModelInfo): number {
+  const { height, width, patch } = imageOf(info);
+  return (height / patch) * (width / patch);
 }
 
 /** Rows that one image has at the start of the vision phase. */

@@ -7,7 +7,7 @@
  * (GLM-4V, modeling_chatglm.py, ChatGLMModel.forward).
  * @module
  */
-import { type ModelInfo, patchesPerImage } from "./node.ts";
+import { imageOf, type ModelInfo, patchesPerImage } from "./node.ts";
 
 /** Time, row, column. */
 export type Place = readonly [number, number, number];
@@ -31,22 +31,26 @@ export function placesOf(
   ids: ArrayLike<number>,
   info: ModelInfo,
 ): Place[] {
-  const { image, imageTokens, imageTokenId, imageAtOnePlace } = info;
-  const merged = Math.sqrt(patchesPerImage(info) / imageTokens);
-  const height = image.height / image.patch / merged;
-  const width = image.width / image.patch / merged;
   return Array.from(ids, (id): Place => {
     const n = at.next;
-    if (id !== imageTokenId) {
+    if (id !== info.image?.tokenId) {
       at.next++;
       return [n, n, n];
     }
+    const [height, width] = gridOf(info);
     const i = at.inImage++;
-    if (at.inImage === imageTokens) {
+    if (at.inImage === info.image.tokens) {
       at.inImage = 0;
-      at.next += imageAtOnePlace ? 1 : Math.max(height, width);
+      at.next += info.image.atOnePlace ? 1 : Math.max(height, width);
     }
-    if (imageAtOnePlace) return [n, n, n];
+    if (info.image.atOnePlace) return [n, n, n];
     return [n, n + Math.floor(i / width), n + i % width];
   });
+}
+
+/** Rows and columns of tokens that an image becomes. */
+function gridOf(info: ModelInfo): [number, number] {
+  const { height, width, patch, tokens } = imageOf(info);
+  const merged = patch * Math.sqrt(patchesPerImage(info) / tokens);
+  return [height / merged, width / merged];
 }

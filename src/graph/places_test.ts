@@ -3,9 +3,7 @@ import type { ModelInfo } from "./node.ts";
 import { counter, placesOf } from "./places.ts";
 
 const INFO = {
-  imageTokens: 6,
-  imageTokenId: 9,
-  image: { height: 8, width: 12, patch: 2 },
+  image: { height: 8, width: 12, patch: 2, tokens: 6, tokenId: 9 },
 } as ModelInfo; // 4 × 6 patches, merged to 2 × 3 tokens
 
 // Worked by hand from get_rope_index: text 0 1, image at 2, next text at 2 + 3.

@@ -122,10 +122,10 @@ export function decoderBlock(t: Config): Block {
   };
 }
 
-/** Writes the text phase down: image rows and embeddings in, logits out. */
+/** Writes the text phase down: image rows, where there are any, and embeddings in, logits out. */
 export function decoder(
   g: Builder,
-  image: string,
+  image: string | undefined,
   c: Block,
   { layers, vocabulary, tied, deep = 0 }: {
     readonly layers: number;
@@ -138,11 +138,11 @@ export function decoder(
   const part = (i: number) =>
     deep > 0 ? [i * c.dim, c.dim] as const : undefined;
   g.phase = "text";
-  g.write("text", image, "vision", part(0));
+  if (image !== undefined) g.write("text", image, "vision", part(0));
   g.write("text", g.embed("text.embed", c.dim), "text");
   for (let i = 0; i < layers; i++) {
     block(g, `text.${i}`, c);
-    if (i < deep) g.write("text", image, "vision", part(i + 1));
+    if (i < deep) g.write("text", image!, "vision", part(i + 1));
   }
   const norm = g.read("text.norm", "text", c.dim, "rms", c.eps);
   const weight = tied ? { weight: "text.embed.weight" } : {};

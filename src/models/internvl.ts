@@ -188,20 +188,29 @@ export function internvl(checkpoint: Checkpoint): Model {
       : config.flag("tie_word_embeddings", t.flag("tie_word_embeddings", true)),
   });
 
-  const imageTokens = patches / factor ** 2;
-  const tokens = "<IMG_CONTEXT>".repeat(imageTokens);
+  const tokens = patches / factor ** 2;
+  const context = "<IMG_CONTEXT>".repeat(tokens);
   const info: ModelInfo = {
     architecture,
     vocabulary,
     maxPositions: t.size("max_position_embeddings"),
-    imageTokens,
-    imageTokenId: config.size(
-      original ? "img_context_token_id" : "image_token_id",
-    ),
-    imageText: `<img>${tokens}</img>`,
-    tiles: { begin: "<img>", tile: tokens, rowEnd: "", end: `${tokens}</img>` },
     stopIds: stopIds(config, t),
-    image: { height: size, width: size, patch },
+    image: {
+      height: size,
+      width: size,
+      patch,
+      tokens,
+      tokenId: config.size(
+        original ? "img_context_token_id" : "image_token_id",
+      ),
+      text: `<img>${context}</img>`,
+      tiles: {
+        begin: "<img>",
+        tile: context,
+        rowEnd: "",
+        end: `${context}</img>`,
+      },
+    },
   };
   const { nameOf, position, classToken } = layoutOf(checkpoint, original);
   const sourceOf = (param: string): Source => {

@@ -152,18 +152,22 @@ export function minicpmv(checkpoint: Checkpoint): Model {
     architecture,
     vocabulary,
     maxPositions: config.size("max_position_embeddings"),
-    imageTokens: queries,
-    imageTokenId: checkpoint.idOf?.("<unk>") ?? config.size("image_token_id"),
-    imageText: whole,
-    tiles: {
-      begin: whole,
-      tile: `<slice>${rows}</slice>`,
-      rowEnd: "",
-      rowGap: "\n",
-      end: "",
-    },
     stopIds: stopsOf(checkpoint, config),
-    image: { height: size, width: size, patch },
+    image: {
+      height: size,
+      width: size,
+      patch,
+      tokens: queries,
+      tokenId: checkpoint.idOf?.("<unk>") ?? config.size("image_token_id"),
+      text: whole,
+      tiles: {
+        begin: whole,
+        tile: `<slice>${rows}</slice>`,
+        rowEnd: "",
+        rowGap: "\n",
+        end: "",
+      },
+    },
   };
   const nameOf = naming(NAMES);
   const places = { keys: () => sincosPlaces(text.dim, side, side) };

@@ -6,6 +6,7 @@ import type { Model } from "../graph/node.ts";
 import type { Checkpoint } from "./checkpoint.ts";
 import { Config } from "./config.ts";
 import { internvl } from "./internvl.ts";
+import { llama } from "./llama.ts";
 import { minicpmv, minicpmvSupplement } from "./minicpmv.ts";
 import { qwen2vl } from "./qwen2vl.ts";
 import { qwen3vl } from "./qwen3vl.ts";
@@ -18,6 +19,9 @@ const ARCHITECTURES: Record<string, (checkpoint: Checkpoint) => Model> = {
   idefics3: smolvlm,
   internvl,
   internvl_chat: internvl,
+  llama,
+  qwen2: llama,
+  qwen3: llama,
   qwen2_vl: qwen2vl,
   qwen3_vl: qwen3vl,
   qwen: qwenvl,

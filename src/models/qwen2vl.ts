@@ -111,16 +111,20 @@ export function qwen2vl(checkpoint: Checkpoint): Model {
     ),
   });
 
-  const imageTokens = (side / factor) ** 2;
+  const tokens = (side / factor) ** 2;
   const info: ModelInfo = {
     architecture,
     vocabulary,
     maxPositions: t.size("max_position_embeddings"),
-    imageTokens,
-    imageTokenId: config.size("image_token_id"),
-    imageText: "<|image_pad|>".repeat(imageTokens),
     stopIds: stopIds(config, t),
-    image: { height: size, width: size, patch },
+    image: {
+      height: size,
+      width: size,
+      patch,
+      tokens,
+      tokenId: config.size("image_token_id"),
+      text: "<|image_pad|>".repeat(tokens),
+    },
   };
   const nameOf = naming(NAMES);
   const sourceOf = (param: string): Source => {

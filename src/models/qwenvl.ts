@@ -126,11 +126,15 @@ export function qwenvl(checkpoint: Checkpoint): Model {
     architecture,
     vocabulary,
     maxPositions: config.size("seq_length", 2048),
-    imageTokens: queries,
-    imageTokenId: begin + 2,
-    imageText: `Picture {picture}: <img>${"<imgpad>".repeat(queries)}</img>\n`,
     stopIds: [first, first + 1, first + 2],
-    image: { height: size, width: size, patch },
+    image: {
+      height: size,
+      width: size,
+      patch,
+      tokens: queries,
+      tokenId: begin + 2,
+      text: `Picture {picture}: <img>${"<imgpad>".repeat(queries)}</img>\n`,
+    },
   };
   const nameOf = naming(NAMES);
   const sourceOf = (param: string): Source => {

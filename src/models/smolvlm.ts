@@ -99,25 +99,29 @@ export function smolvlm(checkpoint: Checkpoint): Model {
   const layers = t.size("num_hidden_layers");
   decoder(g, image, text, { layers, vocabulary, tied });
 
-  const imageTokens = (side / factor) ** 2;
+  const tokens = (side / factor) ** 2;
   const fake = "<fake_token_around_image>";
-  const tokens = "<image>".repeat(imageTokens);
-  const whole = `${fake}<global-img>${tokens}${fake}`;
+  const placeholders = "<image>".repeat(tokens);
+  const whole = `${fake}<global-img>${placeholders}${fake}`;
   const info: ModelInfo = {
     architecture,
     vocabulary,
     maxPositions: t.size("max_position_embeddings"),
-    imageTokens,
-    imageTokenId: config.size("image_token_id"),
-    imageText: whole,
-    tiles: {
-      begin: "",
-      tile: `${fake}<row_{row}_col_{col}>${tokens}`,
-      rowEnd: "\n",
-      end: `\n${whole}`,
-    },
     stopIds: stopIds(config, t),
-    image: { height: side * patch, width: side * patch, patch },
+    image: {
+      height: side * patch,
+      width: side * patch,
+      patch,
+      tokens,
+      tokenId: config.size("image_token_id"),
+      text: whole,
+      tiles: {
+        begin: "",
+        tile: `${fake}<row_{row}_col_{col}>${placeholders}`,
+        rowEnd: "\n",
+        end: `\n${whole}`,
+      },
+    },
   };
   return {
     info,

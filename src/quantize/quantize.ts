@@ -36,7 +36,7 @@ export interface Engine extends Executor {
   gram(x: Floats, m: number, k: number): Float64Array;
 }
 
-/** One calibration sample: an image, its prompt, and the answer to learn scales from. */
+/** One calibration sample: a prompt with its images, and the answer to learn scales from. */
 export interface Sample extends Prompt {
   /** Token ids of the answer, stop token included where it has one. */
   readonly answer: readonly number[];
@@ -94,7 +94,7 @@ export function quantize(
 ): Quantized {
   if (samples.length === 0) {
     throw new RangeError(
-      "Cannot quantize: calibration needs at least one image",
+      "Cannot quantize: calibration needs at least one sample",
     );
   }
   const changed = recipe.passes.reduce((m, pass) => pass.apply(m), model);
@@ -157,7 +157,7 @@ class Fold {
   }
 
   readonly hooks: Hooks = {
-    everyRow: true,
+    calibrating: true,
     input: (node, x, modality) => this.#input(node, x, modality),
     weight: (node, x) => this.#weight(node, x),
     heads: (node, part, x) => this.#heads(node, part, x),

@@ -3,7 +3,7 @@
  * @module
  */
 import { imageText } from "../graph/image_text.ts";
-import type { ModelInfo } from "../graph/node.ts";
+import { imageOf, type ModelInfo } from "../graph/node.ts";
 import { chat, type ChatMessage } from "../tokenizer/chat.ts";
 import type { Finish, Result } from "./answer.ts";
 import type { Assets } from "./assets.ts";
@@ -108,8 +108,14 @@ export async function prepare(
     maxTiles,
   );
   const images = imagesOf(messages);
+  if (images.length > 0 && !info.image) {
+    throw new RuntimeError(
+      "prompt",
+      `Cannot answer: the messages hold ${images.length} images, the model (${info.architecture}) reads text only; ask without, or open a model that sees`,
+    );
+  }
   // How a picture is cut decides what its prompt says, so it is cut first.
-  const tiles = maxTiles > 1 && info.tiles
+  const tiles = maxTiles > 1 && info.image?.tiles
     ? await cut(images, assets, info, maxTiles)
     : undefined;
   const ids = promptOf(assets, messages, info, tiles);
@@ -161,7 +167,7 @@ async function cut(
 ): Promise<TowerTiles[]> {
   const all: TowerTiles[] = [];
   for (const picture of images) {
-    all.push(await towerTiles(picture, assets.image, info.image, most));
+    all.push(await towerTiles(picture, assets.image!, imageOf(info), most));
   }
   return all;
 }
@@ -178,11 +184,13 @@ function promptOf(
       ? [{ type: "text", text: content }]
       : content.map((part) => part.type === "text" ? part : { type: "image" }),
   }));
-  const imageTokens = (i: number) => {
+  if (!format.image) return chat(tokenizer, plain, format).ids;
+  const tokens = (i: number) => {
     const { rows, cols } = tiles?.[i] ?? { rows: 0, cols: 0 };
     return imageText(info, rows, cols, i);
   };
-  return chat(tokenizer, plain, { ...format, imageTokens }).ids;
+  const image = { ...format.image, tokens };
+  return chat(tokenizer, plain, { ...format, image }).ids;
 }
 
 /** The result of a request that was cancelled before its turn. */
@@ -252,7 +260,7 @@ export async function run(
       progress("image", i, images.length);
       signal.throwIfAborted();
       const { tiles } = job.tiles?.[i] ??
-        await towerTiles(picture, image, model.info.image, 1);
+        await towerTiles(picture, image!, imageOf(model.info), 1);
       clock("imageMs");
       progress("vision", i, images.length);
       for (const pixels of tiles) {
@@ -265,11 +273,7 @@ export async function run(
     const all = joined(rows);
     if (!seen) engine.reset();
     cachedTokens = engine.rewind(ids, all);
-    const past = ids.slice(0, cachedTokens).filter((id) =>
-      id === model.info.imageTokenId
-    ).length;
-    const width = all.length / (model.info.imageTokens * rows.length || 1);
-    const rest = all.subarray(past * width);
+    const rest = all.subarray(engine.rowsOf(ids.slice(0, cachedTokens)));
     let id = pick(await engine.prefill(ids.slice(cachedTokens), rest, signal));
     clock("prefillMs");
     progress("prefill", ids.length, ids.length);

@@ -7,7 +7,7 @@ import type { ModelFile } from "../format/model_file.ts";
 import { type ImagePlan, readImagePlan } from "../image/preprocess.ts";
 import type { ChatFormat } from "../tokenizer/chat.ts";
 import { readTokenizer, type Tokenizer } from "../tokenizer/tokenizer.ts";
-import { imageText } from "../graph/image_text.ts";
+import { imageFormat } from "../graph/image_text.ts";
 import type { ModelInfo } from "../graph/node.ts";
 import { RuntimeError } from "./error.ts";
 
@@ -15,7 +15,8 @@ import { RuntimeError } from "./error.ts";
 export interface Assets {
   readonly tokenizer: Tokenizer;
   readonly chat: ChatFormat;
-  readonly image: ImagePlan;
+  /** Absent where the model reads text only. */
+  readonly image?: ImagePlan;
   /** Ids that end an answer. */
   readonly stopIds: ReadonlySet<number>;
   /** Whether an answer may hold an id: not the image token, nor a row of the vocabulary that is no token. */
@@ -33,16 +34,18 @@ export function readAssets(file: ModelFile, info: ModelInfo): Assets {
       } for a vocabulary of ${info.vocabulary}`,
     );
   }
+  const { image } = info;
   return {
     tokenizer,
     chat: {
       template: file.assetText("chat_template.jinja"),
-      imageToken: tokenizer.decode([info.imageTokenId], { skipSpecial: false }),
-      imageTokens: (i) => imageText(info, 0, 0, i),
+      ...imageFormat(tokenizer, info),
       variables: specialTokens(file),
     },
-    image: readImagePlan(file.assetText("preprocessor_config.json")),
-    sayable: (id) => id !== info.imageTokenId && has(tokenizer, id),
+    ...(image
+      ? { image: readImagePlan(file.assetText("preprocessor_config.json")) }
+      : {}),
+    sayable: (id) => id !== image?.tokenId && has(tokenizer, id),
     stopIds: new Set([...info.stopIds, ...generationStops(file, info)]),
   };
 }

@@ -14,6 +14,7 @@ import {
 } from "../graph/names.ts";
 import {
   type AttendNode,
+  imageOf,
   inputsOf,
   logitsOf,
   type ModelInfo,
@@ -51,6 +52,12 @@ export function checkGraph(nodes: readonly Node[], info: ModelInfo): void {
       fail(`${say} is of the vision phase but stands behind the text phase`);
     }
     text ||= node.phase === "text";
+    if (
+      !info.image && (node.phase === "vision" ||
+        node.op === "write" && node.rows === "vision")
+    ) {
+      fail(`${say} is about images, and its info has none`);
+    }
     const widths = inputsOf(node).map((id) => {
       const from = made.get(id);
       const width = from && widthOf(from, (x) => made.get(x)!);
@@ -75,7 +82,7 @@ export function checkGraph(nodes: readonly Node[], info: ModelInfo): void {
     }
     switch (node.op) {
       case "patches":
-        expect(3 * info.image.patch ** 2, node.width, "width");
+        expect(3 * imageOf(info).patch ** 2, node.width, "width");
         break;
       case "linear":
         expect(widths[0], node.k, "k");
@@ -186,21 +193,25 @@ function checkRotary(node: AttendNode, info: ModelInfo, say: string): void {
   }
   if (!sections) return;
   const pairs = sections.reduce((a, b) => a + b, 0);
-  const merged = Math.sqrt(patchesPerImage(info) / info.imageTokens);
-  const { height, width, patch } = info.image;
+  const { image } = info;
+  if (!image) {
+    return fail(`${say}: sections are for images, and its info has none`);
+  }
+  const { height, width, patch, tokens } = image;
+  const merged = Math.sqrt(patchesPerImage(info) / tokens);
   if (node.phase !== "text" || pairs !== headDim / 2) {
     fail(
       `${say}: sections must be of the text phase, and add up to half the headDim of ${headDim}: they are ${sections}`,
     );
   }
   if (
-    !info.imageAtOnePlace &&
+    !image.atOnePlace &&
     ![merged, height / patch / merged, width / patch / merged].every(
       Number.isInteger,
     )
   ) {
     fail(
-      `${say}: with sections, an image's ${info.imageTokens} tokens must be squares of its patches`,
+      `${say}: with sections, an image's ${tokens} tokens must be squares of its patches`,
     );
   }
 }

@@ -11,7 +11,7 @@ export class Conversation {
 
   /** Nothing is seen; `width` is that of an image row. */
   constructor(
-    private readonly imageTokenId: number,
+    private readonly imageTokenId: number | undefined,
     private readonly width: number,
   ) {}
 

@@ -42,7 +42,7 @@ export const DEFAULT_CONTEXT = 2048;
 /** The plan a model gets under options, before any memory is allocated. */
 export function planFor(
   model: StaticModel,
-  pixels: PixelScale,
+  pixels: PixelScale | undefined,
   options: Pick<EngineOptions, "threads" | "context">,
 ): Plan {
   const most = Math.floor(model.info.maxPositions / 8) * 8;
@@ -66,7 +66,7 @@ export function planFor(
   return plan(model, {
     context: Math.ceil(wanted / 8) * 8,
     threads: canStartWorkers() ? threads : 1,
-    pixelCodes: (scale) => pixelCodes(pixels, scale),
+    ...(pixels ? { pixelCodes: (scale) => pixelCodes(pixels, scale) } : {}),
   });
 }
 
@@ -76,7 +76,7 @@ export class Engine implements AsyncDisposable {
   readonly #pool: Pool;
   readonly #registers = new Int32Array(REGISTER_COUNT);
   readonly #vocabulary: number;
-  readonly #imageTokenId: number;
+  readonly #imageTokenId: number | undefined;
   readonly #image: {
     readonly bytes: number;
     readonly rows: number;
@@ -99,20 +99,20 @@ export class Engine implements AsyncDisposable {
     this.#buffer = buffer;
     this.#pool = pool;
     this.#vocabulary = info.vocabulary;
-    this.#imageTokenId = info.imageTokenId;
+    this.#imageTokenId = info.image?.tokenId;
     this.#places = new PlaceWriter(plan.inputs.places, info, buffer);
     this.#image = {
-      bytes: info.image.height * info.image.width * 3,
-      rows: info.imageTokens,
+      bytes: info.image ? info.image.height * info.image.width * 3 : 0,
+      rows: info.image?.tokens ?? 0,
       width: plan.vision ? imageWidth(model) : 0,
     };
-    this.#seen = new Conversation(info.imageTokenId, this.#image.width);
+    this.#seen = new Conversation(this.#imageTokenId, this.#image.width);
   }
 
   /** Plans, loads and starts a model. The model's file may be closed afterwards. */
   static async create(
     model: StaticModel,
-    pixels: PixelScale,
+    pixels: PixelScale | undefined,
     options: EngineOptions = {},
   ): Promise<Engine> {
     const planned = planFor(model, pixels, options);
@@ -134,6 +134,12 @@ export class Engine implements AsyncDisposable {
   /** Threads at work, the calling one included. */
   get threads(): number {
     return this.#pool.threads;
+  }
+
+  /** Elements of the image rows that stand for the image tokens among `ids`. */
+  rowsOf(ids: readonly number[]): number {
+    return ids.filter((id) => id === this.#imageTokenId).length *
+      this.#image.width;
   }
 
   /** Called with each step's time on the main thread. */
@@ -167,7 +173,7 @@ export class Engine implements AsyncDisposable {
   /**
    * Vision phase.
    * @param pixels RGB bytes [height, width, 3] of the tower's size
-   * @returns rows for the text phase, [imageTokens, width]
+   * @returns rows for the text phase, [image tokens, width]
    */
   async encode(
     pixels: Uint8Array,

@@ -45,11 +45,20 @@ export function fixedForm(rows: number, modality: 0 | 1): Form {
 /** One text row. */
 export const SINGLE: Form = fixedForm(1, 1);
 
-/** A chunk of up to `most` tokens: image rows, then text rows. */
-export function chunkForm(most: number): Form {
-  const { imageRows, imageEnd, textRows, rows } = REGISTER;
+/** A chunk of up to `most` tokens: image rows, where there can be any, then text rows. */
+export function chunkForm(most: number, images: boolean): Form {
+  const { imageRows, imageEnd, textRows, rows: all } = REGISTER;
+  const rows = { register: all };
+  if (!images) {
+    return {
+      rows,
+      most,
+      group: 4,
+      segments: [{ modality: 1, rows, start: 0, packed: 0 }],
+    };
+  }
   return {
-    rows: { register: rows },
+    rows,
     most,
     group: 4,
     segments: [

@@ -52,7 +52,7 @@ export async function open(
     architecture: checked.info.architecture,
     recipe: recipeName(file.metadata.get("recipe")),
     context: engine.plan.context,
-    imageTokens: checked.info.imageTokens,
+    imageTokens: checked.info.image?.tokens ?? 0,
     memory: engine.plan.memory,
     threads: engine.threads,
     build: engine.build as Build,

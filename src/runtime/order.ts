@@ -19,7 +19,7 @@ export interface ChunkOrder {
 /** Order of a chunk of token ids. */
 export function chunkOrder(
   ids: ArrayLike<number>,
-  imageTokenId: number,
+  imageTokenId: number | undefined,
 ): ChunkOrder {
   const original = new Int32Array(ids.length);
   let imageRows = 0;

@@ -49,7 +49,7 @@ export interface PlanOptions {
   /** Threads that share the work. */
   readonly threads: number;
   /** Code of each pixel byte at a scale, [3][256]. */
-  readonly pixelCodes: (scale: number) => Int8Array;
+  readonly pixelCodes?: (scale: number) => Int8Array;
 }
 
 /** Everything needed to load and run a model. */
@@ -106,7 +106,7 @@ const MOST_BYTES = 2 ** 32;
 
 /** Plans a model. */
 export function plan(model: StaticModel, options: PlanOptions): Plan {
-  const { info } = model, { context, threads, pixelCodes } = options;
+  const { info } = model, { context, threads } = options;
   const chunk = Math.min(context, CHUNK);
   for (const n of model.nodes) {
     if (n.op === "attend" && n.heads / n.kvHeads > MOST_RATIO) {
@@ -119,7 +119,7 @@ export function plan(model: StaticModel, options: PlanOptions): Plan {
     }
   }
   const store = new Store();
-  const shared = { threads, capacity: context, imageRows: chunk, pixelCodes };
+  const shared = { ...options, capacity: context, imageRows: chunk };
   const vision = model.nodes.some((n) => n.phase === "vision")
     ? lower(model, store, {
       ...shared,
@@ -130,7 +130,7 @@ export function plan(model: StaticModel, options: PlanOptions): Plan {
   const prefill = lower(model, store, {
     ...shared,
     phase: "text",
-    form: chunkForm(chunk),
+    form: chunkForm(chunk, info.image !== undefined),
   });
   const decode = lower(model, store, {
     ...shared,

@@ -9,7 +9,7 @@ import {
   type StrictJson,
   StrictJsonError,
 } from "../format/strict_json.ts";
-import type { ModelInfo, Node } from "../graph/node.ts";
+import type { ImageInfo, ModelInfo, Node } from "../graph/node.ts";
 import { hadamardMatrix } from "../tensor/hadamard.ts";
 import type { Rotation } from "../tensor/rotation.ts";
 import { RuntimeError, type RuntimeErrorCode } from "./error.ts";
@@ -264,21 +264,21 @@ const id: Field = {
       : undefined,
 };
 
-/** Info of the model. */
-export function readInfo(json: string): ModelInfo {
-  const map = parse("info", "info", json);
-  if (!(map instanceof Map)) return fail("info", "its info must be an object");
-  const info = record("info", "info", map, {
-    architecture: text,
-    vocabulary: size,
-    maxPositions: size,
-    imageTokens: size,
-    imageTokenId: id,
-    imageText: {
-      wish: "a text of at most 1 MB",
-      read: (v) => typeof v === "string" && v.length <= 2 ** 20 ? v : undefined,
-    },
-    imageAtOnePlace: optional(yes),
+const longText: Field = {
+  wish: "a text of at most 1 MB",
+  read: (v) => typeof v === "string" && v.length <= 2 ** 20 ? v : undefined,
+};
+
+/** How a model takes images. */
+function readImage(map: Json): ImageInfo {
+  const image = record("info", "info: image", map, {
+    height: size,
+    width: size,
+    patch: size,
+    tokens: size,
+    tokenId: id,
+    text: longText,
+    atOnePlace: optional(yes),
     tiles: {
       wish:
         "{begin, tile, rowEnd, end} and perhaps rowGap, texts of at most 1 MB",
@@ -290,12 +290,31 @@ export function readInfo(json: string): ModelInfo {
         if (v.size !== known.length) return undefined;
         const texts = known.map((k) => [k, v.get(k)]);
         return texts.every(([, t]) =>
-            typeof t === "string" && t.length <= 2 ** 20
+            t !== undefined && longText.read(t as StrictJson) !== undefined
           )
           ? Object.fromEntries(texts)
           : undefined;
       },
     },
+  }) as unknown as ImageInfo;
+  const { height, width, patch } = image;
+  if (height > 4096 || width > 4096 || height % patch || width % patch) {
+    fail(
+      "info",
+      `info: image must have sides of whole patches, at most 4096: it is ${height} × ${width} with patches of ${patch}`,
+    );
+  }
+  return image;
+}
+
+/** Info of the model. */
+export function readInfo(json: string): ModelInfo {
+  const map = parse("info", "info", json);
+  if (!(map instanceof Map)) return fail("info", "its info must be an object");
+  const info = record("info", "info", map, {
+    architecture: text,
+    vocabulary: size,
+    maxPositions: size,
     stopIds: {
       wish: "a list of at most 64 token ids",
       read: (v) =>
@@ -305,23 +324,14 @@ export function readInfo(json: string): ModelInfo {
           : undefined,
     },
     image: {
-      wish: "{height, width, patch} with sides of whole patches, at most 4096",
-      read(v) {
-        if (!(v instanceof Map) || v.size !== 3) return undefined;
-        const [height, width, patch] = ["height", "width", "patch"].map((k) =>
-          size.read(v.get(k) ?? null) as number | undefined
-        );
-        if (!height || !width || !patch) return undefined;
-        return height <= 4096 && width <= 4096 && height % patch === 0 &&
-            width % patch === 0
-          ? { height, width, patch }
-          : undefined;
-      },
+      wish: "an object",
+      optional: true,
+      read: (v) => v instanceof Map ? readImage(v) : undefined,
     },
   }) as unknown as ModelInfo;
   for (
     const [name, value] of [
-      ["imageTokenId", info.imageTokenId],
+      ["image: tokenId", info.image?.tokenId ?? 0],
       ...info.stopIds.map((s) => ["a stop id", s]),
     ] as [string, number][]
   ) {

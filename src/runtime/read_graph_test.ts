@@ -15,12 +15,20 @@ const INFO = {
   architecture: "test",
   vocabulary: 24,
   maxPositions: 64,
-  imageTokens: 4,
-  imageTokenId: 3,
-  imageText: "<image>",
   stopIds: [2],
-  image: { height: 8, width: 8, patch: 2 },
+  image: {
+    height: 8,
+    width: 8,
+    patch: 2,
+    tokens: 4,
+    tokenId: 3,
+    text: "<image>",
+  },
 };
+const withImage = (fields: Fields) => ({
+  ...INFO,
+  image: { ...INFO.image, ...fields },
+});
 const V = { phase: "vision" }, T = { phase: "text" };
 const rotation = { n: 16, block: 16, order: 1, seed: 7 };
 
@@ -278,16 +286,12 @@ const bad: [RuntimeErrorCode, string, unknown, unknown?, unknown?][] = [
   ["graph", "tensor in two shapes", changed("k", { weight: "q.weight" })],
   ["info", "no object", GRAPH, []],
   ["info", "no vocabulary", GRAPH, { ...INFO, vocabulary: 0 }],
-  ["info", "image token outside", GRAPH, { ...INFO, imageTokenId: 24 }],
+  ["info", "image token outside", GRAPH, withImage({ tokenId: 24 })],
   ["info", "stop id outside", GRAPH, { ...INFO, stopIds: [99] }],
-  ["info", "half a patch", GRAPH, {
-    ...INFO,
-    image: { height: 9, width: 8, patch: 2 },
-  }],
-  ["info", "huge image", GRAPH, {
-    ...INFO,
-    image: { height: 2 ** 20, width: 8, patch: 2 },
-  }],
+  ["info", "half a patch", GRAPH, withImage({ height: 9 })],
+  ["info", "huge image", GRAPH, withImage({ height: 2 ** 20 })],
+  ["info", "an image of nothing", GRAPH, withImage({ tokens: 0 })],
+  ["graph", "image nodes without image", GRAPH, { ...INFO, image: undefined }],
   ["bits", "three bits", GRAPH, INFO, { ...BITS, "q.weight": 3 }],
   ["bits", "a weight left out", GRAPH, INFO, {
     ...BITS,
@@ -313,7 +317,7 @@ const bad: [RuntimeErrorCode, string, unknown, unknown?, unknown?][] = [
     [...GRAPH.slice(0, 19).filter((n) => n.id !== "n2"), ...GRAPH.slice(19)]
       .toSpliced(16, 0, GRAPH[18]),
   ],
-  ["plan", "image tokens", GRAPH, { ...INFO, imageTokens: 5 }],
+  ["plan", "image tokens", GRAPH, withImage({ tokens: 5 })],
   ["plan", "embeddings on all rows", changed("embed>t", { rows: undefined })],
 ];
 

@@ -36,7 +36,7 @@ export interface SessionInfo {
   readonly recipe: string;
   /** Most tokens of a conversation. */
   readonly context: number;
-  /** Tokens one image takes. */
+  /** Tokens one image takes; 0 where the model reads text only. */
   readonly imageTokens: number;
   /** Bytes of memory, by use. */
   readonly memory: MemoryPlan;

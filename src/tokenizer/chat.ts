@@ -26,10 +26,13 @@ export interface ChatMessage {
 export interface ChatFormat {
   /** The Jinja template (chat_template.jinja). */
   readonly template: string;
-  /** What the template writes for an image, such as `<image>`. */
-  readonly imageToken: string;
-  /** What stands in its place in the prompt, for the image of that index. */
-  imageTokens(index: number): string;
+  /** Absent where the model reads text only: its template takes a message's content as one text, not as parts. */
+  readonly image?: {
+    /** What the template writes for an image, such as `<image>`. */
+    readonly token: string;
+    /** What stands in its place in the prompt, for the image of that index. */
+    tokens(index: number): string;
+  };
   /** Further variables of the template: bos_token, eos_token. */
   readonly variables?: Readonly<Record<string, string>>;
 }
@@ -51,7 +54,7 @@ const MARKER = new RegExp(`(${SPACE}?)${OPEN}(\\d+)${CLOSE}(${SPACE}?)`, "gu");
 /**
  * Renders and encodes `messages`, up to where the assistant begins to answer.
  * Throws `TokenizerError` where the template fails or does not write exactly
- * one `imageToken` per image part.
+ * one image token per image part.
  */
 export function chat(
   tokenizer: Tokenizer,
@@ -70,30 +73,36 @@ export function chatParts(
   messages: readonly ChatMessage[],
   format: ChatFormat,
 ): TextPart[] {
-  const texts: string[] = [];
-  const marked = messages.map(({ role, content }) => ({
-    role,
-    content: content.map((part) => {
+  const texts: string[] = [], { image: picture } = format;
+  const images = messages.flatMap((m) => m.content)
+    .filter((part) => part.type === "image").length;
+  if (images > 0 && !picture) {
+    throw new TokenizerError(
+      `Cannot make the prompt: the messages hold ${images} images, the model reads text only`,
+    );
+  }
+  const marked = messages.map(({ role, content }) => {
+    const parts = content.map((part) => {
       if (part.type === "image") return { type: "image" };
       const mark = `${SPACE}${OPEN}${
         texts.push(part.text) - 1
       }${CLOSE}${SPACE}`;
       return { type: "text", text: mark };
-    }),
-  }));
+    });
+    const plain = () => parts.map(({ text }) => text).join("");
+    return { role, content: picture ? parts : plain() };
+  });
   const rendered = render(format, marked);
-  const images = messages.flatMap((m) => m.content)
-    .filter((part) => part.type === "image").length;
 
   const parts: TextPart[] = [];
   const written = new Set<number>();
   let at = 0, image = 0;
   const template = (text: string) => {
-    const pieces = text.split(format.imageToken);
+    const pieces = picture ? text.split(picture.token) : [text];
     parts.push({ text: pieces[0], special: true });
     for (const piece of pieces.slice(1)) {
       if (image < images) {
-        parts.push({ text: format.imageTokens(image), special: true });
+        parts.push({ text: picture!.tokens(image), special: true });
       }
       parts.push({ text: piece, special: true });
       image++;
@@ -118,7 +127,7 @@ export function chatParts(
   if (image !== images) {
     throw new TokenizerError(
       `Cannot make the prompt: the messages hold ${images} images, the template writes ${
-        JSON.stringify(format.imageToken)
+        JSON.stringify(picture?.token)
       } ${image} times`,
     );
   }

@@ -9,8 +9,10 @@ const toy = readTokenizer(toyTokenizerJson());
 const format: ChatFormat = {
   template:
     "{% for m in messages %}{{ m['role'] | capitalize }}:{% for p in m['content'] %}{% if p['type'] == 'image' %}<image>{% else %}{{ p['text'] }}{% endif %}{% endfor %}<end>\n{% endfor %}{% if add_generation_prompt %}Assistant:{% endif %}",
-  imageToken: "<image>",
-  imageTokens: (index) => `[${index}]` + "<image>".repeat(3),
+  image: {
+    token: "<image>",
+    tokens: (index) => `[${index}]` + "<image>".repeat(3),
+  },
 };
 const ask = (
   ...content: ChatMessage["content"]
@@ -79,6 +81,25 @@ Deno.test("a template that loses texts or images, or fails, is refused", () => {
   refused("x".repeat(70_000), "65536 characters");
 });
 
+Deno.test("a model that reads text only gets one text per message, and no image", () => {
+  const plain: ChatFormat = {
+    template:
+      "{% for m in messages %}{{ m['role'] + ':' + m['content'] + '<end>' }}{% endfor %}",
+  };
+  const { text: prompt, ids } = chat(
+    toy,
+    ask(text("the <image> "), text("dog")),
+    plain,
+  );
+  assertEquals(prompt, "user:the <image> dog<end>");
+  assertEquals(ids.includes(toy.idOf("<image>")!), false);
+  assertThrows(
+    () => chat(toy, ask(image, text("x")), plain),
+    TokenizerError,
+    "reads text only",
+  );
+});
+
 const CHECKPOINT = new URL(
   "../../../shared/models/flickr-mini/",
   import.meta.url,
@@ -104,11 +125,13 @@ Deno.test({
     const tokenizer = readTokenizer(json);
     const smolvlm: ChatFormat = {
       template: read("chat_template.jinja"),
-      imageToken: "<image>",
-      imageTokens: () =>
-        `<fake_token_around_image><global-img>${
-          "<image>".repeat(49)
-        }<fake_token_around_image>`,
+      image: {
+        token: "<image>",
+        tokens: () =>
+          `<fake_token_around_image><global-img>${
+            "<image>".repeat(49)
+          }<fake_token_around_image>`,
+      },
     };
     const { items } = JSON.parse(read("golden.json"));
     for (const item of items) {

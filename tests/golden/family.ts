@@ -29,6 +29,9 @@ export const FAMILIES = [
   "qwen3vl-toy",
   "qwenvl-toy",
   "smolvlm-tiles-toy",
+  "llama-toy",
+  "qwen2-toy",
+  "qwen3-toy",
 ] as const;
 
 /** Moments and both ends of activations. */
@@ -60,10 +63,13 @@ export interface Item {
 export interface Family extends Disposable {
   readonly name: string;
   readonly files: FloatCheckpoint;
-  readonly plan: ImagePlan;
+  /** Undefined where the family takes no pictures. */
+  readonly plan: ImagePlan | undefined;
   readonly items: readonly Item[];
   /** Texts with the ids of the original's tokenizer, where it is not a tokenizer.json. */
   readonly words: readonly { readonly text: string; readonly ids: number[] }[];
+  /** The item with the longest prompt: the one with the most images, where the family takes any. */
+  readonly longest: Item;
 }
 
 /** Opens a toy. */
@@ -76,9 +82,13 @@ export function openFamily(name: string): Family {
   return {
     name,
     files,
-    plan: readImagePlan(JSON.stringify(files.processor)),
+    plan: files.model.info.image &&
+      readImagePlan(JSON.stringify(files.processor)),
     items,
     words,
+    longest: items.reduce((a: Item, b: Item) =>
+      a.input_ids.length < b.input_ids.length ? b : a
+    ),
     [Symbol.dispose]: () => files[Symbol.dispose](),
   };
 }
@@ -90,15 +100,16 @@ export function idsOf(family: Family, item: Item): number[] {
     p.startsWith("formula:") ? { type: "image" } : { type: "text", text: p }
   );
   const tiles = tilesOf(family, item);
-  const imageTokens = (i: number) =>
+  const tokens = (i: number) =>
     imageText(model.info, tiles[i].rows, tiles[i].cols, i);
   return chat(tokenizer, [{ role: "user", content }], {
     ...format,
-    imageTokens,
+    ...(format.image ? { image: { ...format.image, tokens } } : {}),
   }).ids;
 }
 
 function tilesOf({ plan }: Family, item: Item): Tiles[] {
+  if (!plan) return [];
   const most = atMostTiles(plan, item.max_tiles ?? 1);
   return item.parts.filter((p) => p.startsWith("formula:"))
     .map((p) => preprocess(formulaImageOf(p), most));
@@ -122,8 +133,9 @@ export function patches(
   { files, plan }: Family,
   pixels: readonly Uint8Array[],
 ): Float32Array {
-  const { height, width, patch } = files.model.info.image;
-  const each = pixels.map((p) => patchesOf(p, width, height, patch, plan));
+  if (pixels.length === 0) return new Float32Array(0);
+  const { height, width, patch } = files.model.info.image!;
+  const each = pixels.map((p) => patchesOf(p, width, height, patch, plan!));
   const all = new Float32Array(each.reduce((n, p) => n + p.length, 0));
   let at = 0;
   for (const p of each) all.set(p, at), at += p.length;

@@ -113,7 +113,7 @@ for (const { name, checkpoint, golden, photos } of SUITES) {
               image.data,
               image.width,
               image.height,
-              info.image.patch,
+              info.image!.patch,
               plan,
             );
             let seen: ArrayLike<number> = [];

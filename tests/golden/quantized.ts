@@ -1,5 +1,5 @@
 /**
- * A family's toy in integers, calibrated on its own items with an image.
+ * A family's toy in integers, calibrated on pictures, or on its own prompts where it takes none.
  * @module
  */
 import { float32Engine } from "../../src/kernels/engine.ts";
@@ -17,19 +17,23 @@ const PICTURES = [
 
 /** Quantizes with a recipe of that name. */
 export function quantizeFamily(family: Family, recipe: string): Quantized {
-  const samples = PICTURES.map((picture) => {
-    const item = {
-      name: picture,
-      parts: [picture, PROMPT],
-      input_ids: [],
-      steps: [],
-    };
-    return {
-      patches: patches(family, pixelsOf(family, item)),
-      ids: idsOf(family, item),
-      answer: [65, 66, 270, ...family.files.model.info.stopIds],
-    };
-  });
+  const { info } = family.files.model;
+  const answer = [65, 66, 270, ...info.stopIds];
+  const samples = info.image
+    ? PICTURES.map((picture) => {
+      const item = {
+        name: picture,
+        parts: [picture, PROMPT],
+        input_ids: [],
+        steps: [],
+      };
+      return {
+        patches: patches(family, pixelsOf(family, item)),
+        ids: idsOf(family, item),
+        answer,
+      };
+    })
+    : family.items.map(({ input_ids: ids }) => ({ ids, answer }));
   return quantize(
     family.files.model,
     samples,

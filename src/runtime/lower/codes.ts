@@ -7,6 +7,7 @@ import { quoted } from "../../format/error.ts";
 import { siteScale } from "../../graph/names.ts";
 import {
   type ActNode,
+  imageOf,
   type LinearNode,
   patchesPerImage,
 } from "../../graph/node.ts";
@@ -138,11 +139,15 @@ function normCodes(l: Lowering, t: Target, v: ReadValue): void {
 }
 
 function pixelCodes(l: Lowering, t: Target, codes: Codes, scale: number): void {
-  const { info } = l.model, { width, height, patch } = info.image;
+  const { info } = l.model, { width, height, patch } = imageOf(info);
   const table = l.store.constant(
     `pixel codes ${t.id}`,
     768,
-    () => l.options.pixelCodes(scale),
+    () => {
+      const { pixelCodes } = l.options;
+      if (pixelCodes) return pixelCodes(scale);
+      throw l.error("it takes images, and nothing says what a pixel is worth");
+    },
   );
   const pixels = l.store.state("pixels", width * height * 3);
   const rows = patchesPerImage(info);

@@ -44,7 +44,7 @@ export interface LowerOptions {
   /** Most image rows of one chunk. */
   readonly imageRows: number;
   /** Pixel codes: int8 per channel and byte, [3][256], at a given scale. */
-  readonly pixelCodes: (scale: number) => Int8Array;
+  readonly pixelCodes?: (scale: number) => Int8Array;
 }
 
 /** A lowered phase. */

@@ -6,6 +6,7 @@
  */
 import { quoted } from "../../format/error.ts";
 import {
+  imageOf,
   type Node,
   patchesPerImage,
   type WriteNode,
@@ -62,7 +63,7 @@ function resultOf(l: Lowering): Lowered["result"] {
   }
   const value = floatsOf(l, id);
   if (value.column !== 0) throw l.error(`${quoted(id)} shares its rows`);
-  const want = l.options.phase === "text" ? 1 : l.model.info.imageTokens;
+  const want = l.options.phase === "text" ? 1 : imageOf(l.model.info).tokens;
   if (value.form.most !== want) {
     throw l.error(
       `${quoted(id)} must have ${want} rows: it has ${value.form.most}`,

@@ -4,7 +4,7 @@
  * @module
  */
 import { quoted } from "../../format/error.ts";
-import type { AttendNode } from "../../graph/node.ts";
+import { type AttendNode, imageOf } from "../../graph/node.ts";
 import { gridTables, type RopeTables, ropeTables } from "../../graph/rope.ts";
 import { type Arg, type Buffer, ref } from "../buffer.ts";
 import { placeKey } from "../places.ts";
@@ -73,7 +73,7 @@ function rotaryTables(l: Lowering, node: AttendNode): Buffer[] {
       () => ropeTables(theta!, d, capacity, rotary),
     );
   }
-  const { height, width, patch } = l.model.info.image;
+  const { height, width, patch } = imageOf(l.model.info);
   const rows = height / patch, columns = width / patch;
   if (rows * columns !== l.options.form.most) {
     throw l.error(`${quoted(node.id)}: a grid cannot have extra rows`);
