@@ -21,26 +21,46 @@ export interface Prompt {
   readonly ids: readonly number[];
 }
 
+/** Image rows of all prompts, one behind the other; none where no prompt has an image. */
+export function encodeAll(
+  loaded: Loaded,
+  prompts: readonly Prompt[],
+  hooks: Hooks = {},
+): Floats {
+  const all = loaded.executor.zeros(patchesOf(prompts));
+  let at = 0;
+  for (const { patches = [] } of prompts) {
+    all.set(patches, at);
+    at += patches.length;
+  }
+  return all.length === 0 ? all : runVision(loaded, all, hooks);
+}
+
+/** What `encodeAll` made, prompt by prompt; undefined where one has no image. */
+export function rowsOfEach(
+  prompts: readonly Prompt[],
+  rows: Floats,
+): (Floats | undefined)[] {
+  const share = rows.length / patchesOf(prompts);
+  let at = 0;
+  return prompts.map(({ patches = [] }) =>
+    patches.length === 0
+      ? undefined
+      : rows.slice(at * share, (at += patches.length) * share)
+  );
+}
+
+function patchesOf(prompts: readonly Prompt[]): number {
+  return prompts.reduce((n, { patches }) => n + (patches?.length ?? 0), 0);
+}
+
 /** Image rows of each prompt, [image tokens, width] each; undefined where it has no image. */
 export function encodeImages(
   loaded: Loaded,
   prompts: readonly Prompt[],
   hooks: Hooks = {},
 ): (Floats | undefined)[] {
-  const sizes = prompts.map(({ patches }) => patches?.length ?? 0);
-  const total = sizes.reduce((a, b) => a + b, 0);
-  if (total === 0) return prompts.map(() => undefined);
-  const all = loaded.executor.zeros(total);
-  let at = 0;
-  prompts.forEach(({ patches }, i) => {
-    if (patches) all.set(patches, at);
-    at += sizes[i];
-  });
-  const rows = runVision(loaded, all, hooks), share = rows.length / total;
-  at = 0;
-  return sizes.map((size) =>
-    size === 0 ? undefined : rows.slice(at * share, (at += size) * share)
-  );
+  return rowsOfEach(prompts, encodeAll(loaded, prompts, hooks));
 }
 
 /**

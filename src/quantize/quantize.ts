@@ -7,7 +7,7 @@
  * @module
  */
 import type { Executor, Floats } from "../graph/executor.ts";
-import { encodeImages, type Prompt } from "../graph/generate.ts";
+import { encodeAll, type Prompt, rowsOfEach } from "../graph/generate.ts";
 import {
   type Hooks,
   load,
@@ -101,17 +101,14 @@ export function quantize(
   const found = findings(records);
   const fold = new Fold(changed, recipe, engine, progress, found);
   const loaded = load(changed, engine);
-  const rows = found.rows("image", () => {
-    const images = encodeImages(loaded, samples, fold.hooks);
-    const all = engine.zeros(images.length * images[0].length);
-    images.forEach((r, i) => all.set(r, i * r.length));
-    return all;
-  });
-  const one = rows.length / samples.length;
+  const rows = rowsOfEach(
+    samples,
+    found.rows("image", () => encodeAll(loaded, samples, fold.hooks)),
+  );
   const chunks = samples.map((s, i) => ({
     sequence: newSequence(),
     ids: [...s.ids, ...s.answer],
-    image: rows.subarray(i * one, (i + 1) * one),
+    image: rows[i],
   }));
   runText(
     {
