@@ -18,6 +18,15 @@ Deno.test("placesOf: text goes on, an image spreads over rows and columns", () =
   assertEquals(placesOf(counter(), IDS, INFO), WANT);
 });
 
+Deno.test("placesOf: an image at one place, what follows behind it", () => {
+  const info = {
+    ...INFO,
+    image: { ...INFO.image!, atOnePlace: true as const },
+  };
+  const want = [0, 1, 2, 2, 2, 2, 2, 2, 3, 4].map((n) => [n, n, n]);
+  assertEquals(placesOf(counter(), IDS, info).map((p) => [...p]), want);
+});
+
 Deno.test("placesOf: a sequence may be cut anywhere, inside an image too", () => {
   for (let cut = 0; cut <= IDS.length; cut++) {
     const at = counter();

@@ -46,8 +46,10 @@ export interface Block {
   /** Mask and rotary embedding. */
   readonly attend: Pick<
     AttendNode,
-    "mask" | "theta" | "grid" | "sections" | "interleaved"
+    "mask" | "theta" | "rotary" | "grid" | "sections" | "interleaved"
   >;
+  /** The norms stand behind the sub-layers, which take the stream as it stands: x + norm(f(x)). */
+  readonly postNorm?: boolean;
   /** RMS norms of each head of queries and keys. */
   readonly headNorm?: boolean;
   /** Learned gains in front of both writes (LayerScale). */
@@ -58,13 +60,24 @@ export interface Block {
 export function block(g: Builder, id: string, c: Block): void {
   const { bias } = c;
   const q = c.heads * c.headDim, kv = c.kvHeads * c.headDim;
-  const scaled = (name: string, x: string) =>
-    c.layerScale ? g.gain(`${id}.${name}`, x, c.dim) : x;
+  const enter = (i: 1 | 2) =>
+    c.postNorm
+      ? g.peek(`${id}.enter${i}`, c.stream, c.dim)
+      : g.read(`${id}.norm${i}`, c.stream, c.dim, c.norm, c.eps);
+  const leave = (i: 1 | 2, x: string) => {
+    if (c.layerScale) x = g.gain(`${id}.scale${i}`, x, c.dim);
+    if (c.postNorm) {
+      const norm = `${id}.norm${i}`; // of a stream of its own
+      g.write(norm, x);
+      x = g.read(norm, norm, c.dim, c.norm, c.eps);
+    }
+    g.write(c.stream, x);
+  };
   const headed = (part: string, x: string, width: number) =>
     c.headNorm
       ? g.headNorm(`${id}.${part}norm`, x, width, c.headDim, c.eps)
       : x;
-  const x = g.read(`${id}.norm1`, c.stream, c.dim, c.norm, c.eps);
+  const x = enter(1);
   const a = g.attend(`${id}.attend`, {
     q: headed("q", g.linear(`${id}.q`, x, c.dim, q, { bias: bias.qkv }), q),
     k: headed("k", g.linear(`${id}.k`, x, c.dim, kv, { bias: bias.qkv }), kv),
@@ -75,15 +88,15 @@ export function block(g: Builder, id: string, c: Block): void {
     ...c.attend,
   });
   const o = g.linear(`${id}.o`, a, q, c.dim, { bias: bias.o });
-  g.write(c.stream, scaled("scale1", o));
-  const y = g.read(`${id}.norm2`, c.stream, c.dim, c.norm, c.eps);
+  leave(1, o);
+  const y = enter(2);
   const gate = c.gated
     ? g.linear(`${id}.gate`, y, c.dim, c.ffn, { bias: bias.mlp })
     : undefined;
   const up = g.linear(`${id}.up`, y, c.dim, c.ffn, { bias: bias.mlp });
   const h = g.act(`${id}.act`, c.act, c.ffn, up, gate);
   const down = g.linear(`${id}.down`, h, c.ffn, c.dim, { bias: bias.mlp });
-  g.write(c.stream, scaled("scale2", down));
+  leave(2, down);
 }
 
 /** A block of a Llama, Qwen2 or Qwen3 decoder, from its text_config. */

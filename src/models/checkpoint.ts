@@ -67,31 +67,6 @@ export function rowsOf(t: Tensor, from: number, to: number): Tensor {
 }
 
 /**
- * One part of a projection fused head by head: rows stand as [heads, parts, headDim].
- * @param t [heads·parts·headDim, ...]
- */
-export function headRowsOf(
-  t: Tensor,
-  part: number,
-  parts: number,
-  headDim: number,
-): Tensor {
-  const rows = t.shape[0] / parts, width = sizeOf(t.shape) / t.shape[0];
-  const one = headDim * width;
-  return {
-    shape: [rows, ...t.shape.slice(1)],
-    read() {
-      const from = t.read(), to = new Float64Array(rows * width);
-      for (let h = 0; h < rows / headDim; h++) {
-        const at = (h * parts + part) * one;
-        to.set(from.subarray(at, at + one), h * one);
-      }
-      return to;
-    },
-  };
-}
-
-/**
  * Parameters of a graph from a checkpoint.
  * @param rows rows of a table: those of one image
  * @param sourceOf the checkpoint's tensor, or tensors, behind one of our parameters

@@ -11,7 +11,6 @@
  * @module
  */
 import type { Model, ModelInfo } from "../graph/node.ts";
-import type { Tensor } from "../tensor/tensor.ts";
 import {
   activation,
   type Block,
@@ -30,6 +29,7 @@ import {
   type Source,
 } from "./checkpoint.ts";
 import { Config } from "./config.ts";
+import { classTokenLast } from "./patch.ts";
 
 type Names = readonly (readonly [RegExp, string])[];
 
@@ -108,21 +108,6 @@ function layoutOf({ tensors }: Checkpoint, original: boolean): Layout {
     nameOf: naming(names(vision, `${prefix}multi_modal_projector.`, text)),
     position: `${vision}embeddings.position_embeddings`,
     classToken: `${vision}embeddings.cls_token`,
-  };
-}
-
-/** Positions of the patches, then position and class token of the last row: [patches + 1, width]. */
-function positionTable(position: Tensor, token: Tensor): Tensor {
-  const [rows, width] = position.shape.slice(-2);
-  return {
-    shape: [rows, width],
-    read() {
-      const p = position.read(), c = token.read();
-      const out = new Float64Array(p.length);
-      out.set(p.subarray(width));
-      for (let i = 0; i < width; i++) out[(rows - 1) * width + i] = p[i] + c[i];
-      return out;
-    },
   };
 }
 
@@ -215,7 +200,7 @@ export function internvl(checkpoint: Checkpoint): Model {
   const { nameOf, position, classToken } = layoutOf(checkpoint, original);
   const sourceOf = (param: string): Source => {
     if (param === "vision.position.weight") {
-      return { from: [position, classToken], make: positionTable };
+      return { from: [position, classToken], make: classTokenLast };
     }
     const part = /^vision\.\d+\.([qkv])\./.exec(param)?.[1];
     if (!original || part === undefined) return nameOf(param);

@@ -34,8 +34,8 @@ import {
   resamplerNames,
   resamplerSource,
   sincosPlaces,
-  transposed,
 } from "./resampler.ts";
+import { transposed } from "./rows.ts";
 import { chatml, type Supplement } from "./supplement.ts";
 
 const LAYER = "vpm.encoder.layers.$1.";

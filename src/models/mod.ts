@@ -5,6 +5,7 @@
 import type { Model } from "../graph/node.ts";
 import type { Checkpoint } from "./checkpoint.ts";
 import { Config } from "./config.ts";
+import { glm4v, glm4vSupplement } from "./glm4v.ts";
 import { internvl } from "./internvl.ts";
 import { llama } from "./llama.ts";
 import { minicpmv, minicpmvSupplement } from "./minicpmv.ts";
@@ -26,11 +27,13 @@ const ARCHITECTURES: Record<string, (checkpoint: Checkpoint) => Model> = {
   qwen3_vl: qwen3vl,
   qwen: qwenvl,
   minicpmv,
+  chatglm: glm4v,
 };
 
 const SUPPLEMENTS: Record<string, (config: Config) => Supplement> = {
   qwen: qwenvlSupplement,
   minicpmv: minicpmvSupplement,
+  chatglm: glm4vSupplement,
 };
 
 /** Stand-ins for files that a checkpoint of that config.json may lack. */

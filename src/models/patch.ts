@@ -95,3 +95,34 @@ export function resizeTableCubic(table: Tensor, side: number): Tensor {
     },
   };
 }
+
+/** Positions of the patches, then position and class token of the last row: [patches + 1, width]. */
+export function classTokenLast(position: Tensor, token: Tensor): Tensor {
+  const [rows, width] = position.shape.slice(-2);
+  return {
+    shape: [rows, width],
+    read() {
+      const p = position.read(), c = token.read();
+      const out = new Float64Array(p.length);
+      out.set(p.subarray(width));
+      for (let i = 0; i < width; i++) out[(rows - 1) * width + i] = p[i] + c[i];
+      return out;
+    },
+  };
+}
+
+/** A convolution [n, c, h, w] whose stride is its size as a linear over squares side by side (a shuffle's rows): [n, h·w·c]. */
+export function convolutionRows(w: Tensor): Tensor {
+  const [n, channels, ...square] = w.shape, cells = sizeOf(square);
+  return {
+    shape: [n, channels * cells],
+    read() {
+      const from = w.read(), to = new Float64Array(from.length);
+      for (let i = 0; i < from.length; i++) {
+        const row = i - i % (channels * cells), at = i - row;
+        to[row + (at % cells) * channels + Math.floor(at / cells)] = from[i];
+      }
+      return to;
+    },
+  };
+}

@@ -9,12 +9,12 @@
  * @module
  */
 import type { Model, ModelInfo } from "../graph/node.ts";
+import type { Tensor } from "../tensor/tensor.ts";
 import { type Block, block, decoder } from "./block.ts";
 import { Builder } from "./builder.ts";
 import {
   bind,
   type Checkpoint,
-  headRowsOf,
   naming,
   rowsOf,
   type Source,
@@ -26,9 +26,8 @@ import {
   resampler,
   resamplerNames,
   resamplerSource,
-  transposed,
 } from "./resampler.ts";
-import type { Tensor } from "../tensor/tensor.ts";
+import { headRowsOf, transposed } from "./rows.ts";
 import {
   chatml,
   clipPixels,

@@ -15,7 +15,6 @@
  */
 import { pow, sincos } from "../tensor/math.ts";
 import { float64 } from "../graph/executor.ts";
-import { transpose } from "../tensor/rotation.ts";
 import { cached, constant, type Tensor } from "../tensor/tensor.ts";
 import type { Builder } from "./builder.ts";
 import { rowsOf, type Source } from "./checkpoint.ts";
@@ -113,15 +112,6 @@ export function resamplerSource(
       };
   }
   return undefined;
-}
-
-/** A matrix kept as [k, n] for x·W, as a linear keeps it: [n, k]. */
-export function transposed(t: Tensor): Tensor {
-  const [rows, columns] = t.shape;
-  return {
-    shape: [columns, rows],
-    read: () => transpose(t.read(), rows, columns),
-  };
 }
 
 /** x·Wᵀ (+ b), when it is first needed. */

@@ -22,6 +22,7 @@ import { chat, type ChatPart } from "../../src/tokenizer/chat.ts";
 
 /** Families with a toy, by folder. */
 export const FAMILIES = [
+  "glm4v-toy",
   "internvl-toy",
   "internvl35-toy",
   "minicpmv-toy",

@@ -5,9 +5,9 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import { TokenizerError } from "../../src/tokenizer/error.ts";
 import { readRanks } from "../../src/tokenizer/tiktoken.ts";
-import { FAMILIES, openFamily } from "./family.ts";
+import { openFamily } from "./family.ts";
 
-for (const name of FAMILIES.filter((f) => f === "qwenvl-toy")) {
+for (const name of ["glm4v-toy", "qwenvl-toy"]) {
   Deno.test(`tiktoken's ids: ${name}`, () => {
     using family = openFamily(name);
     const { tokenizer } = family.files, { words } = family;

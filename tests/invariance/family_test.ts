@@ -91,6 +91,21 @@ Deno.test("the check can fail: a mean that somebody reads may not be lost", () =
   assert(kept(lost) > 1e-6);
 });
 
+Deno.test("the check can fail: a norm behind a sub-layer must turn with its stream", () => {
+  using family = openFamily("glm4v-toy");
+  const passes = RECIPES.w4a8.passes.slice(0, 4); // to the streams' rotation
+  const ready = passes.reduce((m, pass) => pass.apply(m), family.files.model);
+  const before = logits(family, ready), turn = "vision.1.norm2.rotate";
+  const scale = Math.max(...before.map(Math.abs));
+  assert(ready.nodes.some((n) => n.id === turn));
+  const nodes = ready.nodes.filter((n) => n.id !== turn)
+    .map((n) =>
+      n.op === "write" && n.x === turn ? { ...n, x: "vision.1.norm2" } : n
+    );
+  const after = logits(family, { ...ready, nodes });
+  assert(before.some((v, i) => Math.abs(v - after[i]) > 1e-2 * scale));
+});
+
 Deno.test("the check can fail: a norm in front of a tower brings a mean in", () => {
   using family = openFamily("qwenvl-toy");
   const passes = RECIPES.w4a8.passes.slice(0, 4); // to the streams' rotation

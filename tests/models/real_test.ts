@@ -21,12 +21,14 @@ const KNOWN: Record<string, number> = {
   "Qwen3-VL-2B": 2127.5,
   "Qwen-VL-Chat": 9655.9,
   "MiniCPM-V-2.6": 8099.2,
+  "GLM-4V-9B": 13906,
 };
 const TOO_LARGE = [
   "InternVL3-8B",
   "Qwen2-VL-7B",
   "Qwen-VL-Chat",
   "MiniCPM-V-2.6",
+  "GLM-4V-9B",
 ];
 
 for (const name of REAL) {

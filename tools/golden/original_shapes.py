@@ -1,6 +1,6 @@
 """Tensor names and shapes, at the published size, of families whose code is not in transformers.
 
-    python original_shapes.py OUT.json QWENVL_DIR MINICPMV_DIR
+    python original_shapes.py OUT.json QWENVL_DIR MINICPMV_DIR GLM4V_DIR
 
 The directories are as the families' golden scripts want them. Layers are written once, "{24}" standing for 0…23. Models are
 built on torch's meta device, without weights. The sizes are those the original code and its documentation name; a
@@ -15,6 +15,7 @@ import sys
 import typing
 from pathlib import Path
 
+import glm4v as golden_glm4v
 import torch
 import transformers
 
@@ -96,7 +97,44 @@ def minicpmv(folder: str) -> tuple:
     return config, build
 
 
-MODELS = {"Qwen-VL-Chat": qwenvl, "MiniCPM-V-2.6": minicpmv}
+def glm4v(folder: str) -> tuple:
+    fields = dict(
+        num_layers=40,
+        padded_vocab_size=151552,
+        hidden_size=4096,
+        ffn_hidden_size=13696,
+        kv_channels=128,
+        num_attention_heads=32,
+        multi_query_attention=True,
+        multi_query_group_num=2,
+        seq_length=8192,
+        layernorm_epsilon=1.5625e-07,
+        original_rope=True,
+        add_qkv_bias=True,
+        rope_ratio=1,
+        boi_token_id=151339,
+        eoi_token_id=151340,
+        vision_config=dict(
+            dropout_prob=0.0,
+            hidden_act="gelu",
+            hidden_size=1792,
+            image_size=1120,
+            in_channels=3,
+            intermediate_size=15360,
+            layer_norm_eps=1e-6,
+            num_heads=16,
+            num_hidden_layers=63,
+            num_positions=6401,
+            patch_size=14,
+            scaling_factor=8,
+        ),
+    )
+    stops = [151329, 151336, 151338]
+    config = {"model_type": "chatglm", **fields, "eos_token_id": stops, "image_token_id": 151330}
+    return config, lambda: golden_glm4v.make(Path(folder).resolve(), fields)
+
+
+MODELS = {"Qwen-VL-Chat": qwenvl, "MiniCPM-V-2.6": minicpmv, "GLM-4V-9B": glm4v}
 
 
 def fold(state: dict) -> dict[str, list[int]]:

@@ -1,0 +1,86 @@
+/**
+ * Orders of rows that checkpoints keep and graphs do not: fused head by head,
+ * neighbouring rotary pairs, matrices for x·W.
+ * @module
+ */
+import { transpose } from "../tensor/rotation.ts";
+import { mapTensor, reshape, sizeOf, type Tensor } from "../tensor/tensor.ts";
+
+/**
+ * One part of a projection fused head by head: rows stand as [heads, parts, headDim].
+ * @param t [heads·parts·headDim, ...]
+ */
+export function headRowsOf(
+  t: Tensor,
+  part: number,
+  parts: number,
+  headDim: number,
+): Tensor {
+  const rows = t.shape[0] / parts, width = sizeOf(t.shape) / t.shape[0];
+  const one = headDim * width;
+  return {
+    shape: [rows, ...t.shape.slice(1)],
+    read() {
+      const from = t.read(), to = new Float64Array(rows * width);
+      for (let h = 0; h < rows / headDim; h++) {
+        const at = (h * parts + part) * one;
+        to.set(from.subarray(at, at + one), h * one);
+      }
+      return to;
+    },
+  };
+}
+
+/**
+ * Rows of heads whose first `rotary` channels turn in neighbouring pairs, in the
+ * order in which pair i is channels i and i + headDim/2; the others fill up.
+ */
+export function pairsApart(t: Tensor, headDim: number, rotary: number): Tensor {
+  const flat = t.shape.length === 1 ? reshape(t, [t.shape[0], 1]) : t;
+  const [rows, width] = flat.shape, half = headDim / 2, turning = rotary / 2;
+  const order = Array.from({ length: headDim }, (_, i) => {
+    const pair = i % half, second = i >= half ? 1 : 0;
+    return pair < turning
+      ? 2 * pair + second
+      : rotary + second * (half - turning) + pair - turning;
+  });
+  return {
+    shape: t.shape,
+    read() {
+      const from = flat.read(), to = new Float64Array(from.length);
+      for (let r = 0; r < rows; r++) {
+        const at = (r - r % headDim + order[r % headDim]) * width;
+        to.set(from.subarray(at, at + width), r * width);
+      }
+      return to;
+    },
+  };
+}
+
+/** A table with some of its rows replaced. */
+export function withRows(
+  table: Tensor,
+  at: readonly number[],
+  rows: readonly Tensor[],
+): Tensor {
+  return mapTensor(table, (t) => {
+    for (const [i, row] of rows.entries()) {
+      t.set(row.read(), at[i] * table.shape[1]);
+    }
+    return t;
+  });
+}
+
+/** A tensor times a number. */
+export function scaled(t: Tensor, factor: number): Tensor {
+  return mapTensor(t, (values) => values.map((x) => x * factor));
+}
+
+/** A matrix kept as [k, n] for x·W, as a linear keeps it: [n, k]. */
+export function transposed(t: Tensor): Tensor {
+  const [rows, columns] = t.shape;
+  return {
+    shape: [columns, rows],
+    read: () => transpose(t.read(), rows, columns),
+  };
+}
