@@ -1,8 +1,9 @@
 /**
  * Writes the generated parts of docs/: the command line's help, the list of
- * rooms, the table of model sizes. `deno task docs` writes, `--check` compares with what is there.
+ * rooms, the table of model sizes; and the imports of an installed mquant. `deno task docs` writes, `--check` compares with what is there.
  * @module
  */
+import config from "../deno.json" with { type: "json" };
 import { loadAll } from "../src/cli/commands.ts";
 import { commandHelp, overview } from "../src/cli/help.ts";
 import { ROOMS } from "./lint_rooms.ts";
@@ -38,6 +39,25 @@ function rooms(): string {
   return fence(lines.join("\n"));
 }
 
+/**
+ * tools/imports.json: the imports of deno.json for `deno install --global`,
+ * whose programs see no deno.json and so none of its `links`.
+ */
+function imports(): string {
+  const local: [string, string][] = config.links.map((link) => {
+    const name = link.replace("./tools/std/", "");
+    return [`@std/${name}`, `./std/${name}/mod.ts`];
+  });
+  const npm = Object.entries(config.imports)
+    .filter(([, to]) => to.startsWith("npm:"))
+    .flatMap(([name, to]): [string, string][] => [
+      [name, to],
+      [`${name}/`, `npm:/${to.slice("npm:".length)}/`],
+    ]);
+  const all = Object.fromEntries([...local, ...npm]);
+  return `${JSON.stringify({ imports: all }, null, 2)}\n`;
+}
+
 /** `text` with what stands between the two marks of `name` replaced. */
 export function between(text: string, name: string, part: string): string {
   const [begin, end] = [`<!-- ${name}: generated -->`, `<!-- ${name}: end -->`];
@@ -59,6 +79,7 @@ async function main(check: boolean): Promise<number> {
     "cli.md": await cli(),
     "architecture.md": between(architecture, "rooms", rooms()),
     "models.md": between(models, "sizes", sizesTable()),
+    "../tools/imports.json": imports(),
   };
   let stale = 0;
   for (const [name, text] of Object.entries(files)) {
@@ -66,7 +87,7 @@ async function main(check: boolean): Promise<number> {
     const old = await Deno.readTextFile(path).catch(() => "");
     if (old === text) continue;
     stale++;
-    if (check) console.error(`docs/${name} is stale; run \`deno task docs\``);
+    if (check) console.error(`${name} is stale; run \`deno task docs\``);
     else await Deno.writeTextFile(path, text);
   }
   return check ? Math.min(stale, 1) : 0;

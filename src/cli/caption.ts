@@ -4,9 +4,10 @@
  */
 import type { Image } from "../image/image.ts";
 import { open } from "../mod.ts";
-import type { Session } from "../mod.ts";
-import { command } from "./command.ts";
-import { EXIT, sentence } from "./errors.ts";
+import type { CaptionOptions, Session } from "../mod.ts";
+import { command, type Values } from "./command.ts";
+import { EXIT, sentence, UsageError } from "./errors.ts";
+import { findPhotos } from "./find_photos.ts";
 import { dim, type Io, PipeClosed, printable, quiet } from "./io.ts";
 import { MODEL_OPTION, modelPath } from "./model_path.ts";
 import { readPhoto } from "./photo.ts";
@@ -56,6 +57,38 @@ const options = {
     max: 2 ** 32 - 1,
   },
   model: MODEL_OPTION,
+  sidecar: {
+    type: "string",
+    value: "KIND,...",
+    help: "keep captions beside the photos, as txt, json or xmp files",
+  },
+  journal: {
+    type: "string",
+    value: "FILE",
+    help:
+      "note every caption there; default with --sidecar: captions.jsonl in the first folder",
+  },
+  overwrite: {
+    type: "boolean",
+    help: "replace sidecars that somebody else wrote or changed",
+  },
+  "full-names": {
+    type: "boolean",
+    help: "name sidecars photo.jpg.txt, not photo.txt",
+  },
+  watch: {
+    type: "boolean",
+    help: "then wait for new photos, until Ctrl-C",
+  },
+  "alt-text": {
+    type: "boolean",
+    help: "instead: fill in missing alternative texts of HTML and Markdown",
+  },
+  "site-root": {
+    type: "string",
+    value: "FOLDER",
+    help: "what / stands for in the addresses of --alt-text",
+  },
   json: {
     type: "boolean",
     help: "one JSON object per photo, a line each",
@@ -63,18 +96,48 @@ const options = {
   quiet: { type: "boolean", help: "no timing, only errors, on stderr" },
 } as const;
 
+/** What was asked for on the command line. */
+export type CaptionValues = Values<typeof options>;
+
 export default command({
   name: "caption",
   summary: "say what is in a photo",
-  operands: "PHOTO...",
+  operands: "PHOTO|FOLDER...",
   arity: [1, Infinity],
   options,
   notes:
-    "PHOTO is a JPEG, PNG or WebP; - reads one from stdin. One photo: its caption. Several: the\nname, a tab, the caption, a line each; a photo that cannot be read does not stop the others.",
-  permissions: "--allow-read",
-  async run(photos, values, io) {
+    `PHOTO is a JPEG, PNG or WebP; - reads one from stdin. FOLDER stands for the photos in it and in
+the folders below; a quoted pattern such as "holiday/**/*.jpg" works as well. Symbolic links are
+not followed. One photo: its caption. Several: the name, a tab, the caption, a line each; a photo
+that cannot be read does not stop the others.
+
+With --sidecar, --journal or --watch captions are kept in files, and a run that was interrupted,
+even killed, goes on where it ended: a caption is known again by the content of the photo, the
+model and the question. A sidecar that is not ours, or was edited, stays as it is.
+
+With --alt-text the operands are pages, or folders of them: images of HTML without an alt attribute
+and of Markdown with empty brackets get their caption, and no byte elsewhere changes. alt="" stays:
+it says that an image is decoration.`,
+  permissions:
+    "--allow-read; with --sidecar, --journal, --watch or --alt-text also --allow-write of the folder",
+  async run(operands, values, io) {
     const say = values.quiet ? quiet(io) : io;
-    let failed = 0;
+    const keeping = values.sidecar !== undefined ||
+      values.journal !== undefined || values.watch;
+    if (values["alt-text"]) {
+      if (keeping) {
+        throw new UsageError(
+          "Cannot caption: --alt-text writes into pages, --sidecar, --journal and --watch into files of their own; run it twice",
+        );
+      }
+      const { fillAltTexts } = await import("./alt_text.ts");
+      return await fillAltTexts(operands, values, io, say);
+    }
+    if (keeping) {
+      const { keepCaptions } = await import("./caption_folder.ts");
+      return await keepCaptions(operands, values, io, say);
+    }
+    let failed = 0, done = 0;
     const fail = (photo: string, error: unknown) => {
       if (io.signal.aborted || error instanceof PipeClosed) throw error;
       failed++;
@@ -82,6 +145,8 @@ export default command({
       if (values.json) io.out(`${JSON.stringify({ photo, error: text })}\n`);
       io.err(text);
     };
+    const { photos, problems } = findPhotos(operands);
+    for (const [operand, why] of problems) fail(operand, why);
     let session: Session | undefined;
     try {
       for (const photo of photos) {
@@ -93,12 +158,10 @@ export default command({
           continue;
         }
         // One model for all photos, opened when the first one can be read.
-        session ??= await open(modelPath(values.model), {
-          ...given({ threads: values.threads }),
-          signal: io.signal,
-        });
+        session ??= await openSession(values, io.signal);
         try {
           await captionOne(session, photo, image);
+          done++;
         } catch (error) {
           fail(photo, error);
         }
@@ -107,24 +170,14 @@ export default command({
       await session?.[Symbol.asyncDispose]();
     }
     if (failed === 0) return EXIT.ok;
-    return failed < photos.length ? EXIT.partial : EXIT.failure;
+    return done > 0 ? EXIT.partial : EXIT.failure;
 
     async function captionOne(s: Session, photo: string, image: Image) {
       say.status("looking …");
-      const answer = s.caption(image, {
-        ...given({
-          prompt: values.prompt,
-          maxTokens: values["max-tokens"],
-          maxTiles: values["max-tiles"],
-          temperature: values.temperature,
-          topK: values["top-k"],
-          topP: values["top-p"],
-          seed: values.seed,
-        }),
-        signal: io.signal,
-      });
+      const answer = s.caption(image, askOptions(values, io.signal));
       if (!values.json) {
-        await stream(answer, photos.length > 1 ? photo : "", io);
+        const several = photos.length + problems.length > 1;
+        await stream(answer, several ? photo : "", io);
       }
       const { text, tokens, finish, timings } = await answer;
       io.signal.throwIfAborted();
@@ -145,6 +198,49 @@ export default command({
     }
   },
 });
+
+/** The model that was asked for, opened. */
+export async function openSession(
+  values: CaptionValues,
+  signal: AbortSignal,
+): Promise<Session> {
+  return await open(modelPath(values.model), {
+    ...given({ threads: values.threads }),
+    signal,
+  });
+}
+
+/** A session that is opened when it is first needed: where all is known, none is. */
+export function lazily(open: () => Promise<Session>) {
+  let opened: Promise<Session> | undefined;
+  return {
+    get: () => opened ??= open(),
+    async [Symbol.asyncDispose]() {
+      await (await opened?.catch(() => undefined))?.[Symbol.asyncDispose]();
+    },
+  };
+}
+
+/** How to ask, as the command line says. */
+export function askOptions(
+  values: CaptionValues,
+  signal: AbortSignal,
+): CaptionOptions {
+  return { ...given(questionOf(values)), signal };
+}
+
+/** All of a command line that bears on an answer. */
+export function questionOf(values: CaptionValues) {
+  return {
+    prompt: values.prompt,
+    maxTokens: values["max-tokens"],
+    maxTiles: values["max-tiles"],
+    temperature: values.temperature,
+    topK: values["top-k"],
+    topP: values["top-p"],
+    seed: values.seed,
+  };
+}
 
 /** Writes the pieces as they come; a name before them keeps them on one line. */
 async function stream(answer: AsyncIterable<string>, name: string, io: Io) {

@@ -83,8 +83,10 @@ Deno.test(
       assertEquals([j.get("a.jpg"), j.get("b.jpg")], ["one", undefined]);
       j.add("b.jpg", "two");
     }
-    using j = openJournal(path, "run 1");
-    assertEquals([j.get("a.jpg"), j.get("b.jpg")], ["one", "two"]);
+    {
+      using j = openJournal(path, "run 1");
+      assertEquals([j.get("a.jpg"), j.get("b.jpg")], ["one", "two"]);
+    }
     using other = openJournal(path, "run 2");
     assertEquals(other.get("a.jpg"), undefined);
   }),

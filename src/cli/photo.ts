@@ -12,10 +12,11 @@ export async function readPhoto(
   path: string,
   signal: AbortSignal,
 ): Promise<Image> {
-  return await decode(await readBytes(path, signal), { name: path });
+  return await decode(await readPhotoBytes(path, signal), { name: path });
 }
 
-async function readBytes(
+/** The bytes of the photo at `path`, not decoded; `-` is stdin. */
+export async function readPhotoBytes(
   path: string,
   signal: AbortSignal,
 ): Promise<Uint8Array<ArrayBuffer>> {

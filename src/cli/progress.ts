@@ -21,6 +21,12 @@ export interface Progress {
   end(): number;
 }
 
+/** A bar of 20 signs, filled by `share` of 0 to 1. */
+function bar(share: number): string {
+  const full = Math.floor(20 * Math.min(share, 1));
+  return `[${"#".repeat(full)}${".".repeat(20 - full)}]`;
+}
+
 /** Starts a line for a work of `total` steps. */
 export function progress(io: Io, label: string, total: number): Progress {
   const start = performance.now();
@@ -42,7 +48,9 @@ export function progress(io: Io, label: string, total: number): Progress {
       const now = seconds(), eta = left(share, now);
       if (now - shown < 0.1 && done < total) return;
       shown = now;
-      io.status(`${label} ${done}/${total}${what && ` ${what}`}${eta}`);
+      io.status(
+        `${label} ${bar(share)} ${done}/${total}${what && ` ${what}`}${eta}`,
+      );
     },
     end() {
       io.status("");

@@ -1,6 +1,6 @@
 /** Wrong files and wrong words: one sentence, the right exit code, no stack trace. */
 import { assert, assertEquals, assertMatch } from "@std/assert";
-import { bundledModel, type Outcome, run } from "./run.ts";
+import { bundledModel, type Outcome, ROOT, run } from "./run.ts";
 
 const folder = Deno.makeTempDirSync();
 addEventListener("unload", () => Deno.removeSync(folder, { recursive: true }));
@@ -62,7 +62,7 @@ Deno.test("an unknown command, flag or value is answered with the nearest", asyn
     [["frobnicate"], /"frobnicate".*--help/],
     [["caption", "--thread", "2", PHOTO], /--thread; did you mean --threads\?/],
     [["caption", "--frob", PHOTO], /--frob; `mquant caption --help`/],
-    [["caption"], /needs PHOTO\.\.\..*--help/],
+    [["caption"], /needs PHOTO\|FOLDER\.\.\..*--help/],
     [["caption", "--threads=0", PHOTO], /--threads must be .*1 to 64.*"0"/],
     [["caption", "--threads", "two", PHOTO], /--threads must be .*"two"/],
     [
@@ -103,10 +103,22 @@ Deno.test("a missing model", async () => {
   assertSentence(outcome, '"such.safetensors"');
 });
 
-Deno.test("a folder as a photo", async () => {
-  const outcome = await run(["caption", folder]);
-  assertEquals(outcome.code, 1);
-  assertSentence(outcome, /it is a folder.*\*\.jpg/);
+Deno.test("a folder without photos, a link, a kind of sidecar that is none", async () => {
+  const empty = `${folder}/empty`, link = `${folder}/link.jpg`;
+  Deno.mkdirSync(empty);
+  Deno.symlinkSync(`${ROOT}${PHOTO}`, link);
+  const cases: [string[], number, RegExp][] = [
+    [[empty], 1, /there is no JPEG, PNG or WebP in it; check/],
+    [[link], 1, /symbolic link.*; give what it leads to/],
+    [[PHOTO, "--sidecar=text"], 2, /txt, json, xmp.*"text".*mean txt\?/],
+    [["-", "--sidecar=txt"], 2, /it has no name; /],
+    [[PHOTO, "--journal=no/j"], 1, /write access .* with --allow-write/],
+  ];
+  for (const [args, code, want] of cases) {
+    const outcome = await run(["caption", ...args]);
+    assertEquals(outcome.code, code, outcome.err);
+    assertSentence(outcome, want);
+  }
 });
 
 Deno.test("no leave to read", async () => {

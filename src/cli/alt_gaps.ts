@@ -1,0 +1,121 @@
+/**
+ * Where a page lacks alternative texts: images of HTML without an `alt`
+ * attribute, images of Markdown with nothing in their brackets. `alt=""` is no
+ * gap: it says that an image is decoration.
+ * @module
+ */
+import { fromMarkdown } from "mdast-util-from-markdown";
+import { type DefaultTreeAdapterMap, parse, parseFragment } from "parse5";
+
+/** An image without alternative text. */
+export interface Gap {
+  /** Where the text is to be put in, in UTF-16 units from the beginning. */
+  readonly at: number;
+  /** Address of the image, as the page has it, entities resolved. */
+  readonly address: string;
+  /** What to put in for an alternative text. */
+  readonly fill: (alt: string) => string;
+}
+
+/** What a page is written in. */
+export type PageKind = "html" | "markdown";
+
+/** The kind of the page called `name`. */
+export function kindOf(name: string): PageKind {
+  return /\.(md|markdown)$/i.test(name) ? "markdown" : "html";
+}
+
+/** All gaps of a page, in order. */
+export function altGaps(page: string, kind: PageKind): Gap[] {
+  const gaps = kind === "html"
+    ? htmlGaps(parse(page, LOCATED), page, 0)
+    : markdownGaps(page);
+  return gaps.sort((a, b) => a.at - b.at);
+}
+
+/** `page` with texts put into gaps; not a character elsewhere changes. */
+export function fillGaps(
+  page: string,
+  filled: readonly (readonly [Gap, string])[],
+): string {
+  let out = "", from = 0;
+  for (const [{ at, fill }, alt] of filled) {
+    out += page.slice(from, at) + fill(alt);
+    from = at;
+  }
+  return out + page.slice(from);
+}
+
+const LOCATED = { sourceCodeLocationInfo: true, scriptingEnabled: false };
+
+type Node = DefaultTreeAdapterMap["node"];
+
+function htmlGaps(root: Node, page: string, offset: number): Gap[] {
+  const gaps: Gap[] = [], open: Node[] = [root];
+  for (let node; (node = open.pop());) {
+    if ("childNodes" in node) open.push(...node.childNodes);
+    if (node.nodeName === "template" && "content" in node) {
+      open.push(node.content as Node);
+    }
+    if (!("tagName" in node) || node.tagName !== "img") continue;
+    const { startOffset } = node.sourceCodeLocation ?? {};
+    const attribute = (name: string) =>
+      node.attrs.find((a) => a.name === name)?.value;
+    const address = attribute("src");
+    if (startOffset === undefined || address === undefined) continue;
+    if (attribute("alt") !== undefined) continue;
+    // A parser may move a tag, or read <image> as <img>; it stands where it stands.
+    const tag = /^<ima?ge?/i.exec(page.slice(startOffset + offset));
+    if (!tag) continue;
+    const at = startOffset + offset + tag[0].length;
+    gaps.push({ at, address, fill: (alt) => ` alt="${htmlText(alt)}"` });
+  }
+  return gaps;
+}
+
+function htmlText(text: string): string {
+  return text.replaceAll("&", "&amp;").replaceAll('"', "&quot;")
+    .replaceAll("<", "&lt;").replaceAll(">", "&gt;");
+}
+
+function markdownGaps(page: string): Gap[] {
+  const gaps: Gap[] = [];
+  const root = fromMarkdown(page), nodes = [...below(root)];
+  const targets = new Map<string, string>();
+  for (const node of nodes) {
+    if (node.type !== "definition") continue;
+    const id = node.identifier;
+    if (!targets.has(id)) targets.set(id, node.url); // the first one counts
+  }
+  for (const node of nodes) {
+    const start = node.position?.start.offset, end = node.position?.end.offset;
+    if (start === undefined || end === undefined) continue;
+    if (node.type === "html") {
+      const source = page.slice(start, end);
+      gaps.push(...htmlGaps(parseFragment(source, LOCATED), page, start));
+    }
+    if (node.type !== "image" && node.type !== "imageReference") continue;
+    const address = node.type === "image"
+      ? node.url
+      : targets.get(node.identifier);
+    if (address === undefined || page.slice(start, start + 3) !== "![]") {
+      continue;
+    }
+    gaps.push({ at: start + 2, address, fill: markdownText });
+  }
+  return gaps;
+}
+
+type MarkdownNode =
+  | ReturnType<typeof fromMarkdown>
+  | ReturnType<typeof fromMarkdown>["children"][number];
+
+function* below(node: MarkdownNode): Generator<MarkdownNode> {
+  yield node;
+  if (!("children" in node)) return;
+  for (const child of node.children) yield* below(child as MarkdownNode);
+}
+
+function markdownText(text: string): string {
+  return text.replaceAll(/[\\`*_[\]<>&]/g, "\\$&");
+}

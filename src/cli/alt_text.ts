@@ -1,0 +1,155 @@
+/**
+ * `caption --alt-text`: fills in missing alternative texts of HTML and Markdown
+ * files, and changes nothing else in them.
+ * @module
+ */
+import { createHash } from "node:crypto";
+import { dirname, join } from "@std/path";
+import { writeAll, writeAtomically } from "../format/atomic_write.ts";
+import type { Session } from "../mod.ts";
+import { altGaps, fillGaps, type Gap, kindOf } from "./alt_gaps.ts";
+import {
+  askOptions,
+  type CaptionValues,
+  lazily,
+  openSession,
+} from "./caption.ts";
+import { EXIT, sentence } from "./errors.ts";
+import { findPhotos } from "./find_photos.ts";
+import { dim, type Io, PipeClosed, printable } from "./io.ts";
+import { readPhotoBytes } from "./photo.ts";
+
+const PAGE = /\.(x?html?|md|markdown)$/i;
+
+/** Why a gap is left as it is. */
+type Left = "elsewhere" | "no root";
+
+/** Fills the gaps of the pages that `operands` name; returns the exit code. */
+export async function fillAltTexts(
+  operands: readonly string[],
+  values: CaptionValues,
+  io: Io,
+  say: Io,
+): Promise<number> {
+  const { photos: pages, problems } = findPhotos(operands, PAGE);
+  await using model = lazily(() => openSession(values, io.signal));
+  const known = new Map<string, string>(); // by content: pages share images
+  let filled = 0, failed = 0, elsewhere = 0, rootless = 0;
+  const fail = (what: string, error: unknown) => {
+    if (io.signal.aborted || error instanceof PipeClosed) throw error;
+    failed++;
+    io.err(sentence(error, what));
+  };
+  for (const [operand, why] of problems) {
+    fail(`fill in ${JSON.stringify(operand)}`, why);
+  }
+  for (const page of pages) {
+    try {
+      await fillPage(page);
+    } catch (error) {
+      fail(`fill in ${JSON.stringify(page)}`, error);
+    }
+  }
+  const notes = [`${filled} texts filled in`];
+  if (elsewhere > 0) notes.push(`${elsewhere} images lie elsewhere`);
+  if (rootless > 0) {
+    notes.push(`${rootless} addresses begin with / (name --site-root FOLDER)`);
+  }
+  say.err(dim(notes.join(", ")));
+  if (failed === 0) return EXIT.ok;
+  return filled > 0 ? EXIT.partial : EXIT.failure;
+
+  async function fillPage(page: string) {
+    const text = readText(page), done: [Gap, string][] = [];
+    for (const gap of altGaps(text, kindOf(page))) {
+      const place = placeOf(gap.address, page, values["site-root"]);
+      if (place === "elsewhere") elsewhere++;
+      else if (place === "no root") rootless++;
+      else {
+        try {
+          const alt = await altOf(place.path);
+          if (alt !== "") done.push([gap, alt]);
+        } catch (error) {
+          fail(`caption ${JSON.stringify(place.path)}`, error);
+        }
+      }
+    }
+    if (done.length === 0) return;
+    replace(page, text, fillGaps(text, done));
+    filled += done.length;
+    for (const [{ at, address }, alt] of done) {
+      const line = text.slice(0, at).split("\n").length;
+      io.out(
+        values.json
+          ? `${JSON.stringify({ page, line, image: address, alt })}\n`
+          : `${page}:${line}\t${printable(address)}\t${printable(alt)}\n`,
+      );
+    }
+  }
+
+  async function altOf(path: string): Promise<string> {
+    const bytes = await readPhotoBytes(path, io.signal);
+    const sha256 = createHash("sha256").update(bytes).digest("hex");
+    let alt = known.get(sha256);
+    if (alt === undefined) {
+      const session: Session = await model.get();
+      const answer = await session.caption(
+        bytes,
+        askOptions(values, io.signal),
+      );
+      io.signal.throwIfAborted();
+      alt = answer.text.trim().replaceAll(/\s+/g, " ");
+      known.set(sha256, alt);
+    }
+    return alt;
+  }
+}
+
+/** The file an address of `page` names, or why it names none. */
+export function placeOf(
+  address: string,
+  page: string,
+  root: string | undefined,
+): { readonly path: string } | Left {
+  const trimmed = address.trim();
+  if (/^([a-z][a-z0-9+.-]*:|\/\/)/i.test(trimmed)) return "elsewhere";
+  let path = trimmed.replace(/[?#].*$/s, "");
+  try {
+    path = decodeURIComponent(path);
+  } catch { /* a stray percent sign stands for itself */ }
+  if (path === "" || path.includes("\0")) return "elsewhere";
+  if (!path.startsWith("/")) return { path: join(dirname(page), path) };
+  return root === undefined ? "no root" : { path: join(root, path) };
+}
+
+/** A page's text, a byte order mark included; refuses what would not come back byte for byte. */
+function readText(page: string): string {
+  const bytes = Deno.readFileSync(page);
+  try {
+    return new TextDecoder("utf-8", { fatal: true, ignoreBOM: true })
+      .decode(bytes);
+  } catch {
+    throw new Error(
+      `Cannot fill in ${
+        JSON.stringify(page)
+      }: it is not UTF-8; save it as UTF-8 first`,
+    );
+  }
+}
+
+/** Replaces `page`, whole or not at all, if it still is what was read. */
+function replace(page: string, before: string, after: string) {
+  if (readText(page) !== before) {
+    throw new Error(
+      `Cannot fill in ${
+        JSON.stringify(page)
+      }: somebody changed it meanwhile; run again`,
+    );
+  }
+  const { mode } = Deno.statSync(page);
+  const bytes = new TextEncoder().encode(after);
+  writeAtomically(page, (file) => writeAll(file, bytes));
+  if (mode !== null && Deno.build.os !== "windows") {
+    Deno.chmodSync(page, mode & 0o7777);
+  }
+}

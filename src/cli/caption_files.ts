@@ -1,0 +1,186 @@
+/**
+ * Captions kept in files: a journal of all, sidecars beside the photos. A run
+ * that was killed goes on where it ended, with nothing done twice.
+ * @module
+ */
+import { createHash } from "node:crypto";
+import type { Result } from "../mod.ts";
+import type { CaptionJournal, Entry } from "./caption_journal.ts";
+import { EXIT, sentence } from "./errors.ts";
+import { type Io, PipeClosed, printable } from "./io.ts";
+import { readPhotoBytes } from "./photo.ts";
+import { duration, progress } from "./progress.ts";
+import {
+  clash,
+  foldersOf,
+  type Kind,
+  sidecarPath,
+  standing,
+  sweep,
+  writeSidecar,
+} from "./sidecar.ts";
+
+/** How captions are kept. */
+export interface Keeping {
+  /** Sidecars to write. */
+  readonly kinds: readonly Kind[];
+  /** Name sidecars behind the whole name of the photo. */
+  readonly fullNames: boolean;
+  /** Replace sidecars that a person wrote. */
+  readonly overwrite: boolean;
+  /** Where captions are noted. */
+  readonly journal: CaptionJournal;
+  /** Print JSON. */
+  readonly json: boolean;
+  /** Captions bytes. */
+  readonly caption: (photo: Uint8Array) => PromiseLike<Result>;
+  /** Where results and messages go. */
+  readonly io: Io;
+}
+
+/** What became of the photos of a run. */
+export interface Tally {
+  /** Captioned by the model. */
+  made: number;
+  /** Captioned before, and noted under this name or in sidecars only now. */
+  reused: number;
+  /** Nothing was to be done. */
+  kept: number;
+  /** Could not be read, or their sidecars not be written. */
+  failed: number;
+}
+
+/** A photo's bytes, read while the photo before is captioned. */
+interface Read {
+  readonly bytes: Uint8Array;
+  readonly sha256: string;
+}
+
+/** Captions `photos`; returns what became of them. Throws where the journal cannot be written. */
+export async function captionFiles(
+  photos: readonly string[],
+  keeping: Keeping,
+): Promise<Tally> {
+  const { io, kinds, fullNames } = keeping;
+  const tally: Tally = { made: 0, reused: 0, kept: 0, failed: 0 };
+  const twins = kinds.length > 0 ? clash(photos, fullNames) : undefined;
+  if (twins) {
+    const [a, b] = twins.map((p) => JSON.stringify(p));
+    throw new Error(
+      `Cannot write sidecars: ${a} and ${b} would share one; rename one of them, or add --full-names`,
+    );
+  }
+  if (kinds.length > 0) {
+    for (const folder of foldersOf(photos)) {
+      sweep(folder);
+    }
+  }
+  const line = progress(io, "caption", photos.length);
+  const read = (photo: string | undefined) => {
+    const pending = photo === undefined ? undefined : readHashed(photo, io);
+    pending?.catch(() => {}); // whoever awaits it gets it
+    return pending;
+  };
+  let next = read(photos[0]);
+  for (const [i, photo] of photos.entries()) {
+    const pending = next!;
+    next = read(photos[i + 1]);
+    io.signal.throwIfAborted();
+    let became: keyof Tally = "failed";
+    try {
+      became = await captionFile(photo, await pending, keeping);
+    } catch (error) {
+      if (io.signal.aborted || error instanceof PipeClosed) throw error;
+      if (error instanceof JournalFailed) throw error.cause;
+      const text = sentence(error, `caption ${JSON.stringify(photo)}`);
+      if (keeping.json) io.out(`${JSON.stringify({ photo, error: text })}\n`);
+      io.err(text);
+    }
+    tally[became]++;
+    // What was kept took no time, and says nothing of the time that is left.
+    if (became !== "kept") line.at(i + 1, printable(photo));
+  }
+  line.end();
+  return tally;
+}
+
+/** The journal cannot be written: no photo after this one can be kept either. */
+class JournalFailed extends Error {}
+
+async function captionFile(
+  photo: string,
+  { bytes, sha256 }: Read,
+  keeping: Keeping,
+): Promise<keyof Tally> {
+  const { journal, io } = keeping;
+  const last = journal.last(photo), same = journal.same(sha256);
+  const noted = last?.sha256 === sha256 && journal.current(last);
+  const known = noted ? last : same;
+  const sidecars = keeping.kinds.map((kind) => {
+    const path = sidecarPath(photo, kind, keeping.fullNames);
+    const stands = standing(path, kind, known, last, keeping.overwrite);
+    return { kind, path, stands };
+  });
+  const todo = sidecars.filter((s) => s.stands === "write");
+  const settled = todo.length === 0 && sidecars.length > 0;
+  if (settled && (noted || sidecars.every((s) => s.stands === "keep"))) {
+    return "kept";
+  }
+  if (noted && sidecars.length === 0) return "kept";
+  let answer: Result | undefined;
+  let caption = known?.caption;
+  if (caption === undefined) {
+    answer = await keeping.caption(bytes);
+    io.signal.throwIfAborted(); // a caption that was cut short is none
+    caption = answer.text.trim();
+  }
+  const entry = noted ? last : noteDown(journal, photo, sha256, caption);
+  for (const { path, kind } of todo) writeSidecar(path, kind, entry);
+  io.out(
+    keeping.json
+      ? `${JSON.stringify({ ...told(photo, entry, answer) })}\n`
+      : `${photo}\t${printable(caption).replaceAll(/[\n\t]+/g, " ")}\n`,
+  );
+  return answer ? "made" : "reused";
+}
+
+function noteDown(
+  journal: CaptionJournal,
+  photo: string,
+  sha256: string,
+  caption: string,
+): Entry {
+  try {
+    return journal.add(photo, sha256, caption);
+  } catch (cause) {
+    throw new JournalFailed("the journal cannot be written", { cause });
+  }
+}
+
+function told(photo: string, { caption, sha256 }: Entry, answer?: Result) {
+  if (!answer) return { photo, caption, sha256 };
+  const { tokens: { length: tokens }, finish, timings } = answer;
+  return { photo, caption, sha256, tokens, finish, timings };
+}
+
+async function readHashed(photo: string, io: Io): Promise<Read> {
+  const bytes = await readPhotoBytes(photo, io.signal);
+  const sha256 = createHash("sha256").update(bytes).digest("hex");
+  return { bytes, sha256 };
+}
+
+/** The tally as a line, after `seconds` of work. */
+export function tallyText(tally: Tally, seconds: number): string {
+  const { made, reused, kept, failed } = tally;
+  const parts = [`${made} captioned`];
+  if (reused > 0) parts.push(`${reused} taken from the journal`);
+  if (kept > 0) parts.push(`${kept} kept`);
+  if (failed > 0) parts.push(`${failed} failed`);
+  return `${parts.join(", ")} in ${duration(seconds)}`;
+}
+
+/** Exit code of a run. */
+export function tallyCode({ failed, ...good }: Tally): number {
+  if (failed === 0) return EXIT.ok;
+  return Object.values(good).some((n) => n > 0) ? EXIT.partial : EXIT.failure;
+}

@@ -1,0 +1,142 @@
+/**
+ * `caption --sidecar`, `--journal`, `--watch`: captions of whole folders, kept
+ * in files.
+ * @module
+ */
+import { join } from "@std/path";
+import {
+  askOptions,
+  type CaptionValues,
+  lazily,
+  openSession,
+  questionOf,
+} from "./caption.ts";
+import {
+  captionFiles,
+  type Keeping,
+  type Tally,
+  tallyCode,
+  tallyText,
+} from "./caption_files.ts";
+import { modelHash, openCaptionJournal, sha256Of } from "./caption_journal.ts";
+import { EXIT, sentence, UsageError } from "./errors.ts";
+import { findPhotos } from "./find_photos.ts";
+import { dim, type Io } from "./io.ts";
+import { modelPath } from "./model_path.ts";
+import { type Kind, KINDS } from "./sidecar.ts";
+import { nearest } from "./suggest.ts";
+
+/** Quiet time after a change before a watched folder is looked through: copying a photo is many changes. */
+const SETTLE_MS = 500;
+
+/** Captions what `operands` name, and keeps it; returns the exit code. */
+export async function keepCaptions(
+  operands: readonly string[],
+  values: CaptionValues,
+  io: Io,
+  say: Io,
+): Promise<number> {
+  const kinds = kindsOf(values.sidecar);
+  if (operands.includes("-")) {
+    throw new UsageError(
+      "Cannot caption stdin into files: it has no name; give photos or folders, or leave --sidecar, --journal and --watch away",
+    );
+  }
+  const found = findPhotos(operands);
+  const path = values.journal ??
+    join(found.folders[0] ?? ".", "captions.jsonl");
+  using journal = openCaptionJournal(path, {
+    model: modelHash(modelPath(values.model)),
+    ask: sha256Of(JSON.stringify(questionOf(values))),
+  });
+  await using model = lazily(() => openSession(values, io.signal));
+  const keeping: Keeping = {
+    kinds,
+    fullNames: values["full-names"],
+    overwrite: values.overwrite,
+    journal,
+    json: values.json,
+    caption: async (bytes) =>
+      await (await model.get()).caption(bytes, askOptions(values, io.signal)),
+    io: values.quiet ? { ...io, status() {} } : io,
+  };
+  const done = new Map<string, string>(); // versions of photos, while watching
+  const code = await once(found);
+  if (!values.watch) return code;
+  await watch(found.folders, io, say, async () => {
+    await once(findPhotos(operands));
+  });
+  return EXIT.ok;
+
+  async function once(found: ReturnType<typeof findPhotos>): Promise<number> {
+    const begin = performance.now();
+    for (const [operand, why] of found.problems) {
+      io.err(sentence(why, `caption ${JSON.stringify(operand)}`));
+    }
+    const photos = found.photos.filter((p) => done.get(p) !== version(p));
+    if (values.watch && photos.length === 0) return EXIT.ok;
+    const versions = photos.map((p) => [p, version(p)] as const);
+    const tally: Tally = photos.length > 0
+      ? await captionFiles(photos, keeping)
+      : { made: 0, reused: 0, kept: 0, failed: 0 };
+    for (const [p, v] of versions) done.set(p, v);
+    const failed = tally.failed + found.problems.length;
+    const links = found.links.length > 0
+      ? `; ${found.links.length} symbolic links were not followed`
+      : "";
+    const seconds = (performance.now() - begin) / 1000;
+    say.err(dim(`${tallyText({ ...tally, failed }, seconds)}${links}`));
+    return tallyCode({ ...tally, failed });
+  }
+}
+
+/** What changes when a file does. */
+function version(path: string): string {
+  try {
+    const { size, mtime } = Deno.lstatSync(path);
+    return `${size} ${mtime?.getTime()}`;
+  } catch {
+    return ""; // it has gone: reading it will say so
+  }
+}
+
+/** Calls `look` whenever something below `folders` has changed and come to rest; ends with `io.signal`. */
+async function watch(
+  folders: readonly string[],
+  io: Io,
+  say: Io,
+  look: () => Promise<void>,
+) {
+  using watcher = Deno.watchFs([...folders], { recursive: true });
+  say.err(dim(`watching ${folders.join(", ")}; Ctrl-C ends it`));
+  const end = () => watcher.close();
+  io.signal.addEventListener("abort", end);
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  let looking: Promise<void> = Promise.resolve();
+  for await (const _ of watcher) {
+    clearTimeout(timer);
+    timer = setTimeout(() => {
+      looking = looking.then(look).catch((error) => {
+        if (!io.signal.aborted) io.err(sentence(error, "caption"));
+      });
+    }, SETTLE_MS);
+  }
+  clearTimeout(timer);
+  await looking;
+}
+
+function kindsOf(list: string | undefined): Kind[] {
+  const words = list?.split(",").map((w) => w.trim()) ?? [];
+  for (const word of words) {
+    if ((KINDS as readonly string[]).includes(word)) continue;
+    const near = nearest(word, KINDS);
+    throw new UsageError(
+      `Cannot caption: --sidecar must be a list of ${
+        KINDS.join(", ")
+      }: current value has ${JSON.stringify(word)}; ${
+        near ? `did you mean ${near}?` : "`mquant caption --help` tells more"
+      }`,
+    );
+  }
+  return [...new Set(words)] as Kind[];
+}

@@ -1,0 +1,118 @@
+/**
+ * Captions beside their photos: `photo.txt`, `photo.json`, `photo.xmp`. A file
+ * that a person wrote or changed stays as it is.
+ * @module
+ */
+import { basename, dirname, join } from "@std/path";
+import { writeAll, writeAtomically } from "../format/atomic_write.ts";
+import type { Entry } from "./caption_journal.ts";
+import { isOurXmp, xmp } from "./xmp.ts";
+
+/** Kinds of sidecars. */
+export const KINDS = ["txt", "json", "xmp"] as const;
+
+/** A kind of sidecar. */
+export type Kind = (typeof KINDS)[number];
+
+/** What each kind holds, and whether a file is of our making. */
+const FORMS: Readonly<
+  Record<Kind, {
+    readonly text: (entry: Entry) => string;
+    readonly ours: (text: string) => boolean;
+  }>
+> = {
+  txt: { text: ({ caption }) => `${caption}\n`, ours: () => true },
+  json: {
+    text: ({ photo, ...rest }) =>
+      `${JSON.stringify({ photo: basename(photo), ...rest }, null, 2)}\n`,
+    ours: (text) => /"caption":.*"sha256":.*"model":.*"ask":/s.test(text),
+  },
+  xmp: { text: ({ caption }) => xmp(caption), ours: isOurXmp },
+};
+
+/** Path of the sidecar of `photo`; with `full`, behind the photo's whole name. */
+export function sidecarPath(photo: string, kind: Kind, full: boolean): string {
+  const stem = full ? photo : photo.replace(/\.[^./\\]+$/, "");
+  return `${stem}.${kind}`;
+}
+
+/** Why a sidecar is not to be written, or that it may be. */
+export type Standing =
+  /** There is none, or it is ours and out of date, or may be replaced. */
+  | "write"
+  /** It is what would be written. */
+  | "same"
+  /** A person's: it stays. */
+  | "keep";
+
+/** What becomes of the sidecar at `path` if its photo has the caption of `entry`; undefined where it has none yet. */
+export function standing(
+  path: string,
+  kind: Kind,
+  entry: Entry | undefined,
+  before: Entry | undefined,
+  overwrite: boolean,
+): Standing {
+  const text = readOrUndefined(path);
+  if (text === undefined) return "write";
+  const { text: textOf, ours } = FORMS[kind];
+  if (entry && text === textOf(entry)) return "same";
+  if (before && text === textOf(before)) return "write";
+  if (!overwrite) return "keep";
+  if (ours(text)) return "write";
+  throw new Error(
+    `Cannot overwrite ${
+      JSON.stringify(path)
+    }: it holds more than a caption of ours; move it away first`,
+  );
+}
+
+/** Writes a sidecar whole or not at all. Needs `--allow-write` of the folder. */
+export function writeSidecar(path: string, kind: Kind, entry: Entry): void {
+  const bytes = new TextEncoder().encode(FORMS[kind].text(entry));
+  writeAtomically(path, (file) => writeAll(file, bytes));
+}
+
+function readOrUndefined(path: string): string | undefined {
+  try {
+    const { isFile } = Deno.lstatSync(path);
+    if (isFile) return Deno.readTextFileSync(path);
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return undefined;
+    throw error;
+  }
+  throw new Error(
+    `Cannot write ${
+      JSON.stringify(path)
+    }: a folder or a link has that name; move it away first`,
+  );
+}
+
+/** Removes what a killed run left half-written in `folder`; whoever holds the journal may. */
+export function sweep(folder: string): void {
+  for (const { name, isFile } of Deno.readDirSync(folder)) {
+    if (isFile && /^\..+\.(txt|json|xmp)\.\d+\.tmp$/.test(name)) {
+      Deno.removeSync(join(folder, name));
+    }
+  }
+}
+
+/** Two photos whose sidecars would have one name, if there are such. */
+export function clash(
+  photos: readonly string[],
+  full: boolean,
+): readonly [string, string] | undefined {
+  const owner = new Map<string, string>();
+  for (const photo of photos) {
+    const path = sidecarPath(photo, "txt", full);
+    const other = owner.get(path);
+    if (other !== undefined) return [other, photo];
+    owner.set(path, photo);
+  }
+  return undefined;
+}
+
+/** Folders of photos, each once. */
+export function foldersOf(photos: readonly string[]): Set<string> {
+  return new Set(photos.map((photo) => dirname(photo)));
+}
