@@ -32,6 +32,9 @@ export function transcript(markdown: string): Typed[] {
 
 const MARK = "\u0001";
 
+/** What bash says of a killed process, and progress, which a log hears of every 30 s. */
+const NOISE = /: line \d+: +\d+ Killed|^caption \[[#.]+\] /;
+
 /** Types all of it into one shell; returns what each line said. */
 export async function type(
   typed: readonly Typed[],
@@ -47,7 +50,7 @@ export async function type(
   const said = new TextDecoder().decode(stdout).split(`${MARK}\n`);
   return typed.map((_, i) =>
     (said[i] ?? "(the shell ended before)").split("\n")
-      .filter((line) => line !== "" && !/: line \d+: +\d+ Killed/.test(line))
+      .filter((line) => line !== "" && !NOISE.test(line))
   );
 }
 

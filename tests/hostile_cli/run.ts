@@ -18,17 +18,18 @@ export interface Outcome {
   readonly err: string;
 }
 
-/** Starts `deno run --allow-read src/cli/main.ts ARGS`. */
+/** Starts `deno run --allow-read src/cli/main.ts ARGS`, or with other permissions. */
 export function spawn(
   args: readonly string[],
   stdin: "null" | "piped" = "null",
+  flags: readonly string[] = ["--allow-read"],
 ): Deno.ChildProcess {
   return new Deno.Command("deno", {
     args: [
       "run",
       "--quiet",
       "--no-prompt",
-      "--allow-read",
+      ...flags,
       "src/cli/main.ts",
       ...args,
     ],

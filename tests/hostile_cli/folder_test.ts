@@ -1,0 +1,109 @@
+/** Folders that change while they are captioned, pages that are filled in: as processes of their own. */
+import { assert, assertEquals, assertMatch } from "@std/assert";
+import { png } from "../../tools/crops.ts";
+import { toy, toyPixels } from "../agreement/toy_file.ts";
+import { run, spawn } from "./run.ts";
+
+const root = Deno.makeTempDirSync();
+addEventListener("unload", () => Deno.removeSync(root, { recursive: true }));
+const MODEL = `${root}/toy.safetensors`;
+Deno.writeFileSync(MODEL, toy().bytes);
+const COMMON = [`--model=${MODEL}`, "--max-tokens=3", "--threads=1"];
+
+function folder(name: string): string {
+  const path = `${root}/${name}`;
+  Deno.mkdirSync(path);
+  return path;
+}
+
+const photo = (path: string, seed: number) =>
+  Deno.writeFileSync(path, png(toyPixels(seed), 16));
+
+async function until(what: () => boolean): Promise<void> {
+  for (let i = 0; i < 600 && !what(); i++) {
+    await new Promise((done) => setTimeout(done, 50));
+  }
+  assert(what(), "nothing came of it within 30 s");
+}
+
+const exists = (path: string) => {
+  try {
+    return Deno.statSync(path).isFile;
+  } catch {
+    return false;
+  }
+};
+
+Deno.test({
+  name:
+    "--watch captions what is there and what comes, and ends with 0 on Ctrl-C",
+  ignore: Deno.build.os === "windows",
+  async fn() {
+    const place = folder("watched");
+    photo(`${place}/1.png`, 1);
+    const child = spawn(
+      ["caption", place, "--watch", "--sidecar=txt", ...COMMON],
+      "null",
+      ["--allow-read", `--allow-write=${place}`],
+    );
+    let err = "";
+    const ended = (async () => {
+      const text = child.stderr.pipeThrough(new TextDecoderStream());
+      for await (const piece of text) err += piece;
+    })();
+    await until(() => /watching/.test(err));
+    assert(exists(`${place}/1.txt`));
+    Deno.mkdirSync(`${place}/below`);
+    photo(`${place}/below/2.png`, 2);
+    await until(() => exists(`${place}/below/2.txt`));
+    child.kill("SIGINT");
+    const [{ code }, out] = await Promise.all([
+      child.status,
+      new Response(child.stdout).text(),
+      ended,
+    ]);
+    assertEquals(code, 0, err);
+    assertEquals(out.trim().split("\n").length, 2);
+    const lines = Deno.readTextFileSync(`${place}/captions.jsonl`).trim();
+    assertEquals(
+      lines.split("\n").map((line) => JSON.parse(line).photo),
+      ["1.png", "below/2.png"],
+    );
+  },
+});
+
+Deno.test("--alt-text keeps the mode of a page, refuses what is no UTF-8, and says what lies elsewhere", async () => {
+  const place = folder("site");
+  photo(`${place}/a.png`, 3);
+  const page = `${place}/page.html`;
+  const text = '<img src=a.png>\r\n<img src="/a.png"><img src=//x.org/b.png>';
+  Deno.writeTextFileSync(page, text, { mode: 0o640 });
+  Deno.writeFileSync(`${place}/latin.html`, new Uint8Array([0x3c, 0xe4]));
+  Deno.writeTextFileSync(`${place}/gone.md`, "![](gone.png)");
+  const fill = async (...more: string[]) => {
+    const args = ["caption", "--alt-text", place, ...COMMON, ...more];
+    const child = spawn(args, "null", [
+      ...["--allow-read", `--allow-write=${place}`],
+    ]);
+    const { code, stderr } = await child.output();
+    return { code, err: new TextDecoder().decode(stderr) };
+  };
+  const first = await fill();
+  assertEquals(first.code, 3, first.err);
+  assertMatch(first.err, /"[^"]*gone\.png".*no such file/);
+  assertMatch(first.err, /latin\.html".*it is not UTF-8; save it as UTF-8/);
+  assertMatch(
+    first.err,
+    /1 texts.*1 images lie elsewhere, 1 addr.*--site-root/,
+  );
+  const filled = Deno.readTextFileSync(page);
+  assertMatch(filled, /^<img alt="[^"]+" src=a\.png>\r\n<img src="\/a\.png">/);
+  assertEquals(Deno.statSync(page).mode! & 0o777, 0o640);
+  await fill(`--site-root=${place}`);
+  assertEquals(
+    Deno.readTextFileSync(page).replaceAll(/ alt="[^"]+"/g, ""),
+    text,
+  );
+  const both = await run(["caption", "--alt-text", "--sidecar=txt", page]);
+  assertEquals(both.code, 2);
+});
