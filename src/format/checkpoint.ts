@@ -20,9 +20,24 @@ export function openCheckpoint(path: string): TensorFile {
   const index = join(path, "model.safetensors.index.json");
   const single = join(path, "model.safetensors");
   if (!exists(index) || exists(single)) {
+    if (!exists(single)) refusePickles(path);
     return openSafetensors(fileSource(single));
   }
   return openShards(path, readIndex(index));
+}
+
+/** Weights in PyTorch's own format are programs: they are not read. */
+function refusePickles(folder: string): void {
+  for (const { name } of Deno.readDirSync(folder)) {
+    if (!/\.(bin|pt|pth)$/.test(name)) continue;
+    throw new FormatError(
+      "not_found",
+      basename(folder),
+      `it holds ${
+        quoted(name)
+      } but no safetensors; convert them once with save_file of safetensors.torch (Python), names as they are`,
+    );
+  }
 }
 
 /** `weight_map` of an index: tensor name → shard file name. */

@@ -174,6 +174,17 @@ Deno.test("shards read as one; an index and shards that disagree are refused", (
     assertEquals([...single.tensors.keys()], ["wide"]);
   }));
 
+Deno.test("a folder of pickles is told how to become a checkpoint", () => {
+  const folder = Deno.makeTempDirSync();
+  try {
+    Deno.writeTextFileSync(`${folder}/pytorch_model-00001-of-00002.bin`, "");
+    const error = assertThrows(() => openCheckpoint(folder), FormatError);
+    assert(error.message.includes("safetensors.torch"), error.message);
+  } finally {
+    Deno.removeSync(folder, { recursive: true });
+  }
+});
+
 Deno.test("fileSource: no file, a folder, a file that shrank", () =>
   inFolder((folder) => {
     const code = (path: string) =>

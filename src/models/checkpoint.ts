@@ -107,7 +107,9 @@ export function bind(
     }
     params.set(param, reshape(tensor, shape));
   }
-  const unused = [...checkpoint.tensors.keys()].filter((n) => !used.has(n));
+  const unused = [...checkpoint.tensors.keys()].filter((n) =>
+    !used.has(n) && !/rotary.*\.inv_freq$/.test(n) // follows from θ
+  );
   if (unused.length > 0) {
     throw new RangeError(
       `Cannot read the checkpoint: ${unused.length} tensors have no place in the model, the first is "${

@@ -134,13 +134,11 @@ export function glm4v(checkpoint: Checkpoint): Model {
       atOnePlace: true,
     },
   };
-  const tensors = new Map(checkpoint.tensors);
-  tensors.delete("transformer.rotary_pos_emb.inv_freq"); // follows from θ
   return {
     info,
     nodes: g.nodes,
     params: bind(
-      { ...checkpoint, tensors },
+      checkpoint,
       g.nodes,
       vocabulary,
       patches + 1,

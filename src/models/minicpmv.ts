@@ -89,6 +89,12 @@ function bucketed(table: Tensor, side: number): Tensor {
 export function minicpmv(checkpoint: Checkpoint): Model {
   const config = new Config(checkpoint.config);
   const architecture = config.choice("model_type", ["minicpmv"]);
+  const version = config.number("version", 2.6);
+  if (version !== 2.6) {
+    throw new RangeError(
+      `Cannot build ${architecture}: version must be 2.6, the one with a Qwen2 decoder: it is ${version}`,
+    );
+  }
   const v = config.object("vision_config");
   const slice = config.object("slice_config");
   const patch = v.size("patch_size"), size = sideOf(config);
