@@ -3,23 +3,29 @@
  * @module
  */
 import type { Engine } from "../quantize/quantize.ts";
+import { alone, type Crew, startCrew } from "./crew.ts";
 import { floatEngine } from "./float_engine.ts";
 
-/** A float32 engine of its own. */
-export function float32Engine(): Engine {
-  const engine = floatEngine();
+/** A float32 engine of its own, on the main thread where no crew is given. */
+export function float32Engine(crew: Crew = alone()): Engine {
+  const engine = floatEngine(crew);
   return {
     zeros: (n) => new Float32Array(n),
     load: (t) => Float32Array.from(t.read()),
-    matmul: (x, m, k, w, n, bias) =>
-      engine.matmulTransposed(
-        x as Float32Array,
-        m,
-        k,
-        w as Float32Array,
-        n,
-        bias as Float32Array | undefined,
-      ),
-    gram: (x, m, k) => engine.gram(x as Float32Array, m, k),
+    matmul: engine.matmulTransposed as Engine["matmul"],
+    gram: engine.gram as Engine["gram"],
+    inverseUpperFactor: engine.inverseUpperFactor,
+    gptq: engine.gptq,
+  };
+}
+
+/** A float32 engine on several threads; disposing of it ends them. */
+export async function startFloat32Engine(
+  threads: number,
+): Promise<Engine & Disposable> {
+  const crew = await startCrew(threads);
+  return {
+    ...float32Engine(crew),
+    [Symbol.dispose]: () => crew[Symbol.dispose](),
   };
 }

@@ -1,14 +1,31 @@
 /**
  * Float32 matrix work for calibration and GPTQ: JavaScript arrays in, JavaScript
- * arrays out, the work in wasm. One memory, grown to the largest call.
+ * arrays out, the work in wasm on all threads of a crew. One memory, grown to
+ * the largest call.
  * @module
  */
-import { instantiateSync } from "@assemblyscript/loader";
-import { packFloats, roundUp } from "./layout.ts";
-import { kernelMemory, kernelModule } from "./load.ts";
-import type { GemmF32 } from "./gemm_f32.ts";
+import {
+  BLOCK as GPTQ_BLOCK,
+  gptq,
+  type IntegerWeight,
+  type Spread,
+} from "../quantize/gptq.ts";
+import {
+  cholesky,
+  invertLower,
+  NotPositiveDefinite,
+} from "../tensor/linalg.ts";
+import { alone, type Crew } from "./crew.ts";
+import { roundUp } from "./layout.ts";
+import { roundViews } from "./crew_task.ts";
+import {
+  check,
+  type MatmulTransposed,
+  productAt,
+  productBytes,
+} from "./product.ts";
 
-/** Float matrix products over a private wasm memory. */
+/** Float matrix work over a private wasm memory. */
 export interface FloatEngine {
   /**
    * `x·wᵀ + bias` in float32, each sum in the order of k.
@@ -17,123 +34,221 @@ export interface FloatEngine {
    * @param bias [n], default zeros
    * @returns [m, n] row-major
    */
-  matmulTransposed(
-    x: Float32Array,
-    m: number,
-    k: number,
-    w: Float32Array,
-    n: number,
-    bias?: Float32Array,
-  ): Float32Array;
+  readonly matmulTransposed: MatmulTransposed;
   /**
-   * xᵀ·x: blocks of 256 rows in float32, blocks summed in float64.
+   * xᵀ·x: blocks of 256 rows in float32, blocks summed in float64, the sum
+   * rounded to float32.
    * @param x [m, k] row-major
    * @returns [k, k] row-major, symmetric
    */
-  gram(x: Float32Array, m: number, k: number): Float64Array;
+  gram(x: Float32Array, m: number, k: number): Float32Array;
+  /**
+   * Upper factor U with Uᵀ·U = a⁻¹ in float32 (`inverseUpperFactor`).
+   * @param a [n, n] row-major, symmetric
+   * @throws {NotPositiveDefinite}
+   */
+  inverseUpperFactor(a: ArrayLike<number>, n: number): Float32Array;
+  /** GPTQ, its rows shared among threads. */
+  gptq(
+    w: Float64Array,
+    n: number,
+    k: number,
+    bits: number,
+    spread: Spread,
+  ): IntegerWeight;
 }
 
 const BLOCK_ROWS = 256; // a row of 256 floats is summed in float32, then float64 takes over
+const START = 1024; // of what is ours: the data segment of a module lies below
+/** Columns factored at a time. */
+const BLOCK = 64;
 
-/** A float engine of its own; its memory is freed with it. */
-export function floatEngine(): FloatEngine {
-  const memory = kernelMemory(1, false);
-  const { exports } = instantiateSync(kernelModule("simd", false), {
-    env: { memory },
-  });
-  const gemm = (exports as unknown as { gemm_f32__simd_4x8: GemmF32 })
-    .gemm_f32__simd_4x8;
+/** A float engine; its memory is that of its crew. */
+export function floatEngine(crew: Crew = alone()): FloatEngine {
+  const { memory, threads } = crew;
 
-  function reserve(bytes: number): void {
-    const missing = bytes - memory.buffer.byteLength;
+  function reserve(end: number): void {
+    const missing = end - memory.buffer.byteLength;
     if (missing > 0) memory.grow(Math.ceil(missing / 65536));
   }
 
-  function matmulTransposed(
-    x: Float32Array,
-    m: number,
-    k: number,
-    w: Float32Array,
-    n: number,
-    bias?: Float32Array,
-  ): Float32Array {
+  /** memory │ sums │ a block of xᵀ │ the same in panels │ zeros │ y of each thread │ */
+  function gram(x: Float32Array, m: number, k: number): Float32Array {
     check("x", x.length, [m, k]);
-    check("w", w.length, [n, k]);
-    if (bias) check("bias", bias.length, [n]);
-    const n8 = roundUp(n, 8);
-    const wAt = 1024, xAt = wAt + n8 * k * 4, bAt = xAt + m * k * 4;
-    const yAt = bAt + n8 * 4;
-    reserve(yAt + m * n8 * 4);
+    const k8 = roundUp(k, 8), sum = START, t = sum + roundUp(k * k * 8, 16);
+    const p = t + k * BLOCK_ROWS * 4, zeros = p + k8 * BLOCK_ROWS * 4;
+    const y = zeros + k8 * 4;
+    reserve(y + threads * 64 * k8 * 4);
     const f32 = new Float32Array(memory.buffer);
-    f32.set(packFloats(w, n, k), wAt >> 2);
-    f32.set(x, xAt >> 2);
-    f32.fill(0, bAt >> 2, yAt >> 2);
-    if (bias) f32.set(bias, bAt >> 2);
-    gemm(xAt, wAt, bAt, yAt, m, k, k, n8, 0, n8);
-    const y = new Float32Array(m * n);
-    for (let r = 0; r < m; r++) {
-      const from = (yAt >> 2) + r * n8;
-      y.set(f32.subarray(from, from + n), r * n);
-    }
-    return y;
-  }
-
-  function gram(x: Float32Array, m: number, k: number): Float64Array {
-    check("x", x.length, [m, k]);
-    const sum = new Float64Array(k * k), k8 = roundUp(k, 8);
-    const tAt = 1024, pAt = tAt + k * BLOCK_ROWS * 4;
-    const bAt = pAt + k8 * BLOCK_ROWS * 4, yAt = bAt + k8 * 4;
-    reserve(yAt + k * k8 * 4);
-    const f32 = new Float32Array(memory.buffer);
-    f32.fill(0, pAt >> 2, yAt >> 2);
+    const sums = new Float64Array(memory.buffer, sum, k * k).fill(0);
+    f32.fill(0, p >> 2, y >> 2);
     for (let r0 = 0; r0 < m; r0 += BLOCK_ROWS) {
       const rows = Math.min(BLOCK_ROWS, m - r0);
       const block = x.subarray(r0 * k, (r0 + rows) * k);
       // xᵀ once as rows [k][rows] and once as panels [k8/8][rows][8]
       for (let j = 0; j < k; j++) {
-        const t = (tAt >> 2) + j * rows;
-        const p = (pAt >> 2) + (j >> 3) * 8 * rows + (j & 7);
+        const tj = (t >> 2) + j * rows;
+        const pj = (p >> 2) + (j >> 3) * 8 * rows + (j & 7);
         for (let r = 0; r < rows; r++) {
-          f32[p + r * 8] = f32[t + r] = block[r * k + j];
+          f32[pj + r * 8] = f32[tj + r] = block[r * k + j];
         }
       }
-      // y[i, j] for j ≤ i only, 64 rows i at a time; the rest is its mirror
-      for (let i = 0; i < k; i += 64) {
-        const count = Math.min(64, k - i), end = Math.min(k8, i + 64);
-        gemm(
-          tAt + i * rows * 4,
-          pAt,
-          bAt,
-          yAt + i * k8 * 4,
-          count,
-          rows,
-          rows,
-          k8,
-          0,
-          end,
-        );
-        for (let r = i; r < i + count; r++) {
-          const y = (yAt >> 2) + r * k8;
-          for (let j = 0; j <= r; j++) sum[r * k + j] += f32[y + j];
-        }
-      }
+      crew.run({ task: "gram", t, p, zeros, y, rows, k, sum });
     }
+    const h = new Float32Array(k * k);
     for (let i = 0; i < k; i++) {
-      for (let j = i + 1; j < k; j++) sum[i * k + j] = sum[j * k + i];
+      for (let j = 0; j <= i; j++) {
+        h[i * k + j] = h[j * k + i] = sums[i * k + j];
+      }
     }
-    return sum;
+    return h;
   }
 
-  return { matmulTransposed, gram };
+  /**
+   * By blocks of 64 columns, all but their corners on all threads. With J the
+   * reversal, J·a·J = L·Lᵀ gives U = J·L⁻¹·J.
+   *
+   *   memory │ L [n, n] │ L⁻¹ in panels │ a block's w in panels │ its y │
+   */
+  function inverseUpperFactor(a: ArrayLike<number>, n: number): Float32Array {
+    check("a", a.length, [n, n]);
+    const n8 = roundUp(n, 8), l = START, x = l + roundUp(n * n, 4) * 4;
+    const panels = x + n8 * n * 4, zeros = panels + n * BLOCK * 4;
+    const y = zeros + BLOCK * 4;
+    reserve(y + Math.max(n, threads * 64) * BLOCK * 4);
+    const f32 = new Float32Array(memory.buffer);
+    const L = f32.subarray(l >> 2, (l >> 2) + n * n);
+    for (let i = 0; i < n * n; i++) L[i] = a[n * n - 1 - i];
+    f32.fill(0, x >> 2, panels >> 2);
+    f32.fill(0, zeros >> 2, y >> 2);
+    for (let from = 0; from < n; from += BLOCK) {
+      const to = Math.min(n, from + BLOCK), size = to - from;
+      if (from > 0) { // what the columns before take from these
+        for (let r = 0; r < BLOCK; r++) {
+          const at = (panels >> 2) + (r >> 3) * 8 * from + (r & 7);
+          for (let c = 0; c < from; c++) {
+            f32[at + c * 8] = r < size ? L[(from + r) * n + c] : 0;
+          }
+        }
+        crew.run({
+          task: "gemm",
+          x: l + from * n * 4,
+          w: panels,
+          bias: zeros,
+          y,
+          rows: n - from,
+          k: from,
+          ldx: n,
+          ldy: BLOCK,
+          n: BLOCK,
+        });
+        for (let i = from; i < n; i++) {
+          const taken = (y >> 2) + (i - from) * BLOCK;
+          for (let j = 0; j < Math.min(size, i - from + 1); j++) {
+            L[i * n + from + j] -= f32[taken + j];
+          }
+        }
+      }
+      const corner = factorCorner(L, n, from, to);
+      crew.run({ task: "solve", l, n, from, to });
+      crew.run({ task: "inverse", l, x, zeros, y, n, from, to, corner });
+      for (let r = 0; r < size; r++) { // the corner's own inverse
+        for (let c = 0; c <= r; c++) {
+          const j = from + c;
+          f32[(x >> 2) + (j >> 3) * n * 8 + (from + r) * 8 + (j & 7)] =
+            corner[r * size + c];
+        }
+      }
+    }
+    const u = new Float32Array(n * n);
+    for (let i = 0; i < n; i++) {
+      const row = n - 1 - i;
+      for (let j = i; j < n; j++) {
+        const c = n - 1 - j;
+        u[i * n + j] = f32[(x >> 2) + (c >> 3) * n * 8 + row * 8 + (c & 7)];
+      }
+    }
+    return u;
+  }
+
+  /** memory │ what rounding reads and writes │ room for the products of each thread │ */
+  function roundAll(
+    weight: Float64Array,
+    n: number,
+    k: number,
+    bits: number,
+    spread: Spread,
+  ): IntegerWeight {
+    const roomBytes = roundUp(
+      productBytes(Math.ceil(n / threads), GPTQ_BLOCK, k),
+      16,
+    );
+    const w = START, diagonal = w + n * k * 8, order = diagonal + k * 8;
+    const factor = order + k * 4, scale = factor + k * k * 4;
+    const codes = scale + n * 4, room = roundUp(codes + n * k, 16);
+    reserve(room + threads * roomBytes);
+    const at = { w, diagonal, order, factor, scale, codes };
+    const views = roundViews(memory.buffer, at, n, k);
+    views.w.set(weight);
+    views.diagonal.set(spread.diagonal);
+    views.order.set(spread.order);
+    views.factor.set(spread.factor);
+    crew.run({ task: "round", n, k, bits, room, roomBytes, ...at });
+    return {
+      bits,
+      n,
+      k,
+      codes: views.codes.slice(),
+      scale: views.scale.slice(),
+    };
+  }
+
+  const matmulTransposed = productAt(
+    memory,
+    START,
+    (x, w, bias, y, rows, k, n) =>
+      crew.run({
+        task: "gemm",
+        x,
+        w,
+        bias,
+        y,
+        rows,
+        k,
+        ldx: k,
+        ldy: n,
+        n,
+      }),
+    reserve,
+  );
+  return { matmulTransposed, gram, inverseUpperFactor, gptq: roundAll };
 }
 
-function check(what: string, length: number, shape: number[]): void {
-  const size = shape.reduce((a, b) => a * b, 1);
-  if (shape.some((s) => !Number.isInteger(s) || s < 1) || length !== size) {
-    throw new RangeError(
-      `Cannot multiply: ${what} must hold [${
-        shape.join(", ")
-      }] = ${size} floats: current length is ${length}`,
-    );
+/**
+ * Factors the block [from, to) of L in place and returns its inverse, [size,
+ * size], lower triangular.
+ */
+function factorCorner(
+  L: Float32Array,
+  n: number,
+  from: number,
+  to: number,
+): Float64Array {
+  const size = to - from, c = new Float64Array(size * size);
+  for (let i = 0; i < size; i++) {
+    for (let j = 0; j <= i; j++) c[i * size + j] = L[(from + i) * n + from + j];
   }
+  let factor: Float64Array;
+  try {
+    factor = cholesky(c, size);
+  } catch (error) {
+    if (!(error instanceof NotPositiveDefinite)) throw error;
+    throw new NotPositiveDefinite(from + error.pivot);
+  }
+  for (let i = 0; i < size; i++) {
+    for (let j = 0; j <= i; j++) {
+      L[(from + i) * n + from + j] = factor[i * size + j];
+    }
+  }
+  return invertLower(factor, size);
 }

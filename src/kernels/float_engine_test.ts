@@ -1,4 +1,8 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
+import { gptq, prepareSpread } from "../quantize/gptq.ts";
+import { inverseUpperFactor, NotPositiveDefinite } from "../tensor/linalg.ts";
+import { normal, random } from "../tensor/random.ts";
+import { startCrew } from "./crew.ts";
 import { floatEngine } from "./float_engine.ts";
 
 const f = Math.fround;
@@ -45,4 +49,79 @@ Deno.test("matmulTransposed refuses shapes that do not fit", () => {
     RangeError,
     "w must hold [2, 3]",
   );
+});
+
+/** A Gram matrix of correlated rows, and a weight. */
+function problem(k: number, n: number) {
+  const next = random(5),
+    x = Float32Array.from({ length: 600 * k }, () => {
+      return normal(next);
+    });
+  for (let i = 1; i < x.length; i++) x[i] += 0.7 * x[i - 1];
+  const w = Float64Array.from({ length: n * k }, () => normal(next));
+  return { x, w };
+}
+
+Deno.test("the factor by blocks agrees with the plain one, at every size around a block", () => {
+  const engine = floatEngine();
+  for (const n of [1, 7, 64, 65, 150]) {
+    const { x } = problem(n, 1), h = engine.gram(x, 600, n);
+    const want = inverseUpperFactor(h, n),
+      got = engine.inverseUpperFactor(h, n);
+    const most = want.reduce((m, v) => Math.max(m, Math.abs(v)), 0);
+    for (let i = 0; i < n * n; i++) {
+      assert(Math.abs(want[i] - got[i]) < 1e-4 * most, `${n}: ${i}`);
+    }
+  }
+  const h = new Float32Array(100 * 100); // positive up to pivot 30 from the end
+  for (let i = 0; i < 100; i++) h[i * 101] = i === 30 ? 0 : 1;
+  const error = assertThrows(
+    () => engine.inverseUpperFactor(h, 100),
+    NotPositiveDefinite,
+  );
+  assertEquals(error.pivot, 69);
+});
+
+Deno.test("one, two and three threads give the same bits, and GPTQ the codes of its definition", async () => {
+  const k = 150, n = 37, { x, w } = problem(k, n);
+  const results = [];
+  for (const threads of [1, 2, 3]) {
+    using crew = await startCrew(threads);
+    const engine = floatEngine(crew);
+    const h = engine.gram(x, 600, k);
+    const spread = prepareSpread(h, k, {}, {
+      zeros: (size) => new Float32Array(size),
+      inverseUpperFactor: (a, size) => engine.inverseUpperFactor(a, size),
+    })!;
+    const y = engine.matmulTransposed(x, 600, k, Float32Array.from(w), n);
+    const few = engine.matmulTransposed(
+      x.subarray(0, k),
+      1,
+      k,
+      Float32Array.from(w),
+      n,
+    );
+    results.push({
+      h,
+      spread,
+      y,
+      few,
+      rounded: engine.gptq(w, n, k, 4, spread),
+    });
+  }
+  const [{ h, rounded }] = results;
+  for (const other of results) assertEquals(other, results[0]);
+  const product = floatEngine().matmulTransposed;
+  const plain = gptq(
+    w,
+    n,
+    k,
+    4,
+    prepareSpread(h, k)!,
+    product as Parameters<typeof gptq>[5],
+    (size) => new Float32Array(size),
+  );
+  assertEquals(rounded.scale, plain.scale);
+  const differ = rounded.codes.filter((c, i) => c !== plain.codes[i]).length;
+  assert(differ <= 5, `${differ} of ${n * k} codes differ`); // ties within float32
 });

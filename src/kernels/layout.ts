@@ -255,8 +255,9 @@ export function packFloats(
   w: Float32Array,
   n: number,
   k: number,
+  out: Float32Array = new Float32Array(weightFloats(n, k)),
 ): Float32Array {
-  const out = new Float32Array(weightFloats(n, k));
+  if (n % 8 !== 0) out.fill(0, (n >> 3) * 8 * k); // rows that are not there
   for (let i = 0; i < n; i++) {
     const panel = (i >> 3) * 8 * k + (i & 7);
     for (let j = 0; j < k; j++) out[panel + j * 8] = w[i * k + j];

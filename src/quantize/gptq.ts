@@ -5,11 +5,7 @@
  * @module
  */
 import type { Executor, Floats } from "../graph/executor.ts";
-import {
-  inverseUpperFactor,
-  NotPositiveDefinite,
-  type Product,
-} from "../tensor/linalg.ts";
+import { inverseUpperFactor, NotPositiveDefinite } from "../tensor/linalg.ts";
 import { roundEven } from "../tensor/round.ts";
 
 /** An integer weight: w ≈ codes · scale, row by row. */
@@ -80,35 +76,43 @@ export interface Spread {
   /** order[i] is the column rounded i-th. */
   readonly order: Int32Array;
   /** Upper factor U of the inverse of the ordered, damped Hessian, [k, k]. */
-  readonly factor: Float64Array;
+  readonly factor: Floats;
   /** Diagonal of the Hessian in storage order. */
   readonly diagonal: Float64Array;
 }
 
+/** What a Hessian is factored with: plain float64 where nothing else is said. */
+interface Factoring {
+  zeros(n: number): Floats;
+  inverseUpperFactor?(a: Floats, n: number): Floats;
+}
+
+const plain: Factoring = { zeros: (n) => new Float64Array(n) };
+
 /**
  * Orders, damps and factors H = Σ xᵀx ([k, k]).
  * @param damping share of the mean diagonal that is added to the diagonal
- * @param product the float32 engine; plain float64 where left out
  * @returns undefined where H cannot be factored even so
  */
 export function prepareSpread(
-  h: Float64Array,
+  h: Floats,
   k: number,
   { actOrder = true, damping = 0.01 } = {},
-  product?: Product,
+  { zeros, inverseUpperFactor: factorOf = inverseUpperFactor }: Factoring =
+    plain,
 ): Spread | undefined {
   const diagonal = Float64Array.from({ length: k }, (_, i) => h[i * k + i]);
   const order = Int32Array.from({ length: k }, (_, i) => i);
   if (actOrder) order.sort((a, b) => diagonal[b] - diagonal[a] || a - b);
   const mean = diagonal.reduce((a, b) => a + b, 0) / k || 1;
-  const ordered = new Float64Array(k * k);
+  const ordered = zeros(k * k);
   for (let i = 0; i < k; i++) {
     for (let j = 0; j < k; j++) ordered[i * k + j] = h[order[i] * k + order[j]];
     if (diagonal[order[i]] === 0) ordered[i * k + i] = 1; // a column nobody excites
     ordered[i * k + i] += damping * mean;
   }
   try {
-    return { order, factor: inverseUpperFactor(ordered, k, product), diagonal };
+    return { order, factor: factorOf(ordered, k), diagonal };
   } catch (error) {
     if (error instanceof NotPositiveDefinite) return undefined;
     throw error;
@@ -116,7 +120,7 @@ export function prepareSpread(
 }
 
 /** Columns rounded before their errors are handed on in one product. */
-const BLOCK = 128;
+export const BLOCK = 128;
 
 /**
  * Quantizes W [n, k] under a prepared Hessian.

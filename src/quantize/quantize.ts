@@ -30,10 +30,20 @@ import { type Findings, findings, type Rounded } from "./findings.ts";
 import { count, type Histogram, histogram, scaleOf } from "./histogram.ts";
 import type { Recipe } from "./recipe.ts";
 
-/** The float engine the quantizer needs: products, and Gram matrices for GPTQ. */
+/** The float engine the quantizer needs: products, and what GPTQ takes most time for. */
 export interface Engine extends Executor {
   /** Σ over rows of xᵀx, [k, k]. */
-  gram(x: Floats, m: number, k: number): Float64Array;
+  gram(x: Floats, m: number, k: number): Floats;
+  /** As in tensor/linalg.ts, which is asked where an engine has none. */
+  inverseUpperFactor?(a: Floats, n: number): Floats;
+  /** As in gptq.ts, which is asked where an engine has none. */
+  gptq?(
+    w: Float64Array,
+    n: number,
+    k: number,
+    bits: number,
+    spread: Spread,
+  ): IntegerWeight;
 }
 
 /** One calibration sample: a prompt with its images, and the answer to learn scales from. */
@@ -236,17 +246,11 @@ class Fold {
     const spread = this.recipe.gptq
       ? this.#spreadOf(node, input, rows)
       : undefined;
-    const weight = spread
-      ? gptq(
-        w,
-        node.n,
-        node.k,
-        bits,
-        spread,
-        this.engine.matmul,
-        this.engine.zeros,
-      )
-      : roundToNearest(w, node.n, node.k, bits);
+    const { n, k } = node, { matmul, zeros } = this.engine;
+    const weight = !spread
+      ? roundToNearest(w, n, k, bits)
+      : this.engine.gptq?.(w, n, k, bits, spread) ??
+        gptq(w, n, k, bits, spread, matmul, zeros);
     const rounded = this.#rounded(weight);
     if (node.split) {
       for (let r = 0; r < node.n; r++) {
@@ -267,6 +271,7 @@ class Fold {
           this.engine.gram(x, rows, node.k),
           node.k,
           options,
+          this.engine,
         ),
       };
     }

@@ -5,12 +5,7 @@ import {
   assertThrows,
 } from "@std/assert";
 import { hadamardMatrix, hadamardOrder, transform } from "./hadamard.ts";
-import {
-  cholesky,
-  inverseUpperFactor,
-  NotPositiveDefinite,
-  type Product,
-} from "./linalg.ts";
+import { cholesky, inverseUpperFactor, NotPositiveDefinite } from "./linalg.ts";
 import { exp, ln, pow, sincos } from "./math.ts";
 import { normal, random } from "./random.ts";
 import { rotate, rotation, unrotate } from "./rotation.ts";
@@ -101,28 +96,4 @@ Deno.test("math agrees with Math to a few ulp", () => {
     assertAlmostEquals(ln(x), Math.log(x), 1e-13);
   }
   assertAlmostEquals(pow(1e4, -0.40625), Math.pow(1e4, -0.40625), 1e-15);
-});
-
-Deno.test("blocked factorisation agrees with the plain one", () => {
-  const n = 150, next = random(5);
-  const b = Float64Array.from({ length: n * n }, () => normal(next));
-  const a = new Float64Array(n * n);
-  for (let i = 0; i < n; i++) {
-    for (let j = 0; j < n; j++) {
-      for (let k = 0; k < n; k++) a[i * n + j] += b[i * n + k] * b[j * n + k];
-    }
-    a[i * n + i] += 20;
-  }
-  const product: Product = (x, m, k, w, c) => {
-    const y = new Float32Array(m * c);
-    for (let i = 0; i < m; i++) {
-      for (let j = 0; j < c; j++) {
-        for (let q = 0; q < k; q++) y[i * c + j] += x[i * k + q] * w[j * k + q];
-      }
-    }
-    return y;
-  };
-  const want = inverseUpperFactor(a, n),
-    got = inverseUpperFactor(a, n, product);
-  want.forEach((v, i) => assertAlmostEquals(got[i], v, 1e-4));
 });

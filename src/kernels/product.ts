@@ -1,0 +1,90 @@
+/**
+ * JavaScript arrays through a float32 product in wasm memory.
+ *
+ * ```text
+ *   at │ w in panels │ x, a block of rows │ bias │ y of the block │
+ * ```
+ *
+ * @module
+ */
+import { packFloats, roundUp, weightFloats } from "./layout.ts";
+
+/** `y = x·wᵀ + bias` over addresses: rows of x are k long, those of y n. */
+export type Gemm = (
+  x: number,
+  w: number,
+  bias: number,
+  y: number,
+  rows: number,
+  k: number,
+  n: number,
+) => void;
+
+/** `x·wᵀ + bias`: x [m, k], w [n, k], bias [n], default zeros; → [m, n]. */
+export type MatmulTransposed = (
+  x: Float32Array,
+  m: number,
+  k: number,
+  w: Float32Array,
+  n: number,
+  bias?: Float32Array,
+) => Float32Array;
+
+/** Bytes of x and y at a time: a large batch passes through a small memory. */
+const BLOCK_BYTES = 1 << 25;
+
+/** Rows of a block. */
+function blockRows(m: number, k: number, n8: number): number {
+  return Math.min(m, Math.max(4, Math.floor(BLOCK_BYTES / 4 / (k + n8))));
+}
+
+/** Bytes that a product takes. */
+export function productBytes(m: number, k: number, n: number): number {
+  const n8 = roundUp(n, 8), rows = blockRows(m, k, n8);
+  return 4 * (weightFloats(n, k) + rows * (k + n8) + n8);
+}
+
+/** Products in `memory` from `at`, a multiple of 16, on; `reserve` makes sure that it ends no earlier. */
+export function productAt(
+  memory: WebAssembly.Memory,
+  at: number,
+  gemm: Gemm,
+  reserve: (end: number) => void,
+): MatmulTransposed {
+  return (x, m, k, w, n, bias) => {
+    check("x", x.length, [m, k]);
+    check("w", w.length, [n, k]);
+    if (bias) check("bias", bias.length, [n]);
+    reserve(at + productBytes(m, k, n));
+    const n8 = roundUp(n, 8), block = blockRows(m, k, n8);
+    const xAt = at + 4 * weightFloats(n, k), bAt = xAt + block * k * 4;
+    const yAt = bAt + n8 * 4;
+    const f32 = new Float32Array(memory.buffer);
+    packFloats(w, n, k, f32.subarray(at >> 2, xAt >> 2));
+    f32.fill(0, bAt >> 2, yAt >> 2);
+    if (bias) f32.set(bias, bAt >> 2);
+    const y = new Float32Array(m * n);
+    for (let r0 = 0; r0 < m; r0 += block) {
+      const rows = Math.min(block, m - r0);
+      f32.set(x.subarray(r0 * k, (r0 + rows) * k), xAt >> 2);
+      gemm(xAt, at, bAt, yAt, rows, k, n8);
+      for (let r = 0; r < rows; r++) {
+        const from = (yAt >> 2) + r * n8;
+        y.set(f32.subarray(from, from + n), (r0 + r) * n);
+      }
+    }
+    return y;
+  };
+}
+
+/** Refuses an array of another size than `shape`. */
+export function check(what: string, length: number, shape: number[]): void {
+  const size = shape.reduce((a, b) => a * b, 1);
+  if (shape.some((s) => !Number.isInteger(s) || s < 1) || length !== size) {
+    throw new RangeError(
+      `Cannot multiply: ${what} must hold [${
+        shape.join(", ")
+      }] = ${size} floats: current length is ${length}`,
+    );
+  }
+}
