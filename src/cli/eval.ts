@@ -8,7 +8,7 @@ import { ciderD } from "../evaluate/cider.ts";
 import { shuffledControl } from "../evaluate/control.ts";
 import { generate } from "../graph/generate.ts";
 import { load } from "../graph/interpreter.ts";
-import { float32Engine } from "../kernels/engine.ts";
+import { startFloat32Engine } from "../kernels/engine.ts";
 import { open } from "../mod.ts";
 import { DEFAULT_PROMPT, openFloatCheckpoint } from "./checkpoint.ts";
 import { command } from "./command.ts";
@@ -20,6 +20,7 @@ import { progress } from "./progress.ts";
 import { readReferences, type Reference } from "./references.ts";
 import { readPrompts } from "./samples.ts";
 import { table } from "./table.ts";
+import { defaultThreads } from "./threads.ts";
 
 /** Photos the float model captions at once. */
 const BATCH = 8;
@@ -104,7 +105,7 @@ export default command({
     const quantized = await quantizedCaptions(path, values.threads, task(path));
     const float = checkpoint === undefined
       ? undefined
-      : await floatCaptions(checkpoint, task(checkpoint));
+      : await floatCaptions(checkpoint, values.threads, task(checkpoint));
     if (float === undefined) {
       io.err(
         "float is not measured: name the checkpoint with --checkpoint DIR",
@@ -163,11 +164,13 @@ async function quantizedCaptions(
 
 async function floatCaptions(
   folder: string,
+  threads: number | undefined,
   { references, prompt, maxTokens, journal, io }: Task,
 ): Promise<string[]> {
   using _ = journal;
   using checkpoint = openFloatCheckpoint(folder);
-  const loaded = load(checkpoint.model, float32Engine());
+  using engine = await startFloat32Engine(threads ?? defaultThreads());
+  const loaded = load(checkpoint.model, engine);
   const line = progress(io, "float", references.length);
   const todo = references.filter((r) => journal.get(r.file) === undefined);
   for (let i = 0; i < todo.length; i += BATCH) {

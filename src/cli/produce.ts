@@ -10,7 +10,7 @@ import { writeModelFile } from "../format/write_model.ts";
 import { generate } from "../graph/generate.ts";
 import type { Prompt } from "../graph/generate.ts";
 import { load } from "../graph/interpreter.ts";
-import { float32Engine } from "../kernels/engine.ts";
+import { startFloat32Engine } from "../kernels/engine.ts";
 import { emit } from "../quantize/emit.ts";
 import { quantize } from "../quantize/quantize.ts";
 import type { Engine, Quantized, Sample } from "../quantize/quantize.ts";
@@ -20,6 +20,7 @@ import type { FloatCheckpoint } from "./checkpoint.ts";
 import { dim, type Io, quiet } from "./io.ts";
 import { duration, progress } from "./progress.ts";
 import { photosIn, readPrompts } from "./samples.ts";
+import { THREADS_OPTION } from "./threads.ts";
 import { bytes } from "./table.ts";
 import { VERSION } from "./version.ts";
 
@@ -44,6 +45,15 @@ export const QUANTIZE_OPTIONS = {
     help:
       "what calibration asks; several kinds of question in turn if left out",
   },
+  answer: {
+    type: "integer",
+    help:
+      "longest answer of the float model that calibration learns from, in tokens",
+    min: 0,
+    max: 256,
+    default: 32,
+  },
+  threads: THREADS_OPTION,
   verbose: {
     type: "boolean",
     help: "print the error of each linear (signal to noise, dB)",
@@ -82,14 +92,16 @@ export interface Order {
   readonly recipe: string;
   /** What calibration asks, in turn. */
   readonly questions: readonly string[];
+  /** Longest answer calibration learns from, in tokens. */
+  readonly answer: number;
+  /** Threads to work with. */
+  readonly threads: number;
   /** Print the error of each linear. */
   readonly verbose: boolean;
   /** Print nothing. */
   readonly quiet: boolean;
 }
 
-/** Longest answer calibration learns from. */
-const ANSWER_TOKENS = 32;
 /** Photos the float model answers at once. */
 const BATCH = 16;
 
@@ -122,8 +134,8 @@ export async function produce(
     using records = open(part, keyOf(order, checkpoint, calibration));
     removeTemporary(order.out); // nobody else writes it: the records are locked
     if (records.size > 0) io.err(`going on with ${part}`);
-    const engine = float32Engine();
-    const samples = answer(checkpoint, prompts, engine, io, records);
+    using engine = await startFloat32Engine(order.threads);
+    const samples = answer(checkpoint, prompts, order, engine, io, records);
     const quantized = run(checkpoint, samples, order, engine, io, records);
     const content = emit(quantized, checkpoint.assets, {
       source: checkpoint.name,
@@ -139,7 +151,7 @@ export async function produce(
 
 /** What the result depends on: work under another key is not gone on with. */
 function keyOf(
-  { recipe }: Order,
+  { recipe, answer }: Order,
   checkpoint: FloatCheckpoint,
   calibration: string,
 ): string {
@@ -151,6 +163,7 @@ function keyOf(
     VERSION,
     checkpoint.sha256(),
     calibration,
+    answer,
     choices,
   ])).digest("hex");
 }
@@ -159,6 +172,7 @@ function keyOf(
 function answer(
   { model }: FloatCheckpoint,
   prompts: readonly Prompt[],
+  { answer: most }: Order,
   engine: Engine,
   io: Io,
   records: Records,
@@ -169,7 +183,7 @@ function answer(
   for (let i = 0; i < prompts.length; i += BATCH) {
     const batch = prompts.slice(i, i + BATCH);
     if (!records.has(`answers ${i}`)) {
-      const answers = generate(loaded, batch, ANSWER_TOKENS);
+      const answers = generate(loaded, batch, most);
       records.add(
         `answers ${i}`,
         Object.fromEntries(answers.map((ids, j) => [j, Int32Array.from(ids)])),
@@ -178,7 +192,7 @@ function answer(
     const answers = records.read(`answers ${i}`)!;
     batch.forEach((prompt, j) => {
       const answer = [...answers[j] as Int32Array];
-      const ended = answer.length < ANSWER_TOKENS;
+      const ended = answer.length < most;
       const stop = ended ? model.info.stopIds.slice(0, 1) : [];
       answered.push({ ...prompt, answer: [...answer, ...stop] });
     });

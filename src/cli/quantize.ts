@@ -6,6 +6,7 @@
 import { command } from "./command.ts";
 import { EXIT, UsageError } from "./errors.ts";
 import { produce, QUANTIZE_OPTIONS, questionsOf } from "./produce.ts";
+import { defaultThreads } from "./threads.ts";
 
 export default command({
   name: "quantize",
@@ -44,13 +45,23 @@ export default command({
 
 /** Values of `QUANTIZE_OPTIONS` under the names `produce` has for them. */
 export function choices(
-  { samples, recipe, prompt, verbose, quiet }: {
+  { samples, recipe, prompt, answer, threads, verbose, quiet }: {
     readonly samples: number;
     readonly recipe: string;
     readonly prompt?: string | undefined;
+    readonly answer: number;
+    readonly threads?: number | undefined;
     readonly verbose: boolean;
     readonly quiet: boolean;
   },
 ) {
-  return { samples, recipe, questions: questionsOf(prompt), verbose, quiet };
+  return {
+    samples,
+    recipe,
+    questions: questionsOf(prompt),
+    answer,
+    threads: threads ?? defaultThreads(),
+    verbose,
+    quiet,
+  };
 }

@@ -59,18 +59,19 @@ export function openSafetensors(source: ByteSource): TensorFile {
 
 /** A stored tensor of floats as the lazy float64 tensor of the tensor room. */
 export function floatTensor(stored: StoredTensor): Tensor {
-  return {
-    shape: stored.shape,
-    read() {
-      const values = stored.read();
-      if (values instanceof BigInt64Array) {
-        throw new TypeError(
-          `Cannot read ${quoted(stored.name)} as floats: its dtype is I64`,
-        );
-      }
-      return constant(stored.shape, values).read();
-    },
+  const read = () => {
+    const values = stored.read();
+    if (!(values instanceof BigInt64Array)) return values;
+    throw new TypeError(
+      `Cannot read ${quoted(stored.name)} as floats: its dtype is I64`,
+    );
   };
+  const tensor = {
+    shape: stored.shape,
+    read: () => constant(stored.shape, read()).read(),
+  };
+  if (!["F32", "F16", "BF16"].includes(stored.dtype)) return tensor;
+  return { ...tensor, float32: () => read() as Float32Array };
 }
 
 function storedTensor(

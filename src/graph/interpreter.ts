@@ -6,6 +6,7 @@
  * @module
  */
 import { rotate, unrotate } from "../tensor/rotation.ts";
+import { sizeOf } from "../tensor/tensor.ts";
 import { ACTIVATIONS } from "./activation.ts";
 import type { Executor, Floats } from "./executor.ts";
 import {
@@ -16,13 +17,21 @@ import {
   type LinearNode,
   logitsOf,
   type Model,
+  type Node,
+  paramsOf,
   patchesPerImage,
   type Phase,
   rowsPerImage,
   widthOf,
 } from "./node.ts";
 import { type Counter, counter, type Place, placesOf } from "./places.ts";
-import { axesOf, gridTables, placeTables, ropeTables } from "./rope.ts";
+import {
+  axesOf,
+  gridTables,
+  placeTables,
+  type RopeTables,
+  ropeTables,
+} from "./rope.ts";
 
 /** What a watcher may see and replace while a graph runs. `modality` has one entry per row: 0 vision, 1 text. */
 export interface Hooks {
@@ -71,18 +80,42 @@ export function newSequence(): Sequence {
   return { length: 0, at: counter(), cache: new Map() };
 }
 
-/** Reads each parameter once, when it is first needed. */
-export function load(model: Model, executor: Executor): Loaded {
+/** Bytes of parameters that `load` keeps where nothing else is said. */
+const KEEP = 2 ** 31;
+
+/**
+ * Reads each parameter when it is first needed and keeps it. Of a model larger
+ * than `keep` bytes only the text phase is kept, which runs once per token, as
+ * far as they reach; the rest is read again whenever it is needed.
+ */
+export function load(
+  model: Model,
+  executor: Executor,
+  keep = KEEP,
+): Loaded {
   const loaded = new Map<string, Floats>();
+  const each = executor.zeros(1).BYTES_PER_ELEMENT;
+  const bytesOf = (name: string) =>
+    each * sizeOf(model.params.get(name)?.shape ?? [0]);
+  const namesIn = (nodes: readonly Node[]) => new Set(nodes.flatMap(paramsOf));
+  let left = keep, wanted = namesIn(model.nodes);
+  let size = 0;
+  for (const name of wanted) size += bytesOf(name);
+  if (size > keep) {
+    wanted = namesIn(model.nodes.filter((n) => n.phase === "text"));
+  }
   return {
     model,
     executor,
     param(name) {
-      let values = loaded.get(name);
-      if (!values) {
-        const tensor = model.params.get(name);
-        if (!tensor) throw new RangeError(`Cannot find parameter "${name}"`);
-        loaded.set(name, values = executor.load(tensor));
+      const known = loaded.get(name);
+      if (known) return known;
+      const tensor = model.params.get(name);
+      if (!tensor) throw new RangeError(`Cannot find parameter "${name}"`);
+      const values = executor.load(tensor);
+      if (wanted.has(name) && values.byteLength <= left) {
+        left -= values.byteLength;
+        loaded.set(name, values);
       }
       return values;
     },
@@ -107,9 +140,10 @@ export function runVision(
   const images = patches.length / first.width / patchesPerImage(info);
   const count = rowsPerImage(nodes, info);
   const values = new Map<string, Floats>([[first.id, patches]]);
+  const tables = new Map<string, RopeTables>(); // every image stands the same way
   const segments = Array.from(
     { length: images },
-    (_, i) => ({ start: i * count, count }),
+    (_, i) => ({ start: i * count, count, tables }),
   );
   const run: Run = {
     loaded,
@@ -154,6 +188,7 @@ export function runText(
       count: c.ids.length,
       sequence: c.sequence,
       places: placesOf(c.sequence.at, c.ids, model.info),
+      tables: new Map(),
     };
     start += c.ids.length;
     return segment;
@@ -164,11 +199,16 @@ export function runText(
   return logits;
 }
 
-interface Segment {
+interface Rows {
   readonly start: number;
   readonly count: number;
+}
+
+interface Segment extends Rows {
   readonly sequence?: Sequence;
   readonly places?: readonly Place[];
+  /** Rotary tables of its rows, by what makes them. */
+  readonly tables: Map<string, RopeTables>;
 }
 
 interface Run {
@@ -469,19 +509,25 @@ function slice(
   return y;
 }
 
-/** cos and sin of a segment's rows, each [count, headDim/2]. */
-function tablesOf(node: AttendNode, s: Segment, { loaded }: Run) {
+/** cos and sin of a segment's rows, each [count, headDim/2]; all layers of a kind share them. */
+function tablesOf(node: AttendNode, s: Segment, { loaded }: Run): RopeTables {
   const { theta, headDim: d, rotary = d, grid, sections } = node;
-  if (grid) {
-    const { height, width, patch } = imageOf(loaded.model.info);
-    return gridTables(theta!, d, height / patch, width / patch);
-  }
-  if (sections) {
-    return placeTables(theta!, d, axesOf(node), s.places!, rotary);
-  }
-  const past = s.sequence?.length ?? 0;
-  const { cos, sin } = ropeTables(theta!, d, past + s.count, rotary);
-  return { cos: cos.subarray(past * d / 2), sin: sin.subarray(past * d / 2) };
+  const key = [theta, d, rotary, grid, sections].join();
+  const known = s.tables.get(key);
+  if (known) return known;
+  const make = () => {
+    if (grid) {
+      const { height, width, patch } = imageOf(loaded.model.info);
+      return gridTables(theta!, d, height / patch, width / patch);
+    }
+    if (sections) {
+      return placeTables(theta!, d, axesOf(node), s.places!, rotary);
+    }
+    return ropeTables(theta!, d, s.count, rotary, s.sequence?.length);
+  };
+  const tables = make();
+  s.tables.set(key, tables);
+  return tables;
 }
 
 /** Turns q or k by its rows' positions, in a copy. */
@@ -535,11 +581,11 @@ function attend(
     const of = segment.sequence ? segment : share(k, width, i, images);
     let keys = k.subarray(of.start * width, (of.start + of.count) * width);
     let vals = v.subarray(of.start * width, (of.start + of.count) * width);
-    if (s.sequence) {
-      const past = s.sequence.cache.get(node.id);
+    if (segment.sequence) {
+      const past = segment.sequence.cache.get(node.id);
       if (past) keys = join(executor, past.k, keys);
       if (past) vals = join(executor, past.v, vals);
-      s.sequence.cache.set(node.id, { k: keys.slice(), v: vals.slice() });
+      segment.sequence.cache.set(node.id, { k: keys.slice(), v: vals.slice() });
     }
     const total = keys.length / width, offset = total - s.count;
     for (let h = 0; h < heads; h++) {
@@ -570,7 +616,7 @@ function attend(
 }
 
 /** Rows of image i where a value holds as many for each. */
-function share(x: Floats, width: number, i: number, images: number): Segment {
+function share(x: Floats, width: number, i: number, images: number): Rows {
   const count = x.length / width / images;
   return { start: i * count, count };
 }

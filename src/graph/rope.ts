@@ -36,15 +36,24 @@ function frequencies(theta: number, d: number): Float64Array {
   return Float64Array.from({ length: d / 2 }, (_, i) => pow(theta, -2 * i / d));
 }
 
-/** cos and sin tables, each [positions, headDim/2], equal on every machine; `rotary` channels of the head turn. */
+/**
+ * cos and sin tables of `positions` positions from `first` on, each [positions,
+ * headDim/2], equal on every machine; `rotary` channels of the head turn.
+ */
 export function ropeTables(
   theta: number,
   headDim: number,
   positions: number,
   rotary = headDim,
+  first = 0,
 ): RopeTables {
   const f = frequencies(theta, rotary);
-  return tables(positions, headDim / 2, rotary / 2, (p, i) => p * f[i]);
+  return tables(
+    positions,
+    headDim / 2,
+    rotary / 2,
+    (p, i) => (first + p) * f[i],
+  );
 }
 
 /**

@@ -11,7 +11,7 @@ export function float32Engine(crew: Crew = alone()): Engine {
   const engine = floatEngine(crew);
   return {
     zeros: (n) => new Float32Array(n),
-    load: (t) => Float32Array.from(t.read()),
+    load: (t) => t.float32?.() ?? Float32Array.from(t.read()),
     matmul: engine.matmulTransposed as Engine["matmul"],
     gram: engine.gram as Engine["gram"],
     inverseUpperFactor: engine.inverseUpperFactor,

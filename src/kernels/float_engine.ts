@@ -6,7 +6,6 @@
  */
 import {
   BLOCK as GPTQ_BLOCK,
-  gptq,
   type IntegerWeight,
   type Spread,
 } from "../quantize/gptq.ts";
@@ -60,6 +59,8 @@ export interface FloatEngine {
 
 const BLOCK_ROWS = 256; // a row of 256 floats is summed in float32, then float64 takes over
 const START = 1024; // of what is ours: the data segment of a module lies below
+/** Multiply–adds of a product that takes less time than to tell others of it. */
+const SMALL = 1e6;
 /** Columns factored at a time. */
 const BLOCK = 64;
 
@@ -207,18 +208,10 @@ export function floatEngine(crew: Crew = alone()): FloatEngine {
     memory,
     START,
     (x, w, bias, y, rows, k, n) =>
-      crew.run({
-        task: "gemm",
-        x,
-        w,
-        bias,
-        y,
-        rows,
-        k,
-        ldx: k,
-        ldy: n,
-        n,
-      }),
+      crew.run(
+        { task: "gemm", x, w, bias, y, rows, k, ldx: k, ldy: n, n },
+        rows * k * n < SMALL,
+      ),
     reserve,
   );
   return { matmulTransposed, gram, inverseUpperFactor, gptq: roundAll };

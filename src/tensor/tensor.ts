@@ -11,6 +11,8 @@ export interface Tensor {
   readonly shape: readonly number[];
   /** All elements in float64, row-major. The caller owns the array. */
   read(): Float64Array;
+  /** The same in float32, where that is how they are stored and nothing is lost. */
+  float32?(): Float32Array;
 }
 
 /** Number of elements of a shape. */

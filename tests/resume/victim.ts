@@ -44,6 +44,8 @@ await produce(
     samples: 2,
     recipe: "w4a8",
     questions: questionsOf(undefined),
+    answer: 32,
+    threads: 1,
     verbose: false,
     quiet: false,
   },
