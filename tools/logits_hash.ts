@@ -44,7 +44,7 @@ export async function logitsHash(
   for (let run = 0; run < runs; run++) {
     const all: Float32Array<ArrayBuffer>[] = [];
     engine.reset();
-    let logits = await engine.prefill(ids, await engine.encode(image.data));
+    let logits = await engine.prefill(ids, await engine.encode(image));
     all.push(new Float32Array(logits));
     for (let i = 0; i < tokens; i++) {
       logits = await engine.decode(argmax(logits));

@@ -8,6 +8,7 @@ import { createHash } from "node:crypto";
 import { basename, join, resolve } from "@std/path";
 import { openCheckpoint } from "../format/checkpoint.ts";
 import { floatTensor } from "../format/safetensors.ts";
+import type { Grid } from "../graph/grid.ts";
 import { imageFormat } from "../graph/image_text.ts";
 import type { Model } from "../graph/node.ts";
 import { describe, supplementOf } from "../models/mod.ts";
@@ -48,8 +49,8 @@ export interface FloatCheckpoint extends Disposable {
   readonly assets: Readonly<Record<string, Uint8Array<ArrayBuffer>>>;
   /** SHA-256 of all its files, read anew: for 2 billion parameters a few seconds. */
   sha256(): string;
-  /** Token ids of a prompt about one image, image tokens expanded; of a text alone where the model reads text only. */
-  promptIds(text: string): number[];
+  /** Token ids of a prompt about one image, of the tower's own size or the given grid, image tokens expanded; of a text alone where the model reads text only. */
+  promptIds(text: string, grid?: Grid): number[];
 }
 
 /** Opens the checkpoint in `folder`. Errors name the file that is wrong. */
@@ -102,14 +103,14 @@ export function openFloatCheckpoint(folder: string): FloatCheckpoint {
         "chat_template.jinja": new TextEncoder().encode(template),
       },
       sha256: () => contentHash(folder),
-      promptIds: (prompt) =>
+      promptIds: (prompt, grid) =>
         chat(tokenizer, [{
           role: "user",
           content: [
             ...(info.image ? [{ type: "image" } as const] : []),
             { type: "text", text: prompt },
           ],
-        }], format).ids,
+        }], { ...format, ...imageFormat(tokenizer, info, grid) }).ids,
       [Symbol.dispose]: () => file[Symbol.dispose](),
     };
   } catch (error) {

@@ -6,13 +6,16 @@
 import { createHash } from "node:crypto";
 import { basename, join } from "@std/path";
 import type { Prompt } from "../graph/generate.ts";
+import { gridOf } from "../graph/grid.ts";
 import { imageOf } from "../graph/node.ts";
 import { decode } from "../image/decode.ts";
+import type { Image } from "../image/image.ts";
 import {
   oneTile,
   preprocess,
   readImagePlan,
   towerTile,
+  withinPixels,
 } from "../image/preprocess.ts";
 import type { ImagePlan } from "../image/preprocess.ts";
 import type { FloatCheckpoint } from "./checkpoint.ts";
@@ -59,32 +62,33 @@ export async function readPrompts(
   questions: readonly string[],
   step: (done: number) => void = () => {},
 ): Promise<{ prompts: Prompt[]; sha256: string }> {
-  const plan = oneTile(readImagePlan(
-    new TextDecoder().decode(assets["preprocessor_config.json"]),
-  ));
-  const ids = questions.map(promptIds), want = imageOf(model.info);
+  const want = imageOf(model.info);
+  const plan = withinPixels(
+    oneTile(readImagePlan(
+      new TextDecoder().decode(assets["preprocessor_config.json"]),
+    )),
+    want.height * want.width,
+  );
   const hash = createHash("sha256");
   const prompts: Prompt[] = [];
   for (const path of photos) {
     const bytes = Deno.readFileSync(path);
     hash.update(bytes);
     try {
-      const made = preprocess(await decode(bytes), plan);
+      const [made] = preprocess(await decode(bytes), plan).tiles;
       const tile = towerTile(made, want);
       if (!tile) {
-        const { tiles, width, height } = made;
         throw new RangeError(
-          `preprocessor_config.json makes ${tiles.length} tiles of ${width}×${height}, the model takes one of ${want.width}×${want.height}; set do_image_splitting to false and size to that`,
+          `preprocessor_config.json makes a tile of ${made.width}×${made.height}, the model takes one of ${want.width}×${want.height}; set do_image_splitting to false and size to that`,
         );
       }
-      const patches = patchesOf(
-        tile,
-        want.width,
-        want.height,
-        want.patch,
-        plan,
-      );
-      prompts.push({ patches, ids: ids[prompts.length % ids.length] });
+      const grid = gridOf(want, tile);
+      const question = questions[prompts.length % questions.length];
+      prompts.push({
+        patches: patchesOf(tile, want.patch, plan),
+        grids: [grid],
+        ids: promptIds(question, grid),
+      });
     } catch (error) {
       throw new Error(
         sentence(error, `read photo ${JSON.stringify(basename(path))}`),
@@ -96,11 +100,9 @@ export async function readPrompts(
   return { prompts, sha256: hash.digest("hex") };
 }
 
-/** Bytes [height, width, 3] as normalised patches, one row each, in (c, y, x) order. */
+/** A tile as normalised patches, one row each, in (c, y, x) order. */
 export function patchesOf(
-  tile: Uint8Array,
-  width: number,
-  height: number,
+  { width, height, data }: Image,
   patch: number,
   { rescale, mean, std }: Pick<ImagePlan, "rescale" | "mean" | "std">,
 ): Float32Array {
@@ -114,7 +116,7 @@ export function patchesOf(
       for (let c = 0; c < 3; c++) {
         for (let y = py; y < py + patch; y++) {
           for (let x = px; x < px + patch; x++) {
-            out[at++] = values[c][tile[(y * width + x) * 3 + c]];
+            out[at++] = values[c][data[(y * width + x) * 3 + c]];
           }
         }
       }

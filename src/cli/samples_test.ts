@@ -4,10 +4,10 @@ import { patchesOf, photosIn } from "./samples.ts";
 
 Deno.test("patches are rows of one channel after the other, normalised", () => {
   // A picture of 4×2 with patches of 2: value = byte, red byte = 10·y + x.
-  const tile = new Uint8Array(4 * 2 * 3);
+  const data = new Uint8Array(4 * 2 * 3);
   for (let y = 0; y < 2; y++) {
     for (let x = 0; x < 4; x++) {
-      tile.set([10 * y + x, 100, 255], (y * 4 + x) * 3);
+      data.set([10 * y + x, 100, 255], (y * 4 + x) * 3);
     }
   }
   const plan = {
@@ -16,7 +16,7 @@ Deno.test("patches are rows of one channel after the other, normalised", () => {
     std: [1, 1, 255],
   } as const;
   assertEquals(
-    [...patchesOf(tile, 4, 2, 2, plan as never)],
+    [...patchesOf({ width: 4, height: 2, data }, 2, plan as never)],
     [
       ...[0, 1, 10, 11, 50, 50, 50, 50, 1, 1, 1, 1],
       ...[2, 3, 12, 13, 50, 50, 50, 50, 1, 1, 1, 1],

@@ -5,6 +5,7 @@
  */
 import { argmax } from "../tensor/argmax.ts";
 import type { Floats } from "./executor.ts";
+import type { Grid } from "./grid.ts";
 import {
   type Hooks,
   type Loaded,
@@ -15,8 +16,10 @@ import {
 
 /** A rendered prompt and its images. */
 export interface Prompt {
-  /** Normalised pixels of its images as patches, [images · patches, channels·patch²]; absent where it has none. */
+  /** Normalised pixels of its images as patches, one image behind the other, [patches, channels·patch²]; absent where it has none. */
   readonly patches?: ArrayLike<number>;
+  /** Grids of its images, where they are not of the tower's own size. */
+  readonly grids?: readonly Grid[];
   /** Token ids, image tokens expanded. */
   readonly ids: readonly number[];
 }
@@ -33,7 +36,9 @@ export function encodeAll(
     all.set(patches, at);
     at += patches.length;
   }
-  return all.length === 0 ? all : runVision(loaded, all, hooks);
+  const some = prompts.some(({ grids }) => grids);
+  const grids = some ? prompts.flatMap(({ grids = [] }) => grids) : undefined;
+  return all.length === 0 ? all : runVision(loaded, all, hooks, grids);
 }
 
 /** What `encodeAll` made, prompt by prompt; undefined where one has no image. */
@@ -78,7 +83,12 @@ export function generate(
   const answers: number[][] = prompts.map(() => []);
   let live = prompts.map((p, i) => ({
     answer: answers[i],
-    chunk: { sequence: newSequence(), ids: p.ids, image: images[i] },
+    chunk: {
+      sequence: newSequence(),
+      ids: p.ids,
+      image: images[i],
+      ...(p.grids ? { grids: p.grids } : {}),
+    },
   })) as {
     answer: number[];
     chunk: Parameters<typeof runText>[1][number];

@@ -4,23 +4,39 @@
  */
 import type { ChatFormat } from "../tokenizer/chat.ts";
 import type { Tokenizer } from "../tokenizer/tokenizer.ts";
+import { type Grid, ownGrid, tokensIn } from "./grid.ts";
 import { imageOf, type ModelInfo } from "./node.ts";
 
+/** How a picture came to the tower. */
+export interface Cut {
+  /** Rows of tiles; 0 where it was not cut. */
+  readonly rows: number;
+  /** Columns of tiles; 0 where it was not cut. */
+  readonly cols: number;
+  /** Patches of each tile. */
+  readonly grids: readonly Grid[];
+}
+
+/** A picture that is not cut, of the tower's own size where nothing else is said. */
+export function whole(info: ModelInfo, grid?: Grid): Cut {
+  return { rows: 0, cols: 0, grids: [grid ?? ownGrid(imageOf(info))] };
+}
+
 /**
- * Text of a picture in so many rows and columns of tiles; 0 where it is one.
- * @param index the picture's number in the prompt, from 0
- * @throws {RangeError} where the family writes no tiles, or takes no pictures
+ * Text of a picture.
+ * @param index its number in the prompt, from 0
+ * @throws {RangeError} where it was cut and the family writes no tiles, or takes no pictures
  */
 export function imageText(
   info: ModelInfo,
-  rows: number,
-  cols: number,
+  { rows, cols, grids }: Cut,
   index: number,
 ): string {
-  const { text: whole, tiles } = imageOf(info);
+  const image = imageOf(info), { text: whole, tiles } = image;
   const numbered = (text: string) =>
     text.replaceAll("{image}", `${index}`)
       .replaceAll("{picture}", `${index + 1}`);
+  if (image.anySize) return whole.repeat(tokensIn(image, grids[0]));
   if (rows * cols === 0) return numbered(whole);
   if (!tiles) {
     throw new RangeError(
@@ -38,13 +54,16 @@ export function imageText(
   return text + numbered(tiles.end);
 }
 
-/** What a chat format says of pictures, each whole; nothing where the model takes none. */
+/** What a chat format says of pictures, each whole and of the grid, or the tower's own size; nothing where the model takes none. */
 export function imageFormat(
   tokenizer: Tokenizer,
   info: ModelInfo,
+  grid?: Grid,
 ): Pick<ChatFormat, "image"> {
   if (!info.image) return {};
   const { tokenId } = info.image;
   const token = tokenizer.decode([tokenId], { skipSpecial: false });
-  return { image: { token, tokens: (i) => imageText(info, 0, 0, i) } };
+  return {
+    image: { token, tokens: (i) => imageText(info, whole(info, grid), i) },
+  };
 }

@@ -9,8 +9,11 @@ import { rotate, unrotate } from "../tensor/rotation.ts";
 import { sizeOf } from "../tensor/tensor.ts";
 import { ACTIVATIONS } from "./activation.ts";
 import type { Executor, Floats } from "./executor.ts";
+import { type Grid, ownGrid, patchesIn, resample } from "./grid.ts";
 import {
   type AttendNode,
+  extraRows,
+  fixedRows,
   imageOf,
   index,
   inputsOf,
@@ -19,9 +22,8 @@ import {
   type Model,
   type Node,
   paramsOf,
-  patchesPerImage,
   type Phase,
-  rowsPerImage,
+  type TableNode,
   widthOf,
 } from "./node.ts";
 import { type Counter, counter, type Place, placesOf } from "./places.ts";
@@ -65,6 +67,8 @@ export interface Sequence {
   length: number;
   /** Where its next token stands. */
   readonly at: Counter;
+  /** Grids of its images; the tower's own where none are noted. */
+  readonly grids: Grid[];
   readonly cache: Map<string, { k: Floats; v: Floats }>;
 }
 
@@ -73,11 +77,13 @@ export interface Chunk {
   readonly sequence: Sequence;
   readonly ids: ArrayLike<number>;
   readonly image?: Floats | undefined;
+  /** Grids of the images, where they are not of the tower's own size. */
+  readonly grids?: readonly Grid[];
 }
 
 /** An empty sequence. */
 export function newSequence(): Sequence {
-  return { length: 0, at: counter(), cache: new Map() };
+  return { length: 0, at: counter(), grids: [], cache: new Map() };
 }
 
 /** Bytes of parameters that `load` keeps where nothing else is said. */
@@ -124,33 +130,40 @@ export function load(
 
 /**
  * Vision phase.
- * @param patches normalised pixels, [images · patches, channels·patch²]
- * @returns rows for the text stream, [images · image tokens, width]
+ * @param patches normalised pixels of all images, [patches, channels·patch²]
+ * @param grids of the images; as many of the tower's own as there are where left out
+ * @returns rows for the text stream, [image tokens, width]
  */
 export function runVision(
   loaded: Loaded,
   patches: Floats,
   hooks: Hooks = {},
+  grids?: readonly Grid[],
 ): Floats {
   const first = loaded.model.nodes.find((n) => n.op === "patches");
   if (first?.op !== "patches") {
     throw new RangeError("Cannot run the vision phase: the graph has no image");
   }
-  const { nodes, info } = loaded.model;
-  const images = patches.length / first.width / patchesPerImage(info);
-  const count = rowsPerImage(nodes, info);
+  const { nodes, info } = loaded.model, own = ownGrid(imageOf(info));
+  const images = patches.length / first.width / patchesIn(own);
+  grids ??= Array.from({ length: images }, () => own);
   const values = new Map<string, Floats>([[first.id, patches]]);
-  const tables = new Map<string, RopeTables>(); // every image stands the same way
-  const segments = Array.from(
-    { length: images },
-    (_, i) => ({ start: i * count, count, tables }),
-  );
+  let start = 0;
+  const shared = new Map<string, Map<string, RopeTables>>(); // images of one grid stand the same way
+  const segments = grids.map((grid): Segment => {
+    const count = patchesIn(grid) + extraRows(nodes);
+    const key = `${grid.rows} × ${grid.cols}`;
+    const tables = shared.get(key) ?? new Map();
+    shared.set(key, tables);
+    start += count;
+    return { start: start - count, count, grid, tables };
+  });
   const run: Run = {
     loaded,
     hooks,
     values,
     segments,
-    modality: new Uint8Array(images * count),
+    modality: new Uint8Array(start),
   };
   return step("vision", run)!;
 }
@@ -183,11 +196,13 @@ export function runText(
   }
   let start = 0;
   const segments = chunks.map((c) => {
+    const { at, grids } = c.sequence;
+    grids.push(...c.grids ?? []);
     const segment = {
       start,
       count: c.ids.length,
       sequence: c.sequence,
-      places: placesOf(c.sequence.at, c.ids, model.info),
+      places: placesOf(at, c.ids, model.info, grids),
       tables: new Map(),
     };
     start += c.ids.length;
@@ -205,6 +220,8 @@ interface Rows {
 }
 
 interface Segment extends Rows {
+  /** Of the image, in the vision phase. */
+  readonly grid?: Grid;
   readonly sequence?: Sequence;
   readonly places?: readonly Place[];
   /** Rotary tables of its rows, by what makes them. */
@@ -242,12 +259,7 @@ function step(phase: Phase, run: Run): Floats | undefined {
       case "patches":
         continue;
       case "table":
-        value = tile(
-          executor,
-          loaded.param(node.param),
-          (node.rows === undefined ? rows : node.rows * run.segments.length) *
-            node.width,
-        );
+        value = tableRows(run, node);
         break;
       case "embed": {
         const table = loaded.param(node.param);
@@ -385,7 +397,7 @@ function step(phase: Phase, run: Run): Floats | undefined {
           x(node.x),
           node.width,
           node.factor,
-          run.segments.length,
+          run.segments,
         );
         break;
       case "take":
@@ -430,9 +442,17 @@ function streamWidth(model: Model, name: string): number {
   throw new RangeError(`Cannot run stream "${name}": nobody reads it`);
 }
 
-function tile(executor: Executor, table: Floats, size: number): Floats {
-  const out = executor.zeros(size);
-  for (let i = 0; i < size; i++) out[i] = table[i % table.length];
+/** Rows of a table for each image. */
+function tableRows({ loaded, segments }: Run, node: TableNode): Floats {
+  const { param, width, side, rows } = node, table = loaded.param(param);
+  const counts = segments.map((s) => rows ?? s.count);
+  const out = loaded.executor.zeros(counts.reduce((a, b) => a + b) * width);
+  let at = 0;
+  for (const [i, { grid }] of segments.entries()) {
+    const part = out.subarray(at, at += counts[i] * width);
+    if (side === undefined) part.set(table);
+    else resample(table, side, width, grid!, part);
+  }
   return out;
 }
 
@@ -510,16 +530,13 @@ function slice(
 }
 
 /** cos and sin of a segment's rows, each [count, headDim/2]; all layers of a kind share them. */
-function tablesOf(node: AttendNode, s: Segment, { loaded }: Run): RopeTables {
+function tablesOf(node: AttendNode, s: Segment): RopeTables {
   const { theta, headDim: d, rotary = d, grid, sections } = node;
   const key = [theta, d, rotary, grid, sections].join();
   const known = s.tables.get(key);
   if (known) return known;
   const make = () => {
-    if (grid) {
-      const { height, width, patch } = imageOf(loaded.model.info);
-      return gridTables(theta!, d, height / patch, width / patch);
-    }
+    if (grid) return gridTables(theta!, d, s.grid!);
     if (sections) {
       return placeTables(theta!, d, axesOf(node), s.places!, rotary);
     }
@@ -535,11 +552,11 @@ function embedPositions(
   x: Floats,
   heads: number,
   node: AttendNode,
-  run: Run,
+  segments: readonly Segment[],
 ): Floats {
   const y = x.slice(), d = node.headDim, half = d / 2;
-  for (const s of run.segments) {
-    const { cos, sin } = tablesOf(node, s, run);
+  for (const s of segments) {
+    const { cos, sin } = tablesOf(node, s);
     for (let r = 0; r < s.count; r++) {
       const t = r * half;
       for (let h = 0; h < heads; h++) {
@@ -565,8 +582,8 @@ function attend(
   const { loaded: { executor }, hooks } = run;
   const { heads, kvHeads, headDim: d } = node;
   if (node.theta !== undefined) {
-    q = embedPositions(q, heads, node, run);
-    k = embedPositions(k, kvHeads, node, run);
+    q = embedPositions(q, heads, node, run.segments);
+    k = embedPositions(k, kvHeads, node, run.segments);
   }
   if (hooks.heads) {
     q = hooks.heads(node, "q", q, run.modality);
@@ -574,11 +591,14 @@ function attend(
     v = hooks.heads(node, "v", v, run.modality);
   }
   const out = executor.zeros(q.length), scale = 1 / Math.sqrt(d);
-  const width = kvHeads * d, images = run.segments.length;
+  const width = kvHeads * d, { nodes } = run.loaded.model;
+  // In the vision phase queries may have other rows than keys.
+  const fixed = (x: string) =>
+    node.phase === "vision" ? fixedRows(nodes, x) : undefined;
+  const asked = fixed(node.q), given = fixed(node.k);
   for (const [i, segment] of run.segments.entries()) {
-    // In the vision phase an image's rows follow from what there is: queries may have others than keys.
-    const s = segment.sequence ? segment : share(q, heads * d, i, images);
-    const of = segment.sequence ? segment : share(k, width, i, images);
+    const s = asked === undefined ? segment : share(asked, i);
+    const of = given === undefined ? segment : share(given, i);
     let keys = k.subarray(of.start * width, (of.start + of.count) * width);
     let vals = v.subarray(of.start * width, (of.start + of.count) * width);
     if (segment.sequence) {
@@ -616,8 +636,7 @@ function attend(
 }
 
 /** Rows of image i where a value holds as many for each. */
-function share(x: Floats, width: number, i: number, images: number): Rows {
-  const count = x.length / width / images;
+function share(count: number, i: number): Rows {
   return { start: i * count, count };
 }
 
@@ -668,27 +687,28 @@ function take(
   return y;
 }
 
-/** [side, side, width] per image → [(side/f)², f·f·width]: row-major blocks, inside a block row-major (Idefics3 pixel_shuffle). */
+/** [rows, cols, width] per image → [rows/f · cols/f, f·f·width]: row-major blocks, inside a block row-major (Idefics3 pixel_shuffle). */
 function shuffle(
   executor: Executor,
   x: Floats,
   width: number,
   f: number,
-  images: number,
+  images: readonly Segment[],
 ): Floats {
-  const y = executor.zeros(x.length), count = x.length / width / images;
-  const side = Math.sqrt(count);
-  let to = 0;
-  for (let image = 0; image < images; image++) {
-    for (let by = 0; by < side; by += f) {
-      for (let bx = 0; bx < side; bx += f) {
+  const y = executor.zeros(x.length);
+  let first = 0, to = 0;
+  for (const { grid } of images) {
+    const { rows, cols } = grid!;
+    for (let by = 0; by < rows; by += f) {
+      for (let bx = 0; bx < cols; bx += f) {
         for (let dy = 0; dy < f; dy++) {
-          const row = image * count + (by + dy) * side + bx;
+          const row = first + (by + dy) * cols + bx;
           y.set(x.subarray(row * width, (row + f) * width), to);
           to += f * width;
         }
       }
     }
+    first += rows * cols;
   }
   return y;
 }

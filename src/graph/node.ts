@@ -12,6 +12,7 @@
  * @module
  */
 import type { Rotation } from "../tensor/rotation.ts";
+import { ownGrid, patchesIn } from "./grid.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 
 /** When a node runs: once per image, or once per chunk of tokens. */
@@ -47,6 +48,8 @@ export interface TableNode extends Base {
   readonly width: number;
   /** Rows per image; those at the start of the vision phase where nothing is said. */
   readonly rows?: number;
+  /** The table is a square of so many rows a side, [side², width], resampled to each picture's grid (grid.ts). */
+  readonly side?: number;
 }
 
 /** Token embeddings: one row of `param` ([vocabulary, width]) per text token. */
@@ -206,11 +209,13 @@ export interface ImageInfo {
   readonly height: number;
   readonly width: number;
   readonly patch: number;
+  /** Pictures keep their shape: any whole squares of tokens. Height × width is then how many pixels one has at most, unless more are asked for. */
+  readonly anySize?: true;
   /** Rows of the text stream that one image becomes. */
   readonly tokens: number;
   /** Id of the token that stands for one of them. */
   readonly tokenId: number;
-  /** What a chat template's `<image>` expands to; {image} is the picture's number in the prompt, from 0, {picture} the same from 1. */
+  /** What a chat template's `<image>` expands to, with `anySize` once per token; {image} is the picture's number in the prompt, from 0, {picture} the same from 1. */
   readonly text: string;
   /** All tokens of an image stand at one place (GLM-4V); otherwise each at its row and column. */
   readonly atOnePlace?: true;
@@ -327,17 +332,15 @@ export function imageOf({ image, architecture }: ModelInfo): ImageInfo {
   );
 }
 
-/** Patches of one image. */
-export function patchesPerImage(info: ModelInfo): number {
-  const { height, width, patch } = imageOf(info);
-  return (height / patch) * (width / patch);
+/** Rows behind the patches of an image that hold no pixels. */
+export function extraRows(nodes: readonly Node[]): number {
+  const patches = nodes.find((n) => n.op === "patches");
+  return patches?.op === "patches" ? patches.extra ?? 0 : 0;
 }
 
-/** Rows that one image has at the start of the vision phase. */
+/** Rows that an image of the tower's own size has at the start of the vision phase. */
 export function rowsPerImage(nodes: readonly Node[], info: ModelInfo): number {
-  const patches = nodes.find((n) => n.op === "patches");
-  const extra = patches?.op === "patches" ? patches.extra ?? 0 : 0;
-  return patchesPerImage(info) + extra;
+  return patchesIn(ownGrid(imageOf(info))) + extraRows(nodes);
 }
 
 /** Node by id. */
@@ -353,6 +356,22 @@ export function index(nodes: readonly Node[]): (id: string) => Node {
 /** Nodes that consume the value `id`. */
 export function consumersOf(nodes: readonly Node[], id: string): Node[] {
   return nodes.filter((n) => inputsOf(n).includes(id));
+}
+
+/** Rows that a value of the vision phase has for each image, where they do not follow from its patches. */
+export function fixedRows(
+  nodes: readonly Node[],
+  id: string,
+): number | undefined {
+  const node = index(nodes)(id);
+  if (node.op === "table") return node.rows;
+  if (node.op === "take") return node.count;
+  const from = node.op === "read" || node.op === "peek"
+    ? nodes.find((n) => n.op === "write" && n.stream === node.stream)
+    : node;
+  const [x] = from ? inputsOf(from) : [];
+  const rows = x === undefined ? undefined : fixedRows(nodes, x);
+  return rows && node.op === "shuffle" ? rows / node.factor ** 2 : rows;
 }
 
 /** The node whose value is the logits: the last of the text phase. */

@@ -7,7 +7,8 @@
  * (GLM-4V, modeling_chatglm.py, ChatGLMModel.forward).
  * @module
  */
-import { imageOf, type ModelInfo, patchesPerImage } from "./node.ts";
+import { type Grid, mergeOf, ownGrid, tokensIn } from "./grid.ts";
+import type { ModelInfo } from "./node.ts";
 
 /** Time, row, column. */
 export type Place = readonly [number, number, number];
@@ -16,41 +17,43 @@ export type Place = readonly [number, number, number];
 export interface Counter {
   /** Place of the next text token. */
   next: number;
+  /** Images before the one under way. */
+  images: number;
   /** Tokens seen of the image under way. */
   inImage: number;
 }
 
 /** At the start of a sequence. */
 export function counter(): Counter {
-  return { next: 0, inImage: 0 };
+  return { next: 0, images: 0, inImage: 0 };
 }
 
-/** Places of the next tokens; the counter moves on. */
+/**
+ * Places of the next tokens; the counter moves on.
+ * @param grids of all images of the sequence; one that is missing has the tower's own size
+ */
 export function placesOf(
   at: Counter,
   ids: ArrayLike<number>,
   info: ModelInfo,
+  grids: readonly Grid[] = [],
 ): Place[] {
+  const { image } = info;
   return Array.from(ids, (id): Place => {
     const n = at.next;
-    if (id !== info.image?.tokenId) {
+    if (id !== image?.tokenId) {
       at.next++;
       return [n, n, n];
     }
-    const [height, width] = gridOf(info);
+    const grid = grids[at.images] ?? ownGrid(image), merged = mergeOf(image);
+    const width = grid.cols / merged;
     const i = at.inImage++;
-    if (at.inImage === info.image.tokens) {
+    if (at.inImage === tokensIn(image, grid)) {
+      at.images++;
       at.inImage = 0;
-      at.next += info.image.atOnePlace ? 1 : Math.max(height, width);
+      at.next += image.atOnePlace ? 1 : Math.max(grid.rows / merged, width);
     }
-    if (info.image.atOnePlace) return [n, n, n];
+    if (image.atOnePlace) return [n, n, n];
     return [n, n + Math.floor(i / width), n + i % width];
   });
-}
-
-/** Rows and columns of tokens that an image becomes. */
-function gridOf(info: ModelInfo): [number, number] {
-  const { height, width, patch, tokens } = imageOf(info);
-  const merged = patch * Math.sqrt(patchesPerImage(info) / tokens);
-  return [height / merged, width / merged];
 }

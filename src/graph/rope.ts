@@ -4,6 +4,7 @@
  * @module
  */
 import { pow, sincos } from "../tensor/math.ts";
+import { type Grid, patchesIn } from "./grid.ts";
 import type { AttendNode } from "./node.ts";
 import type { Place } from "./places.ts";
 
@@ -57,7 +58,7 @@ export function ropeTables(
 }
 
 /**
- * Tables of a grid of patches, each [height·width, headDim/2], row by row: the
+ * Tables of a grid of patches, each [patches, headDim/2], row by row: the
  * first quarter of the channels turns by the row, the second by the column,
  * both with the frequencies of half the channels (transformers,
  * models/qwen2_vl/modeling_qwen2_vl.py, Qwen2VLVisionRotaryEmbedding).
@@ -65,12 +66,11 @@ export function ropeTables(
 export function gridTables(
   theta: number,
   headDim: number,
-  height: number,
-  width: number,
+  grid: Grid,
 ): RopeTables {
   const f = frequencies(theta, headDim / 2), quarter = headDim / 4;
-  return tables(height * width, headDim / 2, headDim / 2, (p, i) => {
-    const row = Math.floor(p / width), column = p % width;
+  return tables(patchesIn(grid), headDim / 2, headDim / 2, (p, i) => {
+    const row = Math.floor(p / grid.cols), column = p % grid.cols;
     return i < quarter ? row * f[i] : column * f[i - quarter];
   });
 }

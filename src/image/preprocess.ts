@@ -10,7 +10,7 @@ import { ImageError } from "./image.ts";
 import type { Image } from "./image.ts";
 import { resize } from "./resize.ts";
 import type { Resampling } from "./resize.ts";
-import { squareSide } from "./square.ts";
+import { type PixelBounds, pixelBounds, smartResize } from "./smart_resize.ts";
 
 /** What preprocessor_config.json asks for. */
 export interface ImagePlan {
@@ -29,6 +29,8 @@ export interface ImagePlan {
   readonly slices?: number;
   /** Most tiles of one picture, the whole one included; undefined: as many as it makes. */
   readonly mostTiles?: number;
+  /** Pictures keep their shape, within bounds (Qwen2-VL); undefined: all get one size. */
+  readonly bounds?: PixelBounds;
   /** The filter of every resize. */
   readonly resampling: Resampling;
   /** Factor from byte to value. */
@@ -41,16 +43,12 @@ export interface ImagePlan {
 
 /** Tiles ready for the vision tower. */
 export interface Tiles {
-  /** Bytes [height, width, 3] per tile, row by row; the whole picture last, or first in front of slices. */
-  readonly tiles: readonly Uint8Array<ArrayBuffer>[];
+  /** Row by row; the whole picture last, or first in front of slices. */
+  readonly tiles: readonly Image[];
   /** Rows of tiles; 0 where the picture was not cut. */
   readonly rows: number;
   /** Columns of tiles; 0 where the picture was not cut. */
   readonly cols: number;
-  /** Pixels down of each tile. */
-  readonly height: number;
-  /** Pixels across of each tile. */
-  readonly width: number;
 }
 
 const RESAMPLINGS: ReadonlyMap<unknown, Resampling> = new Map([
@@ -92,21 +90,19 @@ export function readImagePlan(text: string): ImagePlan {
     "max_image_size.longest_edge",
     (json.max_image_size as Sizes)?.longest_edge,
   );
-  const square = /^Qwen2VL/.test(String(json.image_processor_type))
-    ? squareSide(json)
+  const bounds = /^Qwen2VL/.test(String(json.image_processor_type))
+    ? pixelBounds(json)
     : undefined;
   if (split && !canvas && tile === undefined) {
     refuse("do_image_splitting needs max_image_size");
   }
-  const size = json.do_resize === false
+  const size = json.do_resize === false || bounds
     ? undefined
-    : square
-    ? { height: square, width: square }
     : readSize(json.size as Sizes);
   if (size && "longestEdge" in size && tile === undefined) {
     refuse("size.longest_edge needs max_image_size");
   }
-  if (size === undefined && tile === undefined) {
+  if (size === undefined && tile === undefined && !bounds) {
     refuse(
       "do_resize is false and there is no max_image_size: the tower needs one size",
     );
@@ -129,6 +125,7 @@ export function readImagePlan(text: string): ImagePlan {
     tile,
     split,
     ...(canvas ? { canvas } : {}),
+    ...(bounds ? { bounds } : {}),
     resampling,
     rescale,
     mean: triple("image_mean", normalize ? json.image_mean : [0, 0, 0]),
@@ -206,6 +203,28 @@ export function atMostTiles(plan: ImagePlan, most: number): ImagePlan {
   };
 }
 
+/**
+ * The plan whose pictures keep to `most` pixels, and have at least `least` where
+ * that is given; of one size where the family's pictures are.
+ */
+export function withinPixels(
+  plan: ImagePlan,
+  most: number,
+  least?: number,
+): ImagePlan {
+  const { bounds } = plan;
+  if (!bounds) return plan;
+  const kept = Math.min(bounds.most, most);
+  return {
+    ...plan,
+    bounds: {
+      ...bounds,
+      most: kept,
+      least: Math.min(least ?? bounds.least, kept),
+    },
+  };
+}
+
 interface Sizes {
   height?: unknown;
   width?: unknown;
@@ -247,7 +266,11 @@ function triple(name: string, value: unknown): [number, number, number] {
 
 /** The tiles of `image` under `plan`; throws `ImageError` "settings" where there would be too many. */
 export function preprocess(image: Image, plan: ImagePlan): Tiles {
-  const { size, tile, split, resampling, canvas, slices } = plan;
+  const { size, tile, split, resampling, canvas, slices, bounds } = plan;
+  if (bounds) {
+    const { width, height } = smartResize(image, bounds);
+    return whole(resize(image, width, height, resampling));
+  }
   if (split && canvas && size && "height" in size) {
     return fitCanvas(image, size, canvas, resampling);
   }
@@ -262,13 +285,12 @@ export function preprocess(image: Image, plan: ImagePlan): Tiles {
   }
   if (split) return cut(image, tile!, resampling);
   if (tile !== undefined) image = resize(image, tile, tile, resampling);
-  return {
-    tiles: [image.data],
-    rows: 0,
-    cols: 0,
-    height: image.height,
-    width: image.width,
-  };
+  return whole(image);
+}
+
+/** A picture that is not cut. */
+function whole(image: Image): Tiles {
+  return { tiles: [image], rows: 0, cols: 0 };
 }
 
 /** `_resize_output_size_rescale_to_max_len`, then `_scale_below_upper_bound`: odd short sides grow by one. */
@@ -323,9 +345,9 @@ function fitCanvas(
   }
   const { height, width } = size,
     tiles = grid(image, size, rows, cols, resampling);
-  if (rows * cols === 1) return { tiles, rows: 0, cols: 0, height, width };
-  tiles.push(resize(image, width, height, resampling).data);
-  return { tiles, rows, cols, height, width };
+  if (rows * cols === 1) return whole(tiles[0]);
+  tiles.push(resize(image, width, height, resampling));
+  return { tiles, rows, cols };
 }
 
 /** A picture resized to a grid of tiles, and cut, row by row. */
@@ -335,10 +357,10 @@ function grid(
   rows: number,
   cols: number,
   resampling: Resampling,
-): Uint8Array<ArrayBuffer>[] {
+): Image[] {
   const large = resize(image, width * cols, height * rows, resampling);
-  if (rows * cols === 1) return [large.data];
-  const tiles: Uint8Array<ArrayBuffer>[] = [];
+  if (rows * cols === 1) return [large];
+  const tiles: Image[] = [];
   for (let row = 0; row < rows; row++) {
     for (let col = 0; col < cols; col++) {
       tiles.push(crop(large, col * width, row * height, width, height));
@@ -355,7 +377,7 @@ function fitSlices(
   resampling: Resampling,
 ): Tiles {
   const { height, width } = size;
-  const whole = resize(image, width, height, resampling).data;
+  const small = resize(image, width, height, resampling);
   const area = image.width * image.height / (width * height);
   const wanted = Math.min(Math.ceil(area), most);
   let [cols, rows] = [1, 1], best = Infinity;
@@ -370,11 +392,9 @@ function fitSlices(
       }
     }
   }
-  if (rows * cols === 1) {
-    return { tiles: [whole], rows: 0, cols: 0, height, width };
-  }
+  if (rows * cols === 1) return whole(small);
   const tiles = grid(image, size, rows, cols, resampling);
-  return { tiles: [whole, ...tiles], rows, cols, height, width };
+  return { tiles: [small, ...tiles], rows, cols };
 }
 
 /** `resize_for_vision_encoder`: both sides grown to whole tiles. */
@@ -408,53 +428,52 @@ function cut(image: Image, tile: number, resampling: Resampling): Tiles {
     );
   }
   const large = resize(image, width, height, resampling);
-  if (rows === 1 && cols === 1) {
-    return { tiles: [large.data], rows: 0, cols: 0, height, width };
-  }
-  const tiles: Uint8Array<ArrayBuffer>[] = [];
+  if (rows === 1 && cols === 1) return whole(large);
+  const tiles: Image[] = [];
   for (let row = 0; row < rows; row++) {
     for (let col = 0; col < cols; col++) {
       tiles.push(crop(large, col * tile, row * tile, tile));
     }
   }
-  tiles.push(resize(large, tile, tile, resampling).data);
-  return { tiles, rows, cols, height: tile, width: tile };
+  tiles.push(resize(large, tile, tile, resampling));
+  return { tiles, rows, cols };
 }
 
 function crop(
-  { width, data }: Pick<Image, "width" | "data">,
+  { width, data }: Image,
   x: number,
   y: number,
   across: number,
   down = across,
-) {
+): Image {
   const out = new Uint8Array(across * down * 3);
   for (let row = 0; row < down; row++) {
     const begin = ((y + row) * width + x) * 3;
     out.set(data.subarray(begin, begin + across * 3), row * across * 3);
   }
-  return out;
+  return { width: across, height: down, data: out };
+}
+
+/** What a tower takes. */
+interface Want {
+  readonly width: number;
+  readonly height: number;
+  readonly patch: number;
+  readonly anySize?: true;
 }
 
 /**
- * The one tile as the tower sees it. A picture may be up to a patch larger than
- * the tower's whole patches (384 pixels, patches of 14): the rest at the right
- * and at the bottom is never looked at, as in a convolution without padding.
- * @returns undefined where it is not one tile of that size
+ * A tile as the tower sees it. It may be up to a patch larger than the tower's
+ * whole patches (384 pixels, patches of 14): the rest at the right and at the
+ * bottom is never looked at, as in a convolution without padding.
+ * @returns undefined where it has not that size
  */
-export function towerTile(
-  { tiles, width, height }: Tiles,
-  want: {
-    readonly width: number;
-    readonly height: number;
-    readonly patch: number;
-  },
-): Uint8Array<ArrayBuffer> | undefined {
-  const [right, below] = [width - want.width, height - want.height];
+export function towerTile(tile: Image, want: Want): Image | undefined {
+  if (want.anySize) return tile;
+  const [right, below] = [tile.width - want.width, tile.height - want.height];
   if (
-    tiles.length !== 1 || Math.min(right, below) < 0 ||
-    Math.max(right, below) >= want.patch
+    Math.min(right, below) < 0 || Math.max(right, below) >= want.patch
   ) return undefined;
-  if (right === 0 && below === 0) return tiles[0];
-  return crop({ width, data: tiles[0] }, 0, 0, want.width, want.height);
+  if (right === 0 && below === 0) return tile;
+  return crop(tile, 0, 0, want.width, want.height);
 }

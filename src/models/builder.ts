@@ -29,11 +29,14 @@ export class Builder {
     return this.#add(extra > 0 ? { ...node, extra } : node);
   }
 
-  /** A learned table: as many rows as the phase begins with, or `rows`. */
-  table(id: string, width: number, rows?: number): string {
+  /** A learned table: as many rows as the phase begins with, or `rows`; or a square of `side` rows a side, resampled to each picture. */
+  table(
+    id: string,
+    width: number,
+    size: { readonly rows?: number; readonly side?: number } = {},
+  ): string {
     const { phase } = this, param = `${id}.weight`;
-    const node = { op: "table", id, phase, param, width } as const;
-    return this.#add(rows === undefined ? node : { ...node, rows });
+    return this.#add({ op: "table", id, phase, param, width, ...size });
   }
 
   /** Token embeddings. */

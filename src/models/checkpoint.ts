@@ -36,7 +36,10 @@ function expectedShapes(
         shapes.set(node.param, [vocabulary, node.width]);
         break;
       case "table":
-        shapes.set(node.param, [node.rows ?? rows, node.width]);
+        shapes.set(node.param, [
+          node.side ? node.side ** 2 : node.rows ?? rows,
+          node.width,
+        ]);
         break;
       case "headnorm":
         shapes.set(node.param, [node.headDim]);

@@ -7,10 +7,10 @@
  * The original orders patches by merged square and sees each picture twice
  * (temporal_patch_size 2). Here patches go row by row, which attention cannot
  * tell and the pixel shuffle behind it undoes, and the two halves of the patch
- * weights are added, which is the same sum. Pictures get one square size.
+ * weights are added, which is the same sum. Pictures keep their shape.
  */
 import type { Model, ModelInfo } from "../graph/node.ts";
-import { squareSide } from "../image/square.ts";
+import { pixelBounds, squareSide } from "../image/smart_resize.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import {
   activation,
@@ -56,11 +56,11 @@ export function qwen2vl(checkpoint: Checkpoint): Model {
   const patch = v.size("patch_size", 14),
     frames = v.size("temporal_patch_size", 2);
   const factor = v.size("spatial_merge_size", 2);
-  const size = squareSide({
+  const size = squareSide(pixelBounds({
     patch_size: patch,
     merge_size: factor,
     ...checkpoint.processor,
-  });
+  }));
   const side = size / patch, vocabulary = t.size("vocab_size");
   const text = decoderBlock(t);
   if (text.attend.sections?.length !== 3) {
@@ -111,7 +111,6 @@ export function qwen2vl(checkpoint: Checkpoint): Model {
     ),
   });
 
-  const tokens = (side / factor) ** 2;
   const info: ModelInfo = {
     architecture,
     vocabulary,
@@ -121,9 +120,10 @@ export function qwen2vl(checkpoint: Checkpoint): Model {
       height: size,
       width: size,
       patch,
-      tokens,
+      anySize: true,
+      tokens: (side / factor) ** 2,
       tokenId: config.size("image_token_id"),
-      text: "<|image_pad|>".repeat(tokens),
+      text: "<|image_pad|>",
     },
   };
   const nameOf = naming(NAMES);

@@ -5,11 +5,11 @@
  * a Qwen3 decoder with interleaved M-RoPE (transformers: `qwen3_vl`).
  *
  * As in Qwen2-VL, patches go row by row, the two frames of the patch weights are
- * added, and pictures get one square size.
+ * added, and pictures keep their shape.
  * @module
  */
 import type { Model, ModelInfo } from "../graph/node.ts";
-import { squareSide } from "../image/square.ts";
+import { pixelBounds, squareSide } from "../image/smart_resize.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import {
   activation,
@@ -29,7 +29,7 @@ import {
   type Source,
 } from "./checkpoint.ts";
 import { Config } from "./config.ts";
-import { resizeTable, sumFrames } from "./patch.ts";
+import { sumFrames } from "./patch.ts";
 
 /** Our parameter names → the checkpoint's. */
 const NAMES: readonly (readonly [RegExp, string])[] = [
@@ -59,11 +59,11 @@ export function qwen3vl(checkpoint: Checkpoint): Model {
   const frames = v.size("temporal_patch_size", 2);
   const factor = v.size("spatial_merge_size", 2);
   const looks = v.ids("deepstack_visual_indexes");
-  const size = squareSide({
+  const size = squareSide(pixelBounds({
     patch_size: patch,
     merge_size: factor,
     ...checkpoint.processor,
-  });
+  }));
   const side = size / patch, vocabulary = t.size("vocab_size");
   const positions = v.size("num_position_embeddings", 2304);
   const text = decoderBlock(t), wide = dim * factor ** 2;
@@ -99,7 +99,10 @@ export function qwen3vl(checkpoint: Checkpoint): Model {
     const h = g.act(`${id}.act`, "gelu", wide, up);
     return g.linear(`${id}.down`, h, wide, text.dim, bias);
   };
-  g.write("vision", g.table("vision.position", dim));
+  g.write(
+    "vision",
+    g.table("vision.position", dim, { side: positions ** 0.5 }),
+  );
   const pixels = g.patches("vision.pixels", 3 * patch * patch);
   g.write(
     "vision",
@@ -135,7 +138,6 @@ export function qwen3vl(checkpoint: Checkpoint): Model {
     deep: deep.length,
   });
 
-  const tokens = (side / factor) ** 2;
   const info: ModelInfo = {
     architecture,
     vocabulary,
@@ -145,9 +147,10 @@ export function qwen3vl(checkpoint: Checkpoint): Model {
       height: size,
       width: size,
       patch,
-      tokens,
+      anySize: true,
+      tokens: (side / factor) ** 2,
       tokenId: config.size("image_token_id"),
-      text: "<|image_pad|>".repeat(tokens),
+      text: "<|image_pad|>",
     },
   };
   const nameOf = naming(NAMES);
@@ -156,9 +159,6 @@ export function qwen3vl(checkpoint: Checkpoint): Model {
     if (param === "vision.patch.weight") {
       const make = (w: Tensor) => sumFrames(w, frames, patch * patch);
       return { from: [name], make };
-    }
-    if (param === "vision.position.weight") {
-      return { from: [name], make: (w) => resizeTable(w, side) };
     }
     const part = /^vision\.\d+\.([qkv])\./.exec(param)?.[1];
     if (part === undefined) return name;

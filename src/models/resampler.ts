@@ -38,7 +38,7 @@ export function resampler(g: Builder, x: string, c: Resampler): string {
   g.write("keys", g.linear("connector.k", seen, dim, dim, bias));
   g.write("keys", g.table("connector.place", dim));
   const gathered = g.attend("connector.attend", {
-    q: g.table("connector.query", dim, c.queries),
+    q: g.table("connector.query", dim, { rows: c.queries }),
     k: g.peek("connector.keys", "keys", dim),
     v: g.linear("connector.v", seen, dim, dim, bias),
     heads,

@@ -119,6 +119,7 @@ export function quantize(
     sequence: newSequence(),
     ids: [...s.ids, ...s.answer],
     image: rows[i],
+    ...(s.grids ? { grids: s.grids } : {}),
   }));
   runText(
     {

@@ -2,14 +2,20 @@
  * One answer, from messages to text: checked before its turn, then run.
  * @module
  */
-import { imageText } from "../graph/image_text.ts";
+import type { Grid } from "../graph/grid.ts";
+import { imageText, whole } from "../graph/image_text.ts";
 import { imageOf, type ModelInfo } from "../graph/node.ts";
 import { chat, type ChatMessage } from "../tokenizer/chat.ts";
 import type { Finish, Result } from "./answer.ts";
 import type { Assets } from "./assets.ts";
 import type { Engine } from "./engine.ts";
 import { RuntimeError } from "./error.ts";
-import { type ImageInput, type TowerTiles, towerTiles } from "./picture.ts";
+import {
+  type ImageInput,
+  type PictureLimits,
+  type TowerTiles,
+  towerTiles,
+} from "./picture.ts";
 import { demand, type SampleOptions, type Sampler, sampler } from "./sample.ts";
 import type { StaticModel } from "./static_model.ts";
 import type { SeenImages } from "./seen_images.ts";
@@ -44,6 +50,13 @@ export interface AskOptions extends SampleOptions {
    * take as many times longer. Families that take pictures whole stay at 1.
    */
   maxTiles?: number;
+  /**
+   * Most pixels of one image, of families whose pictures keep their shape: from
+   * one token's to what the model was opened with (default).
+   */
+  maxPixels?: number;
+  /** Fewest pixels of one image, of those families: smaller ones are grown; default what the model file says. */
+  minPixels?: number;
   /** 0 (default) takes the likeliest token each time. */
   temperature?: number;
   /** Draw from the k likeliest tokens only. */
@@ -69,7 +82,7 @@ export interface Job {
   readonly ids: readonly number[];
   /** Its images, in order. */
   readonly images: readonly ImageInput[];
-  /** The same as tiles, where they may be more than one each. */
+  /** The same as tiles, where the prompt depends on how they are cut. */
   readonly tiles?: readonly TowerTiles[];
   readonly pick: Sampler;
   readonly stops: readonly string[];
@@ -114,9 +127,10 @@ export async function prepare(
       `Cannot answer: the messages hold ${images.length} images, the model (${info.architecture}) reads text only; ask without, or open a model that sees`,
     );
   }
+  const limits = { tiles: maxTiles, ...pixelLimits(assets, options) };
   // How a picture is cut decides what its prompt says, so it is cut first.
-  const tiles = maxTiles > 1 && info.image?.tiles
-    ? await cut(images, assets, info, maxTiles)
+  const tiles = maxTiles > 1 && info.image?.tiles || info.image?.anySize
+    ? await cut(images, assets, info, limits)
     : undefined;
   const ids = promptOf(assets, messages, info, tiles);
   const room = context - ids.length;
@@ -151,6 +165,29 @@ function checkedStops(stop: readonly string[]): readonly string[] {
   return stop;
 }
 
+/** The pixels a request asks for; families of one size take any. */
+function pixelLimits(
+  { image }: Assets,
+  { maxPixels, minPixels }: AskOptions,
+): PictureLimits {
+  if (!image?.bounds) return {};
+  const { most, unit } = image.bounds, least = unit ** 2;
+  const check = (name: string, value: number | undefined, to: number) =>
+    demand(
+      value === undefined ||
+        Number.isInteger(value) && value >= least && value <= to,
+      name,
+      `a whole number from ${least} (one token) to ${to}`,
+      value,
+    );
+  check("maxPixels", maxPixels, most);
+  check("minPixels", minPixels, maxPixels ?? most);
+  return {
+    ...(maxPixels === undefined ? {} : { pixels: maxPixels }),
+    ...(minPixels === undefined ? {} : { least: minPixels }),
+  };
+}
+
 function imagesOf(messages: readonly Message[]): ImageInput[] {
   return messages.flatMap(({ content }) =>
     typeof content === "string"
@@ -163,11 +200,11 @@ async function cut(
   images: readonly ImageInput[],
   assets: Assets,
   info: ModelInfo,
-  most: number,
+  limits: PictureLimits,
 ): Promise<TowerTiles[]> {
   const all: TowerTiles[] = [];
   for (const picture of images) {
-    all.push(await towerTiles(picture, assets.image!, imageOf(info), most));
+    all.push(await towerTiles(picture, assets.image!, imageOf(info), limits));
   }
   return all;
 }
@@ -185,10 +222,7 @@ function promptOf(
       : content.map((part) => part.type === "text" ? part : { type: "image" }),
   }));
   if (!format.image) return chat(tokenizer, plain, format).ids;
-  const tokens = (i: number) => {
-    const { rows, cols } = tiles?.[i] ?? { rows: 0, cols: 0 };
-    return imageText(info, rows, cols, i);
-  };
+  const tokens = (i: number) => imageText(info, tiles?.[i] ?? whole(info), i);
   const image = { ...format.image, tokens };
   return chat(tokenizer, plain, { ...format, image }).ids;
 }
@@ -255,26 +289,29 @@ export async function run(
     show(text);
   };
   try {
-    const rows: Float32Array[] = [];
+    const rows: Float32Array[] = [], grids: Grid[] = [];
     for (const [i, picture] of images.entries()) {
       progress("image", i, images.length);
       signal.throwIfAborted();
-      const { tiles } = job.tiles?.[i] ??
-        await towerTiles(picture, image!, imageOf(model.info), 1);
+      const seenAs = job.tiles?.[i] ??
+        await towerTiles(picture, image!, imageOf(model.info));
       clock("imageMs");
       progress("vision", i, images.length);
-      for (const pixels of tiles) {
-        const encode = () => engine.encode(pixels, signal);
-        rows.push(await (seen ? seen.rows(pixels, encode) : encode()));
+      for (const tile of seenAs.tiles) {
+        const encode = () => engine.encode(tile, signal);
+        rows.push(await (seen ? seen.rows(tile, encode) : encode()));
       }
+      grids.push(...seenAs.grids);
       clock("visionMs");
     }
     progress("prefill", 0, ids.length);
     const all = joined(rows);
     if (!seen) engine.reset();
-    cachedTokens = engine.rewind(ids, all);
+    cachedTokens = engine.rewind(ids, all, grids);
     const rest = all.subarray(engine.rowsOf(ids.slice(0, cachedTokens)));
-    let id = pick(await engine.prefill(ids.slice(cachedTokens), rest, signal));
+    let id = pick(
+      await engine.prefill(ids.slice(cachedTokens), rest, signal, grids),
+    );
     clock("prefillMs");
     progress("prefill", ids.length, ids.length);
     while (true) {

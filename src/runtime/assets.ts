@@ -4,7 +4,11 @@
  * @module
  */
 import type { ModelFile } from "../format/model_file.ts";
-import { type ImagePlan, readImagePlan } from "../image/preprocess.ts";
+import {
+  type ImagePlan,
+  readImagePlan,
+  withinPixels,
+} from "../image/preprocess.ts";
 import type { ChatFormat } from "../tokenizer/chat.ts";
 import { readTokenizer, type Tokenizer } from "../tokenizer/tokenizer.ts";
 import { imageFormat } from "../graph/image_text.ts";
@@ -23,8 +27,15 @@ export interface Assets {
   sayable(id: number): boolean;
 }
 
-/** Reads the assets; throws the error of the room whose asset is wrong. */
-export function readAssets(file: ModelFile, info: ModelInfo): Assets {
+/**
+ * Reads the assets; throws the error of the room whose asset is wrong.
+ * @param maxPixels most pixels of an image, where not the model's own
+ */
+export function readAssets(
+  file: ModelFile,
+  info: ModelInfo,
+  maxPixels?: number,
+): Assets {
   const tokenizer = readTokenizer(file.assetText("tokenizer.json"));
   if (tokenizer.size > info.vocabulary) {
     throw new RuntimeError(
@@ -43,7 +54,12 @@ export function readAssets(file: ModelFile, info: ModelInfo): Assets {
       variables: specialTokens(file),
     },
     ...(image
-      ? { image: readImagePlan(file.assetText("preprocessor_config.json")) }
+      ? {
+        image: withinPixels(
+          readImagePlan(file.assetText("preprocessor_config.json")),
+          maxPixels ?? image.height * image.width,
+        ),
+      }
       : {}),
     sayable: (id) => id !== image?.tokenId && has(tokenizer, id),
     stopIds: new Set([...info.stopIds, ...generationStops(file, info)]),

@@ -14,15 +14,17 @@ import {
 } from "../graph/names.ts";
 import {
   type AttendNode,
+  extraRows,
+  type ImageInfo,
   imageOf,
   inputsOf,
   logitsOf,
   type ModelInfo,
   type Node,
-  patchesPerImage,
   rowsPerImage,
   widthOf,
 } from "../graph/node.ts";
+import { mergeOf } from "../graph/grid.ts";
 import { RuntimeError } from "./error.ts";
 
 /** Type and shape of a tensor. */
@@ -45,6 +47,7 @@ export function checkGraph(nodes: readonly Node[], info: ModelInfo): void {
   const made = new Map<string, Node>();
   const streams = new Map<string, { width: number; phase: string }>();
   let text = false;
+  if (info.image?.anySize) checkAnySize(nodes, info.image);
   for (const node of nodes) {
     const say = `node ${quoted(node.id)} (${node.op})`;
     if (made.has(node.id)) fail(`two nodes have the id ${quoted(node.id)}`);
@@ -168,6 +171,21 @@ export function checkGraph(nodes: readonly Node[], info: ModelInfo): void {
   }
 }
 
+/** Pictures that keep their shape: whole squares of patches, nothing behind them. */
+function checkAnySize(nodes: readonly Node[], image: ImageInfo): void {
+  const merge = mergeOf(image), { height, width, patch, tokens } = image;
+  if (
+    ![merge, height / patch / merge, width / patch / merge].every(
+      Number.isInteger,
+    ) ||
+    extraRows(nodes) > 0
+  ) {
+    fail(
+      `with anySize, an image's ${tokens} tokens must be squares of its patches, without extra rows`,
+    );
+  }
+}
+
 /** Rotary embedding by row and column, or by a token's place. */
 function checkRotary(node: AttendNode, info: ModelInfo, say: string): void {
   const { theta, headDim, grid, sections, rotary } = node;
@@ -197,8 +215,7 @@ function checkRotary(node: AttendNode, info: ModelInfo, say: string): void {
   if (!image) {
     return fail(`${say}: sections are for images, and its info has none`);
   }
-  const { height, width, patch, tokens } = image;
-  const merged = Math.sqrt(patchesPerImage(info) / tokens);
+  const { height, width, patch, tokens } = image, merged = mergeOf(image);
   if (node.phase !== "text" || pairs !== headDim / 2) {
     fail(
       `${say}: sections must be of the text phase, and add up to half the headDim of ${headDim}: they are ${sections}`,
@@ -278,7 +295,7 @@ export function tensorsOf(
         add(
           node.param,
           "F32",
-          node.rows ?? rowsPerImage(nodes, info),
+          node.side ? node.side ** 2 : node.rows ?? rowsPerImage(nodes, info),
           node.width,
         );
         break;

@@ -3,15 +3,19 @@
  * that stand for the image tokens among them.
  * @module
  */
+import { type Grid, ownGrid, tokensIn } from "../graph/grid.ts";
+import type { ImageInfo } from "../graph/node.ts";
 
 /** Tokens and image rows seen. */
 export class Conversation {
   readonly #ids: number[] = [];
   #rows = new Float32Array(0);
+  /** Grids of its images, in order; one that is missing has the tower's own size. */
+  grids: readonly Grid[] = [];
 
   /** Nothing is seen; `width` is that of an image row. */
   constructor(
-    private readonly imageTokenId: number | undefined,
+    private readonly image: ImageInfo | undefined,
     private readonly width: number,
   ) {}
 
@@ -36,7 +40,8 @@ export class Conversation {
   /** Forgets all but the first `keep` tokens. */
   forget(keep: number): void {
     this.#ids.length = keep;
-    const rows = this.#ids.filter((id) => id === this.imageTokenId).length;
+    const { image } = this;
+    const rows = this.#ids.filter((id) => id === image?.tokenId).length;
     this.#rows = this.#rows.slice(0, rows * this.width);
   }
 
@@ -45,19 +50,29 @@ export class Conversation {
    * beginning, at a point where the cache can be cut.
    * @param ids the whole prompt
    * @param rows rows of all its images, one behind the other
+   * @param grids of its images
    * @param order original position of each cached token
    * @returns always fewer than the prompt has: its last token makes the logits
    */
   shared(
     ids: ArrayLike<number>,
     rows: Float32Array,
+    grids: readonly Grid[],
     order: Int32Array,
   ): number {
-    const { width } = this, most = Math.min(this.#ids.length, ids.length - 1);
-    let keep = 0, row = 0, highest = -1;
+    const { width, image } = this;
+    const most = Math.min(this.#ids.length, ids.length - 1);
+    let keep = 0, row = 0, highest = -1, images = 0, left = 0;
     for (let i = 0; i < most; i++) {
       if (ids[i] !== this.#ids[i]) break;
-      if (ids[i] === this.imageTokenId) {
+      if (image && ids[i] === image.tokenId) {
+        if (left === 0) {
+          const own = ownGrid(image), grid = grids[images] ?? own;
+          const mine = this.grids[images++] ?? own;
+          if (grid.rows !== mine.rows || grid.cols !== mine.cols) break;
+          left = tokensIn(image, grid);
+        }
+        left--;
         const at = row++ * width, end = at + width;
         if (!equal(rows.subarray(at, end), this.#rows.subarray(at, end))) break;
       }

@@ -3,10 +3,19 @@ import { Conversation } from "./conversation.ts";
 import { chunkOrder } from "./order.ts";
 
 const I = 9, ROWS = Float32Array.of(1, 2, 3, 4); // two image tokens, two wide
+const IMAGE = {
+  height: 2,
+  width: 1,
+  patch: 1,
+  anySize: true,
+  tokens: 2,
+  tokenId: I,
+  text: "",
+} as const;
 
 /** A conversation whose tokens were taken in at once, and its cache order. */
 function taken(ids: number[], then: number[] = []): [Conversation, Int32Array] {
-  const c = new Conversation(I, 2), { original } = chunkOrder(ids, I);
+  const c = new Conversation(IMAGE, 2), { original } = chunkOrder(ids, I);
   c.add([...ids, ...then]);
   c.addRows(ROWS);
   return [
@@ -17,7 +26,7 @@ function taken(ids: number[], then: number[] = []): [Conversation, Int32Array] {
 
 Deno.test("a cache in image-first order can be cut where the slots so far hold just the tokens so far", () => {
   const [c, order] = taken([5, I, I, 6, 7], [8, 4]);
-  const shared = (...ids: number[]) => c.shared(ids, ROWS, order);
+  const shared = (...ids: number[]) => c.shared(ids, ROWS, [], order);
   assertEquals(shared(5, I, I, 6, 7, 8, 4, 3), 7, "all of it");
   assertEquals(shared(5, I, I, 6, 7, 8, 3), 6, "up to the other token");
   assertEquals(
@@ -31,15 +40,22 @@ Deno.test("a cache in image-first order can be cut where the slots so far hold j
 });
 
 Deno.test("text is cut anywhere; other image rows share nothing", () => {
-  const text = new Conversation(I, 2);
+  const text = new Conversation(IMAGE, 2);
   text.add([1, 2, 3]);
-  assertEquals(text.shared([1, 2, 3, 4], ROWS, Int32Array.of(0, 1, 2)), 3);
-  assertEquals(text.shared([1, 2, 4], ROWS, Int32Array.of(0, 1, 2)), 2);
+  assertEquals(text.shared([1, 2, 3, 4], ROWS, [], Int32Array.of(0, 1, 2)), 3);
+  assertEquals(text.shared([1, 2, 4], ROWS, [], Int32Array.of(0, 1, 2)), 2);
   const [c, order] = taken([I, I, 6]);
-  assertEquals(c.shared([I, I, 6, 7], ROWS, order), 3);
+  assertEquals(c.shared([I, I, 6, 7], ROWS, [], order), 3);
   const other = ROWS.slice();
   other[3]++;
-  assertEquals(c.shared([I, I, 6, 7], other, order), 1);
+  assertEquals(c.shared([I, I, 6, 7], other, [], order), 1);
+});
+
+Deno.test("the same rows of a picture of another shape share nothing", () => {
+  const [c, order] = taken([I, I, 6]), grids = [{ rows: 1, cols: 2 }];
+  assertEquals(c.shared([I, I, 6, 7], ROWS, grids, order), 0);
+  c.grids = grids;
+  assertEquals(c.shared([I, I, 6, 7], ROWS, grids, order), 3);
 });
 
 Deno.test("what is forgotten is gone, rows too", () => {
@@ -48,5 +64,5 @@ Deno.test("what is forgotten is gone, rows too", () => {
   assertEquals(c.ids, [I]);
   c.add([I]);
   c.addRows(Float32Array.of(3, 4));
-  assertEquals(c.shared([I, I, 6], ROWS, order), 2);
+  assertEquals(c.shared([I, I, 6], ROWS, [], order), 2);
 });

@@ -3,7 +3,9 @@
  * it are prompts and text; it knows neither.
  * @module
  */
-import { index, widthOf } from "../graph/node.ts";
+import { type Grid, patchesIn, tokensIn } from "../graph/grid.ts";
+import { imageOf, index, type ModelInfo, widthOf } from "../graph/node.ts";
+import type { Image } from "../image/image.ts";
 import type { Kernels } from "../kernels/contracts.ts";
 import {
   bestBuild,
@@ -14,6 +16,7 @@ import {
 } from "../kernels/load.ts";
 import { Conversation } from "./conversation.ts";
 import { RuntimeError } from "./error.ts";
+import { checkPixels, fittingGrid, GridWriter } from "./grids.ts";
 import { load } from "./load.ts";
 import { chunkOrder } from "./order.ts";
 import { PlaceWriter } from "./places.ts";
@@ -30,6 +33,8 @@ export interface EngineOptions {
   readonly threads?: number;
   /** Most tokens of a conversation. */
   readonly context?: number;
+  /** Most pixels of a picture, for families whose pictures keep their shape; default as many as the model file says. */
+  readonly maxPixels?: number;
   readonly build?: Build;
   readonly signal?: AbortSignal;
   /** Kernels over the given memory instead of the compiled ones, for tests with one thread. */
@@ -43,7 +48,7 @@ export const DEFAULT_CONTEXT = 2048;
 export function planFor(
   model: StaticModel,
   pixels: PixelScale | undefined,
-  options: Pick<EngineOptions, "threads" | "context">,
+  options: Pick<EngineOptions, "threads" | "context" | "maxPixels">,
 ): Plan {
   const most = Math.floor(model.info.maxPositions / 8) * 8;
   const wanted = options.context ?? Math.min(DEFAULT_CONTEXT, most);
@@ -63,9 +68,12 @@ export function planFor(
       `Cannot open the model: threads must be a whole number from 1 to 64: current value is ${threads}`,
     );
   }
+  const { maxPixels } = options;
+  checkPixels(model.info, maxPixels);
   return plan(model, {
     context: Math.ceil(wanted / 8) * 8,
     threads: canStartWorkers() ? threads : 1,
+    ...(maxPixels === undefined ? {} : { maxPixels }),
     ...(pixels ? { pixelCodes: (scale) => pixelCodes(pixels, scale) } : {}),
   });
 }
@@ -75,16 +83,13 @@ export class Engine implements AsyncDisposable {
   readonly #buffer: ArrayBufferLike;
   readonly #pool: Pool;
   readonly #registers = new Int32Array(REGISTER_COUNT);
-  readonly #vocabulary: number;
-  readonly #imageTokenId: number | undefined;
-  readonly #image: {
-    readonly bytes: number;
-    readonly rows: number;
-    readonly width: number;
-  };
+  readonly #info: ModelInfo;
+  /** Of an image row. */
+  readonly #width: number;
   readonly #seen: Conversation;
   #busy = false;
   readonly #places: PlaceWriter;
+  readonly #grids: GridWriter;
 
   private constructor(
     model: StaticModel,
@@ -98,15 +103,11 @@ export class Engine implements AsyncDisposable {
     const { info } = model;
     this.#buffer = buffer;
     this.#pool = pool;
-    this.#vocabulary = info.vocabulary;
-    this.#imageTokenId = info.image?.tokenId;
+    this.#info = info;
     this.#places = new PlaceWriter(plan.inputs.places, info, buffer);
-    this.#image = {
-      bytes: info.image ? info.image.height * info.image.width * 3 : 0,
-      rows: info.image?.tokens ?? 0,
-      width: plan.vision ? imageWidth(model) : 0,
-    };
-    this.#seen = new Conversation(this.#imageTokenId, this.#image.width);
+    this.#grids = new GridWriter(plan.inputs.grids, buffer);
+    this.#width = plan.vision ? imageWidth(model) : 0;
+    this.#seen = new Conversation(info.image, this.#width);
   }
 
   /** Plans, loads and starts a model. The model's file may be closed afterwards. */
@@ -138,8 +139,8 @@ export class Engine implements AsyncDisposable {
 
   /** Elements of the image rows that stand for the image tokens among `ids`. */
   rowsOf(ids: readonly number[]): number {
-    return ids.filter((id) => id === this.#imageTokenId).length *
-      this.#image.width;
+    const { image } = this.#info;
+    return ids.filter((id) => id === image?.tokenId).length * this.#width;
   }
 
   /** Called with each step's time on the main thread. */
@@ -157,13 +158,19 @@ export class Engine implements AsyncDisposable {
    * be taken in. Logits come out the same, bit for bit, as from nothing.
    * @param ids the whole prompt
    * @param images rows of all its images, one behind the other
+   * @param grids of its images, where they are not of the tower's own size
    * @returns tokens kept; always fewer than the prompt has
    */
-  rewind(ids: ArrayLike<number>, images: Float32Array): number {
+  rewind(
+    ids: ArrayLike<number>,
+    images: Float32Array,
+    grids: readonly Grid[] = [],
+  ): number {
     const { order } = this.plan.inputs;
     const keep = this.#seen.shared(
       ids,
       images,
+      grids,
       new Int32Array(this.#buffer, order, this.length),
     );
     this.#seen.forget(keep);
@@ -172,28 +179,23 @@ export class Engine implements AsyncDisposable {
 
   /**
    * Vision phase.
-   * @param pixels RGB bytes [height, width, 3] of the tower's size
-   * @returns rows for the text phase, [image tokens, width]
+   * @param picture of the tower's size, or of whole squares of tokens where pictures keep their shape
+   * @returns rows for the text phase, [tokens, width]
    */
-  async encode(
-    pixels: Uint8Array,
-    signal?: AbortSignal,
-  ): Promise<Float32Array> {
-    const { plan } = this, { bytes, rows, width } = this.#image;
+  async encode(picture: Image, signal?: AbortSignal): Promise<Float32Array> {
+    const { plan } = this, width = this.#width;
     if (!plan.vision || plan.inputs.pixels === undefined) {
       throw new RuntimeError(
         "image",
         "Cannot take an image: the model has no vision phase",
       );
     }
-    if (pixels.length !== bytes) {
-      throw new RuntimeError(
-        "image",
-        `Cannot take an image: it must have ${bytes} bytes: current value is ${pixels.length}`,
-      );
-    }
+    const image = imageOf(this.#info);
+    const grid = fittingGrid(image, picture, plan.patches);
     return await this.#alone(async () => {
-      new Uint8Array(this.#buffer).set(pixels, plan.inputs.pixels);
+      new Uint8Array(this.#buffer).set(picture.data, plan.inputs.pixels);
+      this.#grids.write(grid);
+      const rows = this.#look(grid, tokensIn(image, grid));
       await this.#run("vision", plan.vision!.steps.length, signal);
       const { at, stride } = plan.vision!.result;
       const all = new Float32Array(this.#buffer, at, rows * stride);
@@ -209,6 +211,7 @@ export class Engine implements AsyncDisposable {
    * Takes tokens in behind those seen.
    * @param ids tokens; each image token takes the next row of `images`
    * @param images rows of all images, one behind the other, [image tokens, width]
+   * @param grids of the conversation's images, those already seen included, where they are not of the tower's own size
    * @returns logits of the last token, [vocabulary]
    * @throws {RuntimeError} "prompt" or "context"; after an abort the tokens are not seen
    */
@@ -216,8 +219,10 @@ export class Engine implements AsyncDisposable {
     ids: ArrayLike<number>,
     images: Float32Array = new Float32Array(0),
     signal?: AbortSignal,
+    grids: readonly Grid[] = [],
   ): Promise<Float32Array> {
     this.#check(ids, images);
+    if (grids.length > 0) this.#seen.grids = grids;
     return await this.#alone(async () => {
       const start = this.length;
       let row = 0;
@@ -252,7 +257,7 @@ export class Engine implements AsyncDisposable {
       const { inputs } = this.plan, ints = new Int32Array(this.#buffer);
       ints[inputs.ids >> 2] = id;
       ints[(inputs.order >> 2) + this.length] = this.length;
-      this.#places.write(this.#seen.ids, [id]);
+      this.#places.write(this.#seen, [id]);
       this.#set(0, 1, 0);
       await this.#run("decode", this.plan.decode.steps.length, signal);
       this.#seen.add([id]);
@@ -277,7 +282,7 @@ export class Engine implements AsyncDisposable {
   }
 
   #check(ids: ArrayLike<number>, images: Float32Array): void {
-    const { context } = this.plan;
+    const { context } = this.plan, { vocabulary, image } = this.#info;
     if (ids.length === 0) {
       throw new RuntimeError(
         "prompt",
@@ -293,27 +298,27 @@ export class Engine implements AsyncDisposable {
     let places = 0;
     for (let i = 0; i < ids.length; i++) {
       const id = ids[i];
-      if (!Number.isInteger(id) || id < 0 || id >= this.#vocabulary) {
+      if (!Number.isInteger(id) || id < 0 || id >= vocabulary) {
         throw new RuntimeError(
           "prompt",
           `Cannot take a prompt: token ids must be from 0 to ${
-            this.#vocabulary - 1
+            vocabulary - 1
           }: id ${i} is ${id}`,
         );
       }
-      if (id === this.#imageTokenId) places++;
+      if (id === image?.tokenId) places++;
     }
-    if (ids[ids.length - 1] === this.#imageTokenId) {
+    if (ids[ids.length - 1] === image?.tokenId) {
       throw new RuntimeError(
         "prompt",
         "Cannot take a prompt: it must end with text: it ends with an image token",
       );
     }
-    if (places * this.#image.width !== images.length) {
+    if (places * this.#width !== images.length) {
       throw new RuntimeError(
         "prompt",
         `Cannot take a prompt: it has ${places} image tokens for ${
-          images.length / (this.#image.width || 1)
+          images.length / (this.#width || 1)
         } image rows; use one image per image placeholder`,
       );
     }
@@ -328,20 +333,23 @@ export class Engine implements AsyncDisposable {
     signal?: AbortSignal,
   ): Promise<number> {
     const { inputs, prefill } = this.plan, ints = new Int32Array(this.#buffer);
-    const { original, imageRows, last } = chunkOrder(ids, this.#imageTokenId);
+    const { original, imageRows, last } = chunkOrder(
+      ids,
+      this.#info.image?.tokenId,
+    );
     original.forEach((from, i) => {
       ints[(inputs.order >> 2) + this.length + i] = this.length + from;
       if (i >= imageRows) ints[(inputs.ids >> 2) + i - imageRows] = ids[from];
     });
     if (inputs.images && imageRows > 0) {
-      const { at, stride } = inputs.images, { width } = this.#image;
+      const { at, stride } = inputs.images, width = this.#width;
       const floats = new Float32Array(this.#buffer);
       for (let r = 0; r < imageRows; r++) {
         const from = (row + r) * width;
         floats.set(images.subarray(from, from + width), (at >> 2) + r * stride);
       }
     }
-    this.#places.write(this.#seen.ids, ids);
+    this.#places.write(this.#seen, ids);
     this.#set(imageRows, ids.length - imageRows, last);
     await this.#run(
       "prefill",
@@ -352,16 +360,30 @@ export class Engine implements AsyncDisposable {
     return imageRows;
   }
 
+  /** Registers of a picture; returns its tokens. */
+  #look(grid: Grid, tokens: number): number {
+    const r = this.#registers;
+    r[REGISTER.cols] = grid.cols;
+    r[REGISTER.tokens] = tokens;
+    this.#rows(patchesIn(grid));
+    return tokens;
+  }
+
   #set(imageRows: number, textRows: number, last: number): void {
     const r = this.#registers, rows = imageRows + textRows;
     r[REGISTER.imageRows] = imageRows;
     r[REGISTER.imageEnd] = Math.ceil(imageRows / 4) * 4;
     r[REGISTER.textRows] = textRows;
-    r[REGISTER.rows] = rows;
     r[REGISTER.slot] = this.length;
     r[REGISTER.keys] = this.length + rows;
     r[REGISTER.last] = last;
     r[REGISTER.lastSlot] = this.length + last;
+    this.#rows(rows);
+  }
+
+  #rows(rows: number): void {
+    const r = this.#registers;
+    r[REGISTER.rows] = rows;
     for (let ratio = 1; quadRegister(ratio) < r.length; ratio++) {
       r[quadRegister(ratio)] = Math.ceil(rows * ratio / 4);
     }
@@ -373,7 +395,7 @@ export class Engine implements AsyncDisposable {
 
   #logits(name: "prefill" | "decode"): Float32Array {
     const { at } = this.plan[name].result;
-    return new Float32Array(this.#buffer, at, this.#vocabulary).slice();
+    return new Float32Array(this.#buffer, at, this.#info.vocabulary).slice();
   }
 
   /** Refuses a second call while one runs: they would share memory. */

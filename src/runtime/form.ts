@@ -42,6 +42,17 @@ export function fixedForm(rows: number, modality: 0 | 1): Form {
   };
 }
 
+/** As many rows of a picture as a register says, `most` at most. */
+export function pictureForm(register: number, most: number): Form {
+  const rows = { register };
+  return {
+    rows,
+    most,
+    group: 4,
+    segments: [{ modality: 0, rows, start: 0, packed: 0 }],
+  };
+}
+
 /** One text row. */
 export const SINGLE: Form = fixedForm(1, 1);
 

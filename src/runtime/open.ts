@@ -16,6 +16,12 @@ export interface OpenOptions {
   threads?: number;
   /** Most tokens of a conversation; default 2048, less where the model allows less. */
   context?: number;
+  /**
+   * Most pixels of an image, for families whose pictures keep their shape:
+   * memory is planned for it; default as many as the model file says, 448 × 448
+   * at most. Families of one size take any.
+   */
+  maxPixels?: number;
   /** Instruction set of the kernels; default the best there is. Both give the same bits. */
   build?: "simd" | "relaxed";
   /**
@@ -46,7 +52,7 @@ export async function open(
     : fileSource(model);
   using file = openModelFile(source);
   const checked = readStaticModel(file);
-  const assets = readAssets(file, checked.info);
+  const assets = readAssets(file, checked.info, options.maxPixels);
   const engine = await Engine.create(checked, assets.image, options);
   return session(checked, assets, engine, options.remember ?? false, {
     architecture: checked.info.architecture,

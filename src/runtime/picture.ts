@@ -3,12 +3,21 @@
  * @module
  */
 import { decode } from "../image/decode.ts";
-import { checkSize, IMAGE_LIMITS, ImageError } from "../image/image.ts";
+import { gridOf } from "../graph/grid.ts";
+import type { Cut } from "../graph/image_text.ts";
+import type { ImageInfo } from "../graph/node.ts";
+import {
+  checkSize,
+  type Image,
+  IMAGE_LIMITS,
+  ImageError,
+} from "../image/image.ts";
 import {
   atMostTiles,
   type ImagePlan,
   preprocess,
   towerTile,
+  withinPixels,
 } from "../image/preprocess.ts";
 import { RuntimeError } from "./error.ts";
 
@@ -23,43 +32,46 @@ export type ImageInput = Uint8Array | {
 };
 
 /** A picture as the tower sees it. */
-export interface TowerTiles {
-  /** RGB bytes [height, width, 3] each; where the picture was cut, row by row, the whole one last. */
-  readonly tiles: readonly Uint8Array[];
-  /** Rows of tiles; 0 where the picture was not cut. */
-  readonly rows: number;
-  /** Columns of tiles; 0 where the picture was not cut. */
-  readonly cols: number;
+export interface TowerTiles extends Cut {
+  /** Where the picture was cut, row by row, the whole one last. */
+  readonly tiles: readonly Image[];
+}
+
+/** How much of a picture may be shown. */
+export interface PictureLimits {
+  /** Most tiles, of families that cut; default 1. */
+  readonly tiles?: number;
+  /** Most pixels, of families whose pictures keep their shape. */
+  readonly pixels?: number;
+  /** Fewest of those. */
+  readonly least?: number;
 }
 
 /**
- * Pixels of the tower's size, in at most `most` tiles.
+ * Pixels of sizes the tower takes, within limits.
  * @throws {ImageError} where the image cannot be read
  */
 export async function towerTiles(
   image: ImageInput,
   plan: ImagePlan,
-  size: {
-    readonly width: number;
-    readonly height: number;
-    readonly patch: number;
-  },
-  most: number,
+  info: ImageInfo,
+  { tiles: most = 1, pixels: mostPixels = Infinity, least }: PictureLimits = {},
 ): Promise<TowerTiles> {
   const picture = image instanceof Uint8Array
     ? await decode(image)
     : pixels(image);
-  const made = preprocess(picture, atMostTiles(plan, most));
-  const { rows, cols, width, height } = made;
+  const limited = withinPixels(atMostTiles(plan, most), mostPixels, least);
+  const made = preprocess(picture, limited);
   const tiles = made.tiles.map((tile) => {
-    const fit = towerTile({ ...made, tiles: [tile] }, size);
+    const { width, height } = info, fit = towerTile(tile, info);
     if (fit) return fit;
     throw new RuntimeError(
       "image",
-      `Cannot use preprocessor_config.json: it must make tiles of ${size.width} × ${size.height} pixels: it makes some of ${width} × ${height}`,
+      `Cannot use preprocessor_config.json: it must make tiles of ${width} × ${height} pixels: it makes some of ${tile.width} × ${tile.height}`,
     );
   });
-  return { tiles, rows, cols };
+  const { rows, cols } = made;
+  return { tiles, rows, cols, grids: tiles.map((tile) => gridOf(info, tile)) };
 }
 
 function pixels({ width, height, data }: Exclude<ImageInput, Uint8Array>) {

@@ -7,6 +7,7 @@
 import type { AttendNode, ModelInfo } from "../graph/node.ts";
 import { counter, placesOf } from "../graph/places.ts";
 import { axesOf, placeTables } from "../graph/rope.ts";
+import type { Conversation } from "./conversation.ts";
 
 /** Tables of all attention nodes that share θ, width and sections. */
 export interface PlaceTable {
@@ -40,14 +41,17 @@ export class PlaceWriter {
     private readonly memory: ArrayBufferLike,
   ) {}
 
-  /** Rows of `ids`, which come behind the tokens `seen`. */
-  write(seen: readonly number[], ids: readonly number[]): void {
+  /** Rows of `ids`, which come behind what was `seen`. */
+  write(
+    { ids: seen, grids }: Pick<Conversation, "ids" | "grids">,
+    ids: readonly number[],
+  ): void {
     if (this.tables.length === 0) return;
     if (this.#counted !== seen.length) {
       this.#at = counter();
-      placesOf(this.#at, seen, this.info);
+      placesOf(this.#at, seen, this.info, grids);
     }
-    const places = placesOf(this.#at, ids, this.info);
+    const places = placesOf(this.#at, ids, this.info, grids);
     this.#counted = seen.length + ids.length;
     for (const { cos, sin, theta, headDim, rotary, axes } of this.tables) {
       const rows = placeTables(theta, headDim, axes, places, rotary);

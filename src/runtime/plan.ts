@@ -4,12 +4,14 @@
  * known before a byte of it is allocated.
  * @module
  */
-import { type Node, rowsPerImage } from "../graph/node.ts";
+import { mostPatches } from "../graph/grid.ts";
+import { extraRows, type Node } from "../graph/node.ts";
 import { axesOf } from "../graph/rope.ts";
 import { roundUp } from "../kernels/layout.ts";
 import { type Buffer, Store } from "./buffer.ts";
 import { RuntimeError } from "./error.ts";
-import { chunkForm, fixedForm } from "./form.ts";
+import { chunkForm, fixedForm, pictureForm } from "./form.ts";
+import type { GridTable } from "./grids.ts";
 import type { DraftStep, Lowered } from "./lower/context.ts";
 import { lower } from "./lower/lower.ts";
 import { aligned, placeByLife, placeInOrder } from "./place.ts";
@@ -48,6 +50,8 @@ export interface PlanOptions {
   readonly context: number;
   /** Threads that share the work. */
   readonly threads: number;
+  /** Most pixels of a picture, where pictures keep their shape. */
+  readonly maxPixels?: number;
   /** Code of each pixel byte at a scale, [3][256]. */
   readonly pixelCodes?: (scale: number) => Int8Array;
 }
@@ -61,6 +65,8 @@ export interface Plan {
   readonly threads: number;
   /** Most tokens of one prefill chunk. */
   readonly chunk: number;
+  /** Most patches of a picture. */
+  readonly patches: number;
   readonly memory: MemoryPlan;
   /** Addresses of what a call hands in. */
   readonly inputs: {
@@ -70,6 +76,8 @@ export interface Plan {
     readonly images?: { readonly at: number; readonly stride: number };
     /** Rotary tables whose rows are written as tokens come. */
     readonly places: readonly PlaceTable[];
+    /** Tables that are written for the grid of each picture. */
+    readonly grids: readonly GridTable[];
   };
   readonly control: ControlAddresses;
   /** Buffers to fill when the model is loaded. */
@@ -107,6 +115,7 @@ const MOST_BYTES = 2 ** 32;
 /** Plans a model. */
 export function plan(model: StaticModel, options: PlanOptions): Plan {
   const { info } = model, { context, threads } = options;
+  const patches = info.image ? mostPatches(info.image, options.maxPixels) : 0;
   const chunk = Math.min(context, CHUNK);
   for (const n of model.nodes) {
     if (n.op === "attend" && n.heads / n.kvHeads > MOST_RATIO) {
@@ -119,12 +128,15 @@ export function plan(model: StaticModel, options: PlanOptions): Plan {
     }
   }
   const store = new Store();
-  const shared = { ...options, capacity: context, imageRows: chunk };
+  const shared = { ...options, capacity: context, imageRows: chunk, patches };
+  const rows = patches + extraRows(model.nodes);
   const vision = model.nodes.some((n) => n.phase === "vision")
     ? lower(model, store, {
       ...shared,
       phase: "vision",
-      form: fixedForm(rowsPerImage(model.nodes, info), 0),
+      form: info.image?.anySize
+        ? pictureForm(REGISTER.rows, rows)
+        : fixedForm(rows, 0),
     })
     : undefined;
   const prefill = lower(model, store, {
@@ -174,6 +186,7 @@ export function plan(model: StaticModel, options: PlanOptions): Plan {
     context,
     threads,
     chunk,
+    patches,
     memory: {
       weights: weightsEnd - constantsEnd,
       constants: constantsEnd - stateEnd,
@@ -190,6 +203,7 @@ export function plan(model: StaticModel, options: PlanOptions): Plan {
         ? { images: { at: images.buffer.at, stride: images.stride } }
         : {}),
       places: placeTablesOf(model.nodes, store),
+      grids: vision?.grids.map((table) => table()) ?? [],
     },
     control: { barrier, command, registers },
     persistent: [...of("constants"), ...of("weights")],

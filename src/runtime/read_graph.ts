@@ -42,6 +42,13 @@ const count: Field = {
       ? v
       : undefined,
 };
+const side: Field = {
+  wish: "a whole number from 1 to 1024",
+  read: (v) =>
+    Number.isInteger(v) && v as number >= 1 && v as number <= 1024
+      ? v
+      : undefined,
+};
 const text: Field = {
   wish: "a name of 1 to 200 letters, digits and _ . : / > -",
   read: (v) =>
@@ -124,7 +131,12 @@ const rotation: Field = {
 /** Fields of each op beside op, id and phase. */
 const FIELDS: Readonly<Record<Node["op"], Readonly<Record<string, Field>>>> = {
   patches: { width: size, extra: optional(count) },
-  table: { param: text, width: size, rows: optional(size) },
+  table: {
+    param: text,
+    width: size,
+    rows: optional(size),
+    side: optional(side),
+  },
   embed: { param: text, width: size },
   linear: {
     x: text,
@@ -275,6 +287,7 @@ function readImage(map: Json): ImageInfo {
     height: size,
     width: size,
     patch: size,
+    anySize: optional(yes),
     tokens: size,
     tokenId: id,
     text: longText,

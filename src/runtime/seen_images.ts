@@ -3,15 +3,16 @@
  * sends it again with every question.
  * @module
  */
+import type { Image } from "../image/image.ts";
 
 /** Most images remembered: some 100 KB each. */
 const MOST = 8;
 
 /** A small memory of encoded images. */
 export interface SeenImages {
-  /** Rows of an image: remembered, or computed by `encode`. */
+  /** Rows of a tile: remembered, or computed by `encode`. */
   rows(
-    pixels: Uint8Array,
+    tile: Image,
     encode: () => Promise<Float32Array>,
   ): Promise<Float32Array>;
 }
@@ -20,14 +21,14 @@ export interface SeenImages {
 export function seenImages(): SeenImages {
   const known = new Map<string, Float32Array>();
   return {
-    async rows(pixels, encode) {
-      const bytes = pixels as Uint8Array<ArrayBuffer>;
+    async rows({ width, height, data }, encode) {
       const hash = new Uint8Array(
-        await crypto.subtle.digest("SHA-256", bytes),
+        await crypto.subtle.digest("SHA-256", data),
       ).toHex();
-      const rows = known.get(hash) ?? await encode();
-      known.delete(hash); // the latest goes to the end
-      known.set(hash, rows);
+      const key = `${width} × ${height} ${hash}`;
+      const rows = known.get(key) ?? await encode();
+      known.delete(key); // the latest goes to the end
+      known.set(key, rows);
       if (known.size > MOST) known.delete(known.keys().next().value!);
       return rows;
     },

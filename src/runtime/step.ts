@@ -18,6 +18,8 @@ export const REGISTERS = [
   "keys", //      keys in the cache once this chunk is in: slot + rows
   "last", //      row of the chunk's last token
   "lastSlot", //  slot + last
+  "cols", //      vision: patches across; `rows` are all patches
+  "tokens", //    vision: tokens of the picture
 ] as const;
 
 /** Name of a register. */

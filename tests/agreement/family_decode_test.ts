@@ -10,7 +10,6 @@ import {
   type Chunk,
   newSequence,
   runText,
-  runVision,
 } from "../../src/graph/interpreter.ts";
 import { referenceKernels } from "../../src/kernels/contracts.ts";
 import { simulate } from "../../src/quantize/simulate.ts";
@@ -18,9 +17,10 @@ import { Engine, type EngineOptions } from "../../src/runtime/engine.ts";
 import {
   FAMILIES,
   type Family,
+  gridsOf,
   type Item,
+  look,
   openFamily,
-  patches,
   pixelsOf,
 } from "../golden/family.ts";
 import { staticFamily } from "./family_file.ts";
@@ -51,8 +51,8 @@ for (const name of FAMILIES) {
   Deno.test(`decode ${TOKENS} tokens, the same bits everywhere: ${name}`, async () => {
     using family = openFamily(name);
     const { model, quantized } = staticFamily(family, "w4a8");
-    const item = family.longest;
-    const ids = item.input_ids;
+    const item = family.longest, pixels = pixelsOf(family, item);
+    const ids = item.input_ids, grids = gridsOf(family, pixels);
     const open = (options: EngineOptions) =>
       Engine.create(model, family.plan, options);
     await using reference = await open({
@@ -60,14 +60,19 @@ for (const name of FAMILIES) {
       kernels: referenceKernels,
     });
     const rows = await imageRows(reference, family, item);
-    const want = await answer(reference, await reference.prefill(ids, rows));
+    const prefill = (
+      engine: Engine,
+      ids: readonly number[],
+      rows: Float32Array,
+    ) => engine.prefill(ids, rows, undefined, grids);
+    const want = await answer(reference, await prefill(reference, ids, rows));
     assertEquals(want.ids.length, TOKENS);
 
     for (const build of ["simd", "relaxed"] as const) {
       for (const threads of [1, 3]) {
         await using engine = await open({ threads, build });
         const image = await imageRows(engine, family, item);
-        const got = await answer(engine, await engine.prefill(ids, image));
+        const got = await answer(engine, await prefill(engine, ids, image));
         assertEquals(got, want, `${build}, ${threads} threads`);
       }
     }
@@ -81,17 +86,18 @@ for (const name of FAMILIES) {
       if (head.at(-1) === imageTokenId) continue; // a prompt ends with text
       const at = head.filter((id) => id === imageTokenId).length * width;
       engine.reset();
-      await engine.prefill(head, rows.subarray(0, at));
+      await prefill(engine, head, rows.subarray(0, at));
       const got = await answer(
         engine,
-        await engine.prefill(tail, rows.subarray(at)),
+        await prefill(engine, tail, rows.subarray(at)),
       );
       assertEquals(got, want, `cut at ${cut}`);
-      const kept = engine.rewind(ids, rows);
+      const kept = engine.rewind(ids, rows, grids);
       const left = ids.slice(0, kept).filter((id) => id === imageTokenId);
       const again = await answer(
         engine,
-        await engine.prefill(
+        await prefill(
+          engine,
           ids.slice(kept),
           rows.subarray(left.length * width),
         ),
@@ -101,15 +107,10 @@ for (const name of FAMILIES) {
 
     // The integer graph in float64 says the same, but where two logits are near.
     const { loaded, hooks } = simulate(quantized, float64);
-    const image = family.files.model.info.image && runVision(
-      loaded,
-      patches(family, pixelsOf(family, item)),
-      hooks,
-    );
     const sequence = newSequence(), { vocabulary } = family.files.model.info;
     let chunk: Pick<Chunk, "ids" | "image"> = {
       ids,
-      image,
+      ...look(family, loaded, pixels, hooks),
     };
     for (let step = 0; step < TOKENS; step++) {
       const logits = runText(loaded, [{ sequence, ...chunk }], hooks);

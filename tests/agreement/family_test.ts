@@ -4,16 +4,18 @@ import { openModelFile } from "../../src/format/model_file.ts";
 import { writeModelFile } from "../../src/format/write_model.ts";
 import { bytesSource } from "../../src/format/source.ts";
 import { float64 } from "../../src/graph/executor.ts";
-import {
-  newSequence,
-  runText,
-  runVision,
-} from "../../src/graph/interpreter.ts";
+import { newSequence, runText } from "../../src/graph/interpreter.ts";
 import { emit } from "../../src/quantize/emit.ts";
 import { simulate } from "../../src/quantize/simulate.ts";
 import { Engine } from "../../src/runtime/engine.ts";
 import { readStaticModel } from "../../src/runtime/static_model.ts";
-import { FAMILIES, openFamily, patches, pixelsOf } from "../golden/family.ts";
+import {
+  FAMILIES,
+  gridsOf,
+  look,
+  openFamily,
+  pixelsOf,
+} from "../golden/family.ts";
 import { quantizeFamily } from "../golden/quantized.ts";
 import { distance } from "./toy_file.ts";
 
@@ -42,15 +44,17 @@ for (const name of FAMILIES) {
         const rows: number[] = [];
         for (const p of pixels) rows.push(...await engine.encode(p));
         engine.reset();
-        const got = await engine.prefill(ids, Float32Array.from(rows));
-        const sequence = newSequence();
-        const chunk = pixels.length > 0
-          ? {
-            sequence,
-            ids,
-            image: runVision(loaded, patches(family, pixels), hooks),
-          }
-          : { sequence, ids };
+        const got = await engine.prefill(
+          ids,
+          Float32Array.from(rows),
+          undefined,
+          gridsOf(family, pixels),
+        );
+        const chunk = {
+          sequence: newSequence(),
+          ids,
+          ...look(family, loaded, pixels, hooks),
+        };
         moved.push(distance(got, runText(loaded, [chunk], hooks)));
       }
       for (const ids of SHORT) {

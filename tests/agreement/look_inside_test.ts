@@ -36,7 +36,7 @@ Deno.test("the memory a session says it takes is the sum of its parts, in whole 
 
 Deno.test("profile counts the calls of one answer and no others", async () => {
   await using session = await open(toy().bytes, { threads: 1 });
-  const image = { width: 16, height: 16, data: toyPixels(2) };
+  const image = toyPixels(2);
   const ask = () => session.caption(image, { maxTokens: 3 });
   await ask();
   const { kernels, totalMs } = await session.profile(ask);

@@ -9,7 +9,7 @@ import {
 } from "../../src/mod.ts";
 import { toy, toyPixels } from "./toy_file.ts";
 
-const IMAGE = { width: 16, height: 16, data: toyPixels(9) };
+const IMAGE = toyPixels(9);
 const TOY = toy({ tied: false }); // a tied toy repeats its last token
 const OPTIONS = { maxTokens: 12 };
 
@@ -70,7 +70,7 @@ Deno.test("leaving the iteration early cancels the answer", async () => {
 
 Deno.test("answers asked for at once are those asked for one by one", async () => {
   await using session = await openToy(2);
-  const other = { ...IMAGE, data: toyPixels(3) };
+  const other = toyPixels(3);
   const ask = (o: AskOptions = {}) => [
     session.caption(IMAGE, { ...OPTIONS, ...o }),
     session.caption(other, { ...OPTIONS, ...o }),
@@ -215,7 +215,7 @@ Deno.test("a session that remembers answers the same, with less to do", async ()
   assert(cached > 5, `${cached} tokens cached`);
   const other = [{ ...messages[0] }, ...messages.slice(1)];
   other[0].content = [
-    { type: "image", image: { ...IMAGE, data: toyPixels(4) } },
+    { type: "image", image: toyPixels(4) },
     { type: "text", text: "the" },
   ];
   const [want, got] = [

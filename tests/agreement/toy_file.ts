@@ -19,6 +19,7 @@ import { quantize, type Quantized } from "../../src/quantize/quantize.ts";
 import { RECIPES } from "../../src/quantize/recipe.ts";
 import { simulate } from "../../src/quantize/simulate.ts";
 import { suppress } from "../../src/quantize/suppress.ts";
+import type { Image } from "../../src/image/image.ts";
 import { Engine, type EngineOptions } from "../../src/runtime/engine.ts";
 import type { PixelScale } from "../../src/runtime/pixels.ts";
 import {
@@ -54,22 +55,23 @@ export const PIXELS: PixelScale = {
   std: [0.5, 0.5, 0.5],
 };
 
-/** Pseudo-random RGB bytes of the toy's image, 16 × 16. */
-export function toyPixels(seed: number): Uint8Array<ArrayBuffer> {
-  return Uint8Array.from(
+/** A pseudo-random picture of the toy's size, 16 × 16. */
+export function toyPixels(seed: number): Image {
+  const data = Uint8Array.from(
     { length: 16 * 16 * 3 },
     (_, i) => Math.imul(i + seed * 7919, 0x9e3779b1) >>> 13,
   );
+  return { width: 16, height: 16, data };
 }
 
 /** The same as normalised patches, [16, 48] in (c, y, x) order. */
-export function toyPatches(pixels: Uint8Array): Float64Array {
+export function toyPatches({ data }: Image): Float64Array {
   const out = new Float64Array(16 * 48);
   for (let i = 0; i < out.length; i++) {
     const p = Math.floor(i / 48), c = Math.floor(i / 16) % 3;
     const y = Math.floor(p / 4) * 4 + Math.floor(i / 4) % 4;
     const x = p % 4 * 4 + i % 4;
-    out[i] = (pixels[(y * 16 + x) * 3 + c] / 255 - 0.5) / 0.5;
+    out[i] = (data[(y * 16 + x) * 3 + c] / 255 - 0.5) / 0.5;
   }
   return out;
 }

@@ -10,13 +10,23 @@ import {
 } from "../../src/cli/checkpoint.ts";
 import { patchesOf } from "../../src/cli/samples.ts";
 import { formulaImageOf } from "../../src/image/formula.ts";
+import type { Floats } from "../../src/graph/executor.ts";
+import { type Grid, gridOf } from "../../src/graph/grid.ts";
+import {
+  type Hooks,
+  type Loaded,
+  runVision,
+} from "../../src/graph/interpreter.ts";
+import type { Image } from "../../src/image/image.ts";
 import {
   atMostTiles,
   type ImagePlan,
   preprocess,
   readImagePlan,
   type Tiles,
+  withinPixels,
 } from "../../src/image/preprocess.ts";
+import { imageOf } from "../../src/graph/node.ts";
 import { imageText } from "../../src/graph/image_text.ts";
 import { chat, type ChatPart } from "../../src/tokenizer/chat.ts";
 
@@ -69,7 +79,7 @@ export interface Family extends Disposable {
   readonly items: readonly Item[];
   /** Texts with the ids of the original's tokenizer, where it is not a tokenizer.json. */
   readonly words: readonly { readonly text: string; readonly ids: number[] }[];
-  /** The item with the longest prompt: the one with the most images, where the family takes any. */
+  /** The item with the longest prompt, which has the most images where the family takes any; or pictures of two shapes, where they keep theirs. */
   readonly longest: Item;
 }
 
@@ -80,16 +90,21 @@ export function openFamily(name: string): Family {
   const { items, words = [] } = JSON.parse(
     Deno.readTextFileSync(new URL("golden.json", folder)),
   );
+  const { image } = files.model.info;
+  const plan = image && withinPixels(
+    readImagePlan(JSON.stringify(files.processor)),
+    image.height * image.width,
+  );
   return {
     name,
     files,
-    plan: files.model.info.image &&
-      readImagePlan(JSON.stringify(files.processor)),
+    plan,
     items,
     words,
-    longest: items.reduce((a: Item, b: Item) =>
-      a.input_ids.length < b.input_ids.length ? b : a
-    ),
+    longest: items.find((i: Item) => i.name === "two shapes") ??
+      items.reduce((a: Item, b: Item) =>
+        a.input_ids.length < b.input_ids.length ? b : a
+      ),
     [Symbol.dispose]: () => files[Symbol.dispose](),
   };
 }
@@ -102,7 +117,10 @@ export function idsOf(family: Family, item: Item): number[] {
   );
   const tiles = tilesOf(family, item);
   const tokens = (i: number) =>
-    imageText(model.info, tiles[i].rows, tiles[i].cols, i);
+    imageText(model.info, {
+      ...tiles[i],
+      grids: gridsOf(family, tiles[i].tiles),
+    }, i);
   return chat(tokenizer, [{ role: "user", content }], {
     ...format,
     ...(format.image ? { image: { ...format.image, tokens } } : {}),
@@ -116,12 +134,28 @@ function tilesOf({ plan }: Family, item: Item): Tiles[] {
     .map((p) => preprocess(formulaImageOf(p), most));
 }
 
-/** Bytes of all tiles of the item's pictures, [height, width, 3] each. */
-export function pixelsOf(
-  family: Family,
-  item: Item,
-): Uint8Array<ArrayBuffer>[] {
+/** All tiles of the item's pictures. */
+export function pixelsOf(family: Family, item: Item): Image[] {
   return tilesOf(family, item).flatMap((t) => t.tiles);
+}
+
+/** Their grids of patches. */
+export function gridsOf({ files }: Family, tiles: readonly Image[]): Grid[] {
+  return tiles.map((tile) => gridOf(imageOf(files.model.info), tile));
+}
+
+/** What the tower makes of tiles, as a chunk of the text phase takes it. */
+export function look(
+  family: Family,
+  loaded: Loaded,
+  tiles: readonly Image[],
+  hooks: Hooks = {},
+): { image: Floats; grids: Grid[] } | Record<never, never> {
+  if (tiles.length === 0) return {};
+  const grids = gridsOf(family, tiles), given = patches(family, tiles);
+  const pixels = loaded.executor.zeros(given.length);
+  pixels.set(given);
+  return { image: runVision(loaded, pixels, hooks, grids), grids };
 }
 
 /** Hex hash of bytes. */
@@ -132,11 +166,11 @@ export function sha256(bytes: Uint8Array): string {
 /** Normalised patches of all pictures, one after the other. */
 export function patches(
   { files, plan }: Family,
-  pixels: readonly Uint8Array[],
+  tiles: readonly Image[],
 ): Float32Array {
-  if (pixels.length === 0) return new Float32Array(0);
-  const { height, width, patch } = files.model.info.image!;
-  const each = pixels.map((p) => patchesOf(p, width, height, patch, plan!));
+  if (tiles.length === 0) return new Float32Array(0);
+  const { patch } = imageOf(files.model.info);
+  const each = tiles.map((tile) => patchesOf(tile, patch, plan!));
   const all = new Float32Array(each.reduce((n, p) => n + p.length, 0));
   let at = 0;
   for (const p of each) all.set(p, at), at += p.length;

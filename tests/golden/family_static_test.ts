@@ -3,15 +3,10 @@
  * model: weights of 8 bits close, of 4 bits further off.
  */
 import { assert } from "@std/assert";
-import {
-  load,
-  newSequence,
-  runText,
-  runVision,
-} from "../../src/graph/interpreter.ts";
+import { load, newSequence, runText } from "../../src/graph/interpreter.ts";
 import { float32Engine } from "../../src/kernels/engine.ts";
 import { simulate } from "../../src/quantize/simulate.ts";
-import { FAMILIES, openFamily, patches, pixelsOf } from "./family.ts";
+import { FAMILIES, look, openFamily, pixelsOf } from "./family.ts";
 import { quantizeFamily } from "./quantized.ts";
 
 for (const name of FAMILIES) {
@@ -26,23 +21,17 @@ for (const name of FAMILIES) {
       const exact = load(family.files.model, engine);
       let noise = 0, signal = 0;
       for (const item of family.items) {
-        const pixels = pixelsOf(family, item);
-        const input = patches(family, pixels), ids = item.input_ids;
-        const chunk = (image: ReturnType<typeof runVision> | undefined) => [
-          image
-            ? { sequence: newSequence(), ids, image }
-            : { sequence: newSequence(), ids },
-        ];
-        const some = pixels.length > 0;
-        const want = runText(
-          exact,
-          chunk(some ? runVision(exact, input) : undefined),
-        );
-        const got = runText(
-          loaded,
-          chunk(some ? runVision(loaded, input, hooks) : undefined),
-          hooks,
-        );
+        const pixels = pixelsOf(family, item), ids = item.input_ids;
+        const want = runText(exact, [
+          { sequence: newSequence(), ids, ...look(family, exact, pixels) },
+        ]);
+        const got = runText(loaded, [
+          {
+            sequence: newSequence(),
+            ids,
+            ...look(family, loaded, pixels, hooks),
+          },
+        ], hooks);
         for (let i = 0; i < want.length; i++) {
           signal += want[i] ** 2;
           noise += (want[i] - got[i]) ** 2;

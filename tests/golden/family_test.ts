@@ -3,21 +3,16 @@
  * ids and resized bytes equal, tower, connector and logits within 2e-4.
  */
 import { assert, assertEquals } from "@std/assert";
-import {
-  load,
-  newSequence,
-  runText,
-  runVision,
-} from "../../src/graph/interpreter.ts";
+import { load, newSequence, runText } from "../../src/graph/interpreter.ts";
 import { float32Engine } from "../../src/kernels/engine.ts";
 import {
   FAMILIES,
   type Family,
   idsOf,
   type Item,
+  look,
   off,
   openFamily,
-  patches,
   pixelsOf,
   sha256,
 } from "./family.ts";
@@ -40,23 +35,22 @@ function check(family: Family, item: Item) {
   const { model } = family.files, loaded = load(model, float32Engine());
   assertEquals(idsOf(family, item), [...item.input_ids]);
   const pixels = pixelsOf(family, item);
-  assertEquals(pixels.map(sha256), item.pixels_sha256 ?? []);
-  let image: ReturnType<typeof runVision> | undefined;
-  if (pixels.length > 0) {
-    let seen: ArrayLike<number> | undefined;
-    image = runVision(loaded, patches(family, pixels), {
-      input: (node, x) => (FIRST.test(node.id) ? (seen ??= x, x) : x),
-    });
+  assertEquals(pixels.map((p) => sha256(p.data)), item.pixels_sha256 ?? []);
+  let seen: ArrayLike<number> | undefined;
+  const seenAs = look(family, loaded, pixels, {
+    input: (node, x) => (FIRST.test(node.id) ? (seen ??= x, x) : x),
+  });
+  if ("image" in seenAs) {
     const vision = off(seen!, item.vision!);
     assert(vision < CLOSE, `vision is off by ${vision}`);
-    const connector = off(image, item.connector!);
+    const connector = off(seenAs.image, item.connector!);
     assert(connector < CLOSE, `connector is off by ${connector}`);
   }
   const sequence = newSequence();
   let ids: readonly number[] = item.input_ids;
   for (const [i, step] of item.steps.entries()) {
     const logits = runText(loaded, [
-      i === 0 && image ? { sequence, ids, image } : { sequence, ids },
+      i === 0 ? { sequence, ids, ...seenAs } : { sequence, ids },
     ]);
     const spread = Math.max(...step.logits.map(Math.abs));
     const error = Math.max(

@@ -110,9 +110,7 @@ for (const { name, checkpoint, golden, photos } of SUITES) {
             const ids = files.promptIds(item.prompt);
             assertEquals(ids, item.input_ids);
             const patches = patchesOf(
-              image.data,
-              image.width,
-              image.height,
+              image,
               info.image!.patch,
               plan,
             );

@@ -5,7 +5,7 @@
 import { float32Engine } from "../../src/kernels/engine.ts";
 import { quantize, type Quantized } from "../../src/quantize/quantize.ts";
 import { RECIPES } from "../../src/quantize/recipe.ts";
-import { type Family, idsOf, patches, pixelsOf } from "./family.ts";
+import { type Family, gridsOf, idsOf, patches, pixelsOf } from "./family.ts";
 
 const PROMPT = "Describe this image.";
 const PICTURES = [
@@ -27,8 +27,10 @@ export function quantizeFamily(family: Family, recipe: string): Quantized {
         input_ids: [],
         steps: [],
       };
+      const pixels = pixelsOf(family, item);
       return {
-        patches: patches(family, pixelsOf(family, item)),
+        patches: patches(family, pixels),
+        grids: gridsOf(family, pixels),
         ids: idsOf(family, item),
         answer,
       };

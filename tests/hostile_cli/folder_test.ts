@@ -17,7 +17,7 @@ function folder(name: string): string {
 }
 
 const photo = (path: string, seed: number) =>
-  Deno.writeFileSync(path, png(toyPixels(seed), 16));
+  Deno.writeFileSync(path, png(toyPixels(seed).data, 16));
 
 async function until(what: () => boolean): Promise<void> {
   for (let i = 0; i < 600 && !what(); i++) {

@@ -4,33 +4,26 @@
  */
 import { assert } from "@std/assert";
 import { float64 } from "../../src/graph/executor.ts";
-import {
-  load,
-  newSequence,
-  runText,
-  runVision,
-} from "../../src/graph/interpreter.ts";
+import { load, newSequence, runText } from "../../src/graph/interpreter.ts";
 import type { Model } from "../../src/graph/node.ts";
 import { RECIPES } from "../../src/quantize/recipe.ts";
 import { suppress } from "../../src/quantize/suppress.ts";
 import {
   FAMILIES,
   type Family,
+  look,
   openFamily,
-  patches,
   pixelsOf,
 } from "../golden/family.ts";
 
 /** Logits of the longest prompt and of one more token. */
 function logits(family: Family, model: Model): number[] {
   const item = family.longest;
-  const loaded = load(model, float64);
-  const pixels = pixelsOf(family, item);
-  const image = pixels.length === 0
-    ? undefined
-    : runVision(loaded, Float64Array.from(patches(family, pixels)));
-  const sequence = newSequence();
-  const out = [...runText(loaded, [{ sequence, ids: item.input_ids, image }])];
+  const loaded = load(model, float64), sequence = newSequence();
+  const seen = look(family, loaded, pixelsOf(family, item));
+  const out = [
+    ...runText(loaded, [{ sequence, ids: item.input_ids, ...seen }]),
+  ];
   out.push(...runText(loaded, [{ sequence, ids: [item.steps[0].ids[0]] }]));
   return out;
 }

@@ -38,7 +38,7 @@ Deno.test("a caption takes leave to read model and photo; threads, the package t
 
   try {
     await Deno.writeFile(model, toy().bytes);
-    await Deno.writeFile(photo, toyPixels(9));
+    await Deno.writeFile(photo, toyPixels(9).data);
     const files = [`read ${model}`, `read ${photo}`];
     const one = await run(model, photo);
     assertEquals([one.code, one.threads], [0, "1 threads"], one.err);

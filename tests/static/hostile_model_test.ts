@@ -5,7 +5,7 @@ import { random, uniform } from "../../src/tensor/random.ts";
 import { toy, toyPixels } from "../agreement/toy_file.ts";
 
 const TYPED = /^(FormatError|RuntimeError|TokenizerError|ImageError)$/;
-const IMAGE = { width: 16, height: 16, data: toyPixels(9) };
+const IMAGE = toyPixels(9);
 
 Deno.test("120 damaged model files", async () => {
   const { bytes } = toy({ tied: false });

@@ -150,7 +150,7 @@ export function lowerAttend(l: Lowering, node: AttendNode): Floats {
   );
   const masked = text && !one;
   const seen = text ? capacity : most;
-  const items: Amount = one || !text
+  const items: Amount = typeof asked.form.rows === "number"
     ? kvHeads * Math.ceil(most * (heads / kvHeads) / 4)
     : { register: quadRegister(heads / kvHeads), scale: kvHeads };
   l.emit(
@@ -167,7 +167,7 @@ export function lowerAttend(l: Lowering, node: AttendNode): Floats {
       masked ? tokenOrder(l, false) : 0,
       masked ? ref(orderBuffer(l)) : 0,
       asked.form.rows,
-      text ? { register: REGISTER.keys } : form.most,
+      text ? { register: REGISTER.keys } : rows,
       slots,
       heads,
       kvHeads,

@@ -5,12 +5,7 @@
  */
 import { quoted } from "../../format/error.ts";
 import { siteScale } from "../../graph/names.ts";
-import {
-  type ActNode,
-  imageOf,
-  type LinearNode,
-  patchesPerImage,
-} from "../../graph/node.ts";
+import { type ActNode, imageOf, type LinearNode } from "../../graph/node.ts";
 import { paddedK, roundUp, rowScratchBytes } from "../../kernels/layout.ts";
 import { ACTIVATIONS } from "../../kernels/quantize.ts";
 import type { Rotation } from "../../tensor/rotation.ts";
@@ -139,7 +134,8 @@ function normCodes(l: Lowering, t: Target, v: ReadValue): void {
 }
 
 function pixelCodes(l: Lowering, t: Target, codes: Codes, scale: number): void {
-  const { info } = l.model, { width, height, patch } = imageOf(info);
+  const { width, patch, anySize } = imageOf(l.model.info);
+  const { patches } = l.options;
   const table = l.store.constant(
     `pixel codes ${t.id}`,
     768,
@@ -149,14 +145,14 @@ function pixelCodes(l: Lowering, t: Target, codes: Codes, scale: number): void {
       throw l.error("it takes images, and nothing says what a pixel is worth");
     },
   );
-  const pixels = l.store.state("pixels", width * height * 3);
-  const rows = patchesPerImage(info);
+  const pixels = l.store.state("pixels", patches * patch * patch * 3);
+  const { rows } = t.form;
   l.emit(
     "patchify_u8_s8",
     t.id,
     [
       ref(pixels),
-      width,
+      anySize ? { register: REGISTER.cols, scale: patch } : width,
       patch,
       ref(table),
       ref(codes.a),

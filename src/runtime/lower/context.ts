@@ -15,6 +15,7 @@ import {
 } from "../buffer.ts";
 import { RuntimeError } from "../error.ts";
 import type { Form, Segment } from "../form.ts";
+import type { GridTable } from "../grids.ts";
 import { aligned } from "../place.ts";
 import type { StaticModel } from "../static_model.ts";
 import { REGISTER, type Split, type StepKernel } from "../step.ts";
@@ -43,6 +44,8 @@ export interface LowerOptions {
   readonly capacity: number;
   /** Most image rows of one chunk. */
   readonly imageRows: number;
+  /** Most patches of a picture. */
+  readonly patches: number;
   /** Pixel codes: int8 per channel and byte, [3][256], at a given scale. */
   readonly pixelCodes?: (scale: number) => Int8Array;
 }
@@ -56,6 +59,8 @@ export interface Lowered {
   readonly arena: readonly Buffer[];
   /** Image rows or logits, float32, row stride `stride` elements. */
   readonly result: { readonly buffer: Buffer; readonly stride: number };
+  /** Tables to write for each picture's grid, once buffers have addresses. */
+  readonly grids: readonly (() => GridTable)[];
   /** Where image rows enter the text phase. */
   readonly images?: {
     readonly buffer: Buffer;
@@ -90,6 +95,7 @@ export class Lowering {
   readonly open = new Set<Buffer>();
   /** Where image rows come in. */
   images: Lowered["images"];
+  readonly #grids = new Map<string, () => GridTable>();
 
   /** Nothing is lowered yet. */
   constructor(
@@ -133,6 +139,16 @@ export class Lowering {
     const stride = roundUp(width, 8);
     const buffer = this.temporary(name, form.most * stride * 4);
     return { kind: "floats", buffer, column: 0, stride, form };
+  }
+
+  /** Notes a table that every picture's grid fills, once under its key. */
+  grid(key: string, table: () => GridTable): void {
+    this.#grids.set(key, table);
+  }
+
+  /** Tables so noted. */
+  get grids(): readonly (() => GridTable)[] {
+    return [...this.#grids.values()];
   }
 
   /** Adds a step; `rows` · `workPerRow` multiply–adds. */

@@ -5,12 +5,8 @@
  * @module
  */
 import { quoted } from "../../format/error.ts";
-import {
-  imageOf,
-  type Node,
-  patchesPerImage,
-  type WriteNode,
-} from "../../graph/node.ts";
+import { tokensIn } from "../../graph/grid.ts";
+import { imageOf, type Node, type WriteNode } from "../../graph/node.ts";
 import type { Store } from "../buffer.ts";
 import type { StaticModel } from "../static_model.ts";
 import { lowerAttend } from "./attend.ts";
@@ -48,6 +44,7 @@ function run(l: Lowering): Lowered {
     tail: Math.min(l.tail, l.steps.length),
     arena: l.arena,
     result,
+    grids: l.grids,
     ...(l.images ? { images: l.images } : {}),
   };
 }
@@ -63,7 +60,9 @@ function resultOf(l: Lowering): Lowered["result"] {
   }
   const value = floatsOf(l, id);
   if (value.column !== 0) throw l.error(`${quoted(id)} shares its rows`);
-  const want = l.options.phase === "text" ? 1 : imageOf(l.model.info).tokens;
+  const want = l.options.phase === "text"
+    ? 1
+    : tokensIn(imageOf(l.model.info), { rows: 1, cols: l.options.patches });
   if (value.form.most !== want) {
     throw l.error(
       `${quoted(id)} must have ${want} rows: it has ${value.form.most}`,
@@ -76,7 +75,7 @@ function resultOf(l: Lowering): Lowered["result"] {
 function lowerNode(l: Lowering, node: Node): void {
   switch (node.op) {
     case "patches": {
-      const patches = patchesPerImage(l.model.info);
+      const { patches } = l.options;
       const form = node.extra ? fixedForm(patches, 0) : l.options.form;
       l.values.set(node.id, { kind: "patches", form });
       return;

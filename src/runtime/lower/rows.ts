@@ -5,6 +5,7 @@
 import { quoted } from "../../format/error.ts";
 import {
   type HeadNormNode,
+  imageOf,
   index,
   type JoinNode,
   type ShuffleNode,
@@ -12,9 +13,11 @@ import {
   type TakeNode,
   widthOf,
 } from "../../graph/node.ts";
+import { mergeOf } from "../../graph/grid.ts";
 import type { Rotation } from "../../tensor/rotation.ts";
-import { ref } from "../buffer.ts";
-import { fixedForm, SINGLE } from "../form.ts";
+import { type Amount, ref } from "../buffer.ts";
+import { fixedForm, pictureForm, SINGLE } from "../form.ts";
+import { REGISTER } from "../step.ts";
 import { diagonalBuffer } from "./constants.ts";
 import type { Lowering } from "./context.ts";
 import { floatsOf, rotated } from "./floats.ts";
@@ -38,19 +41,33 @@ export function lowerLast(l: Lowering, id: string, x: string): void {
 
 /** A constant: rows of their own, or those at the start of the vision phase. */
 export function lowerTable(l: Lowering, node: TableNode): Floats {
-  const { phase, form: start } = l.options, { param, width, rows } = node;
+  const { phase, form: start, patches } = l.options;
+  const { param, width, rows, side } = node;
   if (phase !== "vision") {
     throw l.error(
       `${quoted(node.id)}: tables are known in the vision phase only`,
     );
   }
   const form = rows === undefined ? start : fixedForm(rows, 0);
-  const buffer = l.store.constant(
+  const table = l.store.constant(
     `table ${param}`,
-    form.most * width * 4,
+    (side === undefined ? form.most : side ** 2) * width * 4,
     () => l.model.floats(param),
   );
-  return { kind: "floats", buffer, column: 0, stride: width, form };
+  const value = { kind: "floats", column: 0, stride: width, form } as const;
+  if (side === undefined) return { ...value, buffer: table };
+  if (patches !== form.most) {
+    throw l.error(`${quoted(node.id)}: a grid cannot have extra rows`);
+  }
+  const buffer = l.store.state(`rows of ${param}`, patches * width * 4);
+  l.grid(param, () => ({
+    kind: "table",
+    from: table.at,
+    to: buffer.at,
+    width,
+    side,
+  }));
+  return { ...value, buffer };
 }
 
 /** The first rows of each image go on. */
@@ -181,21 +198,23 @@ export function lowerShuffle(l: Lowering, node: ShuffleNode): Floats {
     throw l.error(`${quoted(node.id)} must be of the vision phase`);
   }
   let x = floatsOf(l, node.x);
-  const rows = x.form.most, grid = Math.sqrt(rows);
-  if (
-    grid % node.factor !== 0 || !Number.isInteger(grid) ||
-    node.width % 4 !== 0
-  ) {
+  const image = imageOf(l.model.info),
+    { height, width, patch, anySize } = image;
+  const { factor } = node, { rows } = x.form, { most } = x.form;
+  const whole = anySize
+    ? factor === mergeOf(image)
+    : height / patch % factor === 0 && width / patch % factor === 0;
+  if (!whole || most !== l.options.patches || node.width % 4 !== 0) {
     throw l.error(
       `${
         quoted(node.id)
-      }: patches must form a square whose side is a multiple of ${node.factor}: there are ${rows}`,
+      }: patches must be whole squares of ${factor} × ${factor}: there are ${most}`,
     );
   }
   if (x.stride !== node.width || x.column !== 0) {
     const dense: Floats = {
       ...x,
-      buffer: l.temporary(`${node.id} dense`, rows * node.width * 4),
+      buffer: l.temporary(`${node.id} dense`, most * node.width * 4),
       column: 0,
       stride: node.width,
     };
@@ -217,8 +236,11 @@ export function lowerShuffle(l: Lowering, node: ShuffleNode): Floats {
     );
     x = dense;
   }
-  const form = fixedForm(rows / node.factor ** 2, 0),
-    wide = node.width * node.factor ** 2;
+  const count = most / factor ** 2, wide = node.width * factor ** 2;
+  const cols: Amount = anySize ? { register: REGISTER.cols } : width / patch;
+  const form = anySize
+    ? pictureForm(REGISTER.tokens, count)
+    : fixedForm(count, 0);
   const buffer = l.temporary(node.id, form.most * wide * 4);
   l.emit(
     "pixel_shuffle_f32",
@@ -226,9 +248,9 @@ export function lowerShuffle(l: Lowering, node: ShuffleNode): Floats {
     [
       ref(x.buffer),
       ref(buffer),
-      grid,
+      cols,
       node.width,
-      node.factor,
+      factor,
       0,
       form.rows,
     ],

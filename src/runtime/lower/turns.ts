@@ -5,6 +5,7 @@
  */
 import { quoted } from "../../format/error.ts";
 import { type AttendNode, imageOf } from "../../graph/node.ts";
+import { ownGrid, patchesIn } from "../../graph/grid.ts";
 import { gridTables, type RopeTables, ropeTables } from "../../graph/rope.ts";
 import { type Arg, type Buffer, ref } from "../buffer.ts";
 import { placeKey } from "../places.ts";
@@ -73,16 +74,26 @@ function rotaryTables(l: Lowering, node: AttendNode): Buffer[] {
       () => ropeTables(theta!, d, capacity, rotary),
     );
   }
-  const { height, width, patch } = imageOf(l.model.info);
-  const rows = height / patch, columns = width / patch;
-  if (rows * columns !== l.options.form.most) {
+  const image = imageOf(l.model.info), { patches, form } = l.options;
+  if (patches !== form.most) {
     throw l.error(`${quoted(node.id)}: a grid cannot have extra rows`);
   }
-  return both(
-    "grid",
-    rows * columns,
-    () => gridTables(theta!, d, rows, columns),
+  if (!image.anySize) {
+    const own = ownGrid(image);
+    return both("grid", patchesIn(own), () => gridTables(theta!, d, own));
+  }
+  const key = `grid ${theta} ${d}`;
+  const [cos, sin] = PARTS.map((part) =>
+    l.store.state(`${part} ${key}`, bytes(patches))
   );
+  l.grid(key, () => ({
+    kind: "turns",
+    cos: cos.at,
+    sin: sin.at,
+    theta: theta!,
+    headDim: d,
+  }));
+  return [cos, sin];
 }
 
 /** 0, 1, 2 …: patches stand in the order of their table's rows. */

@@ -1,0 +1,77 @@
+/**
+ * Pictures that keep their shape (Qwen2-VL): both sides whole units, the pixels
+ * within bounds, the aspect nearly kept. Source: transformers,
+ * models/qwen2_vl/image_processing_pil_qwen2_vl.py, smart_resize.
+ * @module
+ */
+
+/** How large a picture that keeps its shape may be. */
+export interface PixelBounds {
+  /** Side of a square that becomes one token. */
+  readonly unit: number;
+  /** Fewest pixels. */
+  readonly least: number;
+  /** Most pixels. */
+  readonly most: number;
+}
+
+/** Largest side of the square that is the default, 256 image tokens of Qwen2-VL: a phone's photo at its own 12 megapixels would be 16 000. */
+const MOST_SIDE = 448;
+
+/** Bounds of a Qwen2-VL processor, from its preprocessor_config.json. */
+export function pixelBounds(processor: Record<string, unknown>): PixelBounds {
+  const number = (v: unknown, fallback: number) =>
+    typeof v === "number" && Number.isFinite(v) && v >= 1 ? v : fallback;
+  const size = (processor.size ?? {}) as Record<string, unknown>;
+  const bound = (key: string, edge: string, fallback: number) =>
+    number(processor[key], number(size[key], number(size[edge], fallback)));
+  return {
+    unit: number(processor.patch_size, 14) * number(processor.merge_size, 2),
+    least: bound("min_pixels", "shortest_edge", 56 * 56),
+    most: bound("max_pixels", "longest_edge", 28 * 28 * 1280),
+  };
+}
+
+/** Side of the square with as many pixels as a picture has at most where nobody asks for more: at most 448, in whole units. */
+export function squareSide({ unit, most }: PixelBounds): number {
+  const side = Math.min(MOST_SIDE, Math.floor(Math.sqrt(most)));
+  return Math.max(unit, Math.floor(side / unit) * unit);
+}
+
+/**
+ * Size of a picture within bounds. Where the original grows a small picture
+ * beyond `most` (bounds close together), or a narrow one is longer than they
+ * allow, it is kept within: memory is planned for `most`.
+ */
+export function smartResize(
+  { width, height }: { readonly width: number; readonly height: number },
+  { unit, least, most }: PixelBounds,
+): { width: number; height: number } {
+  const at = (scale: number, round: (x: number) => number) => ({
+    width: round(width * scale / unit) * unit,
+    height: round(height * scale / unit) * unit,
+  });
+  const area = (s: { width: number; height: number }) => s.width * s.height;
+  const within = () => {
+    // ÷ β, not × 1/β: the roundings are the original's.
+    const beta = Math.sqrt(width * height / most);
+    const side = (x: number) =>
+      Math.max(unit, Math.floor(x / beta / unit) * unit);
+    const longest = Math.floor(most / unit ** 2) * unit;
+    return {
+      width: Math.min(side(width), longest),
+      height: Math.min(side(height), longest),
+    };
+  };
+  const whole = at(1, halfToEven);
+  if (area(whole) > most) return within();
+  if (area(whole) >= least) return whole;
+  const grown = at(Math.sqrt(least / (width * height)), Math.ceil);
+  return area(grown) > most ? within() : grown;
+}
+
+/** Python's round. */
+function halfToEven(x: number): number {
+  const r = Math.round(x);
+  return Math.abs(x % 1) === 0.5 && r % 2 !== 0 ? r - 1 : r;
+}

@@ -1,0 +1,117 @@
+/**
+ * What depends on a picture's grid and not on its pixels: rotary tables by row
+ * and column, position tables resampled to it. Written before a picture is
+ * looked at, where the one before had another grid.
+ * @module
+ */
+import {
+  type Grid,
+  gridOf,
+  mergeOf,
+  patchesIn,
+  resample,
+} from "../graph/grid.ts";
+import type { ImageInfo, ModelInfo } from "../graph/node.ts";
+import { gridTables } from "../graph/rope.ts";
+import type { Image } from "../image/image.ts";
+import { RuntimeError } from "./error.ts";
+
+/** A table of the plan's memory that the grid fills. */
+export type GridTable =
+  | {
+    readonly kind: "turns";
+    /** Address of [patches, headDim/2] cosines. */
+    readonly cos: number;
+    /** Address of as many sines. */
+    readonly sin: number;
+    readonly theta: number;
+    readonly headDim: number;
+  }
+  | {
+    readonly kind: "table";
+    /** Address of the learned table, [side², width]. */
+    readonly from: number;
+    /** Address of its rows for the picture, [patches, width]. */
+    readonly to: number;
+    readonly width: number;
+    readonly side: number;
+  };
+
+/** Writes the tables; a class because it remembers for which grid they are. */
+export class GridWriter {
+  #written: Grid | undefined;
+
+  /** Nothing is written yet. */
+  constructor(
+    private readonly tables: readonly GridTable[],
+    private readonly memory: ArrayBufferLike,
+  ) {}
+
+  /** The tables of `grid`. */
+  write(grid: Grid): void {
+    const { rows, cols } = this.#written ?? {};
+    if (rows === grid.rows && cols === grid.cols) return;
+    for (const table of this.tables) this.#fill(table, grid);
+    this.#written = grid;
+  }
+
+  #fill(t: GridTable, grid: Grid): void {
+    const floats = (at: number, n: number) =>
+      new Float32Array(this.memory, at, n);
+    if (t.kind === "turns") {
+      const { cos, sin } = gridTables(t.theta, t.headDim, grid);
+      floats(t.cos, cos.length).set(cos);
+      floats(t.sin, sin.length).set(sin);
+      return;
+    }
+    const { width, side } = t;
+    const out = floats(t.to, patchesIn(grid) * width);
+    resample(floats(t.from, side ** 2 * width), side, width, grid, out);
+  }
+}
+
+/** Largest picture that memory may be planned for: 4096 × 4096. */
+const MOST_PIXELS = 2 ** 24;
+
+/** Refuses a budget of pixels that no picture of the model fits, or no memory. */
+export function checkPixels(
+  { image }: ModelInfo,
+  maxPixels: number | undefined,
+): void {
+  if (maxPixels === undefined || !image?.anySize) return;
+  const least = (image.patch * mergeOf(image)) ** 2;
+  if (
+    Number.isInteger(maxPixels) && maxPixels >= least &&
+    maxPixels <= MOST_PIXELS
+  ) return;
+  throw new RuntimeError(
+    "option",
+    `Cannot open the model: maxPixels must be a whole number from ${least} (one token) to ${MOST_PIXELS}: current value is ${maxPixels}`,
+  );
+}
+
+/**
+ * The grid of a picture, which must have the tower's own size, or sides of whole
+ * tokens and at most `patches` patches where pictures keep their shape.
+ */
+export function fittingGrid(
+  image: ImageInfo,
+  { width, height, data }: Image,
+  patches: number,
+): Grid {
+  const grid = gridOf(image, { width, height });
+  const unit = image.patch * mergeOf(image);
+  const fits = image.anySize
+    ? width % unit === 0 && height % unit === 0 && patchesIn(grid) <= patches
+    : width === image.width && height === image.height;
+  if (fits && width > 0 && data.length === width * height * 3) return grid;
+  const want = image.anySize
+    ? `sides that are multiples of ${unit} and at most ${
+      patches * image.patch ** 2
+    } pixels`
+    : `${image.width} × ${image.height} pixels`;
+  throw new RuntimeError(
+    "image",
+    `Cannot take an image: it must have ${want}, 3 bytes each: it has ${width} × ${height} in ${data.length} bytes`,
+  );
+}
