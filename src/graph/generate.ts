@@ -46,12 +46,14 @@ export function rowsOfEach(
   prompts: readonly Prompt[],
   rows: Floats,
 ): (Floats | undefined)[] {
-  const share = rows.length / patchesOf(prompts);
+  const all = patchesOf(prompts);
+  // Whole images only: rows.length · patches is a multiple of all patches.
+  const end = (patches: number) => rows.length * patches / all;
   let at = 0;
   return prompts.map(({ patches = [] }) =>
     patches.length === 0
       ? undefined
-      : rows.slice(at * share, (at += patches.length) * share)
+      : rows.slice(end(at), end(at += patches.length))
   );
 }
 
