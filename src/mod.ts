@@ -11,7 +11,12 @@
  * @module
  */
 export { open, type OpenOptions } from "./runtime/open.ts";
-export type { AskOptions, Message, Progress } from "./runtime/ask.ts";
+export type {
+  AskOptions,
+  Message,
+  PictureOptions,
+  Progress,
+} from "./runtime/ask.ts";
 export type {
   CaptionOptions,
   Session,

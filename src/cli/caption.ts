@@ -11,6 +11,7 @@ import { findPhotos } from "./find_photos.ts";
 import { dim, type Io, PipeClosed, printable, quiet } from "./io.ts";
 import { MODEL_OPTION, modelPath } from "./model_path.ts";
 import { readPhoto } from "./photo.ts";
+import { PICTURE_OPTIONS, pictureOptions } from "./picture_options.ts";
 
 const options = {
   prompt: { type: "string", value: "TEXT", help: "what to ask of the photo" },
@@ -20,12 +21,7 @@ const options = {
     min: 1,
     max: 1024,
   },
-  "max-tiles": {
-    type: "integer",
-    help: "cut a photo into at most so many tiles, for models that can",
-    min: 1,
-    max: 64,
-  },
+  ...PICTURE_OPTIONS,
   threads: {
     type: "integer",
     help: "threads; default: one per CPU, at most 4",
@@ -206,6 +202,7 @@ export async function openSession(
 ): Promise<Session> {
   return await open(modelPath(values.model), {
     ...given({ threads: values.threads }),
+    ...pictureOptions(values),
     signal,
   });
 }
@@ -234,7 +231,7 @@ export function questionOf(values: CaptionValues) {
   return {
     prompt: values.prompt,
     maxTokens: values["max-tokens"],
-    maxTiles: values["max-tiles"],
+    ...pictureOptions(values),
     temperature: values.temperature,
     topK: values["top-k"],
     topP: values["top-p"],

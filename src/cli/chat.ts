@@ -11,6 +11,7 @@ import { dim, type Io, printable, quiet } from "./io.ts";
 import { lines } from "./lines.ts";
 import { MODEL_OPTION, modelPath } from "./model_path.ts";
 import { readPhoto } from "./photo.ts";
+import { PICTURE_OPTIONS, pictureOptions } from "./picture_options.ts";
 
 const HELP = `Write a line to ask; the answer comes below it.
   /image PATH   show a photo with the next line (several are possible)
@@ -28,13 +29,7 @@ const options = {
     max: 1024,
     default: 256,
   },
-  "max-tiles": {
-    type: "integer",
-    help: "cut a photo into at most so many tiles, for models that can",
-    min: 1,
-    max: 64,
-    default: 1,
-  },
+  ...PICTURE_OPTIONS,
   temperature: {
     type: "number",
     help: "0 always takes the likeliest token",
@@ -103,11 +98,11 @@ export default command({
     await using session = await open(modelPath(values.model), {
       ...(values.threads === undefined ? {} : { threads: values.threads }),
       ...(values.context === undefined ? {} : { context: values.context }),
+      ...pictureOptions(values),
     });
     const terminal = Deno.stdin.isTerminal();
     const asked: AskOptions = {
       maxTokens: values["max-tokens"],
-      maxTiles: values["max-tiles"],
       temperature: values.temperature,
       topP: values["top-p"],
       seed: values.seed,

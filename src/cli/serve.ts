@@ -14,6 +14,7 @@ import { command } from "./command.ts";
 import { EXIT, sentence, UsageError } from "./errors.ts";
 import { dim, type Io } from "./io.ts";
 import { MODEL_OPTION, modelPath } from "./model_path.ts";
+import { PICTURE_OPTIONS, pictureOptions } from "./picture_options.ts";
 
 const DRAIN_MS = 30_000;
 
@@ -83,6 +84,7 @@ const options = {
     min: 8,
     max: 1_048_576,
   },
+  ...PICTURE_OPTIONS,
   quiet: { type: "boolean", help: "no line per request on stderr" },
 } as const;
 
@@ -114,6 +116,7 @@ export default command({
     const loading = open(path, {
       ...(values.threads === undefined ? {} : { threads: values.threads }),
       ...(values.context === undefined ? {} : { context: values.context }),
+      ...pictureOptions(values),
       signal: stop.signal,
     });
     let failed: unknown; // to load; said once, where it is awaited

@@ -41,10 +41,8 @@ export interface Progress {
   readonly total: number;
 }
 
-/** How to answer. */
-export interface AskOptions extends SampleOptions {
-  /** Longest answer in tokens; default 256, less where the context ends. */
-  maxTokens?: number;
+/** How much of a picture is shown. */
+export interface PictureOptions {
   /**
    * Most tiles of one image, from 1 (default) to 64: more show small things and
    * take as many times longer. Families that take pictures whole stay at 1.
@@ -57,6 +55,12 @@ export interface AskOptions extends SampleOptions {
   maxPixels?: number;
   /** Fewest pixels of one image, of those families: smaller ones are grown; default what the model file says. */
   minPixels?: number;
+}
+
+/** How to answer. */
+export interface AskOptions extends SampleOptions, PictureOptions {
+  /** Longest answer in tokens; default 256, less where the context ends. */
+  maxTokens?: number;
   /** 0 (default) takes the likeliest token each time. */
   temperature?: number;
   /** Draw from the k likeliest tokens only. */

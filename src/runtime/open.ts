@@ -5,23 +5,28 @@
 import { openModelFile } from "../format/model_file.ts";
 import { bytesSource, fileSource } from "../format/source.ts";
 import type { Build } from "../kernels/load.ts";
+import type { PictureOptions } from "./ask.ts";
 import { readAssets } from "./assets.ts";
 import { Engine } from "./engine.ts";
 import { type Session, session } from "./session.ts";
 import { readStaticModel } from "./static_model.ts";
 
 /** How to open a model. */
-export interface OpenOptions {
+export interface OpenOptions extends PictureOptions {
   /** Threads at work; default min(navigator.hardwareConcurrency, 4), and 1 where workers cannot start. */
   threads?: number;
   /** Most tokens of a conversation; default 2048, less where the model allows less. */
   context?: number;
+  /** Most tiles of an image where a request says nothing; default 1. */
+  maxTiles?: number;
   /**
    * Most pixels of an image, for families whose pictures keep their shape:
    * memory is planned for it; default as many as the model file says, 448 × 448
    * at most. Families of one size take any.
    */
   maxPixels?: number;
+  /** Fewest pixels of an image where a request says nothing. */
+  minPixels?: number;
   /** Instruction set of the kernels; default the best there is. Both give the same bits. */
   build?: "simd" | "relaxed";
   /**
@@ -54,7 +59,7 @@ export async function open(
   const checked = readStaticModel(file);
   const assets = readAssets(file, checked.info, options.maxPixels);
   const engine = await Engine.create(checked, assets.image, options);
-  return session(checked, assets, engine, options.remember ?? false, {
+  return session(checked, assets, engine, options, {
     architecture: checked.info.architecture,
     recipe: recipeName(file.metadata.get("recipe")),
     context: engine.plan.context,

@@ -9,6 +9,7 @@ import {
   type AskOptions,
   type Message,
   neverBegun,
+  type PictureOptions,
   prepare,
   run,
 } from "./ask.ts";
@@ -69,11 +70,16 @@ export function session(
   model: StaticModel,
   assets: Assets,
   engine: Engine,
-  remember: boolean,
+  opened: PictureOptions & { readonly remember?: boolean },
   info: SessionInfo,
 ): Session {
   const closing = new AbortController();
-  const seen = remember ? seenImages() : undefined;
+  const seen = opened.remember ? seenImages() : undefined;
+  const { maxTiles, minPixels } = opened; // maxPixels is in the assets
+  const pictures: PictureOptions = {
+    ...(maxTiles === undefined ? {} : { maxTiles }),
+    ...(minPixels === undefined ? {} : { minPixels }),
+  };
   let queue: Promise<unknown> = Promise.resolve();
 
   /** Runs `work` behind all that was asked for before; who is cancelled while waiting leaves the queue. */
@@ -116,7 +122,7 @@ export function session(
         model.info,
         info.context,
         messages,
-        options,
+        { ...pictures, ...options },
       );
       const asked = performance.now();
       const waited = () => performance.now() - asked;
