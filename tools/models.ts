@@ -49,8 +49,8 @@ function row(name: string): string[] {
   return [
     name,
     `${Math.round(parametersOf(realCheckpoint(name)) / 1e6)}`,
-    `${rowsPerImage(nodes, info)}`,
-    `${info.image?.tokens ?? 0}`,
+    info.image ? `${rowsPerImage(nodes, info)}` : "–",
+    `${info.image?.tokens ?? "–"}`,
     ...memory(name),
   ];
 }

@@ -17,13 +17,13 @@ import type { Quantized } from "./quantize.ts";
 type Entry = ModelContent["tensors"][number];
 
 /** Two 4-bit codes per byte, element 2j in the low nibble; other widths one byte each. */
-export function storedCodes(w: IntegerWeight): Uint8Array {
-  if (w.bits > 4) {
-    return new Uint8Array(w.codes.buffer, w.codes.byteOffset, w.codes.length);
+export function storedCodes({ bits, codes }: IntegerWeight): Uint8Array {
+  if (bits > 4) {
+    return new Uint8Array(codes.buffer, codes.byteOffset, codes.length);
   }
-  const out = new Uint8Array(w.codes.length / 2);
+  const out = new Uint8Array(codes.length / 2);
   for (let i = 0; i < out.length; i++) {
-    out[i] = (w.codes[2 * i] & 15) | ((w.codes[2 * i + 1] & 15) << 4);
+    out[i] = (codes[2 * i] & 15) | ((codes[2 * i + 1] & 15) << 4);
   }
   return out;
 }

@@ -16,6 +16,10 @@ import transformers
 from transformers import (
     InternVLConfig,
     InternVLForConditionalGeneration,
+    LlamaConfig,
+    LlamaForCausalLM,
+    Qwen2Config,
+    Qwen2ForCausalLM,
     Qwen2VLConfig,
     Qwen2VLForConditionalGeneration,
     Qwen3VLConfig,
@@ -43,6 +47,24 @@ def smolvlm(dim: int, layers: int, heads: int, kv: int, ffn: int, vision: dict, 
         text_config=text, vision_config=vision, scale_factor=scale, image_token_id=49190, pad_token_id=2
     )
     return SmolVLMForConditionalGeneration, config
+
+
+def smollm2(dim: int, layers: int, heads: int, kv: int, ffn: int) -> tuple:
+    config = LlamaConfig(
+        vocab_size=49152,
+        hidden_size=dim,
+        intermediate_size=ffn,
+        num_hidden_layers=layers,
+        num_attention_heads=heads,
+        num_key_value_heads=kv,
+        max_position_embeddings=8192,
+        rms_norm_eps=1e-5,
+        rope_parameters={"rope_type": "default", "rope_theta": 100000.0},
+        tie_word_embeddings=True,
+        bos_token_id=1,
+        eos_token_id=2,
+    )
+    return LlamaForCausalLM, config
 
 
 SIGLIP_BASE = dict(hidden_size=768, intermediate_size=3072, num_attention_heads=12, image_size=512, patch_size=16)
@@ -113,6 +135,12 @@ def qwen3vl(dim: int, layers: int, heads: int, kv: int, ffn: int, vision: dict) 
     return Qwen3VLForConditionalGeneration, config
 
 
+def qwen2_text(dim: int, layers: int, heads: int, kv: int, ffn: int) -> tuple:
+    text = qwen2(dim, layers, heads, kv, ffn, 151936, 32768)
+    del text["model_type"]
+    return Qwen2ForCausalLM, Qwen2Config(tie_word_embeddings=True, eos_token_id=151645, **text)
+
+
 SIGLIP2_LARGE = dict(
     depth=24, hidden_size=1024, intermediate_size=4096, num_heads=16, deepstack_visual_indexes=[5, 11, 17]
 )
@@ -130,6 +158,10 @@ MODELS = {
     "Qwen2-VL-7B": qwen2vl(3584, 28, 28, 4, 18944, 152064, False),
     "Qwen3-VL-2B": qwen3vl(2048, 28, 16, 8, 6144, SIGLIP2_LARGE),
     "Qwen3-VL-4B": qwen3vl(2560, 36, 32, 8, 9728, SIGLIP2_LARGE),
+    "SmolLM2-135M": smollm2(576, 30, 9, 3, 1536),
+    "SmolLM2-360M": smollm2(960, 32, 15, 5, 2560),
+    "Qwen2-0.5B": qwen2_text(896, 24, 14, 2, 4864),
+    "Qwen2-1.5B": qwen2_text(1536, 28, 12, 2, 8960),
 }
 
 
