@@ -106,13 +106,14 @@ const samples = calibration.map((p, i) => ({
   answer: [...answers[i], stopIds[0]],
 }));
 
-const references = readReferences(values.eval).slice(0, Number(values.images));
+const references = readReferences(values.eval).captions
+  .slice(0, Number(values.images));
 const { prompts } = await readPrompts(
   checkpoint,
   references.map((r) => r.path),
   ["Describe this image."],
 );
-const spoken = references.map((r) => r.captions);
+const spoken = references.map((r) => r.texts);
 const plan = readImagePlan(JSON.stringify(checkpoint.processor));
 const pixels = await Promise.all(
   references.map(async (r) =>

@@ -1,49 +1,53 @@
 /**
- * `eval DIR`: BLEU-4 and CIDEr-D of the model file, and beside it of the float
- * checkpoint it was made from, and how many captions are the same.
+ * `eval DIR`: how good a model file is, and how far from the float checkpoint
+ * that it was made from: captions, answers to questions, the next token under
+ * teacher forcing, and the value at each quantized site.
  * @module
  */
 import { bleu } from "../evaluate/bleu.ts";
 import { ciderD } from "../evaluate/cider.ts";
 import { shuffledControl } from "../evaluate/control.ts";
+import { fromFile } from "../evaluate/file_model.ts";
+import { rougeL } from "../evaluate/rouge.ts";
+import { type SiteRow, siteRows } from "../evaluate/sites.ts";
+import { vqaAccuracy } from "../evaluate/vqa.ts";
+import { openModelFile } from "../format/model_file.ts";
+import { fileSource } from "../format/source.ts";
 import { generate } from "../graph/generate.ts";
-import { load } from "../graph/interpreter.ts";
+import { load, type Loaded } from "../graph/interpreter.ts";
 import { startFloat32Engine } from "../kernels/engine.ts";
-import { open } from "../mod.ts";
-import { DEFAULT_PROMPT, openFloatCheckpoint } from "./checkpoint.ts";
+import type { Engine as FloatEngine } from "../quantize/quantize.ts";
+import { RECIPES } from "../quantize/recipe.ts";
+import { simulate } from "../quantize/simulate.ts";
+import { readAssets } from "../runtime/assets.ts";
+import { Engine } from "../runtime/engine.ts";
+import { readStaticModel, type StaticModel } from "../runtime/static_model.ts";
+import {
+  type Ask,
+  floatAnswers,
+  quantizedAnswers,
+  type Truth,
+} from "./answers.ts";
+import {
+  DEFAULT_PROMPT,
+  type FloatCheckpoint,
+  openFloatCheckpoint,
+} from "./checkpoint.ts";
 import { command } from "./command.ts";
 import { EXIT } from "./errors.ts";
+import { evalText, type Result, type Scores } from "./eval_text.ts";
 import { type Io, quiet } from "./io.ts";
-import { type Journal, openJournal } from "./journal.ts";
+import { openJournal } from "./journal.ts";
 import { bundledCheckpoint, MODEL_OPTION, modelPath } from "./model_path.ts";
 import { progress } from "./progress.ts";
-import { readReferences, type Reference } from "./references.ts";
+import { readReferences, type References } from "./references.ts";
 import { readPrompts } from "./samples.ts";
-import { table } from "./table.ts";
 import { defaultThreads } from "./threads.ts";
-
-/** Photos the float model captions at once. */
-const BATCH = 8;
-
-/** What both sides are asked. */
-interface Task {
-  readonly references: readonly Reference[];
-  readonly prompt: string;
-  readonly maxTokens: number;
-  readonly journal: Journal;
-  readonly io: Io;
-}
-
-/** Scores of one side. */
-interface Scores {
-  readonly cider: number;
-  readonly bleu4: number;
-}
 
 export default command({
   name: "eval",
   summary:
-    "caption a folder with references; BLEU-4 and CIDEr-D, float beside quantized",
+    "measure a model file on a folder of photos: captions, answers, agreement with float",
   operands: "DIR",
   arity: [1, 1],
   options: {
@@ -54,11 +58,15 @@ export default command({
       help:
         "the float checkpoint the model was made from; default: that of the bundled model, none for another",
     },
-    limit: { type: "integer", help: "photos, the first of the list", min: 1 },
+    limit: {
+      type: "integer",
+      help: "photos and questions, the first of each list",
+      min: 1,
+    },
     prompt: {
       type: "string",
       value: "TEXT",
-      help: "what to ask",
+      help: "what to ask for a caption",
       default: DEFAULT_PROMPT,
     },
     "max-tokens": {
@@ -67,6 +75,13 @@ export default command({
       min: 1,
       max: 256,
       default: 40,
+    },
+    sites: {
+      type: "integer",
+      help:
+        "photos on which every quantized site is compared with float; 0 for none",
+      min: 0,
+      default: 4,
     },
     threads: { type: "integer", help: "threads", min: 1, max: 64 },
     shuffled: {
@@ -82,137 +97,189 @@ export default command({
     quiet: { type: "boolean", help: "no progress, only errors, on stderr" },
   },
   notes:
-    'DIR holds images/ and captions.json, a list of {"file", "captions": [...]}. Captions are greedy.\nDocument frequencies of CIDEr-D come from the references of the folder itself.',
+    'DIR holds images/ and captions.json, a list of {"file", "captions": [...]}, or questions.json, a\nlist of {"file", "question", "answers": [...]}, or both. Captions and answers are greedy.\nDocument frequencies of CIDEr-D come from the references of the folder itself. An answer counts\nas far as three of the other people gave it (VQA accuracy). Agreement: the model reads the words\nof float, and the likeliest next token and the Kullback-Leibler divergence are compared.',
   permissions: "--allow-read",
   async run([folder], values, mainIo) {
     const io = values.quiet ? quiet(mainIo) : mainIo;
-    const references = readReferences(folder).slice(0, values.limit);
-    const { prompt, "max-tokens": maxTokens } = values;
-    const checkpoint = values.checkpoint ??
+    const lists = firstOf(readReferences(folder), values.limit);
+    const { prompt, "max-tokens": maxTokens, threads } = values;
+    const folderOfFloat = values.checkpoint ??
       (values.model === undefined ? bundledCheckpoint() : undefined);
     const path = modelPath(values.model);
-    const key = (what: string) =>
-      `${what} ${
-        Deno.statSync(what).mtime?.toISOString()
-      } ${maxTokens} ${prompt}`;
-    const task = (what: string): Task => ({
-      references,
-      prompt,
-      maxTokens,
-      journal: openJournal(values.journal, key(what)),
-      io,
-    });
-    const quantized = await quantizedCaptions(path, values.threads, task(path));
-    const float = checkpoint === undefined
-      ? undefined
-      : await floatCaptions(checkpoint, values.threads, task(checkpoint));
-    if (float === undefined) {
+    const asks = asksOf(lists, prompt);
+    const key = (...whats: string[]) =>
+      [...whats.flatMap((w) => [w, changed(w)]), maxTokens].join(" ");
+    const quantized = await (async () => {
+      using journal = openJournal<string>(values.journal, key(path));
+      return await quantizedAnswers(
+        path,
+        asks,
+        maxTokens,
+        threads,
+        journal,
+        io,
+      );
+    })();
+    let truths: Truth[] | undefined, sites: SiteRow[] | null = null;
+    if (folderOfFloat === undefined) {
       io.err(
         "float is not measured: name the checkpoint with --checkpoint DIR",
       );
+    } else {
+      using checkpoint = openFloatCheckpoint(folderOfFloat);
+      using engine = await startFloat32Engine(threads ?? defaultThreads());
+      using file = openModelFile(fileSource(path));
+      const model = readStaticModel(file);
+      const loaded = load(checkpoint.model, engine);
+      using journal = openJournal<Truth>(
+        values.journal,
+        key(folderOfFloat, path),
+      );
+      await using runtime = await Engine.create(
+        model,
+        readAssets(file, model.info).image,
+        threads === undefined ? {} : { threads },
+      );
+      truths = await floatAnswers(
+        checkpoint,
+        loaded,
+        runtime,
+        asks,
+        maxTokens,
+        journal,
+        io,
+      );
+      sites = await sitesOf(
+        checkpoint,
+        loaded,
+        model,
+        engine,
+        asks.slice(0, values.sites),
+        maxTokens,
+        io,
+      );
     }
-    const spoken = references.map((r) => r.captions);
-    const against = values.shuffled ? shuffledControl(spoken) : spoken;
-    const score = (captions: readonly string[]): Scores => ({
-      cider: ciderD(captions, against).mean,
-      bleu4: bleu(captions, against)[3],
-    });
     const result = {
-      float: float ? score(float) : null,
-      quantized: score(quantized),
-      identical: float
-        ? float.filter((c, i) => c === quantized[i]).length / float.length
-        : null,
-      images: references.length,
+      ...scores(lists, quantized, truths, values.shuffled),
+      sites,
     };
-    io.out(values.json ? `${JSON.stringify(result)}\n` : asText(result));
+    io.out(values.json ? `${JSON.stringify(result)}\n` : evalText(result));
     return EXIT.ok;
   },
 });
 
-async function quantizedCaptions(
-  path: string,
-  threads: number | undefined,
-  { references, prompt, maxTokens, journal, io }: Task,
-): Promise<string[]> {
-  using _ = journal;
-  await using session = await open(path, {
-    ...(threads === undefined ? {} : { threads }),
-    signal: io.signal,
-  });
-  const line = progress(io, "quantized", references.length);
-  const captions: string[] = [];
-  for (const { file, path } of references) {
-    let caption = journal.get(file);
-    if (caption === undefined) {
-      const bytes = await Deno.readFile(path);
-      const answer = await session.caption(bytes, {
-        prompt,
-        maxTokens,
-        temperature: 0,
-        signal: io.signal,
-      });
-      caption = answer.text.trim();
-      journal.add(file, caption);
-    }
-    captions.push(caption);
-    line.at(captions.length, `${JSON.stringify(caption)}`);
-  }
-  line.end();
-  return captions;
+function firstOf(lists: References, limit: number | undefined): References {
+  return {
+    captions: lists.captions.slice(0, limit),
+    questions: lists.questions.slice(0, limit),
+  };
 }
 
-async function floatCaptions(
-  folder: string,
-  threads: number | undefined,
-  { references, prompt, maxTokens, journal, io }: Task,
-): Promise<string[]> {
-  using _ = journal;
-  using checkpoint = openFloatCheckpoint(folder);
-  using engine = await startFloat32Engine(threads ?? defaultThreads());
-  const loaded = load(checkpoint.model, engine);
-  const line = progress(io, "float", references.length);
-  const todo = references.filter((r) => journal.get(r.file) === undefined);
-  for (let i = 0; i < todo.length; i += BATCH) {
-    const batch = todo.slice(i, i + BATCH);
-    const photos = batch.map((r) => r.path);
-    const { prompts } = await readPrompts(checkpoint, photos, [prompt]);
-    const answers = generate(loaded, prompts, maxTokens);
-    batch.forEach((r, j) =>
-      journal.add(r.file, checkpoint.tokenizer.decode(answers[j]).trim())
-    );
-    line.at(references.length - todo.length + i + batch.length);
-    await new Promise((turn) => setTimeout(turn)); // Ctrl-C is heard here
-    io.signal.throwIfAborted();
-  }
-  line.end();
-  return references.map((r) => journal.get(r.file)!);
-}
-
-function asText(
-  { float, quantized, identical, images }: {
-    readonly float: Scores | null;
-    readonly quantized: Scores;
-    readonly identical: number | null;
-    readonly images: number;
-  },
-): string {
-  const row = (name: string, s: Scores) => [
-    name,
-    s.cider.toFixed(4),
-    s.bleu4.toFixed(4),
+/** All captions, then all questions. */
+function asksOf({ captions, questions }: References, prompt: string): Ask[] {
+  return [
+    ...captions.map(({ file, path }) => ({
+      item: `${file} ${prompt}`,
+      path,
+      prompt,
+    })),
+    ...questions.map(({ file, path, question }) => ({
+      item: `${file} ${question}`,
+      path,
+      prompt: question!,
+    })),
   ];
-  const percent = (x: number) => `${(100 * x).toFixed(1)} %`;
-  const rows = [[`${images} photos`, "CIDEr-D", "BLEU-4"]];
-  if (float) rows.push(row("float", float));
-  rows.push(row("quantized", quantized));
-  if (float) {
-    rows.push([
-      "kept",
-      percent(quantized.cider / float.cider),
-      percent(quantized.bleu4 / float.bleu4),
-    ]);
+}
+
+/** When a file or folder was last written. */
+function changed(path: string): string {
+  return `${Deno.statSync(path).mtime?.toISOString()}`;
+}
+
+function scores(
+  { captions, questions }: References,
+  quantized: readonly string[],
+  truths: readonly Truth[] | undefined,
+  shuffled: boolean,
+): Omit<Result, "sites"> {
+  const spoken = captions.map((r) => r.texts), n = spoken.length;
+  const against = shuffled ? shuffledControl(spoken) : spoken;
+  const score = (texts: readonly string[]): Scores | null =>
+    n === 0 ? null : {
+      cider: ciderD(texts.slice(0, n), against).mean,
+      bleu4: bleu(texts.slice(0, n), against)[3],
+      rougeL: rougeL(texts.slice(0, n), against),
+    };
+  const float = truths?.map((t) => t.text);
+  const answers = questions.map((r) => r.texts);
+  const sum = (of: (t: Truth) => number) =>
+    truths!.reduce((s, t) => s + of(t), 0);
+  return {
+    float: float ? score(float) : null,
+    quantized: score(quantized),
+    identical: float
+      ? float.filter((c, i) => c === quantized[i]).length / float.length
+      : null,
+    images: n,
+    agreement: truths
+      ? {
+        top1: sum((t) => t.same) / sum((t) => t.tokens),
+        kl: sum((t) => t.kl) / sum((t) => t.tokens),
+        tokens: sum((t) => t.tokens),
+      }
+      : null,
+    vqa: answers.length === 0 ? null : {
+      float: float ? vqaAccuracy(float.slice(n), answers) : null,
+      quantized: vqaAccuracy(quantized.slice(n), answers),
+      questions: answers.length,
+    },
+  };
+}
+
+/** Every site on the first photos; null where the float graph cannot be made like the file's. */
+async function sitesOf(
+  checkpoint: FloatCheckpoint,
+  loaded: Loaded,
+  model: StaticModel,
+  engine: FloatEngine,
+  asks: readonly Ask[],
+  maxTokens: number,
+  io: Io,
+): Promise<SiteRow[] | null> {
+  if (asks.length === 0) return null;
+  const { name } = JSON.parse(model.file.metadata.get("recipe") ?? "{}");
+  const recipe = RECIPES[name];
+  const float = recipe?.passes.reduce(
+    (m, pass) => pass.apply(m),
+    checkpoint.model,
+  );
+  const shape = (nodes: StaticModel["nodes"]) =>
+    nodes.map((n) => `${n.op} ${n.id}`).join();
+  if (!float || shape(float.nodes) !== shape(model.nodes)) {
+    io.err(
+      "sites are not compared: the file's recipe makes another graph of this checkpoint",
+    );
+    return null;
   }
-  return table(rows) +
-    (identical === null ? "" : `identical captions: ${percent(identical)}\n`);
+  const { prompts } = await readPrompts(
+    checkpoint,
+    asks.map((a) => a.path),
+    asks.map((a) => a.prompt),
+  );
+  const answers = generate(loaded, prompts, maxTokens);
+  const quantized = fromFile(model, recipe);
+  const twin = simulate(quantized, engine);
+  const line = progress(io, "sites", prompts.length);
+  const rows = siteRows(
+    {
+      float: load(float, engine),
+      quantized: twin.loaded,
+      hooks: twin.hooks,
+      scales: quantized.vectors,
+    },
+    prompts.map((p, i) => ({ ...p, answer: answers[i] })),
+    (done) => line.at(done),
+  );
+  line.end();
+  return rows;
 }

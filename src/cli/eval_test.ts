@@ -56,8 +56,16 @@ Deno.test({
       "quantized",
       "identical",
       "images",
+      "agreement",
+      "vqa",
+      "sites",
     ]);
-    assertEquals(Object.keys(result.quantized), ["cider", "bleu4"]);
+    assertEquals(Object.keys(result.quantized), ["cider", "bleu4", "rougeL"]);
+    assertEquals([result.agreement, result.vqa, result.sites], [
+      null,
+      null,
+      null,
+    ]);
     assertEquals([result.float, result.identical, result.images], [
       null,
       null,
@@ -74,20 +82,20 @@ Deno.test(
   withFolder((folder) => {
     const path = `${folder}/j.jsonl`;
     {
-      using j = openJournal(path, "run 1");
+      using j = openJournal<string>(path, "run 1");
       j.add("a.jpg", "one");
     }
     Deno.writeTextFileSync(path, '\n{"key":"run 1","pho', { append: true });
     {
-      using j = openJournal(path, "run 1");
+      using j = openJournal<string>(path, "run 1");
       assertEquals([j.get("a.jpg"), j.get("b.jpg")], ["one", undefined]);
       j.add("b.jpg", "two");
     }
     {
-      using j = openJournal(path, "run 1");
+      using j = openJournal<string>(path, "run 1");
       assertEquals([j.get("a.jpg"), j.get("b.jpg")], ["one", "two"]);
     }
-    using other = openJournal(path, "run 2");
+    using other = openJournal<string>(path, "run 2");
     assertEquals(other.get("a.jpg"), undefined);
   }),
 );

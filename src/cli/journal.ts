@@ -1,31 +1,35 @@
 /**
- * Captions made so far, so that a long evaluation can be taken up again. A line
- * counts only under the key of its run: another model or prompt has another
- * key.
+ * Results so far, so that a long evaluation can be taken up again. A line counts
+ * only under the key of its run: another model or prompt has another key.
  * @module
  */
 import { openJsonLines } from "./json_lines.ts";
 
-/** Captions by photo. */
-export interface Journal extends Disposable {
-  /** The caption of `photo` in this run, where there is one. */
-  get(photo: string): string | undefined;
+/** Results by item. */
+export interface Journal<T> extends Disposable {
+  /** The result of `item` in this run, where there is one. */
+  get(item: string): T | undefined;
   /** Adds one, on disk before it returns. */
-  add(photo: string, caption: string): void;
+  add(item: string, result: T): void;
 }
 
 /** Opens the journal at `path` for the run `key`; in memory alone without a path. */
-export function openJournal(path: string | undefined, key: string): Journal {
-  const known = new Map<string, string>();
+export function openJournal<T>(
+  path: string | undefined,
+  key: string,
+): Journal<T> {
+  const known = new Map<string, T>();
   const lines = path === undefined ? undefined : openJsonLines(path);
   for (const entry of lines?.before ?? []) {
-    if (entry.key === key) known.set(`${entry.photo}`, `${entry.caption}`);
+    if (entry.key === key && typeof entry.item === "string") {
+      known.set(entry.item, entry.result as T);
+    }
   }
   return {
-    get: (photo) => known.get(photo),
-    add(photo, caption) {
-      known.set(photo, caption);
-      lines?.add({ key, photo, caption });
+    get: (item) => known.get(item),
+    add(item, result) {
+      known.set(item, result);
+      lines?.add({ key, item, result });
     },
     [Symbol.dispose]: () => lines?.[Symbol.dispose](),
   };

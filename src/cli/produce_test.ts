@@ -55,6 +55,14 @@ Deno.test("a checkpoint becomes the same bytes twice, and its captions are score
       `${folder}/captions.json`,
       JSON.stringify(references),
     );
+    Deno.writeTextFileSync(
+      `${folder}/questions.json`,
+      JSON.stringify([{
+        file: "cat.jpg",
+        question: "What is this?",
+        answers: ["a cat"],
+      }]),
+    );
     const io = recorder();
     const { values, operands } = parse(evaluate, [
       folder,
@@ -66,11 +74,22 @@ Deno.test("a checkpoint becomes the same bytes twice, and its captions are score
     ]);
     assertEquals(await evaluate.run(operands, values as never, io), 0);
     const result = JSON.parse(io.text());
-    const scores = { cider: 0, bleu4: 0 };
+    const scores = { cider: 0, bleu4: 0, rougeL: 0 };
     assertEquals(Object.keys(result.float), Object.keys(scores));
     assertEquals(Object.keys(result.quantized), Object.keys(scores));
     assert([0, 0.5, 1].includes(result.identical));
     assertEquals(result.images, 2);
+    const { top1, kl, tokens } = result.agreement;
+    assert(top1 >= 0.5 && top1 <= 1 && kl > 0 && kl < 1, `${top1} ${kl}`);
+    assert(tokens >= 2);
+    assertEquals(
+      Object.keys(result.vqa),
+      ["float", "quantized", "questions"],
+    );
+    for (const { site, sqnr, saturated } of result.sites) {
+      assert(sqnr > 3 && saturated < 0.2, `${site}: ${sqnr} dB, ${saturated}`);
+    }
+    assert(result.sites.length > 20);
   } finally {
     Deno.removeSync(folder, { recursive: true });
   }

@@ -1,28 +1,71 @@
 /**
- * A folder to evaluate on: images/ and captions.json, a list of
- * `{"file", "captions": [...]}`.
+ * A folder to evaluate on: images/, and captions.json, a list of
+ * `{"file", "captions": [...]}`, or questions.json, a list of
+ * `{"file", "question", "answers": [...]}`, or both.
  * @module
  */
 import { join } from "@std/path";
 
-/** A photo and what people said of it. */
+/** A photo, what was asked of it, and what people said. */
 export interface Reference {
   /** Name of the file in images/. */
   readonly file: string;
   /** Path of the photo. */
   readonly path: string;
-  /** What people said. */
-  readonly captions: readonly string[];
+  /** What is asked; absent where a caption is wanted. */
+  readonly question?: string;
+  /** What people said: captions, or answers. */
+  readonly texts: readonly string[];
 }
 
-/** Reads `folder`/captions.json; errors say what is wrong in it. */
-export function readReferences(folder: string): Reference[] {
-  const path = join(folder, "captions.json");
+/** Lists in a folder. */
+export interface References {
+  readonly captions: readonly Reference[];
+  readonly questions: readonly Reference[];
+}
+
+const LISTS = {
+  captions: {
+    file: "captions.json",
+    wish: '{"file": NAME, "captions": [TEXT, ...]}',
+    texts: "captions",
+  },
+  questions: {
+    file: "questions.json",
+    wish: '{"file": NAME, "question": TEXT, "answers": [TEXT, ...]}',
+    texts: "answers",
+  },
+} as const;
+
+/** Reads the lists of `folder`; errors say what is wrong in them. */
+export function readReferences(folder: string): References {
+  const there = (list: keyof typeof LISTS) => exists(folder, LISTS[list].file);
+  // Where there is neither, captions.json is what is missed.
+  return {
+    captions: there("captions") || !there("questions")
+      ? readList(folder, "captions")
+      : [],
+    questions: there("questions") ? readList(folder, "questions") : [],
+  };
+}
+
+function exists(folder: string, name: string): boolean {
+  try {
+    return Deno.statSync(join(folder, name)).isFile;
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return false;
+    throw error;
+  }
+}
+
+function readList(folder: string, list: keyof typeof LISTS): Reference[] {
+  const { file: name, wish, texts: field } = LISTS[list];
+  const path = join(folder, name);
   const fail = (problem: string): never => {
     throw new RangeError(
       `Cannot read ${
         JSON.stringify(path)
-      }: ${problem}; it must be a list of {"file": NAME, "captions": [TEXT, ...]} beside images/`,
+      }: ${problem}; it must be a list of ${wish} beside images/`,
     );
   };
   let json: unknown;
@@ -37,13 +80,19 @@ export function readReferences(folder: string): Reference[] {
     return fail("it is not a list with entries");
   }
   return json.map((entry, i) => {
-    const { file, captions } = (entry ?? {}) as Partial<Reference>;
+    const { file, question, [field]: texts } = (entry ?? {}) as Record<
+      string,
+      unknown
+    >;
     if (typeof file !== "string" || !/^[^/\\]+$/.test(file) || file === "..") {
       return fail(`entry ${i} names no file of images/`);
     }
-    const good = Array.isArray(captions) && captions.length > 0 &&
-      captions.every((c) => typeof c === "string");
-    if (!good) return fail(`entry ${i} (${file}) has no captions`);
-    return { file, path: join(folder, "images", file), captions };
+    const good = Array.isArray(texts) && texts.length > 0 &&
+      texts.every((c) => typeof c === "string");
+    if (!good) return fail(`entry ${i} (${file}) has no ${field}`);
+    const reference = { file, path: join(folder, "images", file), texts };
+    if (list === "captions") return reference;
+    if (typeof question === "string") return { ...reference, question };
+    return fail(`entry ${i} (${file}) has no question`);
   });
 }

@@ -55,13 +55,13 @@ export function isFolder(path: string): boolean {
   }
 }
 
-/** Prompts about `photos`, the given questions in turn, and a hash of the photos' bytes. */
+/** Prompts about `photos`, the given questions in turn; their tiles; and a hash of the photos' bytes. */
 export async function readPrompts(
   { model, assets, promptIds }: FloatCheckpoint,
   photos: readonly string[],
   questions: readonly string[],
   step: (done: number) => void = () => {},
-): Promise<{ prompts: Prompt[]; sha256: string }> {
+): Promise<{ prompts: Prompt[]; tiles: Image[]; sha256: string }> {
   const want = imageOf(model.info);
   const plan = withinPixels(
     oneTile(readImagePlan(
@@ -70,7 +70,7 @@ export async function readPrompts(
     want.height * want.width,
   );
   const hash = createHash("sha256");
-  const prompts: Prompt[] = [];
+  const prompts: Prompt[] = [], tiles: Image[] = [];
   for (const path of photos) {
     const bytes = Deno.readFileSync(path);
     hash.update(bytes);
@@ -84,6 +84,7 @@ export async function readPrompts(
       }
       const grid = gridOf(want, tile);
       const question = questions[prompts.length % questions.length];
+      tiles.push(tile);
       prompts.push({
         patches: patchesOf(tile, want.patch, plan),
         grids: [grid],
@@ -97,7 +98,7 @@ export async function readPrompts(
     }
     step(prompts.length);
   }
-  return { prompts, sha256: hash.digest("hex") };
+  return { prompts, tiles, sha256: hash.digest("hex") };
 }
 
 /** A tile as normalised patches, one row each, in (c, y, x) order. */

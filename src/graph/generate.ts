@@ -73,17 +73,20 @@ export function encodeImages(
 /**
  * Greedy answers, without the stop token.
  * @param maxTokens longest answer
+ * @param saw called with each prompt's index and the logits behind it and behind each token
  */
 export function generate(
   loaded: Loaded,
   prompts: readonly Prompt[],
   maxTokens: number,
   hooks: Hooks = {},
+  saw: (prompt: number, logits: Floats) => void = () => {},
 ): number[][] {
   const { vocabulary, stopIds } = loaded.model.info;
   const images = encodeImages(loaded, prompts, hooks);
   const answers: number[][] = prompts.map(() => []);
   let live = prompts.map((p, i) => ({
+    prompt: i,
     answer: answers[i],
     chunk: {
       sequence: newSequence(),
@@ -92,13 +95,16 @@ export function generate(
       ...(p.grids ? { grids: p.grids } : {}),
     },
   })) as {
+    prompt: number;
     answer: number[];
     chunk: Parameters<typeof runText>[1][number];
   }[];
   for (let n = 0; n < maxTokens && live.length > 0; n++) {
     const logits = runText(loaded, live.map((l) => l.chunk), hooks);
     live = live.filter((l, i) => {
-      const id = argmax(logits.subarray(i * vocabulary, (i + 1) * vocabulary));
+      const own = logits.slice(i * vocabulary, (i + 1) * vocabulary);
+      saw(l.prompt, own);
+      const id = argmax(own);
       if (stopIds.includes(id)) return false;
       l.answer.push(id);
       l.chunk = { sequence: l.chunk.sequence, ids: [id] };

@@ -7,7 +7,7 @@
  */
 import type { Executor, Floats } from "../graph/executor.ts";
 import { type Hooks, load, type Loaded } from "../graph/interpreter.ts";
-import { headScale, siteScale } from "../graph/names.ts";
+import { headScale, siteScale, splitWeight } from "../graph/names.ts";
 import { dequantize } from "./gptq.ts";
 import { code } from "../tensor/round.ts";
 import type { Quantized } from "./quantize.ts";
@@ -28,10 +28,8 @@ export function simulate(
         n.op === "linear" && n.weight === name
       );
       if (node?.op === "linear" && node.split) {
-        const original = model.params.get(name)!.read();
-        for (let r = 0; r < node.n; r++) {
-          values[r * node.k] = original[r * node.k];
-        }
+        const column = vectors.get(splitWeight(node))!;
+        for (let r = 0; r < node.n; r++) values[r * node.k] = column[r];
       }
       tables.set(name, values);
     }

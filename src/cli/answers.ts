@@ -1,0 +1,115 @@
+/**
+ * What a model file and its float checkpoint say about photos, and how far the
+ * first is from the second where both read the second's words.
+ * @module
+ */
+import { type Agreement, agreement } from "../evaluate/divergence.ts";
+import { forcedLogits } from "../evaluate/forced.ts";
+import type { Floats } from "../graph/executor.ts";
+import { generate } from "../graph/generate.ts";
+import type { Loaded } from "../graph/interpreter.ts";
+import { open } from "../mod.ts";
+import type { Engine } from "../runtime/engine.ts";
+import type { FloatCheckpoint } from "./checkpoint.ts";
+import type { Io } from "./io.ts";
+import type { Journal } from "./journal.ts";
+import { progress } from "./progress.ts";
+import { readPrompts } from "./samples.ts";
+
+/** A question about a photo. */
+export interface Ask {
+  /** What the journal calls it. */
+  readonly item: string;
+  /** Path of the photo. */
+  readonly path: string;
+  readonly prompt: string;
+}
+
+/** A float answer, and how far the model file was from it along its words. */
+export type Truth = { readonly text: string } & Agreement;
+
+/** Photos the float model looks at at once. */
+const BATCH = 8;
+
+/** Greedy answers of the model file, by the runtime. */
+export async function quantizedAnswers(
+  path: string,
+  asks: readonly Ask[],
+  maxTokens: number,
+  threads: number | undefined,
+  journal: Journal<string>,
+  io: Io,
+): Promise<string[]> {
+  await using session = await open(path, {
+    ...(threads === undefined ? {} : { threads }),
+    signal: io.signal,
+  });
+  const line = progress(io, "quantized", asks.length);
+  const answers: string[] = [];
+  for (const { item, path, prompt } of asks) {
+    let text = journal.get(item);
+    if (text === undefined) {
+      const answer = await session.caption(await Deno.readFile(path), {
+        prompt,
+        maxTokens,
+        temperature: 0,
+        signal: io.signal,
+      });
+      journal.add(item, text = answer.text.trim());
+    }
+    answers.push(text);
+    line.at(answers.length, JSON.stringify(text));
+  }
+  line.end();
+  return answers;
+}
+
+/** Greedy answers of the float checkpoint, with `engine` beside it. */
+export async function floatAnswers(
+  checkpoint: FloatCheckpoint,
+  loaded: Loaded,
+  engine: Engine,
+  asks: readonly Ask[],
+  maxTokens: number,
+  journal: Journal<Truth>,
+  io: Io,
+): Promise<Truth[]> {
+  const line = progress(io, "float", asks.length);
+  const todo = asks.filter((a) => journal.get(a.item) === undefined);
+  let done = asks.length - todo.length;
+  if (done > 0) line.at(done);
+  for (let i = 0; i < todo.length; i += BATCH) {
+    const batch = todo.slice(i, i + BATCH);
+    const { prompts, tiles } = await readPrompts(
+      checkpoint,
+      batch.map((a) => a.path),
+      batch.map((a) => a.prompt),
+    );
+    const steps: Floats[][] = batch.map(() => []);
+    const answers = generate(
+      loaded,
+      prompts,
+      maxTokens,
+      {},
+      (prompt, logits) => steps[prompt].push(logits),
+    );
+    for (const [j, { item }] of batch.entries()) {
+      const forced = await forcedLogits(
+        engine,
+        prompts[j].ids,
+        answers[j],
+        tiles[j],
+        io.signal,
+      );
+      journal.add(item, {
+        text: checkpoint.tokenizer.decode(answers[j]).trim(),
+        ...agreement(steps[j], forced),
+      });
+      line.at(++done);
+    }
+    await new Promise((turn) => setTimeout(turn)); // Ctrl-C is heard here
+    io.signal.throwIfAborted();
+  }
+  line.end();
+  return asks.map((a) => journal.get(a.item)!);
+}

@@ -1,0 +1,46 @@
+/**
+ * A model file as the quantizer's result again, so that the interpreter can run
+ * what the kernels run, and look inside.
+ * @module
+ */
+import { floatTensor } from "../format/safetensors.ts";
+import { weightScale } from "../graph/names.ts";
+import type { IntegerWeight } from "../quantize/gptq.ts";
+import type { Quantized } from "../quantize/quantize.ts";
+import type { Recipe } from "../quantize/recipe.ts";
+import type { StaticModel } from "../runtime/static_model.ts";
+import type { Tensor } from "../tensor/tensor.ts";
+
+/** Codes of `count` elements as stored: two of 4 bits per byte, element 2j in the low nibble, or one each. */
+export function codesOf(stored: ArrayLike<number>, bits: number): Int8Array {
+  if (bits > 4) return Int8Array.from(stored);
+  const codes = new Int8Array(stored.length * 2);
+  for (let i = 0; i < stored.length; i++) {
+    codes[2 * i] = (stored[i] << 28) >> 28;
+    codes[2 * i + 1] = (stored[i] << 24) >> 28;
+  }
+  return codes;
+}
+
+/** The quantized model in a file, which must stay open; `recipe` is what it was made by. */
+export function fromFile(
+  { file, nodes, info, bits }: StaticModel,
+  recipe: Recipe,
+): Quantized {
+  const weights = new Map<string, IntegerWeight>();
+  const vectors = new Map<string, Float32Array>();
+  const params = new Map<string, Tensor>();
+  for (const [name, stored] of file.tensors) {
+    const width = bits.get(name);
+    if (width !== undefined) {
+      const scale = file.tensor(weightScale(name)).read() as Float32Array;
+      const codes = codesOf(stored.read() as Int8Array, width);
+      const n = scale.length, k = codes.length / n;
+      weights.set(name, { bits: width, n, k, codes, scale });
+    } else if (stored.dtype === "F32") {
+      params.set(name, floatTensor(stored));
+      vectors.set(name, stored.read() as Float32Array);
+    }
+  }
+  return { model: { info, nodes, params }, recipe, weights, vectors };
+}

@@ -1,0 +1,128 @@
+/**
+ * Where precision goes: the value at each quantized site of a model in
+ * integers beside the same value in float, on samples that calibration did not
+ * see, and how many of its codes were cut off at the end of the scale.
+ * @module
+ */
+import type { Floats } from "../graph/executor.ts";
+import { encodeImages } from "../graph/generate.ts";
+import {
+  type Hooks,
+  type Loaded,
+  newSequence,
+  runText,
+} from "../graph/interpreter.ts";
+import { siteScale } from "../graph/names.ts";
+import { type LinearNode, MODALITIES, type Modality } from "../graph/node.ts";
+import type { Sample } from "../quantize/quantize.ts";
+
+/** What was seen of one modality at one site. */
+export interface SiteRow {
+  /** The value that enters its linears. */
+  readonly site: string;
+  readonly modality: Modality;
+  /** Signal to noise of the value on its grid against float, dB. */
+  readonly sqnr: number;
+  /** Share of its codes beyond the scale. */
+  readonly saturated: number;
+  /** How many values were looked at. */
+  readonly count: number;
+}
+
+/** Sums of one site. */
+interface Sums {
+  signal: number;
+  noise: number;
+  beyond: number;
+  count: number;
+}
+
+/** Both models, of one graph, and the static scales of the second. */
+export interface Pair {
+  readonly float: Loaded;
+  readonly quantized: Loaded;
+  /** Rounds the activations of the second (quantize/simulate.ts). */
+  readonly hooks: Hooks;
+  readonly scales: ReadonlyMap<string, Float32Array>;
+}
+
+/** Runs both models over each sample; needs the memory of all values of one. */
+export function siteRows(
+  pair: Pair,
+  samples: readonly Sample[],
+  step: (done: number) => void = () => {},
+): SiteRow[] {
+  const sums = new Map<string, Sums>();
+  samples.forEach((sample, i) => {
+    watch(pair, sample, sums);
+    step(i + 1);
+  });
+  return [...sums].map(([key, s]) => {
+    const [site, modality] = key.split(" ") as [string, Modality];
+    return {
+      site,
+      modality,
+      sqnr: 10 * Math.log10(s.signal / s.noise),
+      saturated: s.beyond / s.count,
+      count: s.count,
+    };
+  });
+}
+
+function watch(
+  { float, quantized, hooks, scales }: Pair,
+  sample: Sample,
+  sums: Map<string, Sums>,
+): void {
+  const truth = new Map<string, Floats>();
+  walk(float, sample, {
+    input: (node, x) => (truth.set(node.x, x), x),
+  });
+  walk(quantized, sample, {
+    ...hooks,
+    input(node, x, modality) {
+      const seen = hooks.input!(node, x, modality);
+      compare(node, truth.get(node.x)!, x, seen, modality, scales, sums);
+      truth.delete(node.x);
+      return seen;
+    },
+  });
+}
+
+function walk(loaded: Loaded, sample: Sample, hooks: Hooks): void {
+  const watching = { ...hooks, calibrating: true };
+  const [image] = encodeImages(loaded, [sample], watching);
+  const ids = [...sample.ids, ...sample.answer];
+  runText(loaded, [{
+    sequence: newSequence(),
+    ids,
+    ...(image ? { image } : {}),
+    ...(sample.grids ? { grids: sample.grids } : {}),
+  }], watching);
+}
+
+function compare(
+  node: LinearNode,
+  want: Floats,
+  arrived: Floats,
+  got: Floats,
+  modality: Uint8Array,
+  scales: ReadonlyMap<string, Float32Array>,
+  sums: Map<string, Sums>,
+): void {
+  const steps = scales.get(siteScale(node))!;
+  const skip = node.split ? 1 : 0; // channel 0 goes its own way
+  for (let row = 0; row < modality.length; row++) {
+    const kind = node.phase === "vision" ? 0 : modality[row];
+    const key = `${node.x} ${MODALITIES[kind]}`;
+    let s = sums.get(key);
+    if (!s) sums.set(key, s = { signal: 0, noise: 0, beyond: 0, count: 0 });
+    const edge = 127.5 * steps[kind];
+    for (let i = row * node.k + skip; i < (row + 1) * node.k; i++) {
+      s.signal += want[i] ** 2;
+      s.noise += (got[i] - want[i]) ** 2;
+      if (Math.abs(arrived[i]) > edge) s.beyond++;
+    }
+    s.count += node.k - skip;
+  }
+}
