@@ -80,7 +80,10 @@ export async function llamaCpp(): Promise<LlamaCpp> {
   const { getBinsDir } = await import(PACKAGE);
   const folder = `${getBinsDir().binsDir}/linux-x64`;
   const base = Deno.dlopen(`${folder}/libggml-base.so`, {
-    ggml_threadpool_params_default: { parameters: ["i32"], result: POOL_PARAMS },
+    ggml_threadpool_params_default: {
+      parameters: ["i32"],
+      result: POOL_PARAMS,
+    },
   });
   const ggml = Deno.dlopen(`${folder}/libggml.v0.5.0.so`, {
     ggml_backend_load_all_from_path: { parameters: ["buffer"], result: "void" },

@@ -1,4 +1,5 @@
-// Weights of 4 to 7 bits × int8 activations, several rows, relaxed SIMD.
+// Weights of 4 to 7 bits × int8 activations, several rows, relaxed SIMD where a 32-bit dot
+// product is many instructions (gemm_dot.ts is for the others).
 //
 //   one step = 4 k:   A group (16 B)        panel, unpacked (32 B)
 //                     r0 r1 r2 r3 × 4 k     8 columns × 4 k, offset binary u8
@@ -27,10 +28,6 @@ const TILE: usize = 16384;    // the tile lies behind the panel in scratch
 
 @inline function add(c: v128, a: v128, w: v128): v128 {
   return i16x8.add(c, dot(a, w));
-}
-
-@inline function dotAdd(s: v128, a: v128, w: v128): v128 {
-  return i32x4.relaxed_dot_i8x16_i7x16_add_s(a, w, s);
 }
 
 @inline function fold(s: v128, c: v128, ones: v128): v128 {
@@ -127,30 +124,8 @@ function micro1(a: usize, p: usize, tile: usize, steps: i32): void {
   v128.store(tile, s4, 64); v128.store(tile, s5, 80); v128.store(tile, s6, 96); v128.store(tile, s7, 112);
 }
 
-/**
- * The same with 32-bit dot products, any weights up to 7 bits: one instruction where
- * the machine has it (ARM's sdot, AVX-VNNI), five on x86 without.
- */
-function microWide(a: usize, p: usize, tile: usize, steps: i32): void {
-  let s0 = v128.load(tile), s1 = v128.load(tile, 16), s2 = v128.load(tile, 32), s3 = v128.load(tile, 48);
-  let s4 = v128.load(tile, 64), s5 = v128.load(tile, 80), s6 = v128.load(tile, 96), s7 = v128.load(tile, 112);
-  for (const end = a + (<usize>steps << 4); a < end; a += 16, p += 32) {
-    const x = v128.load(a), lo = v128.load(p), hi = v128.load(p, 16);
-    let r = lane0(x);
-    s0 = dotAdd(s0, r, lo); s1 = dotAdd(s1, r, hi);
-    r = lane1(x);
-    s2 = dotAdd(s2, r, lo); s3 = dotAdd(s3, r, hi);
-    r = lane2(x);
-    s4 = dotAdd(s4, r, lo); s5 = dotAdd(s5, r, hi);
-    r = lane3(x);
-    s6 = dotAdd(s6, r, lo); s7 = dotAdd(s7, r, hi);
-  }
-  v128.store(tile, s0); v128.store(tile, s1, 16); v128.store(tile, s2, 32); v128.store(tile, s3, 48);
-  v128.store(tile, s4, 64); v128.store(tile, s5, 80); v128.store(tile, s6, 96); v128.store(tile, s7, 112);
-}
-
 @inline function gemm(
-  bits: i32, wide: bool, a: usize, sums: usize, w: usize, alpha: usize, bias: usize, y: usize,
+  bits: i32, a: usize, sums: usize, w: usize, alpha: usize, bias: usize, y: usize,
   rows: i32, k: i32, ldy: i32, n0: i32, n1: i32, scratch: usize, accumulate: i32,
 ): void {
   const panelBytes = <usize>k * (bits == 4 ? 4 : 8), tile = scratch + TILE;
@@ -168,8 +143,7 @@ function microWide(a: usize, p: usize, tile: usize, steps: i32): void {
         }
         for (let m = 0; m < count; m += 4) {
           const group = a + <usize>(m0 + m) * <usize>k + (<usize>s0 << 4), to = tile + (<usize>m << 5);
-          if (wide) microWide(group, p, to, steps);
-          else if (bits < 6) microRun(group, p, to, steps, bits == 4 ? 8 : 4);
+          if (bits < 6) microRun(group, p, to, steps, bits == 4 ? 8 : 4);
           else if (bits == 6) micro2(group, p, to, steps);
           else micro1(group, p, to, steps);
         }
@@ -184,54 +158,26 @@ export function gemm_w4a8__relaxed_4x8(
   a: usize, sums: usize, w: usize, alpha: usize, bias: usize, y: usize,
   rows: i32, k: i32, ldy: i32, n0: i32, n1: i32, scratch: usize, accumulate: i32,
 ): void {
-  gemm(4, false, a, sums, w, alpha, bias, y, rows, k, ldy, n0, n1, scratch, accumulate);
+  gemm(4, a, sums, w, alpha, bias, y, rows, k, ldy, n0, n1, scratch, accumulate);
 }
 
 export function gemm_w5a8__relaxed_4x8(
   a: usize, sums: usize, w: usize, alpha: usize, bias: usize, y: usize,
   rows: i32, k: i32, ldy: i32, n0: i32, n1: i32, scratch: usize, accumulate: i32,
 ): void {
-  gemm(5, false, a, sums, w, alpha, bias, y, rows, k, ldy, n0, n1, scratch, accumulate);
+  gemm(5, a, sums, w, alpha, bias, y, rows, k, ldy, n0, n1, scratch, accumulate);
 }
 
 export function gemm_w6a8__relaxed_4x8(
   a: usize, sums: usize, w: usize, alpha: usize, bias: usize, y: usize,
   rows: i32, k: i32, ldy: i32, n0: i32, n1: i32, scratch: usize, accumulate: i32,
 ): void {
-  gemm(6, false, a, sums, w, alpha, bias, y, rows, k, ldy, n0, n1, scratch, accumulate);
+  gemm(6, a, sums, w, alpha, bias, y, rows, k, ldy, n0, n1, scratch, accumulate);
 }
 
 export function gemm_w7a8__relaxed_4x8(
   a: usize, sums: usize, w: usize, alpha: usize, bias: usize, y: usize,
   rows: i32, k: i32, ldy: i32, n0: i32, n1: i32, scratch: usize, accumulate: i32,
 ): void {
-  gemm(7, false, a, sums, w, alpha, bias, y, rows, k, ldy, n0, n1, scratch, accumulate);
-}
-
-export function gemm_w4a8__relaxed_dot_4x8(
-  a: usize, sums: usize, w: usize, alpha: usize, bias: usize, y: usize,
-  rows: i32, k: i32, ldy: i32, n0: i32, n1: i32, scratch: usize, accumulate: i32,
-): void {
-  gemm(4, true, a, sums, w, alpha, bias, y, rows, k, ldy, n0, n1, scratch, accumulate);
-}
-
-export function gemm_w5a8__relaxed_dot_4x8(
-  a: usize, sums: usize, w: usize, alpha: usize, bias: usize, y: usize,
-  rows: i32, k: i32, ldy: i32, n0: i32, n1: i32, scratch: usize, accumulate: i32,
-): void {
-  gemm(5, true, a, sums, w, alpha, bias, y, rows, k, ldy, n0, n1, scratch, accumulate);
-}
-
-export function gemm_w6a8__relaxed_dot_4x8(
-  a: usize, sums: usize, w: usize, alpha: usize, bias: usize, y: usize,
-  rows: i32, k: i32, ldy: i32, n0: i32, n1: i32, scratch: usize, accumulate: i32,
-): void {
-  gemm(6, true, a, sums, w, alpha, bias, y, rows, k, ldy, n0, n1, scratch, accumulate);
-}
-
-export function gemm_w7a8__relaxed_dot_4x8(
-  a: usize, sums: usize, w: usize, alpha: usize, bias: usize, y: usize,
-  rows: i32, k: i32, ldy: i32, n0: i32, n1: i32, scratch: usize, accumulate: i32,
-): void {
-  gemm(7, true, a, sums, w, alpha, bias, y, rows, k, ldy, n0, n1, scratch, accumulate);
+  gemm(7, a, sums, w, alpha, bias, y, rows, k, ldy, n0, n1, scratch, accumulate);
 }

@@ -22,6 +22,15 @@ export function unpackNibbles(w: usize, p: usize, steps: i32): void {
   }
 }
 
+/** w8 → bytes w + 128, for `steps` steps of 4 k. */
+export function flipBytes(w: usize, p: usize, steps: i32): void {
+  const flip = i8x16.splat(-128);
+  for (const end = w + (<usize>steps << 5); w < end; w += 32, p += 32) {
+    v128.store(p, v128.xor(v128.load(w), flip));
+    v128.store(p, v128.xor(v128.load(w, 16), flip), 16);
+  }
+}
+
 /** 8 columns × 4 k of offset bytes, as two vectors of 4 columns → int16 pairs. */
 @inline function spread(p: usize, left: v128, right: v128, zero: v128): void {
   const a = i16x8.sub(i16x8.extend_low_i8x16_u(left), zero);   // n0k0–3 n1k0–3
@@ -44,10 +53,9 @@ export function unpackPairs(bits: i32, w: usize, p: usize, steps: i32): void {
       spread(p, v128.and(t, mask), v128.and(i16x8.shr_u(t, 4), mask), zero);
     }
   } else if (bits == 8) {
-    for (const end = w + (<usize>steps << 5); w < end; w += 16, p += 32) {
-      const t = v128.load(w);
-      v128.store(p, i16x8.extend_low_i8x16_s(t));
-      v128.store(p, i16x8.extend_high_i8x16_s(t), 16);
+    const flip = i8x16.splat(-128);
+    for (const end = w + (<usize>steps << 5); w < end; w += 32, p += 64) {
+      spread(p, v128.xor(v128.load(w), flip), v128.xor(v128.load(w, 16), flip), zero);
     }
   } else {
     for (const end = w + (<usize>steps << 5); w < end; w += 32, p += 64) {

@@ -1,11 +1,10 @@
 // One row × packed weights, plain SIMD128 (decode on engines without relaxed SIMD).
 //
-//   w4…w7, 4 k at a time: a vector of 4 columns × 4 k becomes two of int16,
+//   4 k at a time: a vector of 4 columns × 4 k becomes two of int16,
 //   [n0k01 n0k23 n1k01 n1k23] and [n2… n3…]; times [k01 k23 k01 k23] of the row.
 //   The two int32 of a column are added once, at the end.
-//   w8, 2 k at a time: [n0…n3 × 2 k] and [n4…n7 × 2 k]; times [k01 k01 k01 k01].
 import { store8 } from "./gemv_epilogue";
-import { lane0, lane1, lane2, lane3, word } from "./vector";
+import { word } from "./vector";
 
 @inline function mac(c: v128, a: v128, w: v128): v128 {
   return i32x4.add(c, i32x4.dot_i16x8_s(a, w));
@@ -16,12 +15,21 @@ import { lane0, lane1, lane2, lane3, word } from "./vector";
   return i32x4.add(v128.shuffle<i32>(a, b, 0, 2, 4, 6), v128.shuffle<i32>(a, b, 1, 3, 5, 7));
 }
 
-function gemv(
+@inline function low(bits: i32, v: v128): v128 {
+  return bits == 8 ? i16x8.extend_low_i8x16_s(v) : i16x8.extend_low_i8x16_u(v);
+}
+
+@inline function high(bits: i32, v: v128): v128 {
+  return bits == 8 ? i16x8.extend_high_i8x16_s(v) : i16x8.extend_high_i8x16_u(v);
+}
+
+@inline function gemv(
   bits: i32,
   a: usize, sums: usize, w: usize, alpha: usize, bias: usize, y: usize,
   k: i32, n0: i32, n1: i32, accumulate: i32,
 ): void {
   const panelBytes = <usize>k * (bits == 4 ? 4 : 8), mask = i8x16.splat(15);
+  const zero: i32 = bits == 8 ? 0 : 1 << (bits - 1);
   let p = w + <usize>(n0 >> 3) * panelBytes;
   for (let n = n0; n < n1; n += 8) {
     let c0 = i32x4.splat(0), c1 = c0, c2 = c0, c3 = c0;
@@ -36,12 +44,10 @@ function gemv(
         left = v128.load(p); right = v128.load(p, 16);
         p += 32;
       }
-      c0 = mac(c0, r, i16x8.extend_low_i8x16_u(left));
-      c1 = mac(c1, r, i16x8.extend_high_i8x16_u(left));
-      c2 = mac(c2, r, i16x8.extend_low_i8x16_u(right));
-      c3 = mac(c3, r, i16x8.extend_high_i8x16_u(right));
+      c0 = mac(c0, r, low(bits, left)); c1 = mac(c1, r, high(bits, left));
+      c2 = mac(c2, r, low(bits, right)); c3 = mac(c3, r, high(bits, right));
     }
-    store8(pairs(c0, c1), pairs(c2, c3), load<i32>(sums) << (bits - 1),
+    store8(pairs(c0, c1), pairs(c2, c3), load<i32>(sums) * zero,
       word(alpha, n), word(bias, n), word(y, n), accumulate);
   }
 }
@@ -78,20 +84,5 @@ export function gemv_w8a8__simd_1x8(
   a: usize, sums: usize, w: usize, alpha: usize, bias: usize, y: usize,
   k: i32, n0: i32, n1: i32, accumulate: i32,
 ): void {
-  let p = w + (<usize>n0 * <usize>k);
-  for (let n = n0; n < n1; n += 8) {
-    let c0 = i32x4.splat(0), c1 = c0;
-    for (let x = a, end = a + k; x < end; x += 8, p += 64) {
-      const r = v128.load8x8_s(x);
-      let b = lane0(r);
-      c0 = mac(c0, b, v128.load8x8_s(p)); c1 = mac(c1, b, v128.load8x8_s(p, 8));
-      b = lane1(r);
-      c0 = mac(c0, b, v128.load8x8_s(p, 16)); c1 = mac(c1, b, v128.load8x8_s(p, 24));
-      b = lane2(r);
-      c0 = mac(c0, b, v128.load8x8_s(p, 32)); c1 = mac(c1, b, v128.load8x8_s(p, 40));
-      b = lane3(r);
-      c0 = mac(c0, b, v128.load8x8_s(p, 48)); c1 = mac(c1, b, v128.load8x8_s(p, 56));
-    }
-    store8(c0, c1, 0, word(alpha, n), word(bias, n), word(y, n), accumulate);
-  }
+  gemv(8, a, sums, w, alpha, bias, y, k, n0, n1, accumulate);
 }

@@ -1,4 +1,5 @@
-// One row × weights of 4 to 7 bits, relaxed SIMD: decode, bound by memory.
+// One row × weights of 4 to 7 bits, relaxed SIMD where a 32-bit dot product is many
+// instructions (gemv_dot.ts is for the others): decode, bound by memory.
 //
 //   w4, one step = 16 B: 8 columns × 4 k     c0 += dot([k0–3]×4, low nibbles)
 //                                            c1 += dot([k0–3]×4, high nibbles)
@@ -9,10 +10,6 @@ import { lane0, lane1, lane2, lane3, word } from "./vector";
 
 @inline function dot(c: v128, a: v128, w: v128): v128 {
   return i16x8.add(c, i16x8.relaxed_dot_i8x16_i7x16_s(a, w));
-}
-
-@inline function dotAdd(s: v128, a: v128, w: v128): v128 {
-  return i32x4.relaxed_dot_i8x16_i7x16_add_s(a, w, s);
 }
 
 @inline function fold(s: v128, c: v128, ones: v128): v128 {
@@ -100,74 +97,4 @@ export function gemv_w7a8__relaxed_1x8(
   k: i32, n0: i32, n1: i32, accumulate: i32,
 ): void {
   gemvBytes(7, 1, a, sums, w, alpha, bias, y, k, n0, n1, accumulate);
-}
-
-// The same with 32-bit dot products, for machines where they are one instruction.
-
-export function gemv_w4a8__relaxed_dot_1x8(
-  a: usize, sums: usize, w: usize, alpha: usize, bias: usize, y: usize,
-  k: i32, n0: i32, n1: i32, accumulate: i32,
-): void {
-  const mask = i8x16.splat(15);
-  let p = w + <usize>n0 * <usize>(k >> 1);
-  for (let n = n0; n < n1; n += 8) {
-    let c0 = i32x4.splat(0), c1 = c0;
-    for (let x = a, end = a + k; x < end; x += 16, p += 64) {
-      const r = v128.load(x);
-      let t: v128, b: v128;
-      t = v128.load(p, 0); b = lane0(r);
-      c0 = dotAdd(c0, b, v128.and(t, mask)); c1 = dotAdd(c1, b, v128.and(i16x8.shr_u(t, 4), mask));
-      t = v128.load(p, 16); b = lane1(r);
-      c0 = dotAdd(c0, b, v128.and(t, mask)); c1 = dotAdd(c1, b, v128.and(i16x8.shr_u(t, 4), mask));
-      t = v128.load(p, 32); b = lane2(r);
-      c0 = dotAdd(c0, b, v128.and(t, mask)); c1 = dotAdd(c1, b, v128.and(i16x8.shr_u(t, 4), mask));
-      t = v128.load(p, 48); b = lane3(r);
-      c0 = dotAdd(c0, b, v128.and(t, mask)); c1 = dotAdd(c1, b, v128.and(i16x8.shr_u(t, 4), mask));
-    }
-    store8(c0, c1, load<i32>(sums) << 3, word(alpha, n), word(bias, n), word(y, n), accumulate);
-  }
-}
-
-@inline function gemvWide(
-  bits: i32,
-  a: usize, sums: usize, w: usize, alpha: usize, bias: usize, y: usize,
-  k: i32, n0: i32, n1: i32, accumulate: i32,
-): void {
-  let p = w + <usize>n0 * <usize>k;
-  for (let n = n0; n < n1; n += 8) {
-    let c0 = i32x4.splat(0), c1 = c0;
-    for (let x = a, end = a + k; x < end; x += 16, p += 128) {
-      const r = v128.load(x);
-      let b = lane0(r);
-      c0 = dotAdd(c0, b, v128.load(p)); c1 = dotAdd(c1, b, v128.load(p, 16));
-      b = lane1(r);
-      c0 = dotAdd(c0, b, v128.load(p, 32)); c1 = dotAdd(c1, b, v128.load(p, 48));
-      b = lane2(r);
-      c0 = dotAdd(c0, b, v128.load(p, 64)); c1 = dotAdd(c1, b, v128.load(p, 80));
-      b = lane3(r);
-      c0 = dotAdd(c0, b, v128.load(p, 96)); c1 = dotAdd(c1, b, v128.load(p, 112));
-    }
-    store8(c0, c1, load<i32>(sums) << (bits - 1), word(alpha, n), word(bias, n), word(y, n), accumulate);
-  }
-}
-
-export function gemv_w5a8__relaxed_dot_1x8(
-  a: usize, sums: usize, w: usize, alpha: usize, bias: usize, y: usize,
-  k: i32, n0: i32, n1: i32, accumulate: i32,
-): void {
-  gemvWide(5, a, sums, w, alpha, bias, y, k, n0, n1, accumulate);
-}
-
-export function gemv_w6a8__relaxed_dot_1x8(
-  a: usize, sums: usize, w: usize, alpha: usize, bias: usize, y: usize,
-  k: i32, n0: i32, n1: i32, accumulate: i32,
-): void {
-  gemvWide(6, a, sums, w, alpha, bias, y, k, n0, n1, accumulate);
-}
-
-export function gemv_w7a8__relaxed_dot_1x8(
-  a: usize, sums: usize, w: usize, alpha: usize, bias: usize, y: usize,
-  k: i32, n0: i32, n1: i32, accumulate: i32,
-): void {
-  gemvWide(7, a, sums, w, alpha, bias, y, k, n0, n1, accumulate);
 }

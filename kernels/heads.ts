@@ -5,8 +5,8 @@
 //         └──────────┴───────────┘     high' = high·cos + low·sin
 //
 //   queries  [row][heads·d]                      4 codes = 4 bytes
-//   K cache  head: [cap/8][d/2][8 keys][2 d]     4 codes = 2 pairs, 16 B apart
-//   V cache  head: [d/8][cap/2][8 d][2 keys]     4 codes = 4 bytes, 2 B apart
+//   K cache  head: [cap/8][d/4][8 keys][4 d]     4 codes = 4 bytes
+//   V cache  head: [d/8][cap/4][8 d][4 keys]     4 codes = 4 bytes, 4 B apart
 import { codes4 } from "./codes";
 import { word } from "./vector";
 
@@ -17,9 +17,7 @@ import { word } from "./vector";
 
 /** … to a key: `to` is the key's place in its panel. */
 @inline function toKey(to: usize, d: i32, q: v128): void {
-  const at = to + (<usize>d << 3);
-  v128.store16_lane(at, q, 0);
-  v128.store16_lane(at, q, 1, 16);
+  v128.store32_lane(to + (<usize>d << 3), q, 0);
 }
 
 /** Codes of one head: rotated halves, or straight where `cos` is 0. */
@@ -67,7 +65,7 @@ export function keys_f32_s8__simd(
     const at = cos ? <usize>load<i32>(word(positions, r)) * <usize>headDim << 1 : 0;
     const key = slot + r;
     let from = x + (<usize>r * <usize>ldx << 2);
-    let to = cache + <usize>(key >> 3 << 3) * <usize>headDim + <usize>((key & 7) << 1);
+    let to = cache + <usize>(key >> 3 << 3) * <usize>headDim + <usize>((key & 7) << 2);
     for (let h = 0; h < heads; h++, from = word(from, headDim), to += headBytes) {
       head(true, from, cos ? cos + at : 0, sin + at, v128.load32_splat(word(inv, h)), to, headDim);
     }
@@ -83,16 +81,16 @@ export function values_f32_s8__simd(
   for (let r = row0; r < row1; r++) {
     const key = slot + r;
     let from = x + (<usize>r * <usize>ldx << 2);
-    let to = cache + (<usize>(key >> 1) << 4) + <usize>(key & 1);
+    let to = cache + (<usize>(key >> 2) << 5) + <usize>(key & 3);
     for (let h = 0; h < heads; h++) {
       const scale = v128.load32_splat(word(inv, h));
       for (let d = 0; d < headDim; d += 8, from += 32, to += panel) {
         const a = codes4(f32x4.mul(v128.load(from), scale), top, bottom, magic);
         const b = codes4(f32x4.mul(v128.load(from, 16), scale), top, bottom, magic);
-        v128.store8_lane(to, a, 0); v128.store8_lane(to, a, 1, 2);
-        v128.store8_lane(to, a, 2, 4); v128.store8_lane(to, a, 3, 6);
-        v128.store8_lane(to, b, 0, 8); v128.store8_lane(to, b, 1, 10);
-        v128.store8_lane(to, b, 2, 12); v128.store8_lane(to, b, 3, 14);
+        v128.store8_lane(to, a, 0); v128.store8_lane(to, a, 1, 4);
+        v128.store8_lane(to, a, 2, 8); v128.store8_lane(to, a, 3, 12);
+        v128.store8_lane(to, b, 0, 16); v128.store8_lane(to, b, 1, 20);
+        v128.store8_lane(to, b, 2, 24); v128.store8_lane(to, b, 3, 28);
       }
     }
   }

@@ -2,7 +2,7 @@
 //
 //   file: row n, 4 k ─▶ one 32-bit word of offset codes ─▶ panel [k/4][8 n][4 k]
 //   w4:   2 bytes, nibbles k0 k1 | k2 k3;  two columns n, n + 4 share a word
-//   w8:   signed, [k/2][8 n][2 k]
+//   w8:   signed
 //   Missing rows and k get weight 0.
 //
 // Blocks of 8 rows × 32 (w4) or 16 k go by vectors, the rest word by word. (Most
@@ -55,9 +55,9 @@ export function pack_w4__simd(codes: usize, w: usize, rows: i32, k: i32): void {
   }
 }
 
-/** w5…w7: w + 2^(bits−1) is the low `bits` bits with the top one flipped. */
+/** w5…w7: w + 2^(bits−1) is the low `bits` bits with the top one flipped; w8 as it is. */
 @inline function packBytes(bits: i32, codes: usize, w: usize, rows: i32, k: i32): void {
-  const flip: u32 = 0x01010101 << (bits - 1), mask: u32 = 0x01010101 * ((1 << bits) - 1);
+  const flip: u32 = bits == 8 ? 0 : 0x01010101 << (bits - 1), mask: u32 = 0x01010101 * ((1 << bits) - 1);
   const flips = i32x4.splat(flip), masks = i32x4.splat(mask);
   for (let n0 = 0; n0 < rows; n0 += 8) {
     for (let j = 0, kp = roundUp(k, 32); j < kp; j += 16, w += 128) {
@@ -82,23 +82,4 @@ export function pack_w5__simd(codes: usize, w: usize, rows: i32, k: i32): void {
 export function pack_w6__simd(codes: usize, w: usize, rows: i32, k: i32): void { packBytes(6, codes, w, rows, k); }
 export function pack_w7__simd(codes: usize, w: usize, rows: i32, k: i32): void { packBytes(7, codes, w, rows, k); }
 
-export function pack_w8__simd(codes: usize, w: usize, rows: i32, k: i32): void {
-  for (let n0 = 0; n0 < rows; n0 += 8) {
-    for (let j = 0, kp = roundUp(k, 32); j < kp; j += 16, w += 128) {
-      for (let n = 0; n < 8; n++) {
-        const from = codes + <usize>(n0 + n) * <usize>k + <usize>j, to = w + (<usize>n << 1);
-        if (n0 + n < rows && j + 16 <= k) {
-          const v = v128.load(from);
-          v128.store16_lane(to, v, 0); v128.store16_lane(to, v, 1, 16);
-          v128.store16_lane(to, v, 2, 32); v128.store16_lane(to, v, 3, 48);
-          v128.store16_lane(to, v, 4, 64); v128.store16_lane(to, v, 5, 80);
-          v128.store16_lane(to, v, 6, 96); v128.store16_lane(to, v, 7, 112);
-          continue;
-        }
-        for (let i = 0; i < 16; i += 2) {
-          store<u16>(to + (<usize>i << 3), n0 + n < rows && j + i < k ? load<u16>(from + <usize>i) : 0);
-        }
-      }
-    }
-  }
-}
+export function pack_w8__simd(codes: usize, w: usize, rows: i32, k: i32): void { packBytes(8, codes, w, rows, k); }

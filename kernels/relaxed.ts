@@ -3,3 +3,5 @@
 export * from "./simd";
 export * from "./gemm_i8";
 export * from "./gemv_i8";
+export * from "./gemm_dot";
+export * from "./gemv_dot";

@@ -49,17 +49,16 @@ export function rank1_f32__simd(
   }
 }
 
-/** Codes of a row lie two by two, 16 bytes apart: a tied head reads the same panels. */
+/** Codes of a row lie four by four, 32 bytes apart: a tied head reads the same panels. */
 export function embed_w8_f32__simd(
   codes: usize, scale: usize, ids: usize, y: usize, ldy: i32, k: i32, row0: i32, row1: i32,
 ): void {
   for (let r = row0; r < row1; r++) {
     const id = load<i32>(word(ids, r)), s = v128.load32_splat(word(scale, id));
-    let from = codes + <usize>(id >> 3) * (<usize>roundUp(k, 32) << 3) + (<usize>(id & 7) << 1);
+    let from = codes + <usize>(id >> 3) * (<usize>roundUp(k, 32) << 3) + (<usize>(id & 7) << 2);
     let to = rowAt(y, r, ldy);
     for (const end = to + (<usize>k << 2); to < end; from += 32, to += 16) {
-      const four = i32x4.splat(<i32>load<u16>(from) | <i32>load<u16>(from, 16) << 16);
-      const q = i32x4.extend_low_i16x8_s(i16x8.extend_low_i8x16_s(four));
+      const q = i32x4.extend_low_i16x8_s(i16x8.extend_low_i8x16_s(v128.load32_zero(from)));
       v128.store(to, f32x4.mul(f32x4.convert_i32x4_s(q), s));
     }
   }

@@ -9,11 +9,22 @@
 //   row 3    │    c6     │    c7     │   Σ |a·w| < 2^31.
 //            └───────────┴───────────┘
 //
-//   A: groups of 4 rows × 4 k, int8 (16 B) or int16 (32 B);  P: [k/2][8][2], int8 or int16
+//   A: groups of 4 rows × 4 k, int8 (16 B) or int16 (32 B);  P: [k/4][8][4] int8
+//   or, spread already, [k/2][8][2] int16 (gemm_unpack.ts)
 import { lane0, lane1, lane2, lane3 } from "./vector";
 
 @inline function mac(c: v128, a: v128, w: v128): v128 {
   return i32x4.add(c, i32x4.dot_i16x8_s(a, w));
+}
+
+// 4 columns × 4 k of int8 → int16 at k, k + 1 or at k + 2, k + 3. Loads that extend, twice:
+// extend_high takes two instructions, and there is no register to keep the other half in.
+@inline function even(p: usize): v128 {
+  return v128.shuffle<i32>(v128.load8x8_s(p), v128.load8x8_s(p, 8), 0, 2, 4, 6);
+}
+
+@inline function odd(p: usize): v128 {
+  return v128.shuffle<i32>(v128.load8x8_s(p), v128.load8x8_s(p, 8), 1, 3, 5, 7);
 }
 
 /** tile [4][8] int32 = (or += where `add`) A group (T) · panel (P) over k, a multiple of 4. */
@@ -34,10 +45,9 @@ export function tile4x8<T, P>(a: usize, p: usize, tile: usize, k: i32, add: bool
       z = v128.load(a, 16);
       a += 32;
     }
-    // Loads that extend: extend_high takes two instructions (3 % of attention).
     let lo: v128, hi: v128; // columns 0–3 and 4–7, at k and k + 1
     if (sizeof<P>() == 1) {
-      lo = v128.load8x8_s(p); hi = v128.load8x8_s(p, 8);
+      lo = even(p); hi = even(p + 16);
     } else {
       lo = v128.load(p); hi = v128.load(p, 16);
     }
@@ -50,7 +60,7 @@ export function tile4x8<T, P>(a: usize, p: usize, tile: usize, k: i32, add: bool
     r = lane2(z);
     c6 = mac(c6, r, lo); c7 = mac(c7, r, hi);
     if (sizeof<P>() == 1) { // … at k + 2 and k + 3; only now, for want of registers
-      lo = v128.load8x8_s(p, 16); hi = v128.load8x8_s(p, 24);
+      lo = odd(p); hi = odd(p + 16);
       p += 32;
     } else {
       lo = v128.load(p, 32); hi = v128.load(p, 48);

@@ -8,7 +8,7 @@ import {
   activationBytes,
   activationOffset,
   codeBytes,
-  GEMM_SCRATCH_BYTES,
+  gemmScratchBytes,
   packActivations,
   packWeights,
   paddedK,
@@ -32,7 +32,7 @@ const f = Math.fround;
  * @param k padded k, a multiple of 32
  * @param n0 first column, a multiple of 8
  * @param n1 end of columns, a multiple of 8
- * @param scratch 16-byte aligned, GEMM_SCRATCH_BYTES, one per thread
+ * @param scratch 16-byte aligned, gemmScratchBytes(k), one per thread
  */
 export type Gemm = (
   a: number,
@@ -158,6 +158,9 @@ export const shapes: readonly Shape[] = [
   { m: 4, k: 2048, n: 8, why: "longest k in one pass" },
   { m: 6, k: 2080, n: 16, why: "k one block over one pass" },
   { m: 2, k: 4128, n: 8, why: "three passes" },
+  { m: 23, k: 96, n: 16, why: "a block of 5 groups, then one of 3 rows" },
+  { m: 37, k: 64, n: 8, why: "two blocks, the last group lends one row" },
+  { m: 29, k: 16384, n: 8, why: "rows in two passes of the cache" },
   { m: 196, k: 320, n: 320, why: "flickr-mini vision attention" },
   { m: 53, k: 384, n: 1024, why: "flickr-mini text up" },
   { m: 49, k: 1280, n: 384, why: "flickr-mini connector" },
@@ -230,7 +233,7 @@ function gemmCases(bits: WeightBits): Case[] {
       build(arena: Arena) {
         const o = operands(arena, bits, shape, 4), ldy = o.n8 + 8;
         const y = arena.floats(shape.m * ldy),
-          scratch = arena.scratch(GEMM_SCRATCH_BYTES);
+          scratch = arena.scratch(gemmScratchBytes(o.kp));
         const n0 = o.n8 > 16 ? 8 : 0; // a thread's share, not the whole
         return [
           o.a,

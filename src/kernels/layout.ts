@@ -12,11 +12,11 @@
  * W4  panels of 8 columns, [N8/8][Kp/4][4 n][4 k] bytes, offset binary w + 8
  *       byte:  low nibble column n, high nibble column n + 4
  * W5…W7 [N8/8][Kp/4][8 n][4 k] bytes, offset binary w + 2^(bits−1)
- * W8  [N8/8][Kp/2][8 n][2 k] int8, signed
+ * W8  [N8/8][Kp/4][8 n][4 k] int8, signed
  * F32 [N8/8][k][8 n] float32
  *
- * K cache, one head after another: [cap/8][d/2][8 keys][2 d] int8  (= W8 with n = key, k = d)
- * V cache, one head after another: [d/8][cap/2][8 d][2 keys] int8  (= W8 with n = d, k = key)
+ * K cache, one head after another: [cap/8][d/4][8 keys][4 d] int8  (= W8 with n = key, k = d)
+ * V cache, one head after another: [d/8][cap/4][8 d][4 keys] int8  (= W8 with n = d, k = key)
  * ```
  * @module
  */
@@ -99,18 +99,17 @@ export function weightOffset(
   if (bits === 4) {
     return panel * 4 * kp + (k >> 2) * 16 + (c & 3) * 4 + (k & 3);
   }
-  if (bits === 8) return panel * 8 * kp + (k >> 1) * 16 + c * 2 + (k & 1);
   return panel * 8 * kp + (k >> 2) * 32 + c * 4 + (k & 3);
 }
 
 /** Byte offset of element d of a key within the K cache of one head. */
 export function keyOffset(key: number, d: number, headDim: number): number {
-  return (key >> 3) * 8 * headDim + (d >> 1) * 16 + (key & 7) * 2 + (d & 1);
+  return (key >> 3) * 8 * headDim + (d >> 2) * 32 + (key & 7) * 4 + (d & 3);
 }
 
 /** Byte offset of element d of a key's value within the V cache of one head. */
 export function valueOffset(key: number, d: number, capacity: number): number {
-  return (d >> 3) * 8 * capacity + (key >> 1) * 16 + (d & 7) * 2 + (key & 1);
+  return (d >> 3) * 8 * capacity + (key >> 2) * 32 + (d & 7) * 4 + (key & 3);
 }
 
 /**
@@ -127,8 +126,13 @@ export function cacheBytes(
   return kvHeads * capacity * headDim;
 }
 
-/** Bytes of scratch one thread needs for a gemm of any shape: 16 KiB of panel, 4 KiB of tiles. */
-export const GEMM_SCRATCH_BYTES = 20 * 1024;
+/**
+ * Bytes of scratch one thread needs for a gemm over rows of k (padded) codes: a
+ * whole unpacked panel, or 16 KiB of one and 4 KiB of tiles.
+ */
+export function gemmScratchBytes(k: number): number {
+  return Math.max(20 * 1024, 8 * k);
+}
 
 /** Bytes of scratch one thread needs for a row kernel (Hadamard, activation) of length k. */
 export function rowScratchBytes(k: number): number {

@@ -4,7 +4,6 @@
  * @module
  */
 import { instantiateSync } from "@assemblyscript/loader";
-import { onArm } from "../platform/platform.ts";
 import { contracts, type KernelName, type Kernels } from "./contracts.ts";
 import { base64 as relaxed } from "./generated/relaxed.ts";
 import { base64 as relaxedShared } from "./generated/relaxed_shared.ts";
@@ -75,13 +74,40 @@ export interface LoadOptions {
   prefer?: Partial<Record<KernelName, string>>;
 }
 
-/** Whether 32-bit dot products are one instruction here: ARM has sdot; V8 on x86 takes five. */
-const wideDots = onArm;
+/** (func (export "dot") (result i32) lane 0 of the 32-bit relaxed dot product of 127s and 255s). */
+const dotProbe = new Uint8Array([
+  ...[0, 97, 115, 109, 1, 0, 0, 0, 1, 5, 1, 96, 0, 1, 127, 3, 2, 1, 0],
+  ...[7, 7, 1, 3, 100, 111, 116, 0, 0, 10, 23, 1, 21, 0],
+  ...[65, 255, 0, 253, 15, 65, 127, 253, 15, 65, 0, 253, 17],
+  ...[253, 147, 2, 253, 27, 0, 11],
+]);
+
+let wide: boolean | undefined;
+
+/**
+ * Whether a 32-bit dot product is one instruction here. The result for bytes
+ * above 127, which is the machine's own, tells which instruction ran: AVX-VNNI
+ * takes them as unsigned, ARM's sdot as signed, both exactly; what x86 does
+ * without AVX-VNNI, in five instructions, saturates. Asked once, and unlike a
+ * measurement it says the same on a busy machine.
+ */
+export function wideDots(): boolean {
+  if (wide === undefined) {
+    const { exports } = new WebAssembly.Instance(
+      new WebAssembly.Module(dotProbe),
+    );
+    const sum = (exports.dot as () => number)();
+    wide = sum === 4 * 127 * 255 || sum === 4 * 127 * -1;
+  }
+  return wide;
+}
 
 /**
  * Export names of all implementations of a contract in a module, preferred
  * first: relaxed before simd, and among relaxed ones those that suit the
- * machine. All give the same bits, so the choice is one of speed only.
+ * machine. All give the same bits, so the choice is one of speed only;
+ * `relaxed_dot8` ones do where dot products take whole bytes, and are left out
+ * elsewhere.
  */
 export function implementations(
   module: WebAssembly.Module,
@@ -92,9 +118,13 @@ export function implementations(
 
 /** Those of `exports` that implement `name`, preferred first. */
 function ranked(exports: string[], name: string): string[] {
-  const found = exports.filter((e) => e.startsWith(`${name}__`));
+  const relaxed = exports.some((e) => e.includes("__relaxed"));
+  const dots = relaxed && wideDots();
+  const found = exports.filter((e) =>
+    e.startsWith(`${name}__`) && (dots || !e.includes("__relaxed_dot8"))
+  );
   const rank = (e: string) =>
-    e.includes("__simd") ? 2 : e.includes("__relaxed_dot") === wideDots ? 0 : 1;
+    e.includes("__simd") ? 2 : e.includes("__relaxed_dot") === dots ? 0 : 1;
   return found.sort((a, b) => rank(a) - rank(b)); // stable: file order within a rank
 }
 

@@ -8,6 +8,7 @@ import {
   kernelModule,
   loadKernels,
   supportsRelaxed,
+  wideDots,
 } from "./load.ts";
 
 const builds: Build[] = supportsRelaxed() ? ["simd", "relaxed"] : ["simd"];
@@ -55,4 +56,15 @@ Deno.test("references are the same interface in TypeScript", () => {
   f32.fill(2, 0, 8);
   referenceKernels(buffer).copy_f32(64, 4, 0, 4, 4, 0, 2);
   assertEquals([...f32.subarray(16, 24)], Array(8).fill(2));
+});
+
+Deno.test("32-bit dot products are preferred where they are one instruction", () => {
+  if (!supportsRelaxed()) return;
+  const module = kernelModule("relaxed", false);
+  const [first] = implementations(module, "gemm_w4a8");
+  assertEquals(first.includes("__relaxed_dot"), wideDots());
+  assertEquals(
+    implementations(module, "gemm_w8a8").some((e) => e.includes("dot8")),
+    wideDots(),
+  );
 });

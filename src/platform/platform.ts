@@ -8,9 +8,6 @@
 /** Whether this is Deno; otherwise a browser, or something like one. */
 export const inDeno: boolean = "Deno" in globalThis;
 
-/** Whether ARM is known to be under us; browsers do not say. */
-export const onArm: boolean = inDeno && Deno.build.arch === "aarch64";
-
 /** Bytes of what belongs to the program, beside its modules. Needs `--allow-read` of it in Deno. */
 export async function readBytes(
   url: string,

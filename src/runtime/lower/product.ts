@@ -10,7 +10,7 @@ import {
   type WriteNode,
 } from "../../graph/node.ts";
 import {
-  GEMM_SCRATCH_BYTES,
+  gemmScratchBytes,
   roundUp,
   type WeightBits,
   weightBytes,
@@ -158,7 +158,7 @@ export function emitProduct(
             out.stride,
             n0,
             n1,
-            { scratch: GEMM_SCRATCH_BYTES },
+            { scratch: gemmScratchBytes(kp) },
             add,
           ],
           s.rows,
