@@ -1,8 +1,13 @@
 /**
- * `inspect FILE TENSOR`: what is in one tensor.
+ * `inspect FILE TENSOR`: what is in one tensor; `inspect FILE --verify`:
+ * whether the file is what it was when it was written.
  * @module
  */
 import { openCheckpoint } from "../format/checkpoint.ts";
+import { FormatError } from "../format/error.ts";
+import { openSafetensors } from "../format/safetensors.ts";
+import { fileSource } from "../format/source.ts";
+import { verify } from "../format/verify.ts";
 import { command } from "./command.ts";
 import { EXIT, UsageError } from "./errors.ts";
 import { printable } from "./io.ts";
@@ -11,9 +16,9 @@ import { nearest } from "./suggest.ts";
 
 export default command({
   name: "inspect",
-  summary: "print the numbers of one tensor of a model file",
-  operands: "FILE TENSOR",
-  arity: [2, 2],
+  summary: "print the numbers of one tensor of a model file, or verify it",
+  operands: "FILE [TENSOR]",
+  arity: [1, 2],
   options: {
     first: {
       type: "integer",
@@ -22,12 +27,27 @@ export default command({
       max: 1_000_000,
       default: 8,
     },
+    verify: {
+      type: "boolean",
+      help: "compare every byte with the file's checksums",
+    },
     json: { type: "boolean", help: "one JSON object" },
   },
   notes:
     "A U8 weight of two 4-bit codes per byte is printed as codes from -8 to 7.",
   permissions: "--allow-read",
-  run([path, name], values, io) {
+  async run([path, name], values, io) {
+    if (values.verify) {
+      io.out(await verified(path, values.json, io.signal));
+      if (name === undefined) return EXIT.ok;
+    }
+    if (name === undefined) {
+      throw new UsageError(
+        `Cannot inspect ${
+          JSON.stringify(path)
+        }: no tensor was named; \`mquant show FILE\` lists them`,
+      );
+    }
     using file = openCheckpoint(path);
     if (!file.tensors.has(name)) {
       const near = nearest(name, [...file.tensors.keys()]);
@@ -45,7 +65,7 @@ export default command({
     const first = Array.from(numbers.subarray(0, values.first));
     if (values.json) {
       io.out(`${JSON.stringify({ name, dtype, shape, ...s, first })}\n`);
-      return Promise.resolve(EXIT.ok);
+      return EXIT.ok;
     }
     const n = (x: number) => String(Number(x.toPrecision(6)));
     io.out(
@@ -56,6 +76,27 @@ least ${n(s.least)}, greatest ${n(s.greatest)}, mean ${
         first.length ? first.map(n).join(" ") + "\n" : ""
       }`,
     );
-    return Promise.resolve(EXIT.ok);
+    return EXIT.ok;
   },
 });
+
+/** Compares a file with its checksums, and says so. */
+async function verified(
+  path: string,
+  json: boolean,
+  signal: AbortSignal,
+): Promise<string> {
+  using source = fileSource(path);
+  const file = openSafetensors(source);
+  const tensors = await verify(source, file, signal);
+  if (tensors === 0) {
+    throw new FormatError(
+      "checksum",
+      file.name,
+      "it was written without checksums, so nothing can be compared; quantize the checkpoint again",
+    );
+  }
+  return json
+    ? `${JSON.stringify({ file: file.name, verified: tensors })}\n`
+    : `${file.name}: header and ${tensors} tensors are as they were written\n`;
+}

@@ -4,7 +4,6 @@
  * @module
  */
 import { createHash } from "node:crypto";
-import { removeTemporary } from "../format/atomic_write.ts";
 import { openRecords, type Records } from "../format/records.ts";
 import { writeModelFile } from "../format/write_model.ts";
 import { generate } from "../graph/generate.ts";
@@ -132,7 +131,6 @@ export async function produce(
   const part = `${order.out}.part`;
   {
     using records = open(part, keyOf(order, checkpoint, calibration));
-    removeTemporary(order.out); // nobody else writes it: the records are locked
     if (records.size > 0) io.err(`going on with ${part}`);
     using engine = await startFloat32Engine(order.threads);
     const samples = answer(checkpoint, prompts, order, engine, io, records);

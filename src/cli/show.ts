@@ -2,7 +2,6 @@
  * `show FILE`: what a model file holds; `--plan`: what running it will take.
  * @module
  */
-import { MODEL_FORMAT } from "../format/model_file.ts";
 import { openCheckpoint } from "../format/checkpoint.ts";
 import type { TensorFile } from "../format/safetensors.ts";
 import { command } from "./command.ts";
@@ -58,7 +57,7 @@ const LONG = new Set(["graph", "sha256", "bits"]);
 function asText(file: TensorFile): string {
   const all = [...file.tensors.values()];
   const total = all.reduce((sum, t) => sum + t.byteLength, 0);
-  const model = file.metadata.get("format") === MODEL_FORMAT;
+  const model = file.metadata.get("format")?.startsWith("mquant/");
   const facts = [...file.metadata].filter(([key]) => !LONG.has(key))
     .map(([key, value]) => `  ${printable(key)}: ${cut(printable(value))}\n`);
   const bits = bitsOf(file);

@@ -1,63 +1,46 @@
 /**
  * Writing a file so that a crash leaves the old one or the new one, never a
  * torn one: a temporary file beside it, fsync, rename, fsync of the folder.
+ * A killed process leaves its temporary file; the next writer of the same file
+ * removes it. Which ones are still being written, their locks tell: the system
+ * drops a lock when its process ends, however it ends.
  * @module
  */
 import { basename, dirname, join } from "@std/path";
 
-const temporaryName = (path: string, pid: string | number) =>
-  `.${basename(path)}.${pid}.tmp`;
-
-/**
- * Removes what killed writers of `path` left behind. The caller must know that
- * nobody is writing it now.
- */
-export function removeTemporary(path: string): void {
-  const folder = dirname(path);
-  for (const { name } of Deno.readDirSync(folder)) {
-    const pid = name.split(".").at(-2)!;
-    if (/^\d+$/.test(pid) && name === temporaryName(path, pid)) {
-      Deno.removeSync(join(folder, name));
-    }
-  }
-}
-
 /**
  * Writes `path` through `fill`, which gets the open temporary file. Where
  * `fill` throws, `path` stays as it was and the temporary file is removed.
- * A killed process may leave `.NAME.PID.tmp` behind (`removeTemporary`).
  * Needs `--allow-read --allow-write` of the folder.
  */
 export function writeAtomically(
   path: string,
   fill: (file: Deno.FsFile) => void,
 ): void {
-  const temporary = join(dirname(path), temporaryName(path, Deno.pid));
+  sweep(path);
+  const temporary = join(dirname(path), `.${basename(path)}.${Deno.pid}.tmp`);
+  let made = false;
   try {
     {
-      using file = Deno.openSync(temporary, {
-        write: true,
-        create: true,
-        truncate: true,
-      });
+      using file = Deno.openSync(temporary, { write: true, createNew: true });
+      made = true;
+      file.lockSync(true);
       fill(file);
       file.syncSync();
     }
     Deno.renameSync(temporary, path);
   } catch (error) {
-    try {
-      Deno.removeSync(temporary);
-    } catch { /* it may never have come to be */ }
+    if (made) removeIfThere(temporary);
     throw error;
   }
   syncFolder(dirname(path));
 }
 
-/** Makes the names in a folder outlive a crash. */
-export function syncFolder(path: string): void {
+/** Makes a rename or a new name in `folder` survive a loss of power. */
+export function syncFolder(folder: string): void {
   if (Deno.build.os === "windows") return; // a folder cannot be opened there
-  using folder = Deno.openSync(path, { read: true });
-  folder.syncSync();
+  using file = Deno.openSync(folder, { read: true });
+  file.syncSync();
 }
 
 /** Writes all of `bytes` at the file's position. */
@@ -66,4 +49,29 @@ export function writeAll(
   bytes: Uint8Array,
 ): void {
   for (let at = 0; at < bytes.length;) at += file.writeSync(bytes.subarray(at));
+}
+
+/** Removes temporary files of `path` that nobody writes any more. */
+function sweep(path: string): void {
+  const folder = dirname(path), before = `.${basename(path)}.`;
+  for (const { name, isFile } of Deno.readDirSync(folder)) {
+    if (!isFile || !name.startsWith(before)) continue;
+    if (!/^\d+\.tmp$/.test(name.slice(before.length))) continue;
+    if (isAbandoned(join(folder, name))) removeIfThere(join(folder, name));
+  }
+}
+
+function isAbandoned(path: string): boolean {
+  try {
+    using file = Deno.openSync(path, { read: true, write: true });
+    return file.tryLockSync(true);
+  } catch {
+    return false; // gone meanwhile, or another user's: not ours to remove
+  }
+}
+
+function removeIfThere(path: string): void {
+  try {
+    Deno.removeSync(path);
+  } catch { /* it was removed by another, or the folder is gone */ }
 }

@@ -1,6 +1,6 @@
 /**
  * A static model as one file: safetensors with the metadata `format:
- * "mquant/1"` and its assets (tokenizer, image settings, chat template) as
+ * "mquant/1.1"` and its assets (tokenizer, image settings, chat template) as
  * byte tensors called `file:NAME`. docs/format.md is the specification.
  * @module
  */
@@ -10,7 +10,7 @@ import type { StoredTensor, TensorFile } from "./safetensors.ts";
 import type { ByteSource } from "./source.ts";
 
 /** The format this version writes, and the only major it reads. */
-export const MODEL_FORMAT = "mquant/1";
+export const MODEL_FORMAT = "mquant/1.1";
 
 /** Begins the name of an asset's tensor. */
 export const ASSET = "file:";
@@ -24,6 +24,8 @@ export interface ModelFile extends Disposable {
   readonly metadata: ReadonlyMap<string, string>;
   /** Tensors, without the assets, in the order of their data. */
   readonly tensors: ReadonlyMap<string, StoredTensor>;
+  /** The safetensors file that it is, assets included. */
+  readonly whole: TensorFile;
   /** Names of the assets. */
   readonly assets: readonly string[];
   /** The tensor called `name`; throws `FormatError` "missing_tensor". */
@@ -51,7 +53,7 @@ export function openModelFile(source: ByteSource): ModelFile {
 function checkFormat({ name, metadata }: TensorFile) {
   const format = metadata.get("format");
   const [, major] = format?.match(/^mquant\/(\d+)(?:\.\d+)*$/) ?? [];
-  if (major === MODEL_FORMAT.split("/")[1]) return;
+  if (major === "1") return;
   if (major !== undefined) {
     throw new FormatError(
       "version",
@@ -106,6 +108,7 @@ function modelFile(file: TensorFile): ModelFile {
     name: file.name,
     metadata: file.metadata,
     tensors,
+    whole: file,
     assets: [...assets.keys()],
     asset,
     tensor: (name) => file.tensor(name),

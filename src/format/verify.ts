@@ -2,32 +2,66 @@
  * Whether a file still holds the bytes that were written into it.
  * @module
  */
-import { createHash } from "node:crypto";
+import { sha256, soon } from "../platform/platform.ts";
+import { hashedHeader, HEADER_SHA256 } from "./checksum.ts";
 import { FormatError, quoted } from "./error.ts";
 import type { StoredTensor, TensorFile } from "./safetensors.ts";
+import type { ByteSource } from "./source.ts";
 
 /**
- * Reads every tensor and compares its SHA-256 with metadata `sha256`.
- * Returns how many were compared: 0 where the file lists none. Throws
- * `FormatError` "checksum" where one differs or is not listed.
+ * Compares the header and every tensor of the file in `source` with the
+ * checksums in its metadata. Returns how many tensors were compared: 0 where a
+ * file of before `mquant/1.1` lists none. Throws `FormatError` "checksum" where
+ * one differs or is not listed, and the reason of `signal` where that stops it.
  */
-export function verify(file: TensorFile): number {
-  const listed = file.metadata.get("sha256");
+export async function verify(
+  source: ByteSource,
+  file: TensorFile,
+  signal?: AbortSignal,
+): Promise<number> {
+  const damaged = (problem: string) =>
+    new FormatError(
+      "checksum",
+      file.name,
+      `${problem}; the file is damaged, copy it again`,
+    );
+  const { metadata } = file;
+  const header = metadata.get(HEADER_SHA256), listed = metadata.get("sha256");
+  const must = /^mquant\/1\.[1-9]/.test(metadata.get("format") ?? "");
+  if (must && (header === undefined || listed === undefined)) {
+    throw damaged("its format demands checksums and it lacks some");
+  }
+  if (header !== undefined && await headerHash(source) !== header) {
+    throw damaged("its header is not what its checksum says");
+  }
   if (listed === undefined) return 0;
   const hashes = readHashes(file.name, listed);
   for (const stored of file.tensors.values()) {
+    if (signal) {
+      await new Promise<void>((done) => soon(done));
+      signal.throwIfAborted();
+    }
     const want = hashes.get(stored.name);
-    const got = sha256(stored);
+    const got = await sha256(chunksOf(stored));
     if (got === want) continue;
-    throw new FormatError(
-      "checksum",
-      file.name,
+    throw damaged(
       `the bytes of ${quoted(stored.name)} hash to ${got.slice(0, 12)}…, ${
         want === undefined ? "none is" : `${want.slice(0, 12)}… is`
-      } listed; the file is damaged, copy it again`,
+      } listed`,
     );
   }
   return file.tensors.size;
+}
+
+/** The header's hash; undefined where it does not keep one at its place. */
+async function headerHash(source: ByteSource): Promise<string | undefined> {
+  const prefix = new Uint8Array(8);
+  source.read(0, prefix);
+  const length = new DataView(prefix.buffer).getUint32(0, true); // was checked
+  const header = new Uint8Array(8 + length);
+  source.read(0, header);
+  const hashed = hashedHeader(header);
+  return hashed && await sha256(hashed);
 }
 
 function readHashes(name: string, text: string): Map<string, string> {
@@ -39,8 +73,8 @@ function readHashes(name: string, text: string): Map<string, string> {
   }
 }
 
-function sha256(stored: StoredTensor): string {
-  const hash = createHash("sha256");
+/** The bytes of a tensor, some MB at a time in one buffer. */
+function* chunksOf(stored: StoredTensor): Generator<Uint8Array<ArrayBuffer>> {
   const chunk = new Uint8Array(Math.min(stored.byteLength, 4 * 2 ** 20));
   for (let at = 0; at < stored.byteLength; at += chunk.length) {
     const part = chunk.subarray(
@@ -48,7 +82,6 @@ function sha256(stored: StoredTensor): string {
       Math.min(chunk.length, stored.byteLength - at),
     );
     stored.readSlice(at, part);
-    hash.update(part);
+    yield part;
   }
-  return hash.digest("hex");
 }

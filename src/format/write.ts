@@ -6,6 +6,7 @@
 import { createHash } from "node:crypto";
 import { basename } from "@std/path";
 import { writeAll, writeAtomically } from "./atomic_write.ts";
+import { hashedHeader, HEADER_SHA256, NO_SHA256 } from "./checksum.ts";
 import { DTYPE_BYTES } from "./dtype.ts";
 import type { DType } from "./dtype.ts";
 import { quoted } from "./error.ts";
@@ -29,7 +30,7 @@ export interface SafetensorsContent {
   readonly metadata: Readonly<Record<string, string>>;
   /** Tensors; those of wider elements are moved to the front, order kept otherwise. */
   readonly tensors: readonly TensorToWrite[];
-  /** Store the SHA-256 of each tensor's bytes as metadata `sha256` (JSON: name → hex). */
+  /** Store the SHA-256 of the header and of each tensor's bytes as metadata `header_sha256` and `sha256` (JSON: name → hex). */
   readonly sha256?: boolean;
 }
 
@@ -48,11 +49,15 @@ export function writeSafetensors(
   const ordered = tensors.toSorted((a, b) =>
     DTYPE_BYTES[b.dtype] - DTYPE_BYTES[a.dtype]
   );
-  const hashes = new Map(ordered.map((t) => [t.name, "0".repeat(64)]));
-  const header = () =>
+  const hashes = new Map(ordered.map((t) => [t.name, NO_SHA256]));
+  const header = (own = NO_SHA256) =>
     headerBytes(
       sha256
-        ? { ...metadata, sha256: JSON.stringify(Object.fromEntries(hashes)) }
+        ? {
+          [HEADER_SHA256]: own, // first: checksum.ts knows its place
+          ...metadata,
+          sha256: JSON.stringify(Object.fromEntries(hashes)),
+        }
         : metadata,
       ordered,
     );
@@ -75,18 +80,19 @@ export function writeSafetensors(
         view.byteOffset,
         view.byteLength,
       );
-      if (sha256) {
-        hashes.set(
-          tensor.name,
-          createHash("sha256").update(bytes).digest("hex"),
-        );
-      }
+      if (sha256) hashes.set(tensor.name, hash([bytes]));
       writeAll(file, bytes);
     }
     if (!sha256) return;
     file.seekSync(0, Deno.SeekMode.Start); // hashes have a fixed width: same length
-    writeAll(file, header());
+    writeAll(file, header(hash(hashedHeader(header())!)));
   });
+}
+
+function hash(parts: readonly Uint8Array[]): string {
+  const hash = createHash("sha256");
+  for (const part of parts) hash.update(part);
+  return hash.digest("hex");
 }
 
 function bytesOf({ dtype, shape }: TensorToWrite): number {

@@ -65,6 +65,9 @@ export function readPng(bytes: Uint8Array, limits: ImageLimits): Png {
     if (!header && name !== "IHDR") {
       throw new ImageError("damaged", "it does not begin with IHDR");
     }
+    if (name === "PLTE" && length > 768) {
+      throw new ImageError("damaged", `its palette has ${length} bytes`);
+    }
     const checked = name === "IHDR" || name === "PLTE"; // pixels have Adler-32
     if (
       checked &&

@@ -3,6 +3,9 @@
  * @module
  */
 
+/** Layers of one tower: four times those of the deepest known. */
+const MOST_LAYERS = 512;
+
 /** A JSON object read field by field, with errors that name the field. */
 export class Config {
   /**
@@ -17,7 +20,7 @@ export class Config {
   #fail(key: string, want: string): never {
     throw new RangeError(
       `Cannot read ${this.path}: "${key}" must be ${want}: current value is ${
-        JSON.stringify(this.json[key])
+        JSON.stringify(this.json[key])?.slice(0, 80)
       }`,
     );
   }
@@ -36,6 +39,12 @@ export class Config {
     return Number.isInteger(v) && v > 0 && v < 2 ** 31
       ? v
       : this.#fail(key, "a positive integer");
+  }
+
+  /** A number of layers; `fallback` where the field is absent. A graph has a node for each part of each. */
+  layers(key: string, fallback?: number): number {
+    const v = this.size(key, fallback);
+    return v <= MOST_LAYERS ? v : this.#fail(key, `at most ${MOST_LAYERS}`);
   }
 
   /** A boolean; `fallback` where the field is absent. */

@@ -149,7 +149,7 @@ export function internvl(checkpoint: Checkpoint): Model {
     bias: true,
   });
   g.write("vision", seen);
-  for (let i = 0; i < v.size("num_hidden_layers"); i++) {
+  for (let i = 0; i < v.layers("num_hidden_layers"); i++) {
     block(g, `vision.${i}`, { dim, ...tower });
   }
   const wide = dim * factor ** 2;
@@ -166,7 +166,7 @@ export function internvl(checkpoint: Checkpoint): Model {
   const h = g.act("connector.act", act, text.dim, up);
   const image = g.linear("connector.down", h, text.dim, text.dim, bias);
   decoder(g, image, text, {
-    layers: t.size("num_hidden_layers"),
+    layers: t.layers("num_hidden_layers"),
     vocabulary,
     tied: original
       ? t.flag("tie_word_embeddings", false)

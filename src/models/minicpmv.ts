@@ -138,13 +138,13 @@ export function minicpmv(checkpoint: Checkpoint): Model {
   const pixels = g.patches("vision.pixels", wide);
   g.write("vision", g.linear("vision.patch", pixels, wide, dim, bias));
   const dropped = config.flag("drop_vision_last_layer", true) ? 1 : 0;
-  for (let i = 0; i < v.size("num_hidden_layers") - dropped; i++) {
+  for (let i = 0; i < v.layers("num_hidden_layers") - dropped; i++) {
     block(g, `vision.${i}`, vision);
   }
   const seen = g.read("vision.norm", "vision", dim, "layer", vision.eps);
   const vocabulary = config.size("vocab_size");
   decoder(g, resampler(g, seen, pool), text, {
-    layers: config.size("num_hidden_layers"),
+    layers: config.layers("num_hidden_layers"),
     vocabulary,
     tied: config.flag("tie_word_embeddings", false),
   });

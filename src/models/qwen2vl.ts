@@ -95,7 +95,9 @@ export function qwen2vl(checkpoint: Checkpoint): Model {
   const g = new Builder(), bias = { bias: true };
   const pixels = g.patches("vision.pixels", 3 * patch * patch);
   g.write("vision", g.linear("vision.patch", pixels, 3 * patch * patch, dim));
-  for (let i = 0; i < v.size("depth", 32); i++) block(g, `vision.${i}`, vision);
+  for (let i = 0; i < v.layers("depth", 32); i++) {
+    block(g, `vision.${i}`, vision);
+  }
   const wide = dim * factor ** 2;
   const seen = g.read("vision.norm", "vision", dim, "layer", 1e-6);
   const merged = g.shuffle("vision.shuffle", seen, dim, factor);
@@ -103,7 +105,7 @@ export function qwen2vl(checkpoint: Checkpoint): Model {
   const h = g.act("connector.act", "gelu", wide, up);
   const image = g.linear("connector.down", h, wide, text.dim, bias);
   decoder(g, image, text, {
-    layers: t.size("num_hidden_layers"),
+    layers: t.layers("num_hidden_layers"),
     vocabulary,
     tied: config.flag(
       "tie_word_embeddings",

@@ -109,7 +109,7 @@ export function qwen3vl(checkpoint: Checkpoint): Model {
     g.linear("vision.patch", pixels, 3 * patch * patch, dim, bias),
   );
   const deep: string[] = [];
-  for (let i = 0; i < v.size("depth"); i++) {
+  for (let i = 0; i < v.layers("depth"); i++) {
     block(g, `vision.${i}`, vision);
     const look = looks.indexOf(i);
     if (look < 0) continue;
@@ -129,7 +129,7 @@ export function qwen3vl(checkpoint: Checkpoint): Model {
     g.shuffle("vision.shuffle", seen, dim, factor),
   );
   decoder(g, deep.length > 0 ? g.join("image", [last, ...deep]) : last, text, {
-    layers: t.size("num_hidden_layers"),
+    layers: t.layers("num_hidden_layers"),
     vocabulary,
     tied: config.flag(
       "tie_word_embeddings",

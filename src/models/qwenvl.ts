@@ -113,10 +113,10 @@ export function qwenvl(checkpoint: Checkpoint): Model {
   const pixels = g.patches("vision.pixels", wide);
   g.write("pixels", g.linear("vision.patch", pixels, wide, dim));
   g.write("vision", g.read("vision.pre", "pixels", dim, "layer", 1e-6));
-  for (let i = 0; i < v.size("layers"); i++) block(g, `vision.${i}`, vision);
+  for (let i = 0; i < v.layers("layers"); i++) block(g, `vision.${i}`, vision);
   const image = resampler(g, g.peek("vision.peek", "vision", dim), pool);
   const vocabulary = config.size("vocab_size");
-  const layers = config.size("num_hidden_layers");
+  const layers = config.layers("num_hidden_layers");
   decoder(g, image, text, { layers, vocabulary, tied: false });
 
   const begin = v.size("image_start_id");

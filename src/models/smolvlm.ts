@@ -84,7 +84,7 @@ export function smolvlm(checkpoint: Checkpoint): Model {
       bias: true,
     }),
   );
-  for (let i = 0; i < v.size("num_hidden_layers", 12); i++) {
+  for (let i = 0; i < v.layers("num_hidden_layers", 12); i++) {
     block(g, `vision.${i}`, vision);
   }
   const seen = g.read("vision.norm", "vision", vision.dim, "layer", vision.eps);
@@ -96,7 +96,7 @@ export function smolvlm(checkpoint: Checkpoint): Model {
     text.dim,
   );
 
-  const layers = t.size("num_hidden_layers");
+  const layers = t.layers("num_hidden_layers");
   decoder(g, image, text, { layers, vocabulary, tied });
 
   const tokens = (side / factor) ** 2;

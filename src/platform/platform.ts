@@ -49,3 +49,39 @@ function byMessage(): (next: () => void) => void {
     port2.postMessage(null);
   };
 }
+
+/**
+ * SHA-256 of `parts` in a row, as hex. Deno's takes them one by one, a browser's
+ * all at once, so that it needs as much memory as they have bytes.
+ */
+export async function sha256(parts: Iterable<Uint8Array>): Promise<string> {
+  const { process } = globalThis as { process?: BuiltIns };
+  const hash = process?.getBuiltinModule?.("node:crypto").createHash("sha256");
+  if (hash) {
+    for (const part of parts) hash.update(part);
+    return hash.digest("hex");
+  }
+  if (!crypto.subtle) {
+    throw new Error(
+      "Cannot verify the model: a browser hashes only for pages served by https or from this machine; open it with verify: false",
+    );
+  }
+  const whole = await new Blob([...copies(parts)]).arrayBuffer();
+  const digest = await crypto.subtle.digest("SHA-256", whole);
+  return new Uint8Array(digest).toHex();
+}
+
+/** Node's modules without an import, which a browser could not follow. */
+interface BuiltIns {
+  getBuiltinModule?(name: "node:crypto"): {
+    createHash(name: string): {
+      update(bytes: Uint8Array): void;
+      digest(form: "hex"): string;
+    };
+  };
+}
+
+/** The parts may lie in one buffer that is filled again and again. */
+function* copies(parts: Iterable<Uint8Array>) {
+  for (const part of parts) yield part.slice();
+}

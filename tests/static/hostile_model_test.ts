@@ -3,12 +3,13 @@ import { assert } from "@std/assert";
 import { open } from "../../src/mod.ts";
 import { random, uniform } from "../../src/tensor/random.ts";
 import { toy, toyPixels } from "../agreement/toy_file.ts";
+import { unsealed } from "../damage/unsealed.ts";
 
 const TYPED = /^(FormatError|RuntimeError|TokenizerError|ImageError)$/;
 const IMAGE = toyPixels(9);
 
 Deno.test("120 damaged model files", async () => {
-  const { bytes } = toy({ tied: false });
+  const bytes = unsealed(toy({ tied: false }).bytes);
   const header = 8 +
     Number(new DataView(bytes.buffer).getBigUint64(0, true));
   const next = random(11), draw = (n: number) => Math.floor(uniform(next) * n);
@@ -39,7 +40,7 @@ Deno.test("120 damaged model files", async () => {
 });
 
 Deno.test("weights and scales of nonsense: an answer or a typed error", async () => {
-  const { bytes } = toy({ tied: false });
+  const bytes = unsealed(toy({ tied: false }).bytes);
   const header = 8 + Number(new DataView(bytes.buffer).getBigUint64(0, true));
   const table = JSON.parse(new TextDecoder().decode(bytes.subarray(8, header)));
   const next = random(12), draw = (n: number) => Math.floor(uniform(next) * n);

@@ -1,0 +1,29 @@
+/** `inspect FILE --verify`, as a user runs it. */
+import { assertEquals, assertMatch } from "@std/assert";
+import { toy } from "../agreement/toy_file.ts";
+import { run } from "../hostile_cli/run.ts";
+import { unsealed } from "./unsealed.ts";
+
+Deno.test("inspect --verify: whole, damaged, without checksums", async () => {
+  const path = Deno.makeTempFileSync({ suffix: ".safetensors" });
+  const verify = async (bytes: Uint8Array) => {
+    Deno.writeFileSync(path, bytes);
+    return await run(["inspect", path, "--verify"]);
+  };
+  try {
+    const { bytes } = toy();
+    const good = await verify(bytes);
+    assertEquals([good.code, good.err], [0, ""]);
+    assertMatch(good.out, /header and \d+ tensors are as they were written\n$/);
+    const copy = bytes.slice();
+    copy[copy.length - 1] ^= 4;
+    const bad = await verify(copy);
+    assertEquals([bad.code, bad.out], [1, ""]);
+    assertMatch(bad.err, /^Cannot open .* damaged, copy it again\n$/);
+    const old = await verify(unsealed(bytes));
+    assertEquals(old.code, 1);
+    assertMatch(old.err, /without checksums.*; quantize/);
+  } finally {
+    Deno.removeSync(path);
+  }
+});
