@@ -8,7 +8,7 @@ import { FormatError, quoted } from "./error.ts";
 import { HEADER_LIMITS } from "./header.ts";
 import { openSafetensors, tensorFile } from "./safetensors.ts";
 import type { StoredTensor, TensorFile } from "./safetensors.ts";
-import { fileSource } from "./source.ts";
+import { type ByteSource, fileSource } from "./source.ts";
 import { parseStrictJson, StrictJsonError } from "./strict_json.ts";
 
 /**
@@ -23,7 +23,8 @@ export function openCheckpoint(path: string): TensorFile {
     if (!exists(single)) refusePickles(path);
     return openSafetensors(fileSource(single));
   }
-  return openShards(path, readIndex(index));
+  using source = fileSource(index);
+  return openShards(path, readIndex(source));
 }
 
 /** Weights in PyTorch's own format are programs: they are not read. */
@@ -40,13 +41,11 @@ function refusePickles(folder: string): void {
   }
 }
 
-/** `weight_map` of an index: tensor name → shard file name. */
-function readIndex(path: string): Map<string, string> {
-  const name = basename(path);
+/** `weight_map` of an index: tensor name → shard file name; throws `FormatError` "shard_index". */
+export function readIndex(source: ByteSource): Map<string, string> {
   const bad = (problem: string): never => {
-    throw new FormatError("shard_index", name, problem);
+    throw new FormatError("shard_index", source.name, problem);
   };
-  using source = fileSource(path);
   if (source.size > HEADER_LIMITS.headerBytes) {
     bad(
       `it has ${source.size} bytes, at most ${HEADER_LIMITS.headerBytes} are allowed`,

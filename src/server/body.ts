@@ -22,16 +22,22 @@ export async function readJson(
       }`,
     );
   }
-  const bytes = await readBytes(request, limits);
+  return parseJson(await readBytes(request, limits), limits);
+}
+
+/** A body's bytes as JSON; throws `ApiError`. */
+export function parseJson(
+  bytes: Uint8Array,
+  { jsonDepth }: Pick<Limits, "jsonDepth">,
+): unknown {
   let text: string;
   try {
     text = new TextDecoder("utf-8", { fatal: true }).decode(bytes);
   } catch {
     throw invalid("it is not UTF-8");
   }
-  const depth = depthOf(text, limits.jsonDepth);
-  if (depth > limits.jsonDepth) {
-    throw invalid(`it nests deeper than ${limits.jsonDepth}`);
+  if (depthOf(text, jsonDepth) > jsonDepth) {
+    throw invalid(`it nests deeper than ${jsonDepth}`);
   }
   try {
     return JSON.parse(text);

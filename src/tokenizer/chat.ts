@@ -5,8 +5,8 @@
  * added token is looked for. So a prompt that spells `<image>` stays text.
  * @module
  */
-import { Template } from "@huggingface/jinja";
 import { TokenizerError } from "./error.ts";
+import { renderTemplate, TEMPLATE_LIMITS } from "./template.ts";
 import type { TextPart, Tokenizer } from "./tokenizer.ts";
 
 /** A piece of a message. */
@@ -45,7 +45,6 @@ export interface ChatPrompt {
   readonly text: string;
 }
 
-const MOST_TEMPLATE = 64 * 1024;
 // Private-use characters mark a user's text; the em space beside them shows
 // whether the template trims it.
 const [OPEN, CLOSE, SPACE] = ["\u{F0000}", "\u{F0001}", "\u2003"];
@@ -137,14 +136,15 @@ export function chatParts(
 function render(format: ChatFormat, messages: unknown): string {
   const { template, variables } = format;
   if (
-    template.length > MOST_TEMPLATE || /[\u{F0000}\u{F0001}]/u.test(template)
+    template.length > TEMPLATE_LIMITS.length ||
+    /[\u{F0000}\u{F0001}]/u.test(template)
   ) {
     throw new TokenizerError(
-      `Cannot use the chat template: it has more than ${MOST_TEMPLATE} characters, or some of private use`,
+      `Cannot use the chat template: it has more than ${TEMPLATE_LIMITS.length} characters, or some of private use`,
     );
   }
   try {
-    return new Template(template).render({
+    return renderTemplate(template, {
       ...variables,
       messages,
       add_generation_prompt: true,

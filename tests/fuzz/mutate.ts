@@ -32,11 +32,22 @@ const EDGES: readonly bigint[] = [
 /** Values to put where JSON has one. */
 const VALUES: readonly string[] = [
   ...EDGES.map(String),
-  ...["-1", "-0", "0.5", "1e308", "1e999", "-1e-308", "1.0", "01", "NaN"],
-  ...["null", "true", "false", '""', "[]", "{}", '"\\ud800"', '"\\u0000"'],
-  ...['"__proto__"', '"constructor"', '"../../x"', '"/etc/passwd"', "[[]]"],
-  ...['"' + "x".repeat(300) + '"', "[".repeat(40), '{"a":'.repeat(40), "[1,2"],
-  ...['"{{ x }}"', '"<image>"', '"\u{F0000}0\u{F0001}"', "[0,0]", "[1,0]"],
+  ...["-1", "-0", "0.5", "1e308", "-1e-308", "1.0", "1e2", "null", "true"],
+  ...["false", '""', "[]", "{}", "[[]]", "[0,0]", "[1,0]", '"\\ud800"'],
+  ...[
+    '"\\u0000"',
+    '"__proto__"',
+    '"constructor"',
+    '"../../x"',
+    '"/etc/passwd"',
+  ],
+  ...[`"${"x".repeat(300)}"`, '"{{ x }}"', '"<image>"', "1e999", '{"a":1}'],
+];
+
+/** What is no JSON. */
+const NO_VALUES: readonly string[] = [
+  ...["NaN", "01", "[".repeat(40), '{"a":'.repeat(40), "[1,2", "'x'", '"', "-"],
+  ...["/**/1", "+1", ".5", "\u{feff}1", "tru", '"\\x"', '"\n"'],
 ];
 
 /** One to four random damages to bytes. */
@@ -90,66 +101,73 @@ export function joined(...parts: readonly Uint8Array[]): Bytes {
   return all;
 }
 
-/** One to three damages to JSON text along its values, or to its bytes. */
+/** One to three damages to JSON text along its values; one time in eight to its syntax. */
 export function mutateJson(draw: Draw, text: string): string {
-  for (let n = 1 + draw(3); n > 0; n--) {
-    const values = valuesOf(text);
-    if (values.length === 0 || draw(8) === 0) {
-      const at = draw(text.length + 1), mark = pick(draw, [...'{}[]",:\\ \0']);
-      text = text.slice(0, at) + mark + text.slice(at + draw(2));
-      continue;
-    }
-    const [begin, end] = pick(draw, values);
-    const [from, to] = pick(draw, values);
-    switch (draw(6)) {
-      case 0: // a value of elsewhere in the text
-        text = text.slice(0, begin) + text.slice(from, to) + text.slice(end);
-        break;
-      case 1: // gone, with the comma behind it
-        text = text.slice(0, begin) +
-          text.slice(text[end] === "," ? end + 1 : end);
-        break;
-      case 2: // twice
-        text = `${text.slice(0, end)},${text.slice(begin)}`;
-        break;
-      case 3: // a key twice
-        text = `${text.slice(0, begin)}${text.slice(begin, end)},${
-          keyBefore(text, begin)
-        }${text.slice(begin)}`;
-        break;
-      default:
-        text = text.slice(0, begin) + pick(draw, VALUES) + text.slice(end);
-    }
-  }
-  return text;
+  for (let n = 1 + draw(3); n > 0; n--) text = damageJson(draw, text);
+  if (draw(8) !== 0) return text;
+  const at = draw(text.length + 1), mark = pick(draw, [...'{}[]",:\\ \0']);
+  return text.slice(0, at) + mark + text.slice(at + draw(2));
 }
 
-/** Where values (and keys) stand in JSON text, roughly: it need not be valid. */
-function valuesOf(text: string): [number, number][] {
-  const token = /"(?:[^"\\]|\\.)*"|-?[\w.+-]+|[[\]{}]/gy;
-  const spans: [number, number][] = [], open: number[] = [];
-  for (let at = 0; at < text.length;) {
-    token.lastIndex = at;
-    const found = token.exec(text);
-    if (!found) {
-      at++;
+function damageJson(draw: Draw, text: string): string {
+  const values = valuesOf(text);
+  if (values.length === 0) return text + pick(draw, VALUES);
+  const { member, begin, end } = pick(draw, values);
+  const other = pick(draw, values);
+  const before = text.slice(0, begin), behind = text.slice(end);
+  switch (draw(8)) {
+    case 0: // a value of elsewhere in the text
+      return before + text.slice(other.begin, other.end) + behind;
+    case 1: // gone
+      return behind.startsWith(",")
+        ? text.slice(0, member) + behind.slice(1)
+        : text.slice(0, member).replace(/,$/, "") + behind;
+    case 2: // twice, with its key
+      return `${text.slice(0, end)},${text.slice(member)}`;
+    case 3: // a member of elsewhere beside it
+      return `${text.slice(0, end)},${
+        text.slice(other.member, other.end)
+      }${behind}`;
+    case 4: // another key
+      if (member === begin) return text;
+      return `${text.slice(0, member)}${pick(draw, KEYS)}:${text.slice(begin)}`;
+    case 5: // a number beside the one it was
+      return /^-?\d+$/.test(text.slice(begin, end))
+        ? `${before}${Number(text.slice(begin, end)) + draw(3) - 1}${behind}`
+        : before + pick(draw, VALUES) + behind;
+    default:
+      return before + pick(draw, draw(12) ? VALUES : NO_VALUES) + behind;
+  }
+}
+
+const KEYS = ['"__proto__"', '"a"', '"type"', '""', '"toString"', '"shape"'];
+
+/** A value in JSON text: where it stands, and where its key does. */
+interface Span {
+  /** Begin of the key in front of it; of itself where it has none. */
+  readonly member: number;
+  readonly begin: number;
+  readonly end: number;
+}
+
+const TOKEN = /"(?:[^"\\]|\\.)*"(:?)|[^\s",:{}[\]]+|[[\]{}]/gs;
+
+/** The values of JSON text, roughly: it need not be valid. */
+function valuesOf(text: string): Span[] {
+  const spans: Span[] = [], open: Omit<Span, "end">[] = [];
+  let key = -1;
+  for (const { 0: mark, 1: colon, index: begin } of text.matchAll(TOKEN)) {
+    if (colon) {
+      key = begin;
       continue;
     }
-    at = token.lastIndex;
-    const [mark] = found;
-    if (mark === "[" || mark === "{") open.push(found.index);
+    const end = begin + mark.length, member = key < 0 ? begin : key;
+    key = -1;
+    if (mark === "[" || mark === "{") open.push({ member, begin });
     else if (mark === "]" || mark === "}") {
-      const begin = open.pop();
-      if (begin !== undefined) spans.push([begin, at]);
-    } else spans.push([found.index, at]);
+      const from = open.pop();
+      if (from) spans.push({ ...from, end });
+    } else spans.push({ member, begin, end });
   }
   return spans;
-}
-
-/** The key in front of the value at `begin`, with its colon. */
-function keyBefore(text: string, begin: number): string {
-  return /"(?:[^"\\]|\\.)*":\s*$/.exec(
-    text.slice(Math.max(0, begin - 80), begin),
-  )
-    ?.[0] ?? '"a":';
 }
