@@ -2,6 +2,7 @@
  * The architectures mquant knows, by `model_type`.
  * @module
  */
+import { quoted } from "../format/error.ts";
 import type { Model } from "../graph/node.ts";
 import type { Checkpoint } from "./checkpoint.ts";
 import { Config } from "./config.ts";
@@ -38,8 +39,10 @@ const SUPPLEMENTS: Record<string, (config: Config) => Supplement> = {
 
 /** Stand-ins for files that a checkpoint of that config.json may lack. */
 export function supplementOf(config: Record<string, unknown>): Supplement {
-  const of = SUPPLEMENTS[String(config.model_type)];
-  return of ? of(new Config(config)) : {};
+  const type = String(config.model_type);
+  return Object.hasOwn(SUPPLEMENTS, type)
+    ? SUPPLEMENTS[type](new Config(config))
+    : {};
 }
 
 /**
@@ -47,14 +50,13 @@ export function supplementOf(config: Record<string, unknown>): Supplement {
  * @throws {RangeError} for an architecture that is not known, or a checkpoint that does not fit its own config
  */
 export function describe(checkpoint: Checkpoint): Model {
-  const type = checkpoint.config.model_type;
-  const build = ARCHITECTURES[String(type)];
-  if (!build) {
+  const type = String(checkpoint.config.model_type);
+  if (!Object.hasOwn(ARCHITECTURES, type)) {
     throw new RangeError(
-      `Cannot import model_type ${JSON.stringify(type)}: known are ${
+      `Cannot import model_type ${quoted(type)}: known are ${
         Object.keys(ARCHITECTURES).join(", ")
       }; docs/adding-a-model.md shows how to add one`,
     );
   }
-  return build(checkpoint);
+  return ARCHITECTURES[type](checkpoint);
 }

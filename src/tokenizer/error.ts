@@ -13,6 +13,9 @@ export class TokenizerError extends Error {
 
   /** A fault of tokenizer.json itself. */
   static inFile(problem: string): TokenizerError {
-    return new TokenizerError(`Cannot read the tokenizer: ${problem}`);
+    // What it quotes comes out of the file: no end of it.
+    return new TokenizerError(
+      `Cannot read the tokenizer: ${problem.slice(0, 400)}`,
+    );
   }
 }

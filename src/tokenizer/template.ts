@@ -9,10 +9,10 @@ import { Environment, Interpreter, parse, tokenize } from "@huggingface/jinja";
 export const TEMPLATE_LIMITS = {
   /** Characters of the template. */
   length: 65_536,
-  /** Statements and expressions evaluated. */
+  /** Statements, expressions, and four for each element of a list that one of them gives. */
   steps: 1_000_000,
-  /** Characters of any text, elements of any list that it makes. */
-  size: 4_000_000,
+  /** Characters of any text that it makes. */
+  text: 4_000_000,
 } as const;
 
 /** What the template writes, given `variables`; throws an `Error` where it fails or takes too long. */
@@ -44,7 +44,7 @@ const GLOBALS = {
   range(start: number, stop?: number, step = 1) {
     const [from, to] = stop === undefined ? [0, start] : [start, stop];
     const count = Math.ceil((to - from) / step);
-    if (!(count <= TEMPLATE_LIMITS.size)) throw tooMuch("size", "a range");
+    if (!(count <= TEMPLATE_LIMITS.steps)) throw tooMuch("steps", "a range");
     return Array.from(
       { length: Math.max(0, count) },
       (_, i) => from + i * step,
@@ -76,23 +76,22 @@ class Bounded extends Interpreter {
   override evaluate(
     ...[statement, environment]: Parameters<Evaluate>
   ): ReturnType<Evaluate> {
-    if (++this.#steps > TEMPLATE_LIMITS.steps) {
-      throw tooMuch("steps", "its run");
-    }
+    this.#spend(1);
     const result = super.evaluate(statement, environment);
     const { value } = result as { value?: unknown };
-    const size = typeof value === "string" || Array.isArray(value)
-      ? value.length
-      : 0;
-    if (size > TEMPLATE_LIMITS.size) throw tooMuch("size", "a text or list");
+    if (Array.isArray(value)) this.#spend(4 * value.length); // it may be walked
+    if (typeof value === "string" && value.length > TEMPLATE_LIMITS.text) {
+      throw tooMuch("text", "a text");
+    }
     return result;
+  }
+
+  #spend(steps: number) {
+    this.#steps += steps;
+    if (this.#steps > TEMPLATE_LIMITS.steps) throw tooMuch("steps", "its run");
   }
 }
 
-function tooMuch(limit: "steps" | "size", what: string): Error {
-  return new Error(
-    `${what} is beyond ${TEMPLATE_LIMITS[limit]} ${
-      limit === "steps" ? "steps" : "elements"
-    }`,
-  );
+function tooMuch(limit: "steps" | "text", what: string): Error {
+  return new Error(`${what} is beyond the limit of ${TEMPLATE_LIMITS[limit]}`);
 }

@@ -15,7 +15,7 @@ import { type Finding, inputOf, type Tally } from "./attack.ts";
 import { TARGETS } from "./targets.ts";
 import type { Range } from "./worker.ts";
 
-const CHUNK = 20_000;
+const CHUNK = 5000;
 
 const options = campaignOptions(
   "fuzz",
@@ -43,7 +43,7 @@ const args = [
 ];
 await runTasks<Range, Tally>(
   tasks,
-  { args, jobs, taskMs: 120_000 },
+  { args, jobs, taskMs: 60_000 },
   (range, tally, failure) => {
     if (tally) add(totals[range.target] ??= empty(), tally);
     else halve(range, failure);
