@@ -208,8 +208,7 @@ const template: Target = {
       ],
       {
         template: decode(bytes),
-        imageToken: "<image>",
-        imageTokens: () => "<image><image>",
+        image: { token: "<image>", tokens: () => "<image><image>" },
         variables: { bos_token: "<s>" },
       },
     ),

@@ -82,6 +82,7 @@ const lines = (graph: unknown, info: unknown = INFO, bits: unknown = BITS) =>
   bytesOf([graph, info, bits].map((x) => JSON.stringify(x)).join("\n"));
 const node = (id: string, change: Fields) =>
   lines(GRAPH.map((n) => n.id === id ? { ...n, ...change } : n));
+const image = (change: Fields) => info({ image: { ...INFO.image, ...change } });
 const info = (change: Fields) => lines(GRAPH, { ...INFO, ...change });
 
 /** Graph, info and bits, a line each. */
@@ -108,13 +109,13 @@ export const GRAPHS: readonly Case[] = [
   ],
   ["graph", "eps of zero", node("n1", { eps: 0 })],
   ["info", "a vocabulary of none", info({ vocabulary: 0 })],
-  ["info", "an image token beyond it", info({ imageTokenId: 24 })],
+  ["info", "an image token beyond it", image({ tokenId: 24 })],
   ["info", "a stop id beyond it", info({ stopIds: [24] })],
-  ["info", "half a patch", info({ image: { height: 9, width: 8, patch: 2 } })],
+  ["info", "half a patch", image({ height: 9 })],
   [
     "info",
     "an image of 2^24",
-    info({ image: { height: 2 ** 24, width: 8, patch: 2 } }),
+    image({ height: 2 ** 24 }),
   ],
   ["bits", "three bits", lines(GRAPH, INFO, { ...BITS, "q.weight": 3 })],
   ["bits", "sixty-four bits", lines(GRAPH, INFO, { ...BITS, "q.weight": 64 })],
