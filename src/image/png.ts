@@ -165,7 +165,7 @@ export async function decodePng(png: Png): Promise<Image> {
 }
 
 /** Bytes inflated at once: a stream holds all that one write gives, which may be 1032 times as much. */
-const INFLATE_BYTES = 16384;
+const INFLATE_BYTES = 4096;
 
 /** What zlib data hold: exactly `size` bytes. */
 async function inflate(

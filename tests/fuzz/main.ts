@@ -28,13 +28,14 @@ const end = Date.now() + minutes * 60_000;
 const tasks: Range[] = [];
 const totals: Record<string, Tally> = {};
 const findings: Finding[] = [];
-for (let from = 0; from < count; from += CHUNK) {
-  for (const { name } of TARGETS) {
-    if (only.length > 0 && !only.includes(name)) continue;
-    const to = Math.min(count, from + CHUNK);
-    tasks.push({ target: name, seed, from, to });
+for (const { name, rarity = 1 } of TARGETS) {
+  if (only.length > 0 && !only.includes(name)) continue;
+  const most = Math.ceil(count / rarity), chunk = Math.ceil(CHUNK / rarity);
+  for (let from = 0; from < most; from += chunk) {
+    tasks.push({ target: name, seed, from, to: Math.min(most, from + chunk) });
   }
 }
+tasks.sort((a, b) => a.from - b.from); // all at once, should time run out
 const all = tasks.reduce((sum, t) => sum + t.to - t.from, 0), tick = ticker();
 let tried = 0;
 const args = [
@@ -67,6 +68,7 @@ function empty(): Tally {
     codes: {},
     slowestMs: 0,
     largest: 0,
+    grown: 0,
     findings: [],
   };
 }
@@ -75,6 +77,7 @@ function add(total: Tally, part: Tally) {
   total.inputs += part.inputs;
   total.read += part.read;
   total.slowestMs = Math.max(total.slowestMs, part.slowestMs);
+  total.grown = Math.max(total.grown, part.grown);
   total.largest = Math.max(total.largest, part.largest);
   total.findings.push(...part.findings.slice(0, 20 - total.findings.length));
   for (const [code, n] of Object.entries(part.codes)) {

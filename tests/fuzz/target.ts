@@ -16,6 +16,10 @@ export interface Target {
   readonly read: (bytes: Uint8Array) => unknown;
   /** Names of the errors it may throw. */
   readonly errors: readonly string[];
+  /** Tried once for so many tries of the others; 1 where not given. */
+  readonly rarity?: number;
+  /** Longest time for one input, in milliseconds, where it is not `MOST_MS`. */
+  readonly mostMs?: number;
 }
 
 /** What is wrong with `error`, thrown by `target`; undefined where it is one of its own. */

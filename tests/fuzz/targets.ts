@@ -7,6 +7,7 @@ import { readIndex } from "../../src/format/checkpoint.ts";
 import { openModelFile } from "../../src/format/model_file.ts";
 import { openSafetensors } from "../../src/format/safetensors.ts";
 import { bytesSource } from "../../src/format/source.ts";
+import { decode as decodeImage } from "../../src/image/decode.ts";
 import { exifOrientation } from "../../src/image/exif.ts";
 import { IMAGE_LIMITS, ImageError } from "../../src/image/image.ts";
 import { readJpegHeader } from "../../src/image/jpeg.ts";
@@ -306,6 +307,35 @@ const request: Target = {
   errors: ["ApiError"],
 };
 
+const GOOD = pictures("jpeg 4:2:0")[0];
+let good: Promise<string> | undefined;
+
+/** Whole pictures of `kind`: after each refusal a good one must have its pixels still. */
+function pixels(kind: string): Target {
+  const goodPixels = async () =>
+    (await decodeImage(GOOD, { limits })).data.toBase64();
+  return {
+    name: `${kind} pixels`,
+    seeds: pictures(kind),
+    mutate: mutatePicture,
+    async read(bytes) {
+      good ??= goodPixels();
+      try {
+        await decodeImage(bytes, { limits });
+      } catch (error) {
+        if (await good !== await goodPixels()) {
+          throw new Error("it spoils good pictures");
+        }
+        throw error;
+      }
+    },
+    errors: ["ImageError"],
+    rarity: 500,
+    mostMs: 2000,
+  };
+}
+const limits = { pixels: 1_000_000 }; // a tiny file may claim so many: they are decoded
+
 /** All of them. */
 export const TARGETS: readonly Target[] = [
   safetensors,
@@ -321,4 +351,7 @@ export const TARGETS: readonly Target[] = [
   header("webp", readWebpHeader),
   exif,
   request,
+  pixels("png"),
+  pixels("jpeg"),
+  pixels("webp"),
 ];

@@ -72,6 +72,10 @@ function webp(at: number, value: number): Uint8Array {
   return bytes;
 }
 
+/** Chunks and segments that carry nothing but weight. */
+const ballast = (name: string) => chunk(name, new Uint8Array(60_000));
+const animated = chunk("acTL", Uint8Array.of(0, 0, 255, 255, 0, 0, 0, 0));
+
 /** Pictures. */
 export const IMAGE: readonly Case[] = [
   ["unknown_kind", "nothing", new Uint8Array(0)],
@@ -99,6 +103,22 @@ export const IMAGE: readonly Case[] = [
     "30000 × 30000, the header alone",
     png(30_000, 30_000).slice(0, 33),
   ],
+  [
+    "too_large",
+    "an animation of 30000 × 30000",
+    png(30_000, 30_000, { more: [animated] }),
+  ],
+  [
+    "too_large",
+    "30000 × 30000 with a colour profile",
+    png(30_000, 30_000, { more: [ballast("iCCP")] }),
+  ],
+  [
+    "too_large",
+    "30000 × 30000 with notes",
+    png(30_000, 30_000, { more: [ballast("eXIf")] }),
+  ],
+  ["too_large", "a JPEG of ten thousand scans", scans(10_000)],
   ["damaged", "0 × 5", png(0, 5)],
   [
     "damaged",
