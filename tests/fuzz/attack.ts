@@ -72,6 +72,8 @@ export async function attack(
   try {
     for (let index = from; index < to; index++) {
       const bytes = inputOf(target, seed, index);
+      const note = (what: string) =>
+        report(tally, target, bytes, seed, index, what);
       memory.reset();
       let ms = await tryOne(target, bytes, tally, seed, index);
       if (ms > mostMs) ms = await again(target, bytes, ms, mostMs); // or was it the machine?
@@ -81,10 +83,6 @@ export async function attack(
       tally.largest = Math.max(tally.largest, most);
       if (ms > mostMs) note(`took ${Math.round(ms)} ms`);
       if (most > mostBytes(bytes.length)) note(`allocated ${most} bytes`);
-
-      function note(what: string) {
-        report(tally, target, bytes, seed, index, what);
-      }
     }
   } finally {
     memory.stop();
