@@ -4,7 +4,7 @@
  */
 import type { Image } from "../image/image.ts";
 import { open } from "../mod.ts";
-import type { CaptionOptions, Session } from "../mod.ts";
+import type { CaptionOptions, JsonSchema, Session } from "../mod.ts";
 import { command, type Values } from "./command.ts";
 import { EXIT, sentence, UsageError } from "./errors.ts";
 import { findPhotos } from "./find_photos.ts";
@@ -51,6 +51,11 @@ const options = {
     help: "same seed, same draws",
     min: 0,
     max: 2 ** 32 - 1,
+  },
+  schema: {
+    type: "string",
+    value: "FILE",
+    help: "answer in JSON that is valid for the JSON schema in FILE",
   },
   model: MODEL_OPTION,
   sidecar: {
@@ -236,7 +241,22 @@ export function questionOf(values: CaptionValues) {
     topK: values["top-k"],
     topP: values["top-p"],
     seed: values.seed,
+    schema: schemaIn(values.schema),
   };
+}
+
+function schemaIn(path: string | undefined): JsonSchema | undefined {
+  if (path === undefined) return undefined;
+  try {
+    return JSON.parse(Deno.readTextFileSync(path));
+  } catch (error) {
+    if (!(error instanceof SyntaxError)) throw error;
+    throw new Error(
+      `Cannot read the schema ${
+        JSON.stringify(path)
+      }: it is not JSON; see json-schema.org`,
+    );
+  }
 }
 
 /** Writes the pieces as they come; a name before them keeps them on one line. */

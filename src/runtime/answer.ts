@@ -3,6 +3,7 @@
  * whole, over one run that begins when either is first asked for.
  * @module
  */
+import type { TokenLogprob } from "./logprobs.ts";
 
 /** How an answer ended: the model stopped, a limit was reached, or it was cancelled. */
 export type Finish = "stop" | "length" | "aborted";
@@ -35,6 +36,8 @@ export interface Result {
   readonly promptTokens: number;
   /** Of those, tokens that were still in memory from the answer before. */
   readonly cachedTokens: number;
+  /** How likely each token was, where `logprobs` asked for it. */
+  readonly logprobs?: readonly TokenLogprob[];
 }
 
 /**

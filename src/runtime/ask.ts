@@ -8,15 +8,19 @@ import { imageOf, type ModelInfo } from "../graph/node.ts";
 import { chat, type ChatMessage } from "../tokenizer/chat.ts";
 import type { Finish, Result } from "./answer.ts";
 import type { Assets } from "./assets.ts";
+import { type Choice, choiceOf, chooser } from "./choose.ts";
+import type { JsonSchema } from "./constrain/json_schema.ts";
 import type { Engine } from "./engine.ts";
 import { RuntimeError } from "./error.ts";
 import {
   type ImageInput,
+  type Picture,
   type PictureLimits,
   type TowerTiles,
   towerTiles,
 } from "./picture.ts";
-import { demand, type SampleOptions, type Sampler, sampler } from "./sample.ts";
+import { pictureOf } from "./picture_source.ts";
+import { demand, type SampleOptions } from "./sample.ts";
 import type { StaticModel } from "./static_model.ts";
 import type { SeenImages } from "./seen_images.ts";
 import { stopScanner } from "./stop.ts";
@@ -71,6 +75,13 @@ export interface AskOptions extends SampleOptions, PictureOptions {
   seed?: number;
   /** At most 4 texts of at most 256 characters; the answer ends before the first that appears. */
   stop?: string[];
+  /**
+   * The answer is JSON that is valid for this schema, always: every token is
+   * chosen among those that keep to it and leave enough of `maxTokens` to end.
+   */
+  schema?: JsonSchema;
+  /** Tell how likely each token was, and so many alternatives, from 0 to 20. */
+  logprobs?: number;
   /** Cancels the answer: it ends with finish "aborted" and the text so far. */
   signal?: AbortSignal;
   /** Told of each step. */
@@ -85,10 +96,10 @@ export interface Job {
   /** Token ids of the prompt, image tokens expanded. */
   readonly ids: readonly number[];
   /** Its images, in order. */
-  readonly images: readonly ImageInput[];
+  readonly images: readonly Picture[];
   /** The same as tiles, where the prompt depends on how they are cut. */
   readonly tiles?: readonly TowerTiles[];
-  readonly pick: Sampler;
+  readonly choice: Choice;
   readonly stops: readonly string[];
   /** Most tokens of the answer. */
   readonly most: number;
@@ -117,14 +128,16 @@ export async function prepare(
     "a whole number from 1",
     wanted,
   );
-  const stops = checkedStops(options.stop ?? []), pick = sampler(options);
+  const stops = checkedStops(options.stop ?? []);
   demand(
     Number.isInteger(maxTiles) && maxTiles >= 1 && maxTiles <= MAX_TILES,
     "maxTiles",
     `a whole number from 1 to ${MAX_TILES}`,
     maxTiles,
   );
-  const images = imagesOf(messages);
+  const images = await Promise.all(
+    imagesOf(messages).map((image) => pictureOf(image, options.signal)),
+  );
   if (images.length > 0 && !info.image) {
     throw new RuntimeError(
       "prompt",
@@ -144,13 +157,14 @@ export async function prepare(
       `Cannot answer: the prompt must leave room in a context of ${context} tokens: it has ${ids.length}; shorten it or open the model with a larger context`,
     );
   }
+  const most = Math.min(wanted, room);
   return {
     ids,
     images,
     ...(tiles ? { tiles } : {}),
-    pick,
+    choice: choiceOf(options, assets, most),
     stops,
-    most: Math.min(wanted, room),
+    most,
     progress: (stage, done, total) =>
       options.onProgress?.({ stage, done, total }),
   };
@@ -201,7 +215,7 @@ function imagesOf(messages: readonly Message[]): ImageInput[] {
 }
 
 async function cut(
-  images: readonly ImageInput[],
+  images: readonly Picture[],
   assets: Assets,
   info: ModelInfo,
   limits: PictureLimits,
@@ -254,7 +268,7 @@ export function neverBegun({ ids }: Job, queueMs: number): Result {
 export async function run(
   job: Job,
   model: StaticModel,
-  { tokenizer, stopIds, sayable, image }: Assets,
+  assets: Assets,
   engine: Engine,
   seen: SeenImages | undefined,
   show: (piece: string) => void,
@@ -262,17 +276,8 @@ export async function run(
   queueMs: number,
 ): Promise<Result> {
   const { ids, images, progress, most } = job;
-  const pick = (logits: Float32Array) => {
-    for (let i = 0; i < logits.length; i++) {
-      const id = job.pick(logits);
-      if (sayable(id)) return id;
-      logits[id] = -Infinity;
-    }
-    throw new RuntimeError(
-      "codes",
-      "Cannot answer: no token has a finite logit; the model file is damaged, quantize the checkpoint again",
-    );
-  };
+  const { tokenizer, stopIds, image } = assets;
+  const choose = chooser(job.choice, assets);
   const timings = {
     queueMs,
     imageMs: 0,
@@ -313,8 +318,9 @@ export async function run(
     if (!seen) engine.reset();
     cachedTokens = engine.rewind(ids, all, grids);
     const rest = all.subarray(engine.rowsOf(ids.slice(0, cachedTokens)));
-    let id = pick(
+    let id = choose.next(
       await engine.prefill(ids.slice(cachedTokens), rest, signal, grids),
+      most,
     );
     clock("prefillMs");
     progress("prefill", ids.length, ids.length);
@@ -324,14 +330,19 @@ export async function run(
         break;
       }
       tokens.push(id);
+      choose.accept(id);
       say(text.push(stream.push(id)));
       progress("decode", tokens.length, most);
-      if (text.stopped) {
+      if (text.stopped || choose.ended) {
         finish = "stop";
         break;
       }
-      if (tokens.length === most) break;
-      id = pick(await engine.decode(id, signal));
+      if (tokens.length === most) {
+        if (choose.whole) finish = "stop";
+        break;
+      }
+      const logits = await engine.decode(id, signal);
+      id = choose.next(logits, most - tokens.length);
     }
   } catch (error) {
     if (!signal.aborted) throw error;
@@ -346,6 +357,7 @@ export async function run(
     timings,
     promptTokens: ids.length,
     cachedTokens,
+    ...(job.choice.logprobs === undefined ? {} : { logprobs: choose.logprobs }),
   };
 }
 

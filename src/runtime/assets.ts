@@ -13,6 +13,7 @@ import type { ChatFormat } from "../tokenizer/chat.ts";
 import { readTokenizer, type Tokenizer } from "../tokenizer/tokenizer.ts";
 import { imageFormat } from "../graph/image_text.ts";
 import type { ModelInfo } from "../graph/node.ts";
+import { type Vocabulary, vocabularyOf } from "./constrain/constraint.ts";
 import { RuntimeError } from "./error.ts";
 
 /** A model's assets, read and checked. */
@@ -25,6 +26,8 @@ export interface Assets {
   readonly stopIds: ReadonlySet<number>;
   /** Whether an answer may hold an id: not the image token, nor a row of the vocabulary that is no token. */
   sayable(id: number): boolean;
+  /** Its tokens, ordered for answers that must follow a schema; made when first asked for. */
+  vocabulary(): Vocabulary;
 }
 
 /**
@@ -46,6 +49,8 @@ export function readAssets(
     );
   }
   const { image } = info;
+  const sayable = (id: number) => id !== image?.tokenId && has(tokenizer, id);
+  let vocabulary: Vocabulary | undefined;
   return {
     tokenizer,
     chat: {
@@ -61,7 +66,8 @@ export function readAssets(
         ),
       }
       : {}),
-    sayable: (id) => id !== image?.tokenId && has(tokenizer, id),
+    sayable,
+    vocabulary: () => vocabulary ??= vocabularyOf(tokenizer, sayable),
     stopIds: new Set([...info.stopIds, ...generationStops(file, info)]),
   };
 }

@@ -12,6 +12,7 @@ import {
   IMAGE_LIMITS,
   ImageError,
 } from "../image/image.ts";
+import { rgbOf } from "../image/codec.ts";
 import {
   atMostTiles,
   type ImagePlan,
@@ -21,15 +22,22 @@ import {
 } from "../image/preprocess.ts";
 import { RuntimeError } from "./error.ts";
 
-/** An image: the bytes of a JPEG, PNG or WebP file, or RGB pixels [height, width, 3]. */
-export type ImageInput = Uint8Array | {
+/** Bytes of a JPEG, PNG or WebP file, or pixels, row by row from the top left. */
+export type Picture = Uint8Array | ImageData | {
   /** Pixels across. */
   readonly width: number;
   /** Pixels down. */
   readonly height: number;
-  /** Bytes R, G, B of each pixel, row by row. */
-  readonly data: Uint8Array;
+  /** Bytes R, G, B of each pixel, or R, G, B, A as in `ImageData`: A is left out. */
+  readonly data: Uint8Array | Uint8ClampedArray;
 };
+
+/**
+ * An image: a picture, or where one is to be read from. A `URL`, or text that
+ * begins with `data:`, `blob:`, `file:`, `http:` or `https:`, is an address;
+ * other text is a path.
+ */
+export type ImageInput = Picture | string | URL;
 
 /** A picture as the tower sees it. */
 export interface TowerTiles extends Cut {
@@ -52,7 +60,7 @@ export interface PictureLimits {
  * @throws {ImageError} where the image cannot be read
  */
 export async function towerTiles(
-  image: ImageInput,
+  image: Picture,
   plan: ImagePlan,
   info: ImageInfo,
   { tiles: most = 1, pixels: mostPixels = Infinity, least }: PictureLimits = {},
@@ -74,15 +82,26 @@ export async function towerTiles(
   return { tiles, rows, cols, grids: tiles.map((tile) => gridOf(info, tile)) };
 }
 
-function pixels({ width, height, data }: Exclude<ImageInput, Uint8Array>) {
+function pixels(
+  { width, height, data }: Exclude<Picture, Uint8Array>,
+): Image {
   checkSize(width, height, IMAGE_LIMITS);
-  if (data.length !== width * height * 3) {
+  const { buffer, byteOffset, length } = data;
+  if (data.BYTES_PER_ELEMENT !== 1) {
     throw new ImageError(
-      "damaged",
-      `Cannot take an image of ${width} × ${height} pixels: data must have ${
-        width * height * 3
-      } bytes (RGB): it has ${data.length}`,
+      "unsupported",
+      `Cannot take an image: its data must be bytes: it is a ${data.constructor.name}; make its ImageData with pixelFormat "rgba-unorm8"`,
     );
   }
-  return { width, height, data: data as Uint8Array<ArrayBuffer> };
+  const bytes = new Uint8Array(buffer as ArrayBuffer, byteOffset, length);
+  if (length === width * height * 3) return { width, height, data: bytes };
+  if (length === width * height * 4) {
+    return { width, height, data: rgbOf(bytes) };
+  }
+  throw new ImageError(
+    "damaged",
+    `Cannot take an image of ${width} × ${height} pixels: data must have ${
+      width * height * 3
+    } bytes (RGB) or ${width * height * 4} (RGBA): it has ${length}`,
+  );
 }

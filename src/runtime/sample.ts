@@ -79,6 +79,7 @@ function draw(
   for (const w of weights) total += w;
   let count = 0, kept = 0;
   while (count < ids.length && kept < topP * total) kept += weights[count++];
+  while (logits[ids[count - 1]] === -Infinity && count > 1) count--; // ruled out
   let at = uniform(next) * kept;
   for (let i = 0; i < count; i++) {
     at -= weights[i];

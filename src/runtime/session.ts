@@ -55,6 +55,12 @@ export interface Session extends AsyncDisposable {
   readonly info: SessionInfo;
   /** Describes an image. */
   caption(image: ImageInput, options?: CaptionOptions): Answer;
+  /** Answers a question, about images if there are any. */
+  ask(
+    question: string,
+    images?: ImageInput | readonly ImageInput[],
+    options?: AskOptions,
+  ): Answer;
   /** Answers the last message. */
   chat(messages: Message[], options?: AskOptions): Answer;
   /** The steps of its plan as tables of text, and as data. */
@@ -134,16 +140,27 @@ export function session(
     });
   }
 
+  function ask(
+    question: string,
+    images: ImageInput | readonly ImageInput[] = [],
+    options: AskOptions = {},
+  ): Answer {
+    const all: readonly ImageInput[] = Array.isArray(images)
+      ? images
+      : [images as ImageInput];
+    const content: Message["content"] = [
+      ...all.map((image) => ({ type: "image" as const, image })),
+      { type: "text", text: question },
+    ];
+    return chat([{ role: "user", content }], options);
+  }
+
   return {
     info,
+    ask,
     chat,
-    caption(image, { prompt = PROMPT, ...options } = {}) {
-      const content: Message["content"] = [
-        { type: "image", image },
-        { type: "text", text: prompt },
-      ];
-      return chat([{ role: "user", content }], options);
-    },
+    caption: (image, { prompt = PROMPT, ...options } = {}) =>
+      ask(prompt, image, options),
     describePlan: () => describePlan(engine.plan),
     profile: (work) => profile(engine, work),
     async [Symbol.asyncDispose]() {

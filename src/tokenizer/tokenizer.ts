@@ -47,6 +47,8 @@ export interface Tokenizer {
   decodeStream(options?: DecodeOptions): DecodeStream;
   /** Id of the added token or vocabulary entry spelled `token`. */
   idOf(token: string): number | undefined;
+  /** Bytes that `id` stands for; undefined where it is no token. */
+  bytesOf(id: number): Uint8Array | undefined;
   /** Whether `id` is a special token. */
   isSpecial(id: number): boolean;
 }
@@ -136,6 +138,7 @@ export function readTokenizer(text: string): Tokenizer {
       return text + stream.end();
     },
     idOf: (token) => addedIds.get(token) ?? vocab.get(token),
+    bytesOf: (id) => bytes[id],
     isSpecial: (id) => specialIds.has(id),
   };
 }

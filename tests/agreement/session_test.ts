@@ -1,12 +1,15 @@
 /** Sessions: pieces and whole agree, cancelling leaves no trace, turns are kept. */
-import { assert, assertEquals, assertRejects } from "@std/assert";
+import { assert, assertEquals, assertMatch, assertRejects } from "@std/assert";
+import { toFileUrl } from "@std/path";
 import {
   type AskOptions,
+  type ImageInput,
   type Message,
   open,
   type Progress,
   RuntimeError,
 } from "../../src/mod.ts";
+import { png } from "../../tools/crops.ts";
 import { toy, toyPixels } from "./toy_file.ts";
 
 const IMAGE = toyPixels(9);
@@ -224,4 +227,123 @@ Deno.test("a session that remembers answers the same, with less to do", async ()
   ];
   assertEquals(got.tokens, want.tokens);
   assertEquals(got.cachedTokens, 0);
+});
+
+Deno.test("an answer by a schema is valid JSON, however it is drawn and however short", async () => {
+  await using session = await openToy();
+  const schema = {
+    type: "object",
+    properties: {
+      caption: { type: "string" },
+      people: { type: "integer", minimum: 0, maximum: 9 },
+    },
+    required: ["caption", "people"],
+  };
+  const least = '{"caption":"","people":0}'.length;
+  for (const maxTokens of [least, least + 1, 40, 60]) {
+    for (const temperature of [0, 1, 5]) {
+      const { text, tokens, finish } = await session.caption(IMAGE, {
+        ...{ schema, maxTokens, temperature, seed: maxTokens },
+      });
+      const { caption, people, ...rest } = JSON.parse(text);
+      assertEquals([typeof caption, rest, finish], ["string", {}, "stop"]);
+      assert(Number.isInteger(people) && people >= 0 && people <= 9, text);
+      assert(tokens.length <= maxTokens);
+    }
+  }
+  const bad: AskOptions[] = [
+    { schema, maxTokens: least - 1 },
+    { schema, stop: ["x"] },
+    { schema: { type: "string", pattern: "x" } },
+    { logprobs: 21 },
+    { logprobs: 0.5 },
+  ];
+  for (const options of bad) {
+    const error = await assertRejects(
+      async () => await session.caption(IMAGE, options),
+      RuntimeError,
+    );
+    assertEquals((error as RuntimeError).code, "option");
+  }
+});
+
+Deno.test("likelihoods: of the token that was taken, and of the likeliest, which sum to less than one", async () => {
+  await using session = await openToy();
+  const { tokens, logprobs = [] } = await session.caption(IMAGE, {
+    ...OPTIONS,
+    logprobs: 3,
+  });
+  assertEquals(logprobs.map((t) => t.id), tokens);
+  for (const { id, logprob, top } of logprobs) {
+    assertEquals([id, logprob], [top[0].id, top[0].logprob]); // greedy
+    assertEquals(top.length, 3);
+    assert(
+      top[0].logprob >= top[1].logprob && top[1].logprob >= top[2].logprob,
+    );
+    const share = top.reduce((sum, t) => sum + Math.exp(t.logprob), 0);
+    assert(share > 0 && share <= 1 + 1e-6);
+  }
+  const all = await session.caption(IMAGE, { maxTokens: 1, logprobs: 20 });
+  assertEquals(all.logprobs?.[0].top.length, 20);
+  const none = await session.caption(IMAGE, OPTIONS);
+  assertEquals([none.tokens, none.logprobs], [tokens, undefined]);
+});
+
+Deno.test("an image is bytes, pixels with or without alpha, a path or an address", async () => {
+  await using session = await openToy();
+  const file = png(IMAGE.data, 16);
+  const rgba = new ImageData(16, 16);
+  for (let i = 0; i < 256; i++) {
+    rgba.data.set(IMAGE.data.subarray(i * 3, i * 3 + 3), i * 4);
+    rgba.data[i * 4 + 3] = i; // alpha is left out, as PIL does
+  }
+  const folder = await Deno.makeTempDir();
+  const served = Deno.serve(
+    { hostname: "127.0.0.1", port: 0, onListen() {} },
+    ({ url }) =>
+      url.endsWith("/a.png")
+        ? new Response(file)
+        : new Response("no", { status: 404 }),
+  );
+  const host = `http://127.0.0.1:${served.addr.port}`;
+  try {
+    await Deno.writeFile(`${folder}/a b.png`, file);
+    const inputs: ImageInput[] = [
+      file,
+      rgba,
+      `${folder}/a b.png`,
+      toFileUrl(`${folder}/a b.png`),
+      String(toFileUrl(`${folder}/a b.png`)),
+      `data:image/png;base64,${file.toBase64()}`,
+      `${host}/a.png`,
+      new URL(`${host}/a.png`),
+    ];
+    const want = (await session.caption(IMAGE, OPTIONS)).tokens;
+    for (const image of inputs) {
+      const { tokens } = await session.ask("Describe this image.", image, {
+        ...OPTIONS,
+      });
+      assertEquals(tokens, want, String(image).slice(0, 40));
+    }
+    const listed = await session.ask("Describe this image.", [file], OPTIONS);
+    assertEquals(listed.tokens, want);
+    const wrong: [ImageInput, RegExp][] = [
+      [`${host}/b.png`, /answered 404; check/],
+      [folder, /not a regular file/],
+      [`${folder}/no.png`, /No such file/],
+      [
+        { width: 16, height: 16, data: new Uint8Array(5) },
+        /\(RGBA\): it has 5/,
+      ],
+    ];
+    for (const [image, why] of wrong) {
+      const error = await assertRejects(async () =>
+        await session.caption(image)
+      ) as Error;
+      assertMatch(error.message, why);
+    }
+  } finally {
+    await served.shutdown();
+    await Deno.remove(folder, { recursive: true });
+  }
 });

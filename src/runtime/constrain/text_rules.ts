@@ -1,0 +1,154 @@
+/**
+ * Building blocks of grammars: literal text, repetition, JSON's strings and
+ * numbers (RFC 8259), as rules over UTF-8 bytes.
+ * @module
+ */
+import type { Item, Rule } from "./grammar.ts";
+
+/** Most rules of one grammar. */
+const MOST_RULES = 50_000;
+
+/** Digits of the longest number that is written: every one is a safe integer. */
+const DIGITS = 15;
+
+/** Most of what may be repeated, where no limit is given: none. */
+export const NO_LIMIT = Infinity;
+
+const byte = (code: number): Item => ({ from: code, to: code });
+const range = (from: number, to: number): Item => ({ from, to });
+const DIGIT = range(0x30, 0x39);
+
+/** Bytes of a character beyond ASCII (Unicode 16, table 3-7: well-formed UTF-8). */
+const BEYOND_ASCII: Rule = [
+  [range(0xc2, 0xdf), range(0x80, 0xbf)],
+  [byte(0xe0), range(0xa0, 0xbf), range(0x80, 0xbf)],
+  [range(0xe1, 0xec), range(0x80, 0xbf), range(0x80, 0xbf)],
+  [byte(0xed), range(0x80, 0x9f), range(0x80, 0xbf)],
+  [range(0xee, 0xef), range(0x80, 0xbf), range(0x80, 0xbf)],
+  [byte(0xf0), range(0x90, 0xbf), range(0x80, 0xbf), range(0x80, 0xbf)],
+  [range(0xf1, 0xf3), range(0x80, 0xbf), range(0x80, 0xbf), range(0x80, 0xbf)],
+  [byte(0xf4), range(0x80, 0x8f), range(0x80, 0xbf), range(0x80, 0xbf)],
+];
+
+/** Rules that grow. */
+export interface RuleBook {
+  /** All rules so far. */
+  readonly rules: readonly Rule[];
+  /** A new rule of `alternatives`. */
+  rule(alternatives: Rule): number;
+  /** A rule whose alternatives may name the rule itself. */
+  recursive(alternatives: (self: number) => Rule): number;
+  /** Items that spell `text`. */
+  text(text: string): Item[];
+  /** `item` as often as `least` to `most` times. */
+  repeat(item: Item, least: number, most: number): Item[];
+  /** A JSON string of `least` to `most` characters. */
+  string(least: number, most: number): Item[];
+  /** A JSON number without an exponent. */
+  number(): Item[];
+  /** A whole number from `least` to `most`. */
+  integer(least: number, most: number): Item[];
+}
+
+/** An empty book; `tooLarge` throws where it would get too long. */
+export function ruleBook(tooLarge: () => never): RuleBook {
+  const rules: Rule[] = [];
+  const known = new Map<string, number>();
+  const once = (name: string, make: () => number) => {
+    let rule = known.get(name);
+    if (rule === undefined) known.set(name, rule = make());
+    return rule;
+  };
+  const book: RuleBook = {
+    rules,
+    rule: (alternatives) => book.recursive(() => alternatives),
+    recursive(alternatives) {
+      if (rules.length >= MOST_RULES) tooLarge();
+      const self = rules.push([]) - 1;
+      rules[self] = alternatives(self);
+      return self;
+    },
+    text: (text) => Array.from(new TextEncoder().encode(text), byte),
+    repeat(item, least, most) {
+      const name = JSON.stringify(item);
+      const upTo = (n: number): number =>
+        n === NO_LIMIT
+          ? once(
+            `${name}*`,
+            () => book.recursive((self) => [[item, self], []]),
+          )
+          : once(
+            `${name}{${n}}`,
+            () => book.rule(n === 0 ? [[]] : [[item, upTo(n - 1)], []]),
+          );
+      // From below, so that the recursion of `upTo` stays shallow.
+      if (most !== NO_LIMIT) { for (let n = 0; n < most - least; n++) upTo(n); }
+      return [...Array<Item>(least).fill(item), upTo(most - least)];
+    },
+    string(least, most) {
+      const character = once("character", () =>
+        book.rule([
+          [range(0x20, 0x21)],
+          [range(0x23, 0x5b)],
+          [range(0x5d, 0x7f)],
+          ...[...'"\\/bfnrt'].map((c) => book.text(`\\${c}`)),
+          ...BEYOND_ASCII,
+        ]));
+      const quote = book.text('"');
+      return [...quote, ...book.repeat(character, least, most), ...quote];
+    },
+    number() {
+      const all = 10 ** DIGITS - 1;
+      const fraction = once("fraction", () =>
+        book.rule([
+          [],
+          [...book.text("."), ...book.repeat(DIGIT, 1, DIGITS)],
+        ]));
+      return [...book.integer(-all, all), fraction];
+    },
+    integer: (least, most) => [
+      once(`integer ${least} ${most}`, () => {
+        const from = Math.max(least, -(10 ** DIGITS) + 1);
+        const to = Math.min(most, 10 ** DIGITS - 1);
+        const minus = book.text("-");
+        return book.rule([
+          ...(to >= 0 ? digits(Math.max(0, from), to) : []),
+          ...(from < 0
+            ? digits(Math.max(1, -to), -from).map((d) => [...minus, ...d])
+            : []),
+        ]);
+      }),
+    ],
+  };
+  return book;
+}
+
+/** The digits of all whole numbers from `least` ≥ 0 to `most`, without leading zeros. */
+function digits(least: number, most: number): Item[][] {
+  const out: Item[][] = [];
+  for (let length = 1; length <= `${most}`.length; length++) {
+    const from = Math.max(least, length === 1 ? 0 : 10 ** (length - 1));
+    const to = Math.min(most, 10 ** length - 1);
+    if (from <= to) out.push(...sameLength(`${from}`, `${to}`));
+  }
+  return out;
+}
+
+/** The same for numbers of one length. */
+function sameLength(from: string, to: string): Item[][] {
+  if (from === "") return [[]];
+  const digit = (a: number, b: number) => range(0x30 + a, 0x30 + b);
+  const [a, b] = [Number(from[0]), Number(to[0])];
+  const [low, high] = [from.slice(1), to.slice(1)];
+  const [zeros, nines] = ["0".repeat(low.length), "9".repeat(low.length)];
+  if (low === zeros && high === nines) {
+    return [[digit(a, b), ...Array<Item>(low.length).fill(DIGIT)]];
+  }
+  if (a === b) return sameLength(low, high).map((d) => [digit(a, a), ...d]);
+  return [
+    ...sameLength(low, nines).map((d) => [digit(a, a), ...d]),
+    ...(a + 1 < b ? sameLength(zeros, nines) : [])
+      .map((d) => [digit(a + 1, b - 1), ...d]),
+    ...sameLength(zeros, high).map((d) => [digit(b, b), ...d]),
+  ];
+}

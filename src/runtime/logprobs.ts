@@ -1,0 +1,62 @@
+/**
+ * How likely the model held a token to be: logarithms of the softmax of its own
+ * logits, before temperature, top-k, top-p or a schema bear on them.
+ * @module
+ */
+import type { Tokenizer } from "../tokenizer/tokenizer.ts";
+
+/** A token and how likely it was. */
+export interface Likelihood {
+  /** Its id. */
+  readonly id: number;
+  /** Its text; a part of a character shows as U+FFFD. */
+  readonly text: string;
+  /** Its bytes. */
+  readonly bytes: Uint8Array;
+  /** Natural logarithm of its probability, 0 at most. */
+  readonly logprob: number;
+}
+
+/** The token that was taken, and the likeliest in its place. */
+export interface TokenLogprob extends Likelihood {
+  /** The likeliest tokens, most likely first, as many as were asked for. */
+  readonly top: readonly Likelihood[];
+}
+
+/** Likelihood of token `id` under `logits`, and of the `count` likeliest. */
+export function logprobOf(
+  logits: Float32Array,
+  id: number,
+  count: number,
+  tokenizer: Tokenizer,
+): TokenLogprob {
+  let most = -Infinity;
+  for (const x of logits) if (x > most) most = x;
+  let sum = 0;
+  for (const x of logits) sum += Math.exp(x - most);
+  const all = most + Math.log(sum);
+  const likelihood = (id: number): Likelihood => {
+    const bytes = tokenizer.bytesOf(id) ?? new Uint8Array(0);
+    const text = new TextDecoder("utf-8", { ignoreBOM: true }).decode(bytes);
+    return { id, text, bytes, logprob: Math.min(0, logits[id] - all) };
+  };
+  return {
+    ...likelihood(id),
+    top: likeliest(logits, count).map(likelihood),
+  };
+}
+
+/** Ids of the `count` largest, the largest first; of equals the lower id first. */
+function likeliest(logits: Float32Array, count: number): number[] {
+  const top: number[] = [];
+  for (let id = 0; id < logits.length; id++) {
+    if (top.length === count && !(logits[id] > logits[top[count - 1]])) {
+      continue;
+    }
+    let at = top.length;
+    while (at > 0 && logits[id] > logits[top[at - 1]]) at--;
+    top.splice(at, 0, id);
+    if (top.length > count) top.pop();
+  }
+  return top;
+}
