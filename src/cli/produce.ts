@@ -130,7 +130,8 @@ export async function produce(
   });
   const part = `${order.out}.part`;
   {
-    using records = open(part, keyOf(order, checkpoint, calibration));
+    const key = keyOf(order, checkpoint, calibration, prompts);
+    using records = open(part, key);
     if (records.size > 0) io.err(`going on with ${part}`);
     using engine = await startFloat32Engine(order.threads);
     const samples = answer(checkpoint, prompts, order, engine, io, records);
@@ -152,18 +153,24 @@ function keyOf(
   { recipe, answer }: Order,
   checkpoint: FloatCheckpoint,
   calibration: string,
+  prompts: readonly Prompt[],
 ): string {
   const choices = {
     ...RECIPES[recipe],
     passes: RECIPES[recipe].passes.map((p) => p.name),
   };
-  return createHash("sha256").update(JSON.stringify([
+  const hash = createHash("sha256").update(JSON.stringify([
     VERSION,
     checkpoint.sha256(),
     calibration,
     answer,
     choices,
-  ])).digest("hex");
+  ]));
+  for (const { ids, grids, patches } of prompts) {
+    hash.update(JSON.stringify([ids, grids]));
+    hash.update(Float32Array.from(patches ?? []));
+  }
+  return hash.digest("hex");
 }
 
 /** The float model's own greedy answers: what decoding will see. */
