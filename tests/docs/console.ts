@@ -1,7 +1,7 @@
 /**
  * Transcripts in documents, typed again: blocks marked `console`, where a line
- * that begins with `$` is typed into a shell and what follows is what it says,
- * on stdout and stderr together.
+ * that begins with `$` is typed into a shell, with the lines behind it that begin
+ * with `>`, and what follows is what it says, on stdout and stderr together.
  * @module
  */
 
@@ -24,7 +24,12 @@ export function transcript(markdown: string): Typed[] {
         const command = line.slice(2);
         const loose = /# numbers vary$/.test(command);
         typed.push({ command, says: [], loose });
-      } else typed.at(-1)!.says.push(line);
+        continue;
+      }
+      const last = typed.at(-1)!;
+      if (line.startsWith("> ") && last.says.length === 0) {
+        last.command += `\n${line.slice(2)}`;
+      } else last.says.push(line);
     }
   }
   return typed;

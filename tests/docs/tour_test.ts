@@ -1,39 +1,16 @@
-/** docs/tour.md, typed as a newcomer would, in a checkout that is not written to. */
+/** docs/tour.md, typed as a newcomer would. */
 import { assertEquals } from "@std/assert";
 import { open } from "../../src/mod.ts";
-import { bundledModel, ROOT } from "../hostile_cli/run.ts";
-import { comparable, transcript, type } from "./console.ts";
-
-const TOUR = new URL("../../docs/tour.md", import.meta.url);
+import { bundledModel } from "../hostile_cli/run.ts";
+import { typeAll } from "./checkout.ts";
 
 Deno.test({
   name: "the tour says what it says",
   ignore: Deno.build.os === "windows",
-  async fn() {
-    const folder = await Deno.makeTempDir();
-    try {
-      for (const name of ["src", "tools", "models", "deno.json", "deno.lock"]) {
-        await Deno.symlink(`${ROOT}${name}`, `${folder}/${name}`);
-      }
-      const typed = transcript(await Deno.readTextFile(TOUR));
-      const said = await type(typed, {
-        cwd: folder,
-        env: {
-          NO_COLOR: "1",
-          DENO_INSTALL_ROOT: folder,
-          PATH: `${folder}/bin:${Deno.env.get("PATH")}`,
-        },
-      });
-      for (const [i, { command, says, loose }] of typed.entries()) {
-        const plain = (lines: readonly string[]) =>
-          lines.map((line) => comparable(line, loose));
-        assertEquals(plain(said[i]), plain(says), command);
-      }
-      await captionsAreRight(`${folder}/photos`);
-    } finally {
-      await Deno.remove(folder, { recursive: true });
-    }
-  },
+  fn: () =>
+    typeAll(new URL("../../docs/tour.md", import.meta.url), {
+      then: (folder) => captionsAreRight(`${folder}/photos`),
+    }),
 });
 
 /** What three runs left in sidecars is what the model says of each photo. */
