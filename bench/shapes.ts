@@ -6,7 +6,7 @@
 
 /** A decoder-only text tower with a tied head. */
 export interface TextShape {
-  /** Name in tables. */
+  /** Name in tables, and in tests/golden/real_sizes.json. */
   readonly name: string;
   /** Architecture of the checkpoint: biases on q, k, v or not. */
   readonly family: "llama" | "qwen2";
@@ -66,6 +66,9 @@ export const TEXT: readonly TextShape[] = [
     vocabulary: 151936,
   },
 ];
+
+/** Model whose vision tower `SIGLIP` is, in tests/golden/real_sizes.json. */
+export const SIGLIP_OF = "SmolVLM-256M";
 
 /** An image encoder. */
 export interface VisionShape {

@@ -1,0 +1,85 @@
+/**
+ * What is measured: this project's engine over a model file of random codes,
+ * and its kernels over a memory of their own.
+ * @module
+ */
+import { openModelFile } from "../src/format/model_file.ts";
+import { fileSource } from "../src/format/source.ts";
+import { gemmScratchBytes, weightBytes } from "../src/kernels/layout.ts";
+import { kernelMemory, loadKernels } from "../src/kernels/load.ts";
+import { Engine } from "../src/runtime/engine.ts";
+import { readStaticModel } from "../src/runtime/static_model.ts";
+import { randomModelFile } from "../tools/random_checkpoint.ts";
+
+/** Makes the file of a model once, and opens an engine over it. */
+export async function openOurs(
+  name: string,
+  folder: string,
+  threads: number,
+  bits: 4 | 8 = 4,
+): Promise<Engine> {
+  const path = `${folder}/${name}.w${bits}.safetensors`;
+  try {
+    Deno.statSync(path);
+  } catch {
+    randomModelFile(name, path, { bits });
+  }
+  using file = openModelFile(fileSource(path));
+  const half = [0.5, 0.5, 0.5];
+  const pixels = { rescale: 1 / 255, mean: half, std: half };
+  return await Engine.create(readStaticModel(file), pixels, {
+    threads,
+    context: 1024,
+  });
+}
+
+/**
+ * A product as a model does it: float rows to codes on a static scale, codes
+ * times weights, back to float. `codes` leaves the first part out.
+ */
+export function product(
+  bits: 4 | 8,
+  [m, k, n]: readonly [number, number, number],
+  codes: boolean,
+): () => void {
+  const MiB = 1 << 20, w = 64 * MiB, size = w + weightBytes(bits, n, k);
+  const memory = kernelMemory(Math.ceil(size / 65536), false);
+  const kernels = loadKernels({ memory }),
+    bytes = new Uint8Array(memory.buffer);
+  for (let at = w; at < size; at += 65536) {
+    crypto.getRandomValues(bytes.subarray(at, Math.min(at + 65536, size)));
+  }
+  const x = 2 * MiB, a = 16 * MiB, sums = 20 * MiB, alpha = 21 * MiB;
+  const bias = 22 * MiB, y = 24 * MiB, scratch = MiB;
+  if (gemmScratchBytes(k) > MiB) throw new Error("the scratch is too small");
+  new Float32Array(memory.buffer, x, m * k).forEach((_, i, all) =>
+    all[i] = Math.sin(i)
+  );
+  new Float32Array(memory.buffer, alpha, n).fill(0.01);
+  const group = m === 1 ? 1 : 4;
+  const quantize = () =>
+    kernels.quantize_f32_s8(x, k, 100, a, sums, k, 0, m, group);
+  quantize();
+  const multiply = m === 1
+    ? () => kernels[`gemv_w${bits}a8`](a, sums, w, alpha, bias, y, k, 0, n, 0)
+    : () =>
+      kernels[`gemm_w${bits}a8`](
+        a,
+        sums,
+        w,
+        alpha,
+        bias,
+        y,
+        m,
+        k,
+        n,
+        0,
+        n,
+        scratch,
+        0,
+      );
+  return codes ? multiply : () => {
+    quantize();
+    multiply();
+  };
+}

@@ -1,0 +1,241 @@
+/**
+ * `deno task bench:peers`: this engine and its peers on the same shapes with
+ * random weights, by turns in one process. Peers come from npm, pinned in
+ * llama.ts and ort.ts; nothing else in the project knows them.
+ *
+ *     deno task bench:peers [--only TEXT] [--threads 1,2] [--rounds 5] [--json]
+ *
+ * What is not equal: Q4_0 has a scale for each 32 weights and takes the scales
+ * of its activations as they come, this engine has one scale per channel and
+ * static ones; the embedding, which is the head too, is 8 bits here and 4 there.
+ * Only speed is compared, not what a model would say.
+ * @module
+ */
+import { parseArgs } from "node:util";
+import { table } from "../src/cli/table.ts";
+import { writeGguf } from "./gguf.ts";
+import { type Contestant, interleave, type Rates } from "./interleave.ts";
+import { type LlamaCpp, llamaCpp } from "./llama.ts";
+import { encoder, matMulInteger, matMulNBits } from "./onnx.ts";
+import { type OnnxRuntime, onnxRuntime } from "./ort.ts";
+import { openOurs, product } from "./ours.ts";
+import { PRODUCTS, SIGLIP, SIGLIP_OF, TEXT, type TextShape } from "./shapes.ts";
+
+/** One comparison. */
+interface Row {
+  readonly shape: string;
+  readonly workload: string;
+  readonly threads: number;
+  readonly unit: string;
+  /** Medians. */
+  readonly ours: number;
+  readonly peer: number;
+  readonly oursBest: number;
+  readonly peerBest: number;
+  readonly peerName: string;
+  /** ours / peer, medians. */
+  readonly ratio: number;
+}
+
+const { values } = parseArgs({
+  args: Deno.args,
+  options: {
+    only: { type: "string", default: "" },
+    threads: { type: "string", default: "1,2" },
+    rounds: { type: "string", default: "5" },
+    json: { type: "boolean", default: false },
+  },
+});
+const rounds = Number(values.rounds);
+const threadCounts = values.threads.split(",").map(Number);
+const rows: Row[] = [];
+const folder = Deno.makeTempDirSync({ prefix: "mquant-peers-" });
+
+const wanted = (shape: string) => shape.includes(values.only);
+
+function note(
+  shape: string,
+  workload: string,
+  threads: number,
+  unit: string,
+  [ours, ...peers]: Rates[],
+): void {
+  for (const p of peers) {
+    const row: Row = {
+      shape,
+      workload,
+      threads,
+      unit,
+      ours: ours.median,
+      peer: p.median,
+      oursBest: ours.best,
+      peerBest: p.best,
+      peerName: p.name,
+      ratio: ours.median / p.median,
+    };
+    rows.push(row);
+    console.error(
+      `${shape} ${workload}, ${threads} threads: ${
+        row.ours.toFixed(1)
+      } ${unit}, ${p.name} ${p.median.toFixed(1)}, ratio ${
+        row.ratio.toFixed(2)
+      }`,
+    );
+  }
+}
+
+/** Prompts of 128 and 512 tokens, and 64 tokens one by one. */
+async function text(
+  shape: TextShape,
+  threads: number,
+  cpp: LlamaCpp,
+): Promise<void> {
+  const path = `${folder}/${shape.name}.gguf`;
+  writeGguf(path, shape);
+  await using engine = await openOurs(shape.name, folder, threads);
+  // Flash attention is faster for some workloads and slower for others: both take part.
+  using plain = cpp.open(path, threads, false);
+  using flash = cpp.open(path, threads, true);
+  const ids = (count: number) =>
+    Array.from({ length: count }, (_, i) => 100 + (i * 7919) % 40000);
+  const workloads: [string, number, (decode: Decode) => unknown][] = [
+    ["pp128", 128, (decode) => decode(ids(128))],
+    ["pp512", 512, (decode) => decode(ids(512))],
+    ["tg64", 64, async (decode) => {
+      for (const id of ids(64)) {
+        const pending = decode([id]);
+        if (pending) await pending;
+      }
+    }],
+  ];
+  const llama = (peer: typeof plain, name: string, work: typeof workloads[0]) =>
+    ({
+      name,
+      run: () => {
+        peer.clear();
+        return work[2]((some) => peer.decode(some));
+      },
+      awake: (yes) => peer.awake(yes),
+    }) as Contestant;
+  for (const work of workloads) {
+    const ours: Contestant = {
+      name: "mquant",
+      run: () => {
+        engine.reset();
+        return work[2]((some) =>
+          some.length > 1 ? engine.prefill(some) : engine.decode(some[0])
+        );
+      },
+    };
+    const [mine, without, withFlash] = await interleave(
+      [
+        ours,
+        llama(plain, cpp.name, work),
+        llama(flash, `${cpp.name}, flash attention`, work),
+      ],
+      work[1],
+      rounds,
+    );
+    const faster = without.median > withFlash.median ? without : withFlash;
+    note(shape.name, work[0], threads, "tokens/s", [mine, faster]);
+  }
+  Deno.removeSync(path);
+}
+
+type Decode = (ids: readonly number[]) => Promise<unknown> | void;
+
+/** Single products, 4 bits from float to float and 8 bits from codes. */
+async function products(
+  threads: number,
+  runtimes: readonly OnnxRuntime[],
+): Promise<void> {
+  for (const shape of PRODUCTS) {
+    const [m, k, n] = shape;
+    for (const bits of [4, 8] as const) {
+      const model = bits === 4
+        ? matMulNBits(m, k, n, 32)
+        : matMulInteger(m, k, n);
+      const peers = await Promise.all(runtimes.map(async (r) => {
+        const s = await r.open(model, 1, bits === 4 ? "float32" : "uint8", [
+          m,
+          k,
+        ]);
+        return { name: r.name, ...s };
+      }));
+      const ours = { name: "mquant", run: product(bits, shape, bits === 8) };
+      const rates = await interleave([ours, ...peers], 2 * m * k * n / 1e9, 7);
+      note(
+        `${m}×${k}→${n}`,
+        bits === 4 ? "4-bit product" : "8-bit product",
+        threads,
+        "GOPS",
+        rates,
+      );
+      for (const p of peers) await p.close();
+    }
+  }
+}
+
+/** One image through the tower. */
+async function vision(
+  threads: number,
+  runtimes: readonly OnnxRuntime[],
+): Promise<void> {
+  const patches = (SIGLIP.side / SIGLIP.patch) ** 2;
+  const model = encoder(SIGLIP), pixels = 3 * SIGLIP.patch ** 2;
+  for (const bits of [4, 8] as const) {
+    await using engine = await openOurs(SIGLIP_OF, folder, threads, bits);
+    const image = {
+      width: SIGLIP.side,
+      height: SIGLIP.side,
+      data: new Uint8Array(SIGLIP.side ** 2 * 3).map((_, i) => i * 37),
+    };
+    const peers = await Promise.all(runtimes.map(async (r) => {
+      const s = await r.open(model, threads, "float32", [patches, pixels]);
+      return { name: `${r.name}, int8`, ...s };
+    }));
+    const ours = {
+      name: `mquant w${bits}a8`,
+      run: () => engine.encode(image),
+    };
+    const rates = await interleave([ours, ...peers], 1, Math.min(rounds, 3));
+    note(SIGLIP.name, `image, w${bits}a8`, threads, "images/s", rates);
+    for (const p of peers) await p.close();
+  }
+}
+
+try {
+  const cpp = await llamaCpp();
+  for (const shape of TEXT) {
+    if (!wanted(shape.name)) continue;
+    for (const threads of threadCounts) await text(shape, threads, cpp);
+  }
+  const web = await onnxRuntime("onnxruntime-web");
+  const native = await onnxRuntime("onnxruntime-node");
+  if (wanted("products")) await products(1, [web, native]);
+  for (const threads of threadCounts) {
+    if (!wanted(SIGLIP.name)) continue;
+    await vision(threads, threads === 1 ? [web, native] : [native]);
+  }
+} finally {
+  Deno.removeSync(folder, { recursive: true });
+}
+
+if (values.json) console.log(JSON.stringify(rows, null, 1));
+else {
+  const number = (x: number) => x.toFixed(x < 10 ? 2 : x < 100 ? 1 : 0);
+  console.log(table([
+    ["shape", "work", "threads", "mquant", "best", "peer", "best", "", "ratio"],
+    ...rows.map((r) => [
+      r.shape,
+      r.workload,
+      String(r.threads),
+      number(r.ours),
+      number(r.oursBest),
+      number(r.peer),
+      number(r.peerBest),
+      `${r.unit}, ${r.peerName}`,
+      r.ratio.toFixed(2),
+    ]),
+  ]));
+}
