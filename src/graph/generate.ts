@@ -5,7 +5,7 @@
  */
 import { argmax } from "../tensor/argmax.ts";
 import type { Floats } from "./executor.ts";
-import type { Grid } from "./grid.ts";
+import { type Grid, ownGrid, patchesIn, tokensIn } from "./grid.ts";
 import {
   type Hooks,
   type Loaded,
@@ -13,6 +13,7 @@ import {
   runText,
   runVision,
 } from "./interpreter.ts";
+import { imageOf, type ModelInfo } from "./node.ts";
 
 /** A rendered prompt and its images. */
 export interface Prompt {
@@ -43,18 +44,25 @@ export function encodeAll(
 
 /** What `encodeAll` made, prompt by prompt; undefined where one has no image. */
 export function rowsOfEach(
+  info: ModelInfo,
   prompts: readonly Prompt[],
   rows: Floats,
 ): (Floats | undefined)[] {
-  const all = patchesOf(prompts);
-  // Whole images only: rows.length · patches is a multiple of all patches.
-  const end = (patches: number) => rows.length * patches / all;
+  const tokens = prompts.map((p) => tokensOf(info, p));
+  const width = rows.length / tokens.reduce((a, b) => a + b, 0);
   let at = 0;
-  return prompts.map(({ patches = [] }) =>
-    patches.length === 0
-      ? undefined
-      : rows.slice(end(at), end(at += patches.length))
+  return tokens.map((n) =>
+    n === 0 ? undefined : rows.slice(at * width, (at += n) * width)
   );
+}
+
+/** Image tokens of a prompt. */
+function tokensOf(info: ModelInfo, { patches, grids }: Prompt): number {
+  if (!patches || patches.length === 0) return 0;
+  const image = imageOf(info);
+  if (grids) return grids.reduce((n, g) => n + tokensIn(image, g), 0);
+  const own = patchesIn(ownGrid(image)) * 3 * image.patch ** 2;
+  return patches.length / own * image.tokens;
 }
 
 function patchesOf(prompts: readonly Prompt[]): number {
@@ -67,7 +75,11 @@ export function encodeImages(
   prompts: readonly Prompt[],
   hooks: Hooks = {},
 ): (Floats | undefined)[] {
-  return rowsOfEach(prompts, encodeAll(loaded, prompts, hooks));
+  return rowsOfEach(
+    loaded.model.info,
+    prompts,
+    encodeAll(loaded, prompts, hooks),
+  );
 }
 
 /**

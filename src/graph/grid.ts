@@ -4,7 +4,7 @@
  * positions, tokens) follows from its grid.
  * @module
  */
-import type { ImageInfo } from "./node.ts";
+import type { ImageInfo, TableNode } from "./node.ts";
 
 /** Patches of a picture, down and across. */
 export interface Grid {
@@ -32,13 +32,15 @@ export function patchesIn({ rows, cols }: Grid): number {
   return rows * cols;
 }
 
-/** Patches that become one token, along each side. */
+/** Patches that become one token, along each side; 1 where a picture's tokens do not follow from its patches. */
 export function mergeOf(image: ImageInfo): number {
+  if (image.fixedTokens) return 1;
   return Math.sqrt(patchesIn(ownGrid(image)) / image.tokens);
 }
 
 /** Tokens of a picture. */
 export function tokensIn(image: ImageInfo, grid: Grid): number {
+  if (image.fixedTokens) return image.tokens;
   return patchesIn(grid) * image.tokens / patchesIn(ownGrid(image));
 }
 
@@ -47,11 +49,78 @@ export function tokensIn(image: ImageInfo, grid: Grid): number {
  * keep their shape, whole squares of tokens within `maxPixels`.
  */
 export function mostPatches(image: ImageInfo, maxPixels?: number): number {
-  const { height, width, patch, anySize } = image;
+  const { height, width, patch, anySize, mostPatches } = image;
+  if (mostPatches !== undefined) return mostPatches;
   if (!anySize) return patchesIn(ownGrid(image));
   const square = mergeOf(image) ** 2;
   return Math.floor((maxPixels ?? height * width) / (patch ** 2 * square)) *
     square;
+}
+
+/** What a learned table's rows are to a picture's: `side` and `by` of a TableNode. */
+export type GridTable = {
+  readonly [K in "side" | "by"]?: TableNode[K] | undefined;
+};
+
+/** Rows of a learned table that make the rows of a grid. */
+export function tableRowsOf(
+  { side, by }: GridTable,
+): number | undefined {
+  if (side === undefined) return undefined;
+  return by === "axes" ? 2 * side : side ** 2;
+}
+
+/**
+ * Rows of a table for a grid.
+ * @param table [tableRowsOf, width]
+ * @param out [rows·cols, width], row by row
+ */
+export function gridRows(
+  table: ArrayLike<number>,
+  { side, by }: GridTable & { readonly side: number },
+  width: number,
+  grid: Grid,
+  out: { [i: number]: number },
+): void {
+  if (by === undefined) return resample(table, side, width, grid, out);
+  const { rows, cols } = grid;
+  const [down, across] = [rows, cols].map((n) => buckets(side, n));
+  let to = 0;
+  for (let y = 0; y < rows; y++) {
+    for (let x = 0; x < cols; x++) {
+      if (by === "buckets") {
+        const at = (down[y] * side + across[x]) * width;
+        for (let i = 0; i < width; i++) out[to++] = table[at + i];
+      } else {
+        const a = x * width, b = (side + y) * width;
+        for (let i = 0; i < width; i++) out[to++] = table[a + i] + table[b + i];
+      }
+    }
+  }
+}
+
+/**
+ * Where n patches fall in a line of `side`: patch i lies at i/n, in the bucket of
+ * that share (modeling_navit_siglip.py, SiglipVisionEmbeddings). Places and
+ * bounds are float32 ranges there, and which bucket a place on a bound falls into
+ * follows from how torch rounds them.
+ */
+export function buckets(side: number, n: number): number[] {
+  const bounds = range(1 / side, 1 / side, side - 1);
+  let b = 0;
+  return range(0, Math.fround(1 / n), n).map((place) => {
+    while (b < bounds.length && bounds[b] <= place) b++;
+    return b;
+  });
+}
+
+/** torch.arange in float32: eight at a time from a rounded base, what is left one by one. */
+function range(start: number, step: number, n: number): number[] {
+  const whole = n - n % 8;
+  return Array.from({ length: n }, (_, i) => {
+    if (i >= whole) return Math.fround(start + step * i);
+    return Math.fround(Math.fround(start + step * (i - i % 8)) + i % 8 * step);
+  });
 }
 
 /**
@@ -61,7 +130,7 @@ export function mostPatches(image: ImageInfo, maxPixels?: number): number {
  * @param table [side², width]
  * @param out [rows·cols, width], row by row
  */
-export function resample(
+function resample(
   table: ArrayLike<number>,
   side: number,
   width: number,

@@ -36,7 +36,9 @@ export function imageText(
   const numbered = (text: string) =>
     text.replaceAll("{image}", `${index}`)
       .replaceAll("{picture}", `${index + 1}`);
-  if (image.anySize) return whole.repeat(tokensIn(image, grids[0]));
+  if (image.anySize && !image.fixedTokens) {
+    return whole.repeat(tokensIn(image, grids[0]));
+  }
   if (rows * cols === 0) return numbered(whole);
   if (!tiles) {
     throw new RangeError(

@@ -9,7 +9,7 @@ import { rotate, unrotate } from "../tensor/rotation.ts";
 import { sizeOf } from "../tensor/tensor.ts";
 import { ACTIVATIONS } from "./activation.ts";
 import type { Executor, Floats } from "./executor.ts";
-import { type Grid, ownGrid, patchesIn, resample } from "./grid.ts";
+import { type Grid, gridRows, ownGrid, patchesIn } from "./grid.ts";
 import {
   type AttendNode,
   extraRows,
@@ -444,14 +444,14 @@ function streamWidth(model: Model, name: string): number {
 
 /** Rows of a table for each image. */
 function tableRows({ loaded, segments }: Run, node: TableNode): Floats {
-  const { param, width, side, rows } = node, table = loaded.param(param);
+  const { param, width, side, rows, by } = node, table = loaded.param(param);
   const counts = segments.map((s) => rows ?? s.count);
   const out = loaded.executor.zeros(counts.reduce((a, b) => a + b) * width);
   let at = 0;
   for (const [i, { grid }] of segments.entries()) {
     const part = out.subarray(at, at += counts[i] * width);
     if (side === undefined) part.set(table);
-    else resample(table, side, width, grid!, part);
+    else gridRows(table, { side, by }, width, grid!, part);
   }
   return out;
 }

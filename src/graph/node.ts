@@ -50,6 +50,8 @@ export interface TableNode extends Base {
   readonly rows?: number;
   /** The table is a square of so many rows a side, [side², width], resampled to each picture's grid (grid.ts). */
   readonly side?: number;
+  /** How it is resampled: to the nearest bucket's row, or as the sum of a row for the column (the first `side`) and one for the row (the others); bilinear where nothing is said. */
+  readonly by?: "buckets" | "axes";
 }
 
 /** Token embeddings: one row of `param` ([vocabulary, width]) per text token. */
@@ -211,8 +213,12 @@ export interface ImageInfo {
   readonly patch: number;
   /** Pictures keep their shape: any whole squares of tokens. Height × width is then how many pixels one has at most, unless more are asked for. */
   readonly anySize?: true;
+  /** Most patches of a picture, where that does not follow from height × width. */
+  readonly mostPatches?: number;
   /** Rows of the text stream that one image becomes. */
   readonly tokens: number;
+  /** Every picture becomes so many, however large. */
+  readonly fixedTokens?: true;
   /** Id of the token that stands for one of them. */
   readonly tokenId: number;
   /** What a chat template's `<image>` expands to, with `anySize` once per token; {image} is the picture's number in the prompt, from 0, {picture} the same from 1. */

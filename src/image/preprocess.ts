@@ -6,6 +6,7 @@
  * the patch quantizer folds into its table.
  * @module
  */
+import { roundEven } from "../tensor/round.ts";
 import { ImageError } from "./image.ts";
 import type { Image } from "./image.ts";
 import { resize } from "./resize.ts";
@@ -25,8 +26,12 @@ export interface ImagePlan {
   readonly split: boolean;
   /** Cut along the grid, of at most so many tiles, whose shape is nearest the picture's (InternVL); undefined: by the size after the first resize (Idefics3). */
   readonly canvas?: { readonly least: number; readonly most: number };
-  /** Cut along the grid, of at most so many slices, whose shape is nearest the picture's by the ratio of their shapes, as many as its area asks for; the whole picture comes first (MiniCPM-V). */
-  readonly slices?: number;
+  /** Pictures keep their shape, at an area of side² in whole patches; cut, along a grid of at most `most` slices of that area each, whose shape is nearest the picture's by the ratio of their shapes, the whole picture first (MiniCPM-V). */
+  readonly slices?: {
+    readonly most: number;
+    readonly side: number;
+    readonly patch: number;
+  };
   /** Most tiles of one picture, the whole one included; undefined: as many as it makes. */
   readonly mostTiles?: number;
   /** Pictures keep their shape, within bounds (Qwen2-VL); undefined: all get one size. */
@@ -155,27 +160,30 @@ function readCanvas(
   return { least, most };
 }
 
-/** MiniCPM-V's processor, with squares for whole pictures and slices. */
+/** MiniCPM-V's processor (image_processing_minicpmv.py). */
 function readSlices(json: Record<string, unknown>): ImagePlan {
-  const size = side("scale_resolution", json.scale_resolution ?? 448);
-  const slices = json.max_slice_nums ?? 9;
+  const most = json.max_slice_nums ?? 9;
   if (
-    !Number.isInteger(slices) || slices as number < 1 ||
-    slices as number > MOST_TILES
+    !Number.isInteger(most) || most as number < 1 ||
+    most as number > MOST_TILES
   ) {
     refuse(
       `max_slice_nums must be a whole number from 1 to ${MOST_TILES}: it is ${
-        JSON.stringify(slices)
+        JSON.stringify(most)
       }`,
     );
   }
   const std = triple("norm_std", json.norm_std ?? [0.5, 0.5, 0.5]);
   if (std.some((s) => s <= 0)) refuse("norm_std must be positive");
   return {
-    size: { height: size, width: size },
+    size: undefined,
     tile: undefined,
     split: json.slice_mode !== false,
-    slices: slices as number,
+    slices: {
+      most: most as number,
+      side: side("scale_resolution", json.scale_resolution ?? 448),
+      patch: side("patch_size", json.patch_size ?? 14),
+    },
     resampling: "bicubic",
     rescale: 1 / 255,
     mean: triple("norm_mean", json.norm_mean ?? [0.5, 0.5, 0.5]),
@@ -192,8 +200,9 @@ export function oneTile(plan: ImagePlan): ImagePlan {
 export function atMostTiles(plan: ImagePlan, most: number): ImagePlan {
   if (!plan.split || most < 3) return oneTile(plan); // two tiles would be one and itself again
   const { canvas, slices } = plan;
-  if (slices !== undefined) {
-    return { ...plan, slices: Math.min(slices, most - 1) };
+  if (slices) {
+    const fewer = Math.min(slices.most, most - 1);
+    return { ...plan, slices: { ...slices, most: fewer } };
   }
   if (!canvas) return { ...plan, mostTiles: most };
   const fewer = Math.min(canvas.most, most - 1);
@@ -274,8 +283,12 @@ export function preprocess(image: Image, plan: ImagePlan): Tiles {
   if (split && canvas && size && "height" in size) {
     return fitCanvas(image, size, canvas, resampling);
   }
-  if (split && slices !== undefined && size && "height" in size) {
-    return fitSlices(image, size, slices, resampling);
+  if (slices) {
+    return fitSlices(
+      image,
+      split ? slices : { ...slices, most: 1 },
+      resampling,
+    );
   }
   if (size) {
     const { height, width } = "longestEdge" in size
@@ -369,16 +382,34 @@ function grid(
   return tiles;
 }
 
-/** `get_sliced_grid` of MiniCPM-V (image_processing_minicpmv.py): as many slices as the area asks for, or one more or less. */
+/** The size of side² pixels in a picture's shape, in whole patches (`find_best_resize`). */
+function besideArea(
+  { width, height }: { readonly width: number; readonly height: number },
+  { side, patch }: { readonly side: number; readonly patch: number },
+): { width: number; height: number } {
+  const aspect = width / height;
+  const down = Math.trunc(side / Math.sqrt(aspect));
+  return {
+    width: wholeUnits(Math.trunc(down * aspect), patch),
+    height: wholeUnits(down, patch),
+  };
+}
+
+/** The nearest multiple of a unit, at least one (`ensure_divide`; Python rounds halves to even). */
+function wholeUnits(n: number, unit: number): number {
+  return Math.max(roundEven(n / unit) * unit, unit);
+}
+
+/** `get_sliced_grid` and `slice_image` of MiniCPM-V: as many slices as the area asks for, or one more or less. */
 function fitSlices(
   image: Image,
-  size: { readonly height: number; readonly width: number },
-  most: number,
+  slices: NonNullable<ImagePlan["slices"]>,
   resampling: Resampling,
 ): Tiles {
-  const { height, width } = size;
+  const { most, side } = slices;
+  const { width, height } = besideArea(image, slices);
   const small = resize(image, width, height, resampling);
-  const area = image.width * image.height / (width * height);
+  const area = image.width * image.height / side ** 2;
   const wanted = Math.min(Math.ceil(area), most);
   let [cols, rows] = [1, 1], best = Infinity;
   if (wanted > 1) {
@@ -393,7 +424,11 @@ function fitSlices(
     }
   }
   if (rows * cols === 1) return whole(small);
-  const tiles = grid(image, size, rows, cols, resampling);
+  const one = besideArea({ // `get_refine_size`
+    width: wholeUnits(image.width, cols) / cols,
+    height: wholeUnits(image.height, rows) / rows,
+  }, slices);
+  const tiles = grid(image, one, rows, cols, resampling);
   return { tiles: [small, ...tiles], rows, cols };
 }
 

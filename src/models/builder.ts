@@ -9,6 +9,7 @@ import type {
   Modality,
   Node,
   Phase,
+  TableNode,
 } from "../graph/node.ts";
 
 /** A graph under construction. */
@@ -33,7 +34,7 @@ export class Builder {
   table(
     id: string,
     width: number,
-    size: { readonly rows?: number; readonly side?: number } = {},
+    size: Pick<TableNode, "rows" | "side" | "by"> = {},
   ): string {
     const { phase } = this, param = `${id}.weight`;
     return this.#add({ op: "table", id, phase, param, width, ...size });

@@ -3,6 +3,7 @@
  * tensor accounted for, missing and unused ones are errors.
  * @module
  */
+import { tableRowsOf } from "../graph/grid.ts";
 import type { Node } from "../graph/node.ts";
 import { paramsOf } from "../graph/node.ts";
 import { reshape, sizeOf, type Tensor } from "../tensor/tensor.ts";
@@ -37,7 +38,7 @@ function expectedShapes(
         break;
       case "table":
         shapes.set(node.param, [
-          node.side ? node.side ** 2 : node.rows ?? rows,
+          tableRowsOf(node) ?? node.rows ?? rows,
           node.width,
         ]);
         break;

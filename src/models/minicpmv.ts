@@ -4,9 +4,10 @@
  * and a Qwen2 decoder (modeling_minicpmv.py, modeling_navit_siglip.py and
  * resampler.py of the published checkpoint: `minicpmv`).
  *
- * The original keeps a picture's shape, and cuts a large one into slices of
- * their own shape. Here picture and slices get one square of `scale_resolution`
- * pixels: the same for square ones, others are squashed.
+ * A picture keeps its shape, and so do the slices of one that is cut: each has
+ * the area of a square of `scale_resolution` pixels and becomes as many rows.
+ * Positions of patches are looked up, places of keys are a sum, W·(x, y) =
+ * W·(x, 0) + W·(0, y): both from tables that hold for all shapes.
  * @module
  */
 import type { Model, ModelInfo } from "../graph/node.ts";
@@ -29,14 +30,17 @@ import {
 } from "./checkpoint.ts";
 import { Config } from "./config.ts";
 import {
+  axesPlaces,
   type Resampler,
   resampler,
   resamplerNames,
   resamplerSource,
-  sincosPlaces,
 } from "./resampler.ts";
 import { transposed } from "./rows.ts";
 import { chatml, type Supplement } from "./supplement.ts";
+
+/** How many times as long as a square one a picture may be: 64 : 1. */
+const LONGEST = 8;
 
 const LAYER = "vpm.encoder.layers.$1.";
 
@@ -56,35 +60,6 @@ const NAMES: readonly (readonly [RegExp, string])[] = [
   ...decoderNames("llm.model.", "llm.lm_head."),
 ];
 
-/**
- * The rows of a square table of positions, `from` a side, that a grid of `side`
- * patches a side takes: patch i of n lies at i/n, in the bucket of that share of
- * the table (modeling_navit_siglip.py, SiglipVisionEmbeddings).
- */
-function bucketed(table: Tensor, side: number): Tensor {
-  const [rows, width] = table.shape, from = Math.round(Math.sqrt(rows));
-  const step = Math.fround(1 / side), bounds = 1 / from; // as torch: float32 places
-  const bucket = Array.from({ length: side }, (_, i) => {
-    let b = 0;
-    while (
-      b < from - 1 &&
-      Math.fround(bounds + b * bounds) <= Math.fround(i * step)
-    ) b++;
-    return b;
-  });
-  return {
-    shape: [side * side, width],
-    read() {
-      const t = table.read(), out = new Float64Array(side * side * width);
-      for (let r = 0; r < side * side; r++) {
-        const at = bucket[Math.floor(r / side)] * from + bucket[r % side];
-        out.set(t.subarray(at * width, (at + 1) * width), r * width);
-      }
-      return out;
-    },
-  };
-}
-
 /** Builds the model that a MiniCPM-V 2.6 checkpoint holds. */
 export function minicpmv(checkpoint: Checkpoint): Model {
   const config = new Config(checkpoint.config);
@@ -99,6 +74,7 @@ export function minicpmv(checkpoint: Checkpoint): Model {
   const slice = config.object("slice_config");
   const patch = v.size("patch_size"), size = sideOf(config);
   const side = size / patch, queries = config.size("query_num", 64);
+  const longest = LONGEST * side;
   const text = decoderBlock(
     config.with({ model_type: "qwen2", rope_scaling: null }),
   );
@@ -131,10 +107,15 @@ export function minicpmv(checkpoint: Checkpoint): Model {
     queries,
     heads: text.dim / 128,
     eps: 1e-6,
+    place: { side: longest, by: "axes" },
   };
 
   const g = new Builder(), wide = 3 * patch * patch, bias = { bias: true };
-  g.write("vision", g.table("vision.position", dim));
+  const places = v.size("image_size") / patch; // of the table, a side
+  g.write(
+    "vision",
+    g.table("vision.position", dim, { side: places, by: "buckets" }),
+  );
   const pixels = g.patches("vision.pixels", wide);
   g.write("vision", g.linear("vision.patch", pixels, wide, dim, bias));
   const dropped = config.flag("drop_vision_last_layer", true) ? 1 : 0;
@@ -163,7 +144,10 @@ export function minicpmv(checkpoint: Checkpoint): Model {
       height: size,
       width: size,
       patch,
+      anySize: true,
+      mostPatches: mostOf(side, longest),
       tokens: queries,
+      fixedTokens: true,
       tokenId: checkpoint.idOf?.("<unk>") ?? config.size("image_token_id"),
       text: whole,
       tiles: {
@@ -176,16 +160,13 @@ export function minicpmv(checkpoint: Checkpoint): Model {
     },
   };
   const nameOf = naming(NAMES);
-  const places = { keys: () => sincosPlaces(text.dim, side, side) };
+  const keys = { keys: () => axesPlaces(text.dim, longest) };
   const sourceOf = (param: string): Source => {
-    const pooled = resamplerSource(param, "resampler.", pool, places);
+    const pooled = resamplerSource(param, "resampler.", pool, keys);
     if (pooled) return pooled;
     const name = nameOf(param);
-    if (param === "connector.proj.weight") {
-      return { from: [name], make: transposed };
-    }
-    return param === "vision.position.weight"
-      ? { from: [name], make: (t) => bucketed(t, side) }
+    return param === "connector.proj.weight"
+      ? { from: [name], make: transposed }
       : name;
   };
   return {
@@ -195,7 +176,15 @@ export function minicpmv(checkpoint: Checkpoint): Model {
   };
 }
 
-/** Side of a picture or slice, in pixels. */
+/**
+ * Most patches of a picture whose sides a·b ≤ side² are rounded to whole ones:
+ * (a + ½)(b + ½), at its largest where it is as long as it may be.
+ */
+function mostOf(side: number, longest: number): number {
+  return Math.floor(side ** 2 + (longest + side ** 2 / longest) / 2 + 0.25);
+}
+
+/** Side of a square picture or slice, in pixels. */
 function sideOf(config: Config): number {
   return config.object("slice_config").size("scale_resolution", 448);
 }
@@ -215,6 +204,7 @@ export function minicpmvSupplement(config: Config): Supplement {
     processor: {
       image_processor_type: "MiniCPMVImageProcessor",
       scale_resolution: side,
+      patch_size: config.object("vision_config").size("patch_size"),
       max_slice_nums: slice.size("max_slice_nums", 9),
       norm_mean: [0.5, 0.5, 0.5],
       norm_std: [0.5, 0.5, 0.5],

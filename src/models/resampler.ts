@@ -16,6 +16,7 @@
 import { pow, sincos } from "../tensor/math.ts";
 import { float64 } from "../graph/executor.ts";
 import { cached, constant, type Tensor } from "../tensor/tensor.ts";
+import type { TableNode } from "../graph/node.ts";
 import type { Builder } from "./builder.ts";
 import { rowsOf, type Source } from "./checkpoint.ts";
 
@@ -28,6 +29,8 @@ export interface Resampler {
   readonly queries: number;
   readonly heads: number;
   readonly eps: number;
+  /** Shape of the table of the keys' places, where pictures have several. */
+  readonly place?: Pick<TableNode, "side" | "by">;
 }
 
 /** Writes a resampler down; the text stream's rows. Parameters: connector.kv, norm, k, place, query, v, o, post, proj. */
@@ -36,7 +39,7 @@ export function resampler(g: Builder, x: string, c: Resampler): string {
   g.write("patches", g.linear("connector.kv", x, c.kv, dim));
   const seen = g.read("connector.norm", "patches", dim, "layer", eps);
   g.write("keys", g.linear("connector.k", seen, dim, dim, bias));
-  g.write("keys", g.table("connector.place", dim));
+  g.write("keys", g.table("connector.place", dim, c.place));
   const gathered = g.attend("connector.attend", {
     q: g.table("connector.query", dim, { rows: c.queries }),
     k: g.peek("connector.keys", "keys", dim),
@@ -156,26 +159,22 @@ function normed(
 }
 
 /**
- * Sine and cosine of a grid's columns in the first half of the channels, of its
- * rows in the second, with frequencies 10000^(−i/n) (`get_2d_sincos_pos_embed`):
- * [height·width, dim].
+ * Sines and cosines of a column's place in the first half of the channels, of a
+ * row's in the second, with frequencies 10000^(−i/n) (`get_2d_sincos_pos_embed`),
+ * one axis at a time: [2·side, dim], columns, then rows; a patch's place is the
+ * sum of two.
  */
-export function sincosPlaces(
-  dim: number,
-  height: number,
-  width: number,
-): Tensor {
-  const n = dim / 4, rows = height * width, half = dim / 2;
-  const out = new Float64Array(rows * dim);
+export function axesPlaces(dim: number, side: number): Tensor {
+  const n = dim / 4, half = dim / 2;
+  const out = new Float64Array(2 * side * dim);
   for (let i = 0; i < n; i++) {
     const f = pow(10000, -i / n);
-    for (let r = 0; r < rows; r++) {
-      const places = [r % width, Math.floor(r / width)];
-      for (const [axis, place] of places.entries()) {
-        const at = r * dim + axis * half + i;
-        [out[at], out[at + n]] = sincos(place * f);
+    for (let r = 0; r < side; r++) {
+      const [sin, cos] = sincos(r * f);
+      for (const at of [r * dim, (side + r) * dim + half]) {
+        out[at + i] = sin, out[at + n + i] = cos;
       }
     }
   }
-  return constant([rows, dim], out);
+  return constant([2 * side, dim], out);
 }

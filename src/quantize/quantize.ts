@@ -112,6 +112,7 @@ export function quantize(
   const fold = new Fold(changed, recipe, engine, progress, found);
   const loaded = load(changed, engine);
   const rows = rowsOfEach(
+    changed.info,
     samples,
     found.rows("image", () => encodeAll(loaded, samples, fold.hooks)),
   );

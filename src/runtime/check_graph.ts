@@ -24,7 +24,7 @@ import {
   rowsPerImage,
   widthOf,
 } from "../graph/node.ts";
-import { mergeOf } from "../graph/grid.ts";
+import { mergeOf, tableRowsOf } from "../graph/grid.ts";
 import { RuntimeError } from "./error.ts";
 
 /** Type and shape of a tensor. */
@@ -295,7 +295,7 @@ export function tensorsOf(
         add(
           node.param,
           "F32",
-          node.side ? node.side ** 2 : node.rows ?? rowsPerImage(nodes, info),
+          tableRowsOf(node) ?? node.rows ?? rowsPerImage(nodes, info),
           node.width,
         );
         break;

@@ -7,11 +7,12 @@
 import {
   type Grid,
   gridOf,
+  gridRows,
   mergeOf,
   patchesIn,
-  resample,
+  tableRowsOf,
 } from "../graph/grid.ts";
-import type { ImageInfo, ModelInfo } from "../graph/node.ts";
+import type { ImageInfo, ModelInfo, TableNode } from "../graph/node.ts";
 import { gridTables } from "../graph/rope.ts";
 import type { Image } from "../image/image.ts";
 import { RuntimeError } from "./error.ts";
@@ -35,6 +36,7 @@ export type GridTable =
     readonly to: number;
     readonly width: number;
     readonly side: number;
+    readonly by?: TableNode["by"];
   };
 
 /** Writes the tables; a class because it remembers for which grid they are. */
@@ -50,6 +52,7 @@ export class GridWriter {
   /** The tables of `grid`. */
   write(grid: Grid): void {
     const { rows, cols } = this.#written ?? {};
+    for (const t of this.tables) if (t.kind === "table") checkSides(t, grid);
     if (rows === grid.rows && cols === grid.cols) return;
     for (const table of this.tables) this.#fill(table, grid);
     this.#written = grid;
@@ -64,10 +67,22 @@ export class GridWriter {
       floats(t.sin, sin.length).set(sin);
       return;
     }
-    const { width, side } = t;
-    const out = floats(t.to, patchesIn(grid) * width);
-    resample(floats(t.from, side ** 2 * width), side, width, grid, out);
+    const { width } = t, out = floats(t.to, patchesIn(grid) * width);
+    const table = floats(t.from, tableRowsOf(t)! * width);
+    gridRows(table, t, width, grid, out);
   }
+}
+
+/** Refuses a picture longer than a table that has a row for each of its rows and columns. */
+function checkSides(
+  { by, side }: { readonly side: number; readonly by?: TableNode["by"] },
+  { rows, cols }: Grid,
+): void {
+  if (by !== "axes" || Math.max(rows, cols) <= side) return;
+  throw new RuntimeError(
+    "image",
+    `Cannot take an image: it must have at most ${side} patches along a side: it has ${rows} × ${cols}; crop it`,
+  );
 }
 
 /** Largest picture that memory may be planned for: 4096 × 4096. */

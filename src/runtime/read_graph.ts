@@ -136,6 +136,7 @@ const FIELDS: Readonly<Record<Node["op"], Readonly<Record<string, Field>>>> = {
     width: size,
     rows: optional(size),
     side: optional(side),
+    by: optional(choice("buckets", "axes")),
   },
   embed: { param: text, width: size },
   linear: {
@@ -288,7 +289,9 @@ function readImage(map: Json): ImageInfo {
     width: size,
     patch: size,
     anySize: optional(yes),
+    mostPatches: optional(size),
     tokens: size,
+    fixedTokens: optional(yes),
     tokenId: id,
     text: longText,
     atOnePlace: optional(yes),

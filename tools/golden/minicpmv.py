@@ -72,11 +72,12 @@ class Toy(torch.nn.Module):
         self.llm = Qwen2ForCausalLM(Qwen2Config(**TEXT, attn_implementation="eager"))
 
     def rows(self, pixels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Tower and resampler of squares [n, 3, side, side]."""
-        n, sizes = len(pixels), torch.tensor([[SIDE // PATCH, SIDE // PATCH]] * len(pixels), dtype=torch.int32)
+        """Tower and resampler of pictures of one shape [n, 3, height, width]."""
+        n, height, width = len(pixels), pixels.shape[2] // PATCH, pixels.shape[3] // PATCH
+        sizes = torch.tensor([[height, width]] * n, dtype=torch.int32)
         patches = torch.nn.functional.unfold(pixels, PATCH, stride=PATCH)  # as reshape_by_patch
         strip = patches.reshape(n, 3, PATCH, PATCH, -1).permute(0, 1, 2, 4, 3).reshape(n, 3, PATCH, -1)
-        mask = torch.ones(n, 1, (SIDE // PATCH) ** 2, dtype=torch.bool)
+        mask = torch.ones(n, 1, height * width, dtype=torch.bool)
         embedded = self.vpm.embeddings(strip, patch_attention_mask=mask, tgt_sizes=sizes)
         if "hidden_states" in inspect.signature(self.vpm.forward).parameters:
             seen = self.vpm(embedded, mask.view(n, -1))
@@ -134,11 +135,13 @@ def main() -> None:
     processor = image_processing_minicpmv.MiniCPMVImageProcessor(**settings)
 
     items = []
-    prompts = parts_of(["formula:waves:32x32", "formula:stripes:50x50"])
-    prompts["in slices"] = ["What is in", "formula:stripes:64x64", "and", "formula:waves:20x20", "here?"]
+    prompts = parts_of(["formula:waves:32x32", "formula:stripes:75x50"])
+    prompts["two shapes"] = ["formula:waves:20x90", "and", "formula:stripes:75x50", "Compare."]
+    prompts["in slices"] = ["What is in", "formula:stripes:75x50", "and", "formula:waves:20x21", "here?"]
+    prompts["in many slices"] = ["formula:waves:99x40", "Describe it."]
     for name, parts in prompts.items():
         names = [p for p in parts if p.startswith("formula:")]
-        most = MOST if name == "in slices" else 1
+        most = MOST if "slices" in name else 1
         content = "\n".join("(<image>./</image>)" if p in names else p for p in parts)  # MiniCPMV.chat
         text = tokenizer.apply_chat_template(
             [{"role": "user", "content": content}], add_generation_prompt=True, tokenize=False
@@ -156,8 +159,9 @@ def main() -> None:
         if names:
             tiles = [np.asarray(t) for p in pictures for t in processor.get_sliced_images(p, most)]
             item["pixels_sha256"] = [sha256(t) for t in tiles]
-            pixels = torch.tensor(np.stack(tiles)).permute(0, 3, 1, 2).float() / 255
-            seen, more["rows"] = model.rows((pixels - 0.5) / 0.5)
+            pixels = [torch.tensor(t)[None].permute(0, 3, 1, 2).float() / 255 for t in tiles]
+            seen, rows = zip(*(model.rows((p - 0.5) / 0.5) for p in pixels))
+            seen, more["rows"] = torch.cat([s[0] for s in seen]), torch.cat([r[0] for r in rows])
             item["vision"], item["connector"] = summary(seen), summary(more["rows"])
         item["steps"] = greedy(model, ids, STEPS, **more)
         items.append(item)
@@ -167,8 +171,8 @@ def main() -> None:
         {
             "_comment": comment(
                 "minicpmv.py",
-                "Tower, resampler and processor are the original's; pictures are square, which is where its slices "
-                "and ours are the same. vision is what enters the resampler's kv_proj.",
+                "Tower, resampler and processor are the original's, pictures and slices one by one. vision is what "
+                "enters the resampler's kv_proj.",
             ),
             "items": items,
         },

@@ -149,7 +149,7 @@ export function lowerAttend(l: Lowering, node: AttendNode): Floats {
     () => vectors("v"),
   );
   const masked = text && !one;
-  const seen = text ? capacity : most;
+  const seen = text ? capacity : form.most;
   const items: Amount = typeof asked.form.rows === "number"
     ? kvHeads * Math.ceil(most * (heads / kvHeads) / 4)
     : { register: quadRegister(heads / kvHeads), scale: kvHeads };

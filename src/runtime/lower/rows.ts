@@ -13,7 +13,7 @@ import {
   type TakeNode,
   widthOf,
 } from "../../graph/node.ts";
-import { mergeOf } from "../../graph/grid.ts";
+import { mergeOf, tableRowsOf } from "../../graph/grid.ts";
 import type { Rotation } from "../../tensor/rotation.ts";
 import { type Amount, ref } from "../buffer.ts";
 import { fixedForm, pictureForm, SINGLE } from "../form.ts";
@@ -42,7 +42,7 @@ export function lowerLast(l: Lowering, id: string, x: string): void {
 /** A constant: rows of their own, or those at the start of the vision phase. */
 export function lowerTable(l: Lowering, node: TableNode): Floats {
   const { phase, form: start, patches } = l.options;
-  const { param, width, rows, side } = node;
+  const { param, width, rows, side, by } = node;
   if (phase !== "vision") {
     throw l.error(
       `${quoted(node.id)}: tables are known in the vision phase only`,
@@ -51,7 +51,7 @@ export function lowerTable(l: Lowering, node: TableNode): Floats {
   const form = rows === undefined ? start : fixedForm(rows, 0);
   const table = l.store.constant(
     `table ${param}`,
-    (side === undefined ? form.most : side ** 2) * width * 4,
+    (tableRowsOf(node) ?? form.most) * width * 4,
     () => l.model.floats(param),
   );
   const value = { kind: "floats", column: 0, stride: width, form } as const;
@@ -66,6 +66,7 @@ export function lowerTable(l: Lowering, node: TableNode): Floats {
     to: buffer.at,
     width,
     side,
+    ...(by ? { by } : {}),
   }));
   return { ...value, buffer };
 }
