@@ -11,7 +11,6 @@
  * @module
  */
 import type { Model, ModelInfo } from "../graph/node.ts";
-import type { Tensor } from "../tensor/tensor.ts";
 import {
   activation,
   type Block,
