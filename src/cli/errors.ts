@@ -79,6 +79,9 @@ function system(error: Error): string | undefined {
   if (error instanceof Deno.errors.PermissionDenied) {
     return "the system denies access; check the file's permissions";
   }
+  if ((error as { code?: unknown }).code === "ENOSPC") {
+    return "the disk is full; make room and run it again";
+  }
   if (error instanceof Deno.errors.IsADirectory) {
     return "it is a folder; give the files in it";
   }

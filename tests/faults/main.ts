@@ -1,0 +1,61 @@
+/**
+ * `deno task faults`: every call that a command makes to the file system fails
+ * once in every way; `--count` caps how many calls of each command are tried.
+ * @module
+ */
+import {
+  campaignOptions,
+  circumstances,
+  conclude,
+} from "../campaign/campaign.ts";
+import { ticker } from "../campaign/campaign.ts";
+import { runTasks } from "../campaign/pool.ts";
+import { SCENARIOS, wholeRun } from "./scenarios.ts";
+import type { Range, Tried } from "./worker.ts";
+
+const options = campaignOptions(
+  "faults",
+  "failing calls to the file system in " +
+    SCENARIOS.map((s) => s.name).join(", "),
+  { count: 1_000_000 },
+);
+const head = await circumstances(), tick = ticker();
+const tasks: Range[] = [], calls: Record<string, number> = {};
+for (const scenario of SCENARIOS) {
+  const { name } = scenario;
+  if (options.only.length > 0 && !options.only.includes(name)) continue;
+  ({ calls: calls[name] } = await wholeRun(scenario));
+  const step = Math.max(1, calls[name] / options.count);
+  for (let at = 1; at <= calls[name]; at += step) {
+    const from = Math.floor(at);
+    tasks.push({ scenario: name, from, to: from + 1 });
+  }
+}
+const end = Date.now() + options.minutes * 60_000, all = tasks.length;
+const hit: Record<string, Record<string, number>> = {};
+const findings: unknown[] = [];
+let tried = 0, done = 0;
+const args = ["run", "--no-prompt", "--no-check", "--allow-all"];
+await runTasks<Range, Tried>(
+  tasks,
+  {
+    args: [...args, "tests/faults/worker.ts"],
+    jobs: options.jobs,
+    taskMs: 180_000,
+  },
+  (range, result, failure) => {
+    done++;
+    if (!result) findings.push({ ...range, what: failure });
+    else {
+      tried += result.tried;
+      findings.push(...result.findings);
+      const of = hit[range.scenario] ??= {};
+      for (const [key, n] of Object.entries(result.hit)) {
+        of[key] = (of[key] ?? 0) + n;
+      }
+    }
+    if (Date.now() > end) tasks.length = 0;
+    tick(() => `${done} of ${all} calls, ${findings.length} findings`);
+  },
+);
+conclude(options, head, { calls, tried, hit }, findings);

@@ -1,0 +1,5 @@
+/** Lives one life after the other; run by main.ts. */
+import { answerTasks } from "../campaign/lines.ts";
+import { type Life, live } from "./lives.ts";
+
+if (import.meta.main) await answerTasks<Life>(live);
