@@ -113,6 +113,7 @@ export default command({
     const name = values.name ?? nameOf(path);
     quietLegacyAbort();
     const stop = new AbortController(); // ends the loading
+    const asked = signalled(io, stop); // before the socket is there: who sees it may signal
     const loading = open(path, {
       ...(values.threads === undefined ? {} : { threads: values.threads }),
       ...(values.context === undefined ? {} : { context: values.context }),
@@ -140,7 +141,7 @@ export default command({
       stop.abort();
       throw listenError(error, host, port);
     }
-    const stopped = untilSignal(server, io, stop);
+    const stopped = asked.then(() => server.shutdown(DRAIN_MS));
     try {
       const session = await loading;
       await using _session = session;
@@ -160,12 +161,8 @@ export default command({
   },
 });
 
-/** Resolves when a signal has ended the server, to whether all was finished. */
-function untilSignal(
-  server: Listening,
-  io: Io,
-  stop: AbortController,
-): Promise<boolean> {
+/** Resolves at the first signal, which ends the loading; the second ends the process. */
+function signalled(io: Io, stop: AbortController): Promise<void> {
   return new Promise((done) => {
     let heard = false;
     const end = () => {
@@ -173,7 +170,7 @@ function untilSignal(
       heard = true;
       io.err("finishing what runs; once more to exit at once");
       stop.abort();
-      server.shutdown(DRAIN_MS).then(done);
+      done();
     };
     Deno.addSignalListener("SIGINT", end);
     if (Deno.build.os !== "windows") Deno.addSignalListener("SIGTERM", end);

@@ -69,6 +69,12 @@ export function completing(
     if (lifecycle?.draining.aborted && house.empty()) lifecycle.settled();
   }
 
+  /** A server that ends breaks off bodies that are on their way (Deno 2.9). */
+  function endingSaidSo(error: unknown): never {
+    const broken = error instanceof ApiError && error.code === "cancelled";
+    throw broken && lifecycle?.draining.aborted ? shuttingDown() : error;
+  }
+
   async function completions(request: Request): Promise<Reply> {
     if (lifecycle?.draining.aborted) throw shuttingDown();
     const answering = session();
@@ -83,7 +89,7 @@ export function completing(
     }
     let stays = false;
     try {
-      const body = await readJson(request, limits);
+      const body = await readJson(request, limits).catch(endingSaidSo);
       const reply = await complete(request, body, answering, visit);
       stays = reply.later !== undefined;
       return reply;

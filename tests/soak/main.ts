@@ -1,0 +1,197 @@
+/**
+ * `deno task soak`: a server of the bundled model under mixed load for a time:
+ * captions plain and streamed, text, clients that leave, bad requests. Its memory
+ * must not grow, its times must not drift, and the same request must always get
+ * the same answer. `--count` is the milliseconds between two requests of one
+ * client, `--jobs` the clients.
+ * @module
+ */
+import {
+  campaignOptions,
+  circumstances,
+  conclude,
+  ticker,
+} from "../campaign/campaign.ts";
+import { drawOf } from "../fuzz/mutate.ts";
+
+const PHOTOS = ["cat", "photographer", "astronaut"];
+/** Share of the time that warms up: caches fill, code is compiled. */
+const WARM = 0.2;
+
+const options = campaignOptions("soak", "a server under mixed load", {
+  count: 500,
+  minutes: 60,
+});
+const { seed, count: pauseMs, jobs, minutes } = options;
+const head = await circumstances(), tick = ticker();
+const port = freePort(), url = `http://127.0.0.1:${port}`;
+const server = new Deno.Command(Deno.execPath(), {
+  args: [
+    ...["run", "--quiet", "--no-prompt", "--allow-read"],
+    ...[`--allow-net=127.0.0.1:${port}`, "src/cli/main.ts", "serve"],
+    ...["--quiet", "--threads=1", `--port=${port}`, "--name=soak"],
+  ],
+  env: { NO_COLOR: "1" },
+  stdout: "null",
+  stderr: "inherit",
+}).spawn();
+const findings: string[] = [];
+const find = (what: string) =>
+  void (findings.length < 50 && findings.push(what));
+const times: { at: number; ms: number }[] = [];
+const memory: { at: number; mb: number }[] = [];
+const ends: Record<string, number> = {}, answers = new Map<string, string>();
+const photos = await Promise.all(
+  PHOTOS.map(async (name) =>
+    `data:image/jpeg;base64,${
+      (await Deno.readFile(`models/flickr-mini/photos/${name}.jpg`)).toBase64()
+    }`
+  ),
+);
+
+for (let i = 0; i < 600 && !await ready(); i++) {
+  await new Promise((go) => setTimeout(go, 100));
+}
+const begin = Date.now(), end = begin + minutes * 60_000;
+const hoursAt = () => (Date.now() - begin) / 3.6e6;
+const sampler = setInterval(() => {
+  memory.push({ at: hoursAt(), mb: rssOf(server.pid) });
+}, 10_000);
+await Promise.all(Array.from({ length: jobs }, (_, job) => client(job)));
+clearInterval(sampler);
+server.kill("SIGTERM");
+const { code } = await server.status;
+if (code !== 0) find(`the server ended with ${code}`);
+
+const warm = hoursAt() * WARM;
+const settled = memory.filter((m) => m.at > warm);
+const slope = slopeOf(settled);
+const calm = times.filter((t) => t.at > warm);
+const third = Math.floor(calm.length / 3);
+const p95 = [p95Of(calm.slice(0, third)), p95Of(calm.slice(-third))];
+conclude(options, head, {
+  requests: Object.values(ends).reduce((a, b) => a + b, 0),
+  ends,
+  sameAnswers: answers.size,
+  rssMb: {
+    first: settled[0]?.mb,
+    last: settled.at(-1)?.mb,
+    slopePerHour: slope,
+  },
+  p95Ms: { firstThird: p95[0], lastThird: p95[1], drift: p95[1] / p95[0] - 1 },
+}, findings);
+
+/** One client, one request after the other. */
+async function client(job: number) {
+  for (let i = 0; Date.now() < end; i++) {
+    const draw = drawOf(seed, `client ${job}`, i), kind = draw(10);
+    const name = kind < 5
+      ? "plain"
+      : kind < 7
+      ? "stream"
+      : kind < 8
+      ? "text"
+      : kind < 9
+      ? "left"
+      : "bad";
+    try {
+      await ask(name, draw(PHOTOS.length), draw(2));
+      ends[name] = (ends[name] ?? 0) + 1;
+    } catch (error) {
+      find(`${name}: ${String(error)}`);
+    }
+    tick(() =>
+      `${
+        Math.round(hoursAt() * 60)
+      } of ${minutes} min, ${times.length} answers, ${
+        memory.at(-1)?.mb ?? 0
+      } MB, ${findings.length} findings`
+    );
+    await new Promise((go) => setTimeout(go, pauseMs));
+  }
+}
+
+async function ask(name: string, photo: number, warmth: number) {
+  const content = name === "text" ? "hello" : [
+    { type: "image_url", image_url: { url: photos[photo] } },
+    { type: "text", text: "Describe this image." },
+  ];
+  const body = JSON.stringify({
+    messages: [{ role: "user", content }],
+    max_tokens: name === "bad" ? -1 : 24,
+    temperature: warmth,
+    seed: 5,
+    stream: name === "stream",
+  });
+  const leave = new AbortController(), from = performance.now();
+  const timer = name === "left"
+    ? setTimeout(() => leave.abort(), 60)
+    : undefined;
+  try {
+    const response = await fetch(`${url}/v1/chat/completions`, {
+      method: "POST",
+      headers: { "content-type": "application/json" },
+      body,
+      signal: leave.signal,
+    });
+    const text = await response.text();
+    if (name === "bad") {
+      if (response.status !== 400) find(`bad: ${response.status}`);
+      return;
+    }
+    if (response.status !== 200) throw new Error(`${response.status} ${text}`);
+    const said = name === "stream"
+      ? text.split("\n\n").filter((e) => e.startsWith("data: {"))
+        .map((e) => JSON.parse(e.slice(6)).choices[0]?.delta.content ?? "")
+        .join("")
+      : JSON.parse(text).choices[0].message.content;
+    const key = name === "text" ? `text ${warmth}` : `${photo} ${warmth}`;
+    const known = answers.get(key) ?? said;
+    answers.set(key, known);
+    if (known !== said) find(`${key}: ${JSON.stringify([known, said])}`);
+    if (name === "plain") {
+      times.push({ at: hoursAt(), ms: performance.now() - from });
+    }
+  } catch (error) {
+    if (!leave.signal.aborted) throw error;
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+async function ready(): Promise<boolean> {
+  try {
+    const response = await fetch(`${url}/health`);
+    await response.text();
+    return response.ok;
+  } catch {
+    return false;
+  }
+}
+
+/** Memory of a process in MB; Linux only. */
+function rssOf(pid: number): number {
+  const text = Deno.readTextFileSync(`/proc/${pid}/status`);
+  return Number(/VmRSS:\s+(\d+)/.exec(text)?.[1]) / 1024;
+}
+
+/** MB per hour, by least squares. */
+function slopeOf(points: readonly { at: number; mb: number }[]): number {
+  const n = points.length;
+  const x = points.reduce((s, p) => s + p.at, 0) / n;
+  const y = points.reduce((s, p) => s + p.mb, 0) / n;
+  const xy = points.reduce((s, p) => s + (p.at - x) * (p.mb - y), 0);
+  const xx = points.reduce((s, p) => s + (p.at - x) ** 2, 0);
+  return xy / xx;
+}
+
+function p95Of(list: readonly { ms: number }[]): number {
+  const sorted = list.map((t) => t.ms).toSorted((a, b) => a - b);
+  return sorted[Math.floor(sorted.length * 0.95)];
+}
+
+/** A port nobody listens on now. */
+function freePort(): number {
+  using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  return listener.addr.port;
+}
