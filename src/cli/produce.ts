@@ -4,6 +4,7 @@
  * @module
  */
 import { createHash } from "node:crypto";
+import { sweep } from "../format/atomic_write.ts";
 import { openRecords, type Records } from "../format/records.ts";
 import { writeModelFile } from "../format/write_model.ts";
 import { generate } from "../graph/generate.ts";
@@ -132,6 +133,7 @@ export async function produce(
   {
     const key = keyOf(order, checkpoint, calibration, prompts);
     using records = open(part, key);
+    sweep(order.out);
     if (records.size > 0) io.err(`going on with ${part}`);
     using engine = await startFloat32Engine(order.threads);
     const samples = answer(checkpoint, prompts, order, engine, io, records);

@@ -1,9 +1,9 @@
 /**
  * Writing a file so that a crash leaves the old one or the new one, never a
  * torn one: a temporary file beside it, fsync, rename, fsync of the folder.
- * A killed process leaves its temporary file; the next writer of the same file
- * removes it. Which ones are still being written, their locks tell: the system
- * drops a lock when its process ends, however it ends.
+ * A killed process leaves its temporary file (`sweep`). Which ones are still
+ * being written, their locks tell: the system drops a lock when its process
+ * ends, however it ends.
  * @module
  */
 import { basename, dirname, join } from "@std/path";
@@ -17,8 +17,8 @@ export function writeAtomically(
   path: string,
   fill: (file: Deno.FsFile) => void,
 ): void {
-  sweep(path);
   const temporary = join(dirname(path), `.${basename(path)}.${Deno.pid}.tmp`);
+  removeAbandoned(temporary); // of a dead process that had our number
   let made = false;
   try {
     {
@@ -51,18 +51,23 @@ export function writeAll(
   for (let at = 0; at < bytes.length;) at += file.writeSync(bytes.subarray(at));
 }
 
-/** Removes temporary files of `path` that nobody writes any more. */
-function sweep(path: string): void {
+/** Removes what killed writers of `path` have left; looks through its whole folder. */
+export function sweep(path: string): void {
   const folder = dirname(path), before = `.${basename(path)}.`;
-  for (const { name, isFile } of Deno.readDirSync(folder)) {
-    if (!isFile || !name.startsWith(before)) continue;
+  for (const { name } of Deno.readDirSync(folder)) {
+    if (!name.startsWith(before)) continue;
     if (!/^\d+\.tmp$/.test(name.slice(before.length))) continue;
-    if (isAbandoned(join(folder, name))) removeIfThere(join(folder, name));
+    removeAbandoned(join(folder, name));
   }
+}
+
+function removeAbandoned(path: string): void {
+  if (isAbandoned(path)) removeIfThere(path);
 }
 
 function isAbandoned(path: string): boolean {
   try {
+    if (!Deno.lstatSync(path).isFile) return false; // no link, no pipe: not made here
     using file = Deno.openSync(path, { read: true, write: true });
     return file.tryLockSync(true);
   } catch {
