@@ -103,7 +103,7 @@ export function readImagePlan(text: string): ImagePlan {
   }
   const size = json.do_resize === false || bounds
     ? undefined
-    : readSize(json.size as Sizes);
+    : readSize(json.size as Size);
   if (size && "longestEdge" in size && tile === undefined) {
     refuse("size.longest_edge needs max_image_size");
   }
@@ -234,13 +234,19 @@ export function withinPixels(
   };
 }
 
+/** Older files give a square's side as one number. */
+type Size = Sizes | number;
+
 interface Sizes {
   height?: unknown;
   width?: unknown;
   longest_edge?: unknown;
 }
 
-function readSize(json: Sizes | undefined): ImagePlan["size"] {
+function readSize(json: Size | undefined): ImagePlan["size"] {
+  if (typeof json === "number") {
+    return { height: side("size", json), width: side("size", json) };
+  }
   if (json?.longest_edge !== undefined) {
     return { longestEdge: side("size.longest_edge", json.longest_edge) };
   }

@@ -65,6 +65,12 @@ export class Config {
       : this.#fail(key, choices.join(" or "));
   }
 
+  /** A text; `fallback` where the field is absent. */
+  text(key: string, fallback?: string): string {
+    const v = this.json[key] ?? fallback;
+    return typeof v === "string" ? v : this.#fail(key, "a text");
+  }
+
   /** A nested object; empty where absent. */
   object(key: string): Config {
     const v = this.json[key] ?? {};

@@ -1,7 +1,7 @@
 /**
  * InternVL 2, 2.5 and 3: InternViT (class token, LayerScale, no norm at its
  * end), pixel shuffle, LayerNorm over the shuffled row, a two-layer connector,
- * and a Qwen2 or Llama decoder. Two layouts: transformers' `internvl`, and the
+ * and a Qwen2, Llama or InternLM2 decoder. Two layouts: transformers' `internvl`, and the
  * original `internvl_chat` (modeling_intern_vit.py, modeling_internvl_chat.py)
  * with its fused qkv. One image tile.
  *
@@ -29,6 +29,11 @@ import {
   type Source,
 } from "./checkpoint.ts";
 import { Config } from "./config.ts";
+import {
+  internlm2Block,
+  internlm2Names,
+  internlm2Source,
+} from "./internlm2.ts";
 import { classTokenLast } from "./patch.ts";
 
 type Names = readonly (readonly [RegExp, string])[];
@@ -79,7 +84,6 @@ const ORIGINAL: Names = [
   [/^connector\.norm\./, "mlp1.0."],
   [/^connector\.up\./, "mlp1.1."],
   [/^connector\.down\./, "mlp1.3."],
-  ...decoderNames("language_model.model.", "language_model.lm_head."),
 ];
 
 /** Where the tensors stand: names, position table, class token. */
@@ -89,11 +93,18 @@ interface Layout {
   readonly classToken: string;
 }
 
-function layoutOf({ tensors }: Checkpoint, original: boolean): Layout {
+function layoutOf(
+  { tensors }: Checkpoint,
+  original: boolean,
+  internlm2: boolean,
+): Layout {
   if (original) {
-    const at = "vision_model.embeddings.";
+    const at = "vision_model.embeddings.", below = "language_model.";
+    const text = internlm2
+      ? internlm2Names(below)
+      : decoderNames(`${below}model.`, `${below}lm_head.`);
     return {
-      nameOf: naming(ORIGINAL),
+      nameOf: naming([...ORIGINAL, ...text]),
       position: `${at}position_embedding`,
       classToken: `${at}class_embedding`,
     };
@@ -130,10 +141,10 @@ export function internvl(checkpoint: Checkpoint): Model {
       `Cannot build ${architecture}: the image's side must be patch_size times a multiple of ${factor}: it is ${size} with patch_size ${patch}`,
     );
   }
-  if (original) {
-    config.choice("ps_version", ["v2"]);
-    t.choice("model_type", ["qwen2", "llama"]);
-  } else {
+  const internlm2 = original &&
+    t.choice("model_type", ["qwen2", "llama", "internlm2"]) === "internlm2";
+  if (original) config.choice("ps_version", ["v2"]);
+  else {
     config.choice("vision_feature_select_strategy", ["default"], "default");
     if (config.number("vision_feature_layer", -1) !== -1) {
       throw new RangeError(
@@ -142,7 +153,8 @@ export function internvl(checkpoint: Checkpoint): Model {
     }
   }
 
-  const g = new Builder(), patches = side * side, text = decoderBlock(t);
+  const g = new Builder(), patches = side * side;
+  const text = internlm2 ? internlm2Block(t) : decoderBlock(t);
   g.write("vision", g.table("vision.position", dim));
   const pixels = g.patches("vision.pixels", 3 * patch * patch, 1);
   const seen = g.linear("vision.patch", pixels, 3 * patch * patch, dim, {
@@ -185,9 +197,10 @@ export function internvl(checkpoint: Checkpoint): Model {
       width: size,
       patch,
       tokens,
-      tokenId: config.size(
-        original ? "img_context_token_id" : "image_token_id",
-      ),
+      tokenId: original
+        ? checkpoint.idOf?.("<IMG_CONTEXT>") ??
+          config.size("img_context_token_id")
+        : config.size("image_token_id"),
       text: `<img>${context}</img>`,
       tiles: {
         begin: "<img>",
@@ -197,13 +210,20 @@ export function internvl(checkpoint: Checkpoint): Model {
       },
     },
   };
-  const { nameOf, position, classToken } = layoutOf(checkpoint, original);
+  const { nameOf, position, classToken } = layoutOf(
+    checkpoint,
+    original,
+    internlm2,
+  );
   const sourceOf = (param: string): Source => {
     if (param === "vision.position.weight") {
       return { from: [position, classToken], make: classTokenLast };
     }
     const part = /^vision\.\d+\.([qkv])\./.exec(param)?.[1];
-    if (!original || part === undefined) return nameOf(param);
+    if (!original || part === undefined) {
+      const name = nameOf(param);
+      return internlm2 && internlm2Source(param, name, text) || name;
+    }
     const at = "qkv".indexOf(part) * dim; // [3·width, …]: q, then k, then v
     return { from: [nameOf(param)], make: (w) => rowsOf(w, at, at + dim) };
   };

@@ -199,7 +199,9 @@ export function minicpmvSupplement(config: Config): Supplement {
   const side = sideOf(config);
   const slice = config.object("slice_config");
   return {
-    template: chatml("<unk>", "You are a helpful assistant.", "\\n"),
+    template: chatml("<unk>", "You are a helpful assistant.", {
+      between: "\\n",
+    }),
     processor: {
       image_processor_type: "MiniCPMVImageProcessor",
       scale_resolution: side,

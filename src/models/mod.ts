@@ -8,8 +8,10 @@ import type { Checkpoint } from "./checkpoint.ts";
 import { Config } from "./config.ts";
 import { glm4v, glm4vSupplement } from "./glm4v.ts";
 import { internvl } from "./internvl.ts";
+import { internvlSupplement } from "./internvl_prompt.ts";
 import { llama } from "./llama.ts";
 import { minicpmv, minicpmvSupplement } from "./minicpmv.ts";
+import { nanovlm, nanovlmSupplement } from "./nanovlm.ts";
 import { qwen2vl } from "./qwen2vl.ts";
 import { qwen3vl } from "./qwen3vl.ts";
 import { qwenvl, qwenvlSupplement } from "./qwenvl.ts";
@@ -28,18 +30,27 @@ const ARCHITECTURES: Record<string, (checkpoint: Checkpoint) => Model> = {
   qwen3_vl: qwen3vl,
   qwen: qwenvl,
   minicpmv,
+  nanovlm,
   chatglm: glm4v,
 };
 
 const SUPPLEMENTS: Record<string, (config: Config) => Supplement> = {
+  internvl_chat: internvlSupplement,
   qwen: qwenvlSupplement,
   minicpmv: minicpmvSupplement,
+  nanovlm: nanovlmSupplement,
   chatglm: glm4vSupplement,
 };
 
+/** Architecture that a config.json names; nanoVLM's names none. */
+function typeOf(config: Record<string, unknown>): string {
+  if ("mp_pixel_shuffle_factor" in config) return "nanovlm";
+  return String(config.model_type);
+}
+
 /** Stand-ins for files that a checkpoint of that config.json may lack. */
 export function supplementOf(config: Record<string, unknown>): Supplement {
-  const type = String(config.model_type);
+  const type = typeOf(config);
   return Object.hasOwn(SUPPLEMENTS, type)
     ? SUPPLEMENTS[type](new Config(config))
     : {};
@@ -50,7 +61,7 @@ export function supplementOf(config: Record<string, unknown>): Supplement {
  * @throws {RangeError} for an architecture that is not known, or a checkpoint that does not fit its own config
  */
 export function describe(checkpoint: Checkpoint): Model {
-  const type = String(checkpoint.config.model_type);
+  const type = typeOf(checkpoint.config);
   if (!Object.hasOwn(ARCHITECTURES, type)) {
     throw new RangeError(
       `Cannot import model_type ${quoted(type)}: known are ${

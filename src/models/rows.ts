@@ -7,24 +7,26 @@ import { transpose } from "../tensor/rotation.ts";
 import { mapTensor, reshape, sizeOf, type Tensor } from "../tensor/tensor.ts";
 
 /**
- * One part of a projection fused head by head: rows stand as [heads, parts, headDim].
+ * Parts of a projection fused head by head: rows stand as [heads, parts, headDim].
  * @param t [heads·parts·headDim, ...]
+ * @param count how many parts, from `part` on
  */
 export function headRowsOf(
   t: Tensor,
   part: number,
   parts: number,
   headDim: number,
+  count = 1,
 ): Tensor {
-  const rows = t.shape[0] / parts, width = sizeOf(t.shape) / t.shape[0];
-  const one = headDim * width;
+  const heads = t.shape[0] / parts / headDim, rows = heads * count * headDim;
+  const width = sizeOf(t.shape) / t.shape[0], one = headDim * width;
   return {
     shape: [rows, ...t.shape.slice(1)],
     read() {
       const from = t.read(), to = new Float64Array(rows * width);
-      for (let h = 0; h < rows / headDim; h++) {
+      for (let h = 0; h < heads; h++) {
         const at = (h * parts + part) * one;
-        to.set(from.subarray(at, at + one), h * one);
+        to.set(from.subarray(at, at + count * one), h * count * one);
       }
       return to;
     },

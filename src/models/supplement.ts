@@ -30,24 +30,37 @@ export interface Supplement {
 export const QWEN_WORDS = String
   .raw`(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+`;
 
+/** Small differences between the ChatML of families, as a template writes them. */
+export interface Spacing {
+  /** Between the parts of a message. */
+  readonly between?: string;
+  /** Behind each image. */
+  readonly behindImage?: string;
+  /** Behind each message; default a line break. */
+  readonly end?: string;
+}
+
 /**
- * The ChatML template of Qwen-VL and MiniCPM-V.
+ * The ChatML template of Qwen-VL, MiniCPM-V and InternVL.
  * @param image token that stands for an image
  * @param system system message where the conversation has none
- * @param between what stands between the parts of a message
  */
-export function chatml(image: string, system?: string, between = ""): string {
+export function chatml(
+  image: string,
+  system?: string,
+  { between = "", behindImage = "", end = "\\n" }: Spacing = {},
+): string {
   const first = system === undefined
     ? ""
-    : `{% if messages[0]['role'] != 'system' %}{{ '<|im_start|>system\\n${system}<|im_end|>\\n' }}{% endif %}`;
+    : `{% if messages[0]['role'] != 'system' %}{{ '<|im_start|>system\\n${system}<|im_end|>${end}' }}{% endif %}`;
   const gap = between === ""
     ? ""
     : `{% if not loop.last %}{{ '${between}' }}{% endif %}`;
   return first +
     "{% for message in messages %}{{ '<|im_start|>' + message['role'] + '\\n' }}" +
     "{% for part in message['content'] %}" +
-    `{% if part['type'] == 'image' %}{{ '${image}' }}{% else %}{{ part['text'] }}{% endif %}` +
-    `${gap}{% endfor %}{{ '<|im_end|>\\n' }}{% endfor %}` +
+    `{% if part['type'] == 'image' %}{{ '${image}${behindImage}' }}{% else %}{{ part['text'] }}{% endif %}` +
+    `${gap}{% endfor %}{{ '<|im_end|>${end}' }}{% endfor %}` +
     "{% if add_generation_prompt %}{{ '<|im_start|>assistant\\n' }}{% endif %}";
 }
 

@@ -8,15 +8,18 @@
  */
 import { CHAR_OF_BYTE } from "./bytes.ts";
 import { TokenizerError } from "./error.ts";
+import { pieceSymbols } from "./pieces.ts";
 
-/** Vocabulary and merges of a byte-level BPE model. */
+/** Vocabulary and merges of a BPE model. */
 export interface BpeModel {
-  /** Token text (in the byte alphabet) → id. */
+  /** Token text → id; in the byte alphabet, unless `pieces`. */
   readonly vocab: ReadonlyMap<string, number>;
   /** Pairs in order of rank; undefined where a token's id is its rank. */
   readonly merges: readonly (readonly [string, string])[] | undefined;
   /** Take a word that is itself a token as it is, whatever the merges say. */
   readonly ignoreMerges: boolean;
+  /** Words begin as characters, not as bytes (pieces.ts). */
+  readonly pieces: boolean;
 }
 
 const CACHED_WORDS = 16_384;
@@ -26,7 +29,42 @@ const POSITIONS = 2 ** 31;
 
 /** The function word → ids of `model`; throws `TokenizerError` where it is not sound. */
 export function bpe(model: BpeModel): (word: string) => readonly number[] {
-  const { vocab } = model;
+  const { vocab, pieces } = model;
+  const symbols = pieces ? pieceSymbols(vocab) : byteSymbols(vocab);
+  const pairs = model.merges ? readMerges(model.merges, vocab) : byId(vocab);
+  const whole = pieces
+    ? (word: string) => vocab.get(word)
+    : (word: string) => vocab.get(inByteAlphabet(word));
+  const cache = new Map<string, readonly number[]>();
+
+  return (word) => {
+    const known = cache.get(word);
+    if (known) return known;
+    let result: readonly number[] | undefined;
+    if (model.ignoreMerges) {
+      const id = whole(word);
+      if (id !== undefined) result = [id];
+    }
+    result ??= merge(symbols(word), pairs);
+    if (word.length <= CACHED_LENGTH) {
+      if (cache.size >= CACHED_WORDS) cache.clear();
+      cache.set(word, result);
+    }
+    return result;
+  };
+}
+
+const encoder = new TextEncoder();
+
+function inByteAlphabet(word: string): string {
+  return Array.from(encoder.encode(word), (byte) => CHAR_OF_BYTE[byte])
+    .join("");
+}
+
+/** Ids of a word's bytes, before any joins. */
+function byteSymbols(
+  vocab: BpeModel["vocab"],
+): (word: string) => Int32Array {
   const byteIds = CHAR_OF_BYTE.map((char, byte) => {
     const id = vocab.get(char);
     // C0, C1 and F5–FF never occur in UTF-8.
@@ -37,28 +75,8 @@ export function bpe(model: BpeModel): (word: string) => readonly number[] {
     }
     return id ?? -1;
   });
-  const pairs = model.merges ? readMerges(model.merges, vocab) : byId(vocab);
-  const encoder = new TextEncoder();
-  const cache = new Map<string, readonly number[]>();
-
-  return (word) => {
-    const known = cache.get(word);
-    if (known) return known;
-    const bytes = encoder.encode(word);
-    let result: readonly number[] | undefined;
-    if (model.ignoreMerges) {
-      const whole = vocab.get(
-        Array.from(bytes, (byte) => CHAR_OF_BYTE[byte]).join(""),
-      );
-      if (whole !== undefined) result = [whole];
-    }
-    result ??= merge(Int32Array.from(bytes, (byte) => byteIds[byte]), pairs);
-    if (word.length <= CACHED_LENGTH) {
-      if (cache.size >= CACHED_WORDS) cache.clear();
-      cache.set(word, result);
-    }
-    return result;
-  };
+  return (word) =>
+    Int32Array.from(encoder.encode(word), (byte) => byteIds[byte]);
 }
 
 interface Pairs {

@@ -1,12 +1,14 @@
 /**
- * A byte-level BPE tokenizer from a tokenizer.json, equal to the reference on
- * what it supports and refusing the rest by name.
+ * A BPE tokenizer from a tokenizer.json, over bytes or over SentencePiece's
+ * pieces, equal to the reference on what it supports and refusing the rest by
+ * name.
  * @module
  */
 import { finder, readAddedTokens } from "./added.ts";
 import type { AddedToken, Piece } from "./added.ts";
 import { bpe } from "./bpe.ts";
 import { bytesOfToken } from "./bytes.ts";
+import { bytesOfPiece } from "./pieces.ts";
 import { TokenizerError } from "./error.ts";
 import { readCut } from "./pre_tokenize.ts";
 import { RANKED } from "./tiktoken.ts";
@@ -61,30 +63,45 @@ export function readTokenizer(text: string): Tokenizer {
   const model = (json.model ?? {}) as Record<string, unknown>;
   checkModel(model);
   const ranked = model.type === RANKED;
-  checkDecoder(json.decoder);
+  const decoding = readDecoder(json.decoder), { pieces } = decoding;
+  if (pieces !== (model.byte_fallback === true)) {
+    throw TokenizerError.inFile(
+      "byte_fallback and a ByteFallback decoder must come together",
+    );
+  }
   const vocab = readVocab(model.vocab);
   const added = readAddedTokens(json.added_tokens);
-  const bytes = tokenBytes(vocab, added);
+  const bytes = tokenBytes(vocab, added, pieces);
   const words = bpe({
     vocab,
     merges: ranked ? undefined : readMerges(model.merges),
     ignoreMerges: ranked || model.ignore_merges === true,
+    pieces,
   });
   const cut = readCut(json.pre_tokenizer);
   const normalize = readNormalizer(json.normalizer);
   const findRaw = finder(added.filter((t) => !t.normalized));
+  const normalized = added.filter((t) => t.normalized);
+  if (pieces && normalized.length > 0) {
+    throw TokenizerError.inFile(
+      `added token ${
+        JSON.stringify(normalized[0].content.slice(0, 40))
+      } is normalized, which is not known of a vocabulary of pieces`,
+    );
+  }
   const findNormalized = finder(
-    added.filter((t) => t.normalized)
-      .map((t) => ({ ...t, content: normalize(t.content) })),
+    normalized.map((t) => ({ ...t, content: normalize(t.content) })),
   );
   const specialIds = new Set(added.filter((t) => t.special).map((t) => t.id));
   const addedIds = new Map(added.map((t) => [t.content, t.id]));
 
-  const pieces = ({ text, special }: TextPart): Piece[] => {
+  const cutOut = ({ text, special }: TextPart): Piece[] => {
     const whole = text.toWellFormed();
     if (!special) return [whole];
     return findRaw(whole).flatMap((piece) =>
-      typeof piece === "number" ? piece : findNormalized(normalize(piece))
+      typeof piece === "number" || normalized.length === 0
+        ? piece
+        : findNormalized(normalize(piece))
     );
   };
   const encodeParts = (parts: readonly TextPart[]): number[] => {
@@ -97,7 +114,7 @@ export function readTokenizer(text: string): Tokenizer {
       }
       plain = "";
     };
-    for (const piece of parts.flatMap(pieces)) {
+    for (const piece of parts.flatMap(cutOut)) {
       if (typeof piece === "string") {
         plain += piece;
         continue;
@@ -110,6 +127,12 @@ export function readTokenizer(text: string): Tokenizer {
   };
   const decodeStream = ({ skipSpecial = true }: DecodeOptions = {}) => {
     const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
+    let blank = decoding.strip; // one in front of all text goes
+    const stripped = (text: string) => {
+      if (!blank || text === "") return text;
+      blank = false;
+      return text.startsWith(" ") ? text.slice(1) : text;
+    };
     return {
       push(id: number): string {
         const token = bytes[id];
@@ -121,9 +144,9 @@ export function readTokenizer(text: string): Tokenizer {
           );
         }
         if (skipSpecial && specialIds.has(id)) return "";
-        return decoder.decode(token, { stream: true });
+        return stripped(decoder.decode(token, { stream: true }));
       },
-      end: () => decoder.decode(),
+      end: () => stripped(decoder.decode()),
     };
   };
   return {
@@ -162,7 +185,7 @@ function checkModel(model: Record<string, unknown>) {
     throw TokenizerError.inFile(
       `its model is ${
         JSON.stringify(model.type)
-      }; only byte-level BPE and ${RANKED} are known`,
+      }; only BPE and ${RANKED} are known`,
     );
   }
   for (
@@ -170,7 +193,6 @@ function checkModel(model: Record<string, unknown>) {
       "dropout",
       "continuing_subword_prefix",
       "end_of_word_suffix",
-      "byte_fallback",
     ]
   ) {
     if (model[name]) {
@@ -179,15 +201,43 @@ function checkModel(model: Record<string, unknown>) {
   }
 }
 
-function checkDecoder(json: unknown) {
+/** How tokens become text: as bytes, or as pieces, perhaps without the blank in front of all. */
+interface Decoding {
+  readonly pieces: boolean;
+  readonly strip: boolean;
+}
+
+function readDecoder(json: unknown): Decoding {
   const { type, decoders } = (json ?? {}) as Record<string, unknown>;
-  if (type === "ByteLevel") return;
-  if (type === "Sequence" && Array.isArray(decoders) && decoders.length === 1) {
-    return checkDecoder(decoders[0]);
+  if (type === "ByteLevel") return { pieces: false, strip: false };
+  if (type === "Sequence" && Array.isArray(decoders)) {
+    if (decoders.length === 1) return readDecoder(decoders[0]);
+    const [replace, bytes, fuse, strip, ...more] = decoders.map((d) =>
+      d as Record<string, unknown>
+    );
+    const known = isReplace(replace, "▁", " ") &&
+      bytes?.type === "ByteFallback" && fuse?.type === "Fuse" &&
+      more.length === 0;
+    const one = strip?.type === "Strip" && strip.content === " " &&
+      strip.start === 1 && strip.stop === 0;
+    if (known && (strip === undefined || one)) {
+      return { pieces: true, strip: one };
+    }
   }
   throw TokenizerError.inFile(
-    `its decoder is ${JSON.stringify(type ?? null)}; only ByteLevel is known`,
+    `its decoder is ${
+      JSON.stringify(type ?? null)
+    }; only ByteLevel is known, and Replace, ByteFallback, Fuse and Strip in this order`,
   );
+}
+
+function isReplace(
+  json: Record<string, unknown> | undefined,
+  from: string,
+  to: string,
+): boolean {
+  const { String: text } = (json?.pattern ?? {}) as Record<string, unknown>;
+  return json?.type === "Replace" && text === from && json.content === to;
 }
 
 function checkId(id: unknown, token: string): asserts id is number {
@@ -228,13 +278,16 @@ function sameId(id: number, one: string, two: string): TokenizerError {
 function tokenBytes(
   vocab: ReadonlyMap<string, number>,
   added: readonly AddedToken[],
+  pieces: boolean,
 ): (Uint8Array | undefined)[] {
   const encoder = new TextEncoder();
   const text = new Map<number, string>();
   const bytes: (Uint8Array | undefined)[] = [];
   for (const [token, id] of vocab) {
     text.set(id, token);
-    bytes[id] = bytesOfToken(token) ?? encoder.encode(token);
+    bytes[id] = pieces
+      ? bytesOfPiece(token)
+      : bytesOfToken(token) ?? encoder.encode(token);
   }
   for (const { id, content } of added) {
     checkId(id, content);
@@ -272,6 +325,13 @@ function readNormalizer(json: unknown, depth = 0): (text: string) => string {
     case "NFKC":
     case "NFKD":
       return (text) => text.normalize(type);
+    case "Prepend":
+      return (text) => text === "" ? "" : `${textOf(json, "prepend")}${text}`;
+    case "Replace": {
+      const { pattern } = json as { pattern?: unknown };
+      const from = textOf(pattern, "String"), to = textOf(json, "content");
+      return (text) => text.replaceAll(from, () => to);
+    }
     case "Sequence": {
       if (!Array.isArray(normalizers) || depth > 4) {
         throw TokenizerError.inFile("a Sequence needs a list of normalizers");
@@ -283,7 +343,20 @@ function readNormalizer(json: unknown, depth = 0): (text: string) => string {
       throw TokenizerError.inFile(
         `normalizer ${
           JSON.stringify(type)
-        } is not known; known are Sequence, NFC, NFD, NFKC and NFKD`,
+        } is not known; known are Sequence, Prepend, Replace, NFC, NFD, NFKC and NFKD`,
       );
   }
+}
+
+/** A text of a normalizer's settings. */
+function textOf(json: unknown, key: string): string {
+  const value = (json as Record<string, unknown> | null | undefined)?.[key];
+  if (typeof value === "string" && value !== "" && value.length <= 64) {
+    return value;
+  }
+  throw TokenizerError.inFile(
+    `a normalizer's ${key} must be a text of 1 to 64 characters: it is ${
+      JSON.stringify(value)?.slice(0, 40)
+    }`,
+  );
 }

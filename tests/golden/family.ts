@@ -34,8 +34,10 @@ import { chat, type ChatPart } from "../../src/tokenizer/chat.ts";
 export const FAMILIES = [
   "glm4v-toy",
   "internvl-toy",
+  "internvl2-toy",
   "internvl35-toy",
   "minicpmv-toy",
+  "nanovlm-toy",
   "qwen2vl-toy",
   "qwen3vl-toy",
   "qwenvl-toy",

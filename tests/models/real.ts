@@ -17,7 +17,7 @@ interface Entry {
 }
 
 const entries: Record<string, Entry> = {};
-for (const file of ["real_sizes", "original_sizes"]) {
+for (const file of ["real_sizes", "original_sizes", "internvl2_sizes"]) {
   const { _comment, ...some } = JSON.parse(
     Deno.readTextFileSync(new URL(`../golden/${file}.json`, import.meta.url)),
   );

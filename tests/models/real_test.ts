@@ -22,6 +22,8 @@ const KNOWN: Record<string, number> = {
   "Qwen-VL-Chat": 9655.9,
   "MiniCPM-V-2.6": 8099.2,
   "GLM-4V-9B": 13906,
+  "InternVL2-2B": 2205.8,
+  "InternVL2-8B": 8075.4,
 };
 const TOO_LARGE = [
   "InternVL3-8B",
@@ -29,6 +31,7 @@ const TOO_LARGE = [
   "Qwen-VL-Chat",
   "MiniCPM-V-2.6",
   "GLM-4V-9B",
+  "InternVL2-8B",
 ];
 
 for (const name of REAL) {
