@@ -225,3 +225,12 @@ Deno.test("a tokenizer cut anywhere is refused", () => {
     assertThrows(() => readTokenizer(text.slice(0, n)), TokenizerError);
   }
 });
+
+Deno.test("a control character without a token is dropped, as the reference does", () => {
+  const json = JSON.parse(toyTokenizerJson());
+  const { vocab } = json.model;
+  delete vocab["\u0104"]; // byte 4 in the byte alphabet
+  const tokenizer = readTokenizer(JSON.stringify(json));
+  const ids = (text: string) => tokenizer.encode(text, { special: false });
+  assertEquals(ids("a\u0004b"), [...ids("a"), ...ids("b")]);
+});
