@@ -1,194 +1,133 @@
 /**
- * The ablation ladder: each rung of `LADDER` quantized from one checkpoint and
- * run by the real runtime on held-out photos. Prints one row per rung: CIDEr-D,
- * captions equal to float, and under teacher forcing (the float caption fed in)
- * how often the next word agrees and the mean KL divergence from float.
+ * The ablation ladder, one rung at a time: quantizes a checkpoint by the recipe
+ * of that name in `LADDER`, runs the file in the runtime, and appends one line
+ * of JSON. A model that takes pictures is measured by its captions, any other by
+ * the perplexity of a text. Two rungs stand for what the others are held to:
+ * `float`, and `rtn-dynamic`, whose activations get a scale per row (simulated).
  *
- *     deno run --allow-read --allow-write tools/ladder.ts CHECKPOINT --calibration DIR --eval DIR [--samples 32] [--images 100]
+ *     deno run --allow-read --allow-write tools/ladder.ts --rung NAME --model DIR \
+ *       --calibration PATH --eval PATH --out FILE [--samples N] [--count N] [--length 512]
  *
  * @module
  */
 import { parseArgs } from "node:util";
 import { openFloatCheckpoint } from "../src/cli/checkpoint.ts";
-import { photosIn, readPrompts } from "../src/cli/samples.ts";
-import { readReferences } from "../src/cli/references.ts";
-import { ciderD } from "../src/evaluate/cider.ts";
 import { openModelFile } from "../src/format/model_file.ts";
-import { writeModelFile } from "../src/format/write_model.ts";
 import { fileSource } from "../src/format/source.ts";
-import { argmax } from "../src/tensor/argmax.ts";
-import { encodeImages, generate } from "../src/graph/generate.ts";
-import {
-  load,
-  type Loaded,
-  newSequence,
-  runText,
-} from "../src/graph/interpreter.ts";
-import type { Prompt } from "../src/graph/generate.ts";
-import { decode } from "../src/image/decode.ts";
-import { preprocess, readImagePlan } from "../src/image/preprocess.ts";
+import { writeModelFile } from "../src/format/write_model.ts";
 import { float32Engine } from "../src/kernels/engine.ts";
 import { emit } from "../src/quantize/emit.ts";
 import { quantize } from "../src/quantize/quantize.ts";
-import { LADDER, type Recipe } from "../src/quantize/recipe.ts";
+import { LADDER } from "../src/quantize/recipe.ts";
 import { readAssets } from "../src/runtime/assets.ts";
 import { Engine } from "../src/runtime/engine.ts";
 import { readStaticModel } from "../src/runtime/static_model.ts";
+import { captionSide } from "./ladder/captions.ts";
+import type { Job, Measured } from "./ladder/job.ts";
+import { textSide } from "./ladder/text.ts";
 
-const MAX_TOKENS = 40, BATCH = 16;
+const FLOAT = "float", DYNAMIC = "rtn-dynamic";
+const NAMES = [FLOAT, DYNAMIC, ...LADDER.map((r) => r.name)];
 
-const { values, positionals: [folder] } = parseArgs({
-  args: Deno.args,
-  allowPositionals: true,
+const { values } = parseArgs({
   options: {
+    rung: { type: "string", default: "" },
+    model: { type: "string", default: "" },
     calibration: { type: "string", default: "" },
     eval: { type: "string", default: "" },
-    samples: { type: "string", default: "32" },
-    images: { type: "string", default: "100" },
-    only: { type: "string" },
+    out: { type: "string", default: "" },
+    samples: { type: "string", default: "16" },
+    count: { type: "string", default: "32" },
+    length: { type: "string", default: "512" },
   },
 });
-
-/** Log-probabilities of a row of logits. */
-function logSoftmax(logits: ArrayLike<number>): Float64Array {
-  let max = -Infinity, sum = 0;
-  for (let i = 0; i < logits.length; i++) max = Math.max(max, logits[i]);
-  const out = Float64Array.from(logits as ArrayLike<number>, (v) => v - max);
-  for (const v of out) sum += Math.exp(v);
-  const log = Math.log(sum);
-  return out.map((v) => v - log);
+if (!NAMES.includes(values.rung) || !values.model || !values.out) {
+  console.error(
+    `usage: ladder.ts --rung NAME --model DIR --calibration PATH --eval PATH --out FILE\nNAME is one of ${
+      NAMES.join(", ")
+    }`,
+  );
+  Deno.exit(2);
 }
 
-/** Σ p·(log p − log q). */
-function divergence(p: Float64Array, q: Float64Array): number {
-  let sum = 0;
-  for (let i = 0; i < p.length; i++) sum += Math.exp(p[i]) * (p[i] - q[i]);
-  return sum;
-}
-
-/** Next-word log-probabilities of the float model along each answer. */
-function floatSteps(
-  loaded: Loaded,
-  prompt: Prompt,
-  answer: readonly number[],
-): Float64Array[] {
-  const [image] = encodeImages(loaded, [prompt]), sequence = newSequence();
-  const steps = [
-    logSoftmax(runText(loaded, [{ sequence, ids: prompt.ids, image }])),
-  ];
-  for (const id of answer) {
-    steps.push(logSoftmax(runText(loaded, [{ sequence, ids: [id] }])));
-  }
-  return steps;
-}
-
-function batched<T, R>(items: readonly T[], f: (batch: T[]) => R[]): R[] {
-  const out: R[] = [];
-  for (let i = 0; i < items.length; i += BATCH) {
-    out.push(...f(items.slice(i, i + BATCH)));
-  }
-  return out;
-}
-
-using checkpoint = openFloatCheckpoint(folder);
-const engine = float32Engine(), float = load(checkpoint.model, engine);
-const { stopIds } = checkpoint.model.info;
-const text = (ids: number[]) => checkpoint.tokenizer.decode(ids).trim();
-const photos = photosIn(values.calibration).slice(0, Number(values.samples));
-const { prompts: calibration } = await readPrompts(
+using checkpoint = openFloatCheckpoint(values.model);
+const job: Job = {
   checkpoint,
-  photos,
-  ["Describe this image."],
-);
-const answers = batched(calibration, (b) => generate(float, b, MAX_TOKENS));
-const samples = calibration.map((p, i) => ({
-  ...p,
-  answer: [...answers[i], stopIds[0]],
-}));
+  calibration: values.calibration,
+  evaluation: values.eval,
+  samples: Number(values.samples),
+  count: Number(values.count),
+  length: Number(values.length),
+};
+const side = checkpoint.model.info.image ? captionSide(job) : textSide(job);
+const engine = float32Engine();
+const seconds: Record<string, number> = {};
 
-const references = readReferences(values.eval).captions
-  .slice(0, Number(values.images));
-const { prompts } = await readPrompts(
-  checkpoint,
-  references.map((r) => r.path),
-  ["Describe this image."],
-);
-const spoken = references.map((r) => r.texts);
-const plan = readImagePlan(JSON.stringify(checkpoint.processor));
-const pixels = await Promise.all(
-  references.map(async (r) =>
-    preprocess(await decode(Deno.readFileSync(r.path)), plan).tiles[0]
-  ),
-);
-const truth = batched(prompts, (b) => generate(float, b, MAX_TOKENS));
-const steps = prompts.map((p, i) => floatSteps(float, p, truth[i]));
-console.log(
-  `float: CIDEr-D ${
-    ciderD(truth.map(text), spoken).mean.toFixed(4)
-  } on ${references.length} photos`,
-);
+async function timed<T>(what: string, work: () => T | Promise<T>): Promise<T> {
+  const start = performance.now();
+  const result = await work();
+  seconds[what] = Math.round((performance.now() - start) / 1000);
+  console.error(`${values.rung}: ${what}, ${seconds[what]} s`);
+  return result;
+}
 
-async function rung(recipe: Recipe): Promise<void> {
-  const path = await Deno.makeTempFile({ suffix: ".safetensors" });
-  const seen: number[] = [];
-  writeModelFile(
-    path,
-    emit(
+async function run(): Promise<Measured> {
+  if (values.rung === FLOAT) {
+    return await timed("evaluate", () => side.float(engine));
+  }
+  const samples = await timed("samples", () => side.samples(engine));
+  const recipe = LADDER.find((r) => r.name === values.rung) ?? LADDER[0];
+  const sqnr: number[] = [];
+  const quantized = await timed(
+    "quantize",
+    () =>
       quantize(
         checkpoint.model,
         samples,
         recipe,
         engine,
-        (p) => void seen.push(p.sqnr),
+        (p) => void sqnr.push(p.sqnr),
       ),
-      checkpoint.assets,
-    ),
   );
-  using file = openModelFile(fileSource(path));
-  const model = readStaticModel(file);
-  await using runtime = await Engine.create(
-    model,
-    readAssets(file, model.info).image,
-    { context: 128 },
-  );
-  const captions: string[] = [];
-  let same = 0, agree = 0, kl = 0, count = 0;
-  for (const [i, { ids }] of prompts.entries()) {
-    const image = await runtime.encode(pixels[i]);
-    runtime.reset();
-    let logits = await runtime.prefill(ids, image);
-    const answer: number[] = [];
-    while (answer.length < MAX_TOKENS && !stopIds.includes(argmax(logits))) {
-      answer.push(argmax(logits));
-      logits = await runtime.decode(answer.at(-1)!);
-    }
-    captions.push(text(answer));
-    if (answer.join() === truth[i].join()) same++;
-    runtime.reset();
-    logits = await runtime.prefill(ids, image);
-    for (let t = 0; t < steps[i].length; t++) {
-      const got = logSoftmax(logits);
-      if (argmax(got) === argmax(steps[i][t])) agree++;
-      kl += divergence(steps[i][t], got);
-      count++;
-      if (t < truth[i].length) logits = await runtime.decode(truth[i][t]);
-    }
+  const finite = sqnr.filter(Number.isFinite);
+  const mean = finite.reduce((a, b) => a + b, 0) / finite.length;
+  if (values.rung === DYNAMIC) {
+    return {
+      ...await timed("evaluate", () => side.dynamic(quantized, engine)),
+      sqnr: mean,
+    };
   }
-  await Deno.remove(path);
-  const finite = seen.filter(Number.isFinite);
-  const row = {
-    rung: recipe.name,
-    cider: ciderD(captions, spoken).mean,
-    identical: same / prompts.length,
-    top1: agree / count,
-    kl: kl / count,
-    sqnr: finite.reduce((a, b) => a + b, 0) / finite.length,
-  };
-  console.log(JSON.stringify(row));
+  const path = await Deno.makeTempFile({ suffix: ".safetensors" });
+  try {
+    writeModelFile(path, emit(quantized, checkpoint.assets));
+    using file = openModelFile(fileSource(path));
+    const model = readStaticModel(file);
+    await using runtime = await Engine.create(
+      model,
+      readAssets(file, model.info).image,
+      { context: Math.min(1024, model.info.maxPositions), threads: 1 },
+    );
+    const measured = await timed(
+      "evaluate",
+      () => side.static(runtime, engine),
+    );
+    return { ...measured, sqnr: mean, bytes: Deno.statSync(path).size };
+  } finally {
+    await Deno.remove(path);
+  }
 }
 
-for (const recipe of LADDER) {
-  if (!values.only || values.only.split(",").includes(recipe.name)) {
-    await rung(recipe);
-  }
-}
+const measured = await run();
+const { samples, count, length } = job;
+const line = {
+  rung: values.rung,
+  model: checkpoint.name,
+  samples,
+  count,
+  ...(checkpoint.model.info.image ? {} : { length }),
+  ...measured,
+  seconds,
+};
+Deno.writeTextFileSync(values.out, JSON.stringify(line) + "\n", {
+  append: true,
+});

@@ -4,7 +4,8 @@
  * @module
  */
 import { floatTensor } from "../format/safetensors.ts";
-import { weightScale } from "../graph/names.ts";
+import type { Prefix } from "../graph/interpreter.ts";
+import { headScale, prefixCodes, weightScale } from "../graph/names.ts";
 import type { IntegerWeight } from "../quantize/gptq.ts";
 import type { Quantized } from "../quantize/quantize.ts";
 import type { Recipe } from "../quantize/recipe.ts";
@@ -42,5 +43,28 @@ export function fromFile(
       vectors.set(name, stored.read() as Float32Array);
     }
   }
-  return { model: { info, nodes, params }, recipe, weights, vectors };
+  const result = { model: { info, nodes, params }, recipe, weights, vectors };
+  return info.prefix ? { ...result, prefix: prefixIn(file, nodes) } : result;
+}
+
+/** Keys and values of the tokens in front of every conversation. */
+function prefixIn(
+  file: StaticModel["file"],
+  nodes: StaticModel["nodes"],
+): Prefix {
+  const prefix: Prefix = new Map();
+  for (const node of nodes) {
+    if (node.op !== "attend" || node.phase !== "text") continue;
+    const d = node.headDim;
+    const part = (name: "k" | "v") => {
+      const scale = file.tensor(headScale(node, name)).read() as Float32Array;
+      const codes = file.tensor(prefixCodes(node, name)).read() as Int8Array;
+      return Float32Array.from(
+        codes,
+        (c, i) => c * scale[Math.floor(i / d) % node.kvHeads],
+      );
+    };
+    prefix.set(node.id, { k: part("k"), v: part("v") });
+  }
+  return prefix;
 }

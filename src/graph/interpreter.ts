@@ -37,8 +37,10 @@ import {
 
 /** What a watcher may see and replace while a graph runs. `modality` has one entry per row: 0 vision, 1 text. */
 export interface Hooks {
-  /** Run `last` as if every row were the last, and leave out the head's product: calibration wants what enters it, not the logits. */
-  readonly calibrating?: boolean;
+  /** Run `last` as if every row were the last: calibration and perplexity want all rows of the head. */
+  readonly everyRow?: boolean;
+  /** Leave the head's product out: calibration wants what enters it, not the logits. */
+  readonly headless?: boolean;
   /** The value entering the linears that share an input; called once per value. Returns what they shall see. */
   input?(node: LinearNode, x: Floats, modality: Uint8Array): Floats;
   /** The weight [n, k] a linear shall use, having seen (replaced) input x; undefined keeps it. */
@@ -60,16 +62,22 @@ export interface Loaded {
   readonly executor: Executor;
   /** Parameter by name, in the executor's precision. */
   param(name: string): Floats;
+  /** Keys and values of the tokens in front of every sequence, `info.prefix`. */
+  readonly prefix?: Prefix;
 }
+
+/** Keys (after the rotary embedding) and values of tokens, by attention node: [tokens, kvHeads·headDim] each. */
+export type Prefix = Map<string, { k: Floats; v: Floats }>;
 
 /** Keys and values of the tokens a sequence has seen, per attention node. */
 export interface Sequence {
+  /** Tokens seen, those in front included. */
   length: number;
   /** Where its next token stands. */
   readonly at: Counter;
   /** Grids of its images; the tower's own where none are noted. */
   readonly grids: Grid[];
-  readonly cache: Map<string, { k: Floats; v: Floats }>;
+  readonly cache: Prefix;
 }
 
 /** New tokens of one sequence, and the image rows its image tokens stand for. */
@@ -79,6 +87,11 @@ export interface Chunk {
   readonly image?: Floats | undefined;
   /** Grids of the images, where they are not of the tower's own size. */
   readonly grids?: readonly Grid[];
+}
+
+/** Tokens in front of every sequence. */
+function ahead({ model, prefix }: Loaded): number {
+  return prefix ? model.info.prefix?.length ?? 0 : 0;
 }
 
 /** An empty sequence. */
@@ -170,7 +183,7 @@ export function runVision(
 
 /**
  * Text phase.
- * @returns logits of the last token of each chunk, [chunks, vocabulary]; of calibration, nothing that means anything
+ * @returns logits of the last token of each chunk, [chunks, vocabulary]; of every row with `everyRow`
  */
 export function runText(
   loaded: Loaded,
@@ -197,6 +210,7 @@ export function runText(
   let start = 0;
   const segments = chunks.map((c) => {
     const { at, grids } = c.sequence;
+    if (c.sequence.length === 0) at.next = c.sequence.length = ahead(loaded);
     grids.push(...c.grids ?? []);
     const segment = {
       start,
@@ -288,7 +302,7 @@ function step(phase: Phase, run: Run): Floats | undefined {
         }
         const weight = hooks.weight?.(node, input, run.modality) ??
           loaded.param(node.weight);
-        if (hooks.calibrating && node === model.nodes.at(-1)) break;
+        if (hooks.headless && node === model.nodes.at(-1)) break;
         value = executor.matmul(
           input,
           input.length / node.k,
@@ -411,7 +425,7 @@ function step(phase: Phase, run: Run): Floats | undefined {
         break;
       case "last": {
         const v = x(node.x), width = v.length / rows;
-        if (hooks.calibrating) {
+        if (hooks.everyRow) {
           value = v;
           break;
         }
@@ -602,7 +616,8 @@ function attend(
     let keys = k.subarray(of.start * width, (of.start + of.count) * width);
     let vals = v.subarray(of.start * width, (of.start + of.count) * width);
     if (segment.sequence) {
-      const past = segment.sequence.cache.get(node.id);
+      const past = segment.sequence.cache.get(node.id) ??
+        run.loaded.prefix?.get(node.id);
       if (past) keys = join(executor, past.k, keys);
       if (past) vals = join(executor, past.v, vals);
       segment.sequence.cache.set(node.id, { k: keys.slice(), v: vals.slice() });

@@ -22,3 +22,7 @@ export const splitWeight = (linear: LinearNode): string =>
 /** Static scale per head of q, k or v entering attention: F32 [heads] or [kvHeads]. */
 export const headScale = (node: AttendNode, part: "q" | "k" | "v"): string =>
   `${node.id}.${part}_scale`;
+
+/** Codes of the keys or values of the tokens in front of every sequence: I8 [tokens, kvHeads·headDim], on the head scales. */
+export const prefixCodes = (node: AttendNode, part: "k" | "v"): string =>
+  `${node.id}.prefix_${part}`;

@@ -250,6 +250,8 @@ export interface ModelInfo {
   readonly maxPositions: number;
   /** Ids that end an answer. */
   readonly stopIds: readonly number[];
+  /** Tokens in front of every sequence whose keys and values the file holds (sink tokens). */
+  readonly prefix?: readonly number[];
   /** Absent where the model reads text only. */
   readonly image?: ImageInfo;
 }

@@ -6,11 +6,13 @@
 import type { ModelContent } from "../format/write_model.ts";
 import {
   headScale,
+  prefixCodes,
   siteScale,
   splitWeight,
   weightScale,
 } from "../graph/names.ts";
-import type { Node } from "../graph/node.ts";
+import type { AttendNode, Node } from "../graph/node.ts";
+import { code } from "../tensor/round.ts";
 import type { IntegerWeight } from "./gptq.ts";
 import type { Quantized } from "./quantize.ts";
 
@@ -41,7 +43,7 @@ export function emit(
   assets: Readonly<Record<string, Uint8Array>>,
   metadata: Readonly<Record<string, string>> = {},
 ): ModelContent {
-  const { model, recipe, weights, vectors } = quantized;
+  const { model, recipe, weights, vectors, prefix } = quantized;
   const tensors = new Map<string, Entry>();
   const floats = (
     name: string,
@@ -64,6 +66,24 @@ export function emit(
   const param = (name: string) => {
     const t = model.params.get(name)!;
     floats(name, t.shape, () => Float32Array.from(t.read()));
+  };
+  const ahead = (node: AttendNode) => {
+    const rows = prefix?.get(node.id);
+    for (const part of ["k", "v"] as const) {
+      if (!rows) continue;
+      const name = prefixCodes(node, part), width = node.kvHeads * node.headDim;
+      const scales = vectors.get(headScale(node, part))!;
+      tensors.set(name, {
+        name,
+        dtype: "I8",
+        shape: [rows[part].length / width, width],
+        data: () =>
+          Int8Array.from(
+            rows[part],
+            (x, i) => code(x, scales[Math.floor(i % width / node.headDim)]),
+          ),
+      });
+    }
   };
   const integer = (name: string) => {
     const w = weights.get(name)!;
@@ -101,6 +121,7 @@ export function emit(
         for (const part of ["q", "k", "v"] as const) {
           vector(headScale(node, part));
         }
+        ahead(node);
         break;
     }
   }

@@ -71,6 +71,38 @@ export function roundToNearest(
   return { bits, n, k, codes, scale };
 }
 
+/** How much a row of inputs weighs in the Hessian. */
+export interface RowWeights {
+  /** Of an image row, where a text row has 1 (MBQ, arXiv 2412.19509: text is more sensitive). */
+  readonly image?: number;
+  /** Every row weighs the same whatever its magnitude: a few towering ones do not decide for all (after VLMQ, arXiv 2508.03351). */
+  readonly even?: true;
+}
+
+/**
+ * Rows times the roots of their weights, so that Σ xᵀx is the weighted Hessian.
+ * @param x [rows, k]
+ * @param modality per row: 0 image, 1 text
+ */
+export function weighRows(
+  x: Floats,
+  k: number,
+  modality: Uint8Array,
+  { image = 1, even }: RowWeights,
+  zeros: Executor["zeros"],
+): Floats {
+  const y = zeros(x.length);
+  for (let r = 0; r < x.length / k; r++) {
+    let square = 0;
+    for (let i = r * k; i < (r + 1) * k; i++) square += x[i] * x[i];
+    const weight = (modality[r] === 0 ? image : 1) /
+      (even ? square / k || 1 : 1);
+    const root = Math.sqrt(weight);
+    for (let i = r * k; i < (r + 1) * k; i++) y[i] = x[i] * root;
+  }
+  return y;
+}
+
 /** A Hessian made ready: column order, and the factor that spreads errors. */
 export interface Spread {
   /** order[i] is the column rounded i-th. */

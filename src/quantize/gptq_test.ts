@@ -7,6 +7,7 @@ import {
   prepareSpread,
   roundToNearest,
   rowScale,
+  weighRows,
 } from "./gptq.ts";
 
 const N = 6, K = 40;
@@ -94,4 +95,15 @@ Deno.test("rowScale: keeps the range of an even row, clips one outlier away", ()
   const spiked = gaussian(4, 400);
   spiked[0] = 12;
   assert(rowScale(spiked, 4) < 12 / 7);
+});
+
+Deno.test("weighRows: the Gram matrix becomes the weighted one; an even row weighs what any other does", () => {
+  const x = Float64Array.from([3, 4, 30, 40, 1, 0]), k = 2;
+  const modality = Uint8Array.from([1, 1, 0]);
+  const image = weighRows(x, k, modality, { image: 0.25 }, float64.zeros);
+  assertEquals([...image], [3, 4, 30, 40, 0.5, 0]);
+  const even = weighRows(x, k, modality, { even: true }, float64.zeros);
+  for (let r = 0; r < 3; r++) {
+    assertAlmostEquals(even[r * k] ** 2 + even[r * k + 1] ** 2, k, 1e-12);
+  }
 });

@@ -54,13 +54,31 @@ export function expectedError(
   return error;
 }
 
-/** How a scale is chosen: the whole range, or the range with the least squared error. */
-export type ScaleRule = "minmax" | "mse";
+/** How a scale is chosen: the whole range, the range with the least squared error, or the one that holds this share of all values. */
+export type ScaleRule = "minmax" | "mse" | { readonly share: number };
+
+/** The magnitude that `share` of all values do not exceed, to the upper end of its bin. */
+export function percentile(h: Histogram, share: number): number {
+  const all = h.counts.reduce((a, b) => a + b, 0);
+  let seen = 0;
+  for (let i = 0; i < BINS; i++) {
+    seen += h.counts[i];
+    if (seen >= share * all) {
+      bits[0] = (i + 1) << SHIFT;
+      return number[0];
+    }
+  }
+  return h.max;
+}
 
 /** The static int8 scale of what `h` saw, as float32. */
 export function scaleOf(h: Histogram, rule: ScaleRule): number {
   const whole = Math.max(h.max / 127, FLOOR);
   if (rule === "minmax" || h.max === 0) return Math.fround(whole);
+  if (typeof rule !== "string") {
+    const limit = Math.min(h.max, percentile(h, rule.share));
+    return Math.max(Math.fround(limit / 127), FLOOR);
+  }
   let best = whole, least = expectedError(h, whole);
   for (let i = 1; i <= 64; i++) { // down to 1/16 of the range, 16 steps per octave
     const scale = whole * 2 ** (-i / 16), error = expectedError(h, scale);

@@ -64,3 +64,10 @@ Deno.test("ranges only grow with more samples", () => {
     last = scale;
   }
 });
+
+Deno.test("scaleOf a share: so many values are not clipped, and no more range than they need", () => {
+  const h = seen(Array.from({ length: 1000 }, (_, i) => (i + 1) / 1000));
+  const scale = scaleOf(h, { share: 0.9 });
+  assert(scale * 127 >= 0.9 && scale * 127 < 0.9 * 1.04, `${scale * 127}`);
+  assertEquals(scaleOf(h, { share: 1 }), scaleOf(h, "minmax"));
+});

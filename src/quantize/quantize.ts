@@ -12,6 +12,7 @@ import {
   type Hooks,
   load,
   newSequence,
+  type Prefix,
   runText,
 } from "../graph/interpreter.ts";
 import type { AttendNode, LinearNode, Model } from "../graph/node.ts";
@@ -23,10 +24,13 @@ import {
   prepareSpread,
   roundToNearest,
   type Spread,
+  weighRows,
 } from "./gptq.ts";
 import { memoryRecords, type Records } from "../format/records.ts";
 import { code } from "../tensor/round.ts";
 import { type Findings, findings, type Rounded } from "./findings.ts";
+import { chooseBits, sensitivities } from "./mixed.ts";
+import { findPrefix, prefixOf, withPrefix } from "./prefix.ts";
 import { count, type Histogram, histogram, scaleOf } from "./histogram.ts";
 import type { Recipe } from "./recipe.ts";
 
@@ -60,6 +64,8 @@ export interface Quantized {
   readonly weights: ReadonlyMap<string, IntegerWeight>;
   /** Static scales and split columns by tensor name (src/graph/names.ts). */
   readonly vectors: ReadonlyMap<string, Float32Array>;
+  /** Keys and values of the tokens in front, on the grid of their head scales; absent where there are none. */
+  readonly prefix?: Prefix;
 }
 
 /** What is reported while quantizing. */
@@ -107,10 +113,38 @@ export function quantize(
       "Cannot quantize: calibration needs at least one sample",
     );
   }
-  const changed = recipe.passes.reduce((m, pass) => pass.apply(m), model);
   const found = findings(records);
-  const fold = new Fold(changed, recipe, engine, progress, found);
-  const loaded = load(changed, engine);
+  const passed = recipe.passes.reduce((m, pass) => pass.apply(m), model);
+  const ids = [...found.vector(
+    "prefix",
+    () => findPrefix(passed, samples, recipe.prefix ?? [], engine),
+  )];
+  const changed = ids.length > 0 ? withPrefix(passed, ids) : passed;
+  const bare = load(changed, engine);
+  const loaded = ids.length > 0
+    ? { ...bare, prefix: prefixOf(bare, ids) }
+    : bare;
+  const bits = (node: LinearNode) => bitsOf(changed, node, recipe);
+  const more = recipe.mixed
+    ? chooseBits(
+      changed,
+      found.vector(
+        "sensitivities",
+        () => sensitivities(changed, samples[0], engine, bits),
+      ),
+      recipe.mixed,
+      bits,
+    )
+    : new Map<string, number>();
+  const fold = new Fold(
+    changed,
+    recipe,
+    engine,
+    progress,
+    found,
+    loaded.prefix,
+    more,
+  );
   const rows = rowsOfEach(
     changed.info,
     samples,
@@ -130,7 +164,9 @@ export function quantize(
     chunks,
     fold.hooks,
   );
-  return { model: changed, recipe, ...found.all() };
+  const { prefix } = loaded;
+  const all = { model: changed, recipe, ...found.all() };
+  return prefix ? { ...all, prefix } : all;
 }
 
 /** The hooks of one walk. */
@@ -145,6 +181,8 @@ class Fold {
     private readonly engine: Engine,
     private readonly progress: (p: Progress) => void,
     private readonly found: Findings,
+    private readonly prefix: Prefix | undefined,
+    private readonly more: ReadonlyMap<string, number>,
   ) {
     for (const node of model.nodes) {
       if (node.op !== "embed") continue;
@@ -166,9 +204,10 @@ class Fold {
   }
 
   readonly hooks: Hooks = {
-    calibrating: true,
+    everyRow: true,
+    headless: true,
     input: (node, x, modality) => this.#input(node, x, modality),
-    weight: (node, x) => this.#weight(node, x),
+    weight: (node, x, modality) => this.#weight(node, x, modality),
     heads: (node, part, x) => this.#heads(node, part, x),
   };
 
@@ -219,8 +258,11 @@ class Fold {
     return [shared, shared];
   }
 
-  #weight(node: LinearNode, x: Floats): Floats {
-    const weight = this.found.weight(node.weight, () => this.#round(node, x));
+  #weight(node: LinearNode, x: Floats, modality: Uint8Array): Floats {
+    const weight = this.found.weight(
+      node.weight,
+      () => this.#round(node, x, modality),
+    );
     const rounded = this.#rounded(weight);
     if (node.split) {
       const column = this.found.vector(splitWeight(node), () => []);
@@ -230,10 +272,11 @@ class Fold {
     return rounded;
   }
 
-  #round(node: LinearNode, x: Floats): Rounded {
+  #round(node: LinearNode, x: Floats, modality: Uint8Array): Rounded {
     const w = this.model.params.get(node.weight)!.read();
     const rows = x.length / node.k;
-    const bits = bitsOf(this.model, node, this.recipe);
+    const bits = this.more.get(node.weight) ??
+      bitsOf(this.model, node, this.recipe);
     const original = this.#floats(w);
     let input = x;
     if (node.split) {
@@ -246,7 +289,7 @@ class Fold {
       this.found.vector(splitWeight(node), () => column);
     }
     const spread = this.recipe.gptq
-      ? this.#spreadOf(node, input, rows)
+      ? this.#spreadOf(node, input, modality)
       : undefined;
     const { n, k } = node, { matmul, zeros } = this.engine;
     const weight = !spread
@@ -264,13 +307,21 @@ class Fold {
   }
 
   /** The factored Hessian of a site; q, k and v share it. */
-  #spreadOf(node: LinearNode, x: Floats, rows: number): Spread | undefined {
+  #spreadOf(
+    node: LinearNode,
+    x: Floats,
+    modality: Uint8Array,
+  ): Spread | undefined {
     if (this.#spread?.site !== node.x) {
-      const options = this.recipe.gptq || {};
+      const { k } = node, { gptq } = this.recipe, options = gptq || {};
+      const weights = gptq ? gptq.rows : undefined;
+      const rows = weights
+        ? weighRows(x, k, modality, weights, this.engine.zeros)
+        : x;
       this.#spread = {
         site: node.x,
         value: prepareSpread(
-          this.engine.gram(x, rows, node.k),
+          this.engine.gram(rows, x.length / k, k),
           node.k,
           options,
           this.engine,
@@ -306,6 +357,7 @@ class Fold {
   /** One static scale per head for what enters attention. */
   #heads(node: AttendNode, part: "q" | "k" | "v", x: Floats): Floats {
     const heads = part === "q" ? node.heads : node.kvHeads, d = node.headDim;
+    const ahead = part === "q" ? undefined : this.prefix?.get(node.id);
     const scales = this.found.vector(headScale(node, part), () => {
       const seen = Array.from({ length: heads }, histogram);
       for (let i = 0; i < x.length; i++) {
@@ -313,12 +365,17 @@ class Fold {
       }
       return seen.map((h) => scaleOf(h, this.recipe.scales));
     });
-    const q = this.engine.zeros(x.length);
-    for (let i = 0; i < x.length; i++) {
-      const s = scales[Math.floor(i / d) % heads];
-      q[i] = code(x[i], s) * s;
-    }
-    return q;
+    const onGrid = (x: Floats) => {
+      const q = this.engine.zeros(x.length);
+      for (let i = 0; i < x.length; i++) {
+        const s = scales[Math.floor(i / d) % heads];
+        q[i] = code(x[i], s) * s;
+      }
+      return q;
+    };
+    // Attention reads what stands in front only after this.
+    if (ahead && part !== "q") ahead[part] = onGrid(ahead[part]);
+    return onGrid(x);
   }
 }
 

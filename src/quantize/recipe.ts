@@ -6,7 +6,9 @@
 import { centerWriters } from "./center_writers.ts";
 import { foldGains } from "./fold_gains.ts";
 import { foldNorms } from "./fold_norms.ts";
+import type { RowWeights } from "./gptq.ts";
 import type { ScaleRule } from "./histogram.ts";
+import type { Mixed } from "./mixed.ts";
 import type { Pass } from "./pass.ts";
 import { rotateOnline, rotateStreams, rotateValues } from "./rotate.ts";
 import { suppress } from "./suppress.ts";
@@ -28,11 +30,17 @@ export interface Recipe {
   readonly gptq: false | {
     readonly actOrder: boolean;
     readonly damping: number;
+    /** How much calibration's rows weigh in the Hessian; all the same where absent. */
+    readonly rows?: RowWeights;
   };
   /** How activation scales follow from what calibration saw. */
   readonly scales: ScaleRule;
   /** Separate scales for image rows and text rows (MSQ); false shares one. */
   readonly modalities: boolean;
+  /** Most sink tokens to find and put in front of every sequence, or the tokens themselves; none where absent. */
+  readonly prefix?: number | readonly number[];
+  /** More bits for the most sensitive weights; none where absent. */
+  readonly mixed?: Mixed;
 }
 
 const SEED = 42;
@@ -90,7 +98,7 @@ const ROTATED = [
   rotateOnline(SEED, { signs: false }),
 ];
 
-/** The ablation ladder of docs/results.md: each rung adds one idea, the last is `w4a8`. */
+/** The ablation ladder of docs/results.md: each rung adds one idea up to `w4a8`; those behind it change one thing of it. */
 export const LADDER: readonly Recipe[] = [
   PLAIN,
   { ...PLAIN, name: "+rotation", passes: ROTATED },
@@ -109,4 +117,23 @@ export const LADDER: readonly Recipe[] = [
     gptq: { actOrder: true, damping: 0.01 },
   },
   RECIPES.w4a8,
+  { ...RECIPES.w4a8, name: "=minmax", scales: "minmax" },
+  { ...RECIPES.w4a8, name: "=share", scales: { share: 0.9999 } },
+  {
+    ...RECIPES.w4a8,
+    name: "=weighted",
+    gptq: { actOrder: true, damping: 0.01, rows: { image: 0.2, even: true } },
+  },
+  { ...RECIPES.w4a8, name: "=prefix", prefix: 4 },
+  { ...RECIPES.w4a8, name: "=mixed", mixed: { bits: 8, budget: 5 } },
+  {
+    ...RECIPES.w4a8,
+    name: "=all",
+    gptq: { actOrder: true, damping: 0.01, rows: { image: 0.2, even: true } },
+    prefix: 4,
+    mixed: { bits: 8, budget: 5 },
+  },
+  { ...RECIPES["w8a8-w4a8"], name: "=vision8" },
+  { ...RECIPES.w8a8, name: "=w8a8" },
+  { ...RECIPES.w8a8, name: "=w8a8 prefix", prefix: 4 },
 ];

@@ -17,7 +17,7 @@ export function simulate(
   quantized: Quantized,
   executor: Executor,
 ): { loaded: Loaded; hooks: Hooks } {
-  const { model, weights, vectors } = quantized;
+  const { model, weights, vectors, prefix } = quantized;
   const base = load(model, executor), tables = new Map<string, Floats>();
   const integer = (name: string): Floats | undefined => {
     const w = weights.get(name);
@@ -58,7 +58,11 @@ export function simulate(
     },
   };
   return {
-    loaded: { ...base, param: (name) => integer(name) ?? base.param(name) },
+    loaded: {
+      ...base,
+      param: (name) => integer(name) ?? base.param(name),
+      ...(prefix ? { prefix } : {}),
+    },
     hooks,
   };
 }

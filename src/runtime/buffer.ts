@@ -33,7 +33,7 @@ export interface Buffer {
   readonly name: string;
   readonly region: Region;
   readonly bytes: number;
-  /** Contents of a constant, computed when the model is loaded. */
+  /** Contents of a constant, or what a cache begins with, computed when the model is loaded. */
   readonly fill?: () => ArrayBufferView;
   /** Contents of a weight buffer. */
   readonly weights?: WeightContent;
@@ -135,9 +135,9 @@ export class Store {
     return this.#once(key, "weights", bytes, { weights });
   }
 
-  /** Keys and values of the tokens seen. */
-  cache(key: string, bytes: number): Buffer {
-    return this.#once(key, "cache", bytes, {});
+  /** Keys and values of the tokens seen; it may begin with some. */
+  cache(key: string, bytes: number, fill?: () => ArrayBufferView): Buffer {
+    return this.#once(key, "cache", bytes, fill ? { fill } : {});
   }
 
   /** What a call hands in: ids, positions. */

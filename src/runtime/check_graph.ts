@@ -8,6 +8,7 @@ import type { DType } from "../format/dtype.ts";
 import { quoted } from "../format/error.ts";
 import {
   headScale,
+  prefixCodes,
   siteScale,
   splitWeight,
   weightScale,
@@ -313,6 +314,12 @@ export function tensorsOf(
         add(headScale(node, "q"), "F32", node.heads);
         add(headScale(node, "k"), "F32", node.kvHeads);
         add(headScale(node, "v"), "F32", node.kvHeads);
+        if (info.prefix && node.phase === "text") {
+          for (const part of ["k", "v"] as const) {
+            const width = node.kvHeads * node.headDim;
+            add(prefixCodes(node, part), "I8", info.prefix.length, width);
+          }
+        }
         break;
     }
   }

@@ -87,6 +87,7 @@ export class Engine implements AsyncDisposable {
   /** Of an image row. */
   readonly #width: number;
   readonly #seen: Conversation;
+  readonly #prefix: readonly number[];
   #busy = false;
   readonly #places: PlaceWriter;
   readonly #grids: GridWriter;
@@ -108,6 +109,12 @@ export class Engine implements AsyncDisposable {
     this.#grids = new GridWriter(plan.inputs.grids, buffer);
     this.#width = plan.vision ? imageWidth(model) : 0;
     this.#seen = new Conversation(info.image, this.#width);
+    // Their keys and values were loaded; they are never forgotten.
+    this.#prefix = info.prefix ?? [];
+    this.#seen.add(this.#prefix);
+    const order = new Int32Array(buffer, plan.inputs.order);
+    this.#prefix.forEach((_, i) => order[i] = i);
+    this.#places.write({ ids: [], grids: [] }, this.#prefix);
   }
 
   /** Plans, loads and starts a model. The model's file may be closed afterwards. */
@@ -127,9 +134,14 @@ export class Engine implements AsyncDisposable {
     return new Engine(model, planned, build, memory.buffer, pool);
   }
 
-  /** Tokens seen. */
+  /** Tokens seen, those in front of every conversation included. */
   get length(): number {
     return this.#seen.ids.length;
+  }
+
+  /** Most tokens of a conversation. */
+  get context(): number {
+    return this.plan.context - this.#prefix.length;
   }
 
   /** Threads at work, the calling one included. */
@@ -150,7 +162,7 @@ export class Engine implements AsyncDisposable {
 
   /** Forgets the conversation. */
   reset(): void {
-    this.#seen.forget(0);
+    this.#seen.forget(this.#prefix.length);
   }
 
   /**
@@ -168,13 +180,13 @@ export class Engine implements AsyncDisposable {
   ): number {
     const { order } = this.plan.inputs;
     const keep = this.#seen.shared(
-      ids,
+      [...this.#prefix, ...Array.from(ids)],
       images,
       grids,
       new Int32Array(this.#buffer, order, this.length),
     );
     this.#seen.forget(keep);
-    return keep;
+    return keep - this.#prefix.length;
   }
 
   /**

@@ -66,7 +66,7 @@ export async function open(
   return session(checked, assets, engine, options, {
     architecture: checked.info.architecture,
     recipe: recipeName(file.metadata.get("recipe")),
-    context: engine.plan.context,
+    context: engine.context,
     imageTokens: checked.info.image?.tokens ?? 0,
     memory: engine.plan.memory,
     threads: engine.threads,

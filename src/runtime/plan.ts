@@ -206,7 +206,11 @@ export function plan(model: StaticModel, options: PlanOptions): Plan {
       grids: vision?.grids.map((table) => table()) ?? [],
     },
     control: { barrier, command, registers },
-    persistent: [...of("constants"), ...of("weights")],
+    persistent: [
+      ...of("constants"),
+      ...of("weights"),
+      ...of("cache").filter((b) => b.fill),
+    ],
     staging: { at: scratchEnd, bytes: arenaEnd - scratchEnd },
     constants: { at: stateEnd, bytes: constantsEnd - stateEnd },
   };

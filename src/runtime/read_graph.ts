@@ -339,6 +339,15 @@ export function readInfo(json: string): ModelInfo {
           ? v
           : undefined,
     },
+    prefix: {
+      wish: "a list of 1 to 64 token ids",
+      optional: true,
+      read: (v) =>
+        Array.isArray(v) && v.length >= 1 && v.length <= 64 &&
+          v.every((x) => id.read(x) !== undefined)
+          ? v
+          : undefined,
+    },
     image: {
       wish: "an object",
       optional: true,
@@ -348,6 +357,7 @@ export function readInfo(json: string): ModelInfo {
   for (
     const [name, value] of [
       ["image: tokenId", info.image?.tokenId ?? 0],
+      ...(info.prefix ?? []).map((p) => ["an id of prefix", p]),
       ...info.stopIds.map((s) => ["a stop id", s]),
     ] as [string, number][]
   ) {

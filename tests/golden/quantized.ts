@@ -4,7 +4,7 @@
  */
 import { float32Engine } from "../../src/kernels/engine.ts";
 import { quantize, type Quantized } from "../../src/quantize/quantize.ts";
-import { RECIPES } from "../../src/quantize/recipe.ts";
+import { type Recipe, RECIPES } from "../../src/quantize/recipe.ts";
 import { type Family, gridsOf, idsOf, patches, pixelsOf } from "./family.ts";
 
 const PROMPT = "Describe this image.";
@@ -15,8 +15,11 @@ const PICTURES = [
   "formula:stripes:32x32",
 ];
 
-/** Quantizes with a recipe of that name. */
-export function quantizeFamily(family: Family, recipe: string): Quantized {
+/** Quantizes with a recipe, or the one of that name. */
+export function quantizeFamily(
+  family: Family,
+  recipe: string | Recipe,
+): Quantized {
   const { info } = family.files.model;
   const answer = [65, 66, 270, ...info.stopIds];
   const samples = info.image
@@ -39,7 +42,7 @@ export function quantizeFamily(family: Family, recipe: string): Quantized {
   return quantize(
     family.files.model,
     samples,
-    RECIPES[recipe],
+    typeof recipe === "string" ? RECIPES[recipe] : recipe,
     float32Engine(),
   );
 }

@@ -17,6 +17,7 @@ import { quadRegister, REGISTER } from "../step.ts";
 import type { Lowering } from "./context.ts";
 import { floatsOf } from "./floats.ts";
 import { narrowed, narrows } from "./narrow.ts";
+import { prefixFill } from "./prefix.ts";
 import { orderBuffer, tokenOrder, turnsOf } from "./turns.ts";
 import type { Floats } from "./value.ts";
 
@@ -49,11 +50,11 @@ export function lowerAttend(l: Lowering, node: AttendNode): Floats {
   }
   const slots = text ? capacity : roundUp(form.most, 8);
   const bytes = cacheBytes(kvHeads, slots, d);
-  const cache = (part: string) =>
+  const cache = (name: string, part: "k" | "v") =>
     text
-      ? l.store.cache(`${id} ${part}`, bytes)
-      : l.temporary(`${id} ${part}`, bytes);
-  const keys = cache("keys"), values = cache("values");
+      ? l.store.cache(`${id} ${name}`, bytes, prefixFill(l, node, part, slots))
+      : l.temporary(`${id} ${name}`, bytes);
+  const keys = cache("keys", "k"), values = cache("values", "v");
   const vectors = (part: "q" | "k" | "v") =>
     l.model.scales(headScale(node, part));
   const inverse = (part: "q" | "k" | "v", n: number) =>

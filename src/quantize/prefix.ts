@@ -1,0 +1,118 @@
+/**
+ * Sink tokens (PrefixQuant, arXiv 2410.05265). A decoder lets a few tokens soak
+ * up attention: the first of a text, whatever it is, and the first of some
+ * frequent words. Their activations are tens of times larger than all others
+ * and would set a static scale, or be clipped by it. Where such tokens stand in
+ * front of every sequence once and for all, no later one becomes a sink; their
+ * keys and values are computed here, in float, and kept in the model file.
+ * @module
+ */
+import type { Executor, Floats } from "../graph/executor.ts";
+import {
+  type Hooks,
+  load,
+  type Loaded,
+  newSequence,
+  type Prefix,
+  runText,
+} from "../graph/interpreter.ts";
+import type { Model } from "../graph/node.ts";
+
+/** A row whose largest magnitude is so many times the median row's is an outlier. */
+const OUTLIER = 20;
+/** Samples looked at, and tokens of each. */
+const SAMPLES = 4, TOKENS = 256;
+
+/** What the search looks at. */
+export interface Text {
+  readonly ids: readonly number[];
+  readonly answer: readonly number[];
+}
+
+/** Keys and values of tokens that stand first, by attention. */
+export function prefixOf(
+  { prefix: _, ...loaded }: Loaded,
+  ids: readonly number[],
+): Prefix {
+  const sequence = newSequence();
+  runText(loaded, [{ sequence, ids }], { headless: true });
+  return sequence.cache;
+}
+
+/** The model with `ids` in front of every sequence. */
+export function withPrefix(model: Model, ids: readonly number[]): Model {
+  return { ...model, info: { ...model.info, prefix: ids } };
+}
+
+/**
+ * Tokens to put in front: one that begins texts, then whatever is still an
+ * outlier behind them most often, until nothing is or there are `most`.
+ * @param most longest prefix, or the prefix itself
+ */
+export function findPrefix(
+  model: Model,
+  texts: readonly Text[],
+  most: number | readonly number[],
+  executor: Executor,
+): readonly number[] {
+  if (typeof most !== "number") return most;
+  const { image } = model.info;
+  const samples = texts.slice(0, SAMPLES)
+    .map(({ ids, answer }) =>
+      [...ids, ...answer].filter((id) => id !== image?.tokenId).slice(0, TOKENS)
+    ).filter((ids) => ids.length > 0);
+  const prefix: number[] = [];
+  while (prefix.length < most) {
+    const bare = load(withPrefix(model, prefix), executor);
+    const loaded = prefix.length === 0
+      ? bare
+      : { ...bare, prefix: prefixOf(bare, prefix) };
+    const next = worst(loaded, samples);
+    if (next === undefined) break;
+    prefix.push(next);
+  }
+  return prefix;
+}
+
+/** The token that is an outlier in most places; undefined where none is. */
+function worst(
+  loaded: Loaded,
+  samples: readonly (readonly number[])[],
+): number | undefined {
+  const ids = samples.flat(), places = new Map<number, number>();
+  const hooks: Hooks = {
+    headless: true,
+    everyRow: true,
+    input(node, x) {
+      if (node.phase === "text") {
+        for (const row of outliers(x, node.k)) {
+          places.set(ids[row], (places.get(ids[row]) ?? 0) + 1);
+        }
+      }
+      return x;
+    },
+  };
+  runText(
+    loaded,
+    samples.map((ids) => ({ sequence: newSequence(), ids })),
+    hooks,
+  );
+  let best: number | undefined;
+  for (const [id, count] of places) {
+    const most = best === undefined ? 0 : places.get(best)!;
+    if (count > most || (count === most && id < best!)) best = id;
+  }
+  return best;
+}
+
+/** Rows of x ([rows, width]) that hold a magnitude far above the median row's largest. */
+function outliers(x: Floats, width: number): number[] {
+  const rows = x.length / width, largest = new Float64Array(rows);
+  for (let r = 0; r < rows; r++) {
+    for (let i = r * width; i < (r + 1) * width; i++) {
+      largest[r] = Math.max(largest[r], Math.abs(x[i]));
+    }
+  }
+  const limit = OUTLIER * largest.toSorted()[rows >> 1];
+  return Array.from(largest.keys()).filter((r) => largest[r] > limit);
+}

@@ -1,0 +1,39 @@
+/**
+ * The tokens in front of every conversation: their keys and values lie in the
+ * cache from the beginning, in the slots of their positions.
+ * @module
+ */
+import { prefixCodes } from "../../graph/names.ts";
+import type { AttendNode } from "../../graph/node.ts";
+import { cacheBytes, keyOffset, valueOffset } from "../../kernels/layout.ts";
+import type { Lowering } from "./context.ts";
+
+/** What a cache of `capacity` slots begins with; undefined where nothing stands in front. */
+export function prefixFill(
+  l: Lowering,
+  node: AttendNode,
+  part: "k" | "v",
+  capacity: number,
+): (() => Int8Array) | undefined {
+  const { prefix } = l.model.info, { kvHeads, headDim: d } = node;
+  if (!prefix) return undefined;
+  if (prefix.length >= capacity) {
+    throw l.error(
+      `its context must be longer than the ${prefix.length} tokens in front of it`,
+    );
+  }
+  return () => {
+    const name = prefixCodes(node, part);
+    const codes = l.model.file.tensor(name).read() as Int8Array;
+    const all = new Int8Array(cacheBytes(kvHeads, capacity, d));
+    for (let i = 0; i < codes.length; i++) {
+      const slot = Math.floor(i / (kvHeads * d)), c = i % d;
+      const head = Math.floor(i / d) % kvHeads;
+      const at = part === "k"
+        ? keyOffset(slot, c, d)
+        : valueOffset(slot, c, capacity);
+      all[head * capacity * d + at] = codes[i];
+    }
+    return all;
+  };
+}
