@@ -23,7 +23,7 @@ export interface Choice {
 
 /**
  * How to choose, as `options` say, for an answer of at most `most` tokens.
- * @throws {RuntimeError} "option"
+ * @throws {RuntimeError} "option" or "schema"
  */
 export function choiceOf(
   options: AskOptions,

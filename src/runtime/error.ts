@@ -16,6 +16,7 @@ export type RuntimeErrorCode =
   | "prompt"
   | "context"
   | "option"
+  | "schema"
   | "image"
   | "closed"
   | "worker";

@@ -3,6 +3,7 @@
  * @module
  */
 import type { Result } from "../runtime/answer.ts";
+import type { Likelihood } from "../runtime/logprobs.ts";
 import type { Outcome } from "./job.ts";
 
 /** What all objects of one answer share. */
@@ -46,6 +47,23 @@ export function timings({ timings: t }: Result): object {
   };
 }
 
+/** How likely each token was; null where that was not asked for. */
+export function logprobs({ logprobs }: Result): object | null {
+  if (!logprobs) return null;
+  const one = ({ text, logprob, bytes }: Likelihood) => ({
+    token: text,
+    logprob,
+    bytes: [...bytes],
+  });
+  return {
+    content: logprobs.map(({ top, ...taken }) => ({
+      ...one(taken),
+      top_logprobs: top.map(one),
+    })),
+    refusal: null,
+  };
+}
+
 /** A whole answer. */
 export function completion(
   { id, created, model }: Head,
@@ -60,7 +78,7 @@ export function completion(
     choices: [{
       index: 0,
       message: { role: "assistant", content, refusal: null },
-      logprobs: null,
+      logprobs: logprobs(result),
       finish_reason: finish,
     }],
     usage: usage(result),
@@ -68,18 +86,19 @@ export function completion(
   };
 }
 
-/** A piece of a streamed answer. */
+/** A piece of a streamed answer; likelihoods come with the last one, for all tokens. */
 export function chunk(
   { id, created, model }: Head,
   delta: object,
   finish: string | null = null,
+  logprobs: object | null = null,
 ): object {
   return {
     id,
     object: "chat.completion.chunk",
     created,
     model,
-    choices: [{ index: 0, delta, logprobs: null, finish_reason: finish }],
+    choices: [{ index: 0, delta, logprobs, finish_reason: finish }],
   };
 }
 

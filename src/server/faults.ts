@@ -35,6 +35,10 @@ export function faultOf(error: unknown): ApiError {
       const code = "context_length_exceeded";
       return new ApiError(code, error.message, "messages");
     }
+    if (error.code === "schema") {
+      // Own sentences too, with words of the client's schema.
+      return new ApiError("invalid_value", error.message, "response_format");
+    }
     if (error.code === "closed") return shuttingDown();
     if (error.code === "prompt") return badPrompt();
   }

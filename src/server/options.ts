@@ -35,7 +35,7 @@ export const LIMITS: Limits = {
   answerMs: 600_000,
   bodyMs: 30_000,
   bodyBytes: 20_000_000,
-  jsonDepth: 16,
+  jsonDepth: 32,
   images: 4,
   messages: 256,
   textLength: 100_000,

@@ -4,6 +4,7 @@
  * @module
  */
 import type { AskOptions, Message } from "../runtime/ask.ts";
+import type { JsonSchema } from "../runtime/constrain/json_schema.ts";
 import { ApiError, shown } from "./error.ts";
 import {
   boolean,
@@ -43,6 +44,7 @@ export interface RequestRules {
 const USED = [
   ...["model", "messages", "stream", "stream_options", "temperature", "top_p"],
   ...["top_k", "seed", "stop", "max_tokens", "max_completion_tokens"],
+  ...["response_format", "logprobs", "top_logprobs"],
 ];
 
 /** Fields that say nothing about the answer. */
@@ -55,8 +57,6 @@ const IGNORED = [
 /** Fields with one value that changes nothing; any other is refused. */
 const NEUTRAL: Readonly<Record<string, (value: unknown) => boolean>> = {
   n: (v) => v === 1,
-  logprobs: (v) => v === false,
-  top_logprobs: (v) => v === 0,
   frequency_penalty: (v) => v === 0,
   presence_penalty: (v) => v === 0,
   logit_bias: (v) => JSON.stringify(v) === "{}",
@@ -64,7 +64,6 @@ const NEUTRAL: Readonly<Record<string, (value: unknown) => boolean>> = {
   functions: (v) => JSON.stringify(v) === "[]",
   tool_choice: (v) => v === "none" || v === "auto",
   function_call: (v) => v === "none" || v === "auto",
-  response_format: (v) => JSON.stringify(v) === '{"type":"text"}',
   modalities: (v) => JSON.stringify(v) === '["text"]',
 };
 
@@ -151,7 +150,35 @@ function answerOptions(fields: Fields, limits: Limits): AskOptions {
   if (seed !== undefined) options.seed = seed;
   const stop = own(fields, "stop");
   if (stop !== undefined) options.stop = stops(stop);
+  const schema = schemaOf(own(fields, "response_format"));
+  if (schema !== undefined) {
+    if (stop !== undefined) {
+      refuse("stop", "left out where response_format is JSON", stop);
+    }
+    options.schema = schema;
+  }
+  const top = integer(fields, "top_logprobs", { min: 0, max: 20 });
+  if (boolean(fields, "logprobs")) options.logprobs = top ?? 0;
+  else if (top) refuse("logprobs", "true where top_logprobs is given", false);
   return options;
+}
+
+/** What `response_format` asks for; undefined: text. */
+function schemaOf(format: unknown): JsonSchema | undefined {
+  if (format === undefined) return undefined;
+  const fields = object(format, "response_format"), type = own(fields, "type");
+  switch (type) {
+    case "text":
+      return undefined;
+    case "json_object":
+      return { type: "object" };
+    case "json_schema": {
+      const at = "response_format.json_schema";
+      const schema = own(object(own(fields, "json_schema"), at), "schema");
+      return object(schema, `${at}.schema`);
+    }
+  }
+  refuse("response_format.type", "text, json_object or json_schema", type);
 }
 
 function stops(stop: unknown): string[] {

@@ -4,7 +4,7 @@
  * left with half a line.
  * @module
  */
-import { chunk, head, timings, usageChunk } from "./chunk.ts";
+import { chunk, head, logprobs, timings, usageChunk } from "./chunk.ts";
 import type { ApiError } from "./error.ts";
 import { faultOf } from "./faults.ts";
 import type { Job, Outcome } from "./job.ts";
@@ -41,8 +41,12 @@ export function eventStream(
           }\n\n`,
         );
       // Where usage comes, OpenAI's other chunks say that theirs does.
-      const piece = (delta: object, finish: string | null = null) => ({
-        ...chunk(about, delta, finish),
+      const piece = (
+        delta: object,
+        finish: string | null = null,
+        likely: object | null = null,
+      ) => ({
+        ...chunk(about, delta, finish, likely),
         ...(includeUsage ? { usage: null } : {}),
       });
       ping = setInterval(() => write(": ping\n\n"), PING_MS);
@@ -57,7 +61,8 @@ export function eventStream(
         }
         const outcome = await job.outcome;
         const { result, finish } = outcome;
-        send({ ...piece({}, finish), timings: timings(result) });
+        const last = piece({}, finish, logprobs(result));
+        send({ ...last, timings: timings(result) });
         if (includeUsage) send(usageChunk(about, result));
         send("[DONE]");
         return outcome;

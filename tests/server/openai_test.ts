@@ -76,6 +76,61 @@ Deno.test("models, plain, stream, usage, image, errors", async (t) => {
     assertEquals(new Set(chunks.map((c) => c.id)).size, 1);
   });
 
+  await t.step("logprobs: the session's own, plain and streamed", async () => {
+    const likely = { ...asked, logprobs: true, top_logprobs: 2 };
+    const { choices: [choice] } = await ai.chat.completions.create(likely);
+    const content = choice.logprobs!.content!;
+    const { logprobs } = await session.chat(
+      [{ role: "user", content: "hello" }],
+      { maxTokens: 12, temperature: 1, seed: 5, logprobs: 2 },
+    );
+    assertEquals(
+      content.map((t) => [t.token, t.logprob, t.top_logprobs.length]),
+      logprobs!.map((t) => [t.text, t.logprob, 2]),
+    );
+    const stream = ai.chat.completions.stream(likely);
+    const whole = await stream.finalChatCompletion();
+    assertEquals(whole.choices[0].logprobs!.content, content);
+    const plain = await ai.chat.completions.create(asked);
+    assertEquals(plain.choices[0].logprobs, null);
+  });
+
+  await t.step("JSON: valid for the schema, plain and streamed", async () => {
+    const schema = {
+      type: "object",
+      properties: {
+        animal: { enum: ["cat", "dog"] },
+        legs: { type: "integer", minimum: 0, maximum: 4 },
+      },
+      required: ["animal", "legs"],
+      additionalProperties: false,
+    };
+    const json = {
+      ...asked,
+      max_completion_tokens: 40,
+      response_format: {
+        type: "json_schema" as const,
+        json_schema: { name: "seen", strict: true, schema },
+      },
+    };
+    const valid = (text: string | null) => {
+      const { animal, legs, ...more } = JSON.parse(text!);
+      assert(["cat", "dog"].includes(animal) && legs >= 0 && legs <= 4);
+      assertEquals(more, {});
+    };
+    const { choices: [choice] } = await ai.chat.completions.create(json);
+    assertEquals(choice.finish_reason, "stop");
+    valid(choice.message.content);
+    const stream = ai.chat.completions.stream(json);
+    valid((await stream.finalChatCompletion()).choices[0].message.content);
+    const any = await ai.chat.completions.create({
+      ...asked,
+      response_format: { type: "json_object" },
+    });
+    const object = JSON.parse(any.choices[0].message.content!);
+    assert(typeof object === "object" && !Array.isArray(object));
+  });
+
   await t.step("images change the answer's prompt", async () => {
     const image = {
       type: "image_url" as const,

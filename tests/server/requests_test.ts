@@ -30,12 +30,17 @@ Deno.test("every field with a wrong value is refused by its name", async () => {
     stream: [1, "true", [], {}],
     stream_options: [1, [], "x", { include_usage: 1 }],
     stop: ["", 5, ["a", "b", "c", "d", "e"], [""], [5], "x".repeat(257)],
-    logprobs: [true],
+    logprobs: [1, "true", []],
+    top_logprobs: [21, -1, 0.5, "1"],
     frequency_penalty: [0.5],
     presence_penalty: [-2],
     logit_bias: [{ "5": 100 }],
     tools: [[{}]],
-    response_format: [{ type: "json_object" }],
+    response_format: [
+      ...[5, "json", {}, { type: "xml" }, { type: "json_schema" }],
+      { type: "json_schema", json_schema: {} },
+      { type: "json_schema", json_schema: { name: "x", schema: true } },
+    ],
     model: [5, {}, []],
     messages: [null, [], {}, "hi", 5, [null], [[]], ["hi"]],
   };
@@ -81,6 +86,35 @@ Deno.test("null is 'not given', and what changes nothing is allowed", async () =
   assertEquals((await handle(ask({ ...GOOD, ...nothing }))).status, 200);
 });
 
+Deno.test("fields that exclude each other, and a schema that cannot be kept, are refused", async () => {
+  await using session = await toySession();
+  const handle = handler(session);
+  const format = (schema: unknown) => ({
+    response_format: {
+      type: "json_schema",
+      json_schema: { name: "x", schema },
+    },
+  });
+  const cases: [object, string][] = [
+    [{ top_logprobs: 3 }, "logprobs"],
+    [{ logprobs: false, top_logprobs: 3 }, "logprobs"],
+    [{ ...format({ type: "null" }), stop: "x" }, "stop"],
+    [format({ type: "string", pattern: "x" }), "response_format"],
+    [
+      { ...format({ const: "four words are there" }), max_tokens: 2 },
+      "response_format",
+    ],
+  ];
+  for (const [fields, param] of cases) {
+    for (const stream of [false, true]) {
+      const response = await handle(ask({ ...GOOD, ...fields, stream }));
+      const [status, fault] = await faultOf(response);
+      assertEquals([status, fault.param], [400, param], fault.message);
+      assertMatch(fault.message, /^Cannot answer: /);
+    }
+  }
+});
+
 Deno.test("bad bodies, types and nesting", async () => {
   const handle = handler(fake());
   const deep = (n: number) =>
@@ -94,7 +128,7 @@ Deno.test("bad bodies, types and nesting", async () => {
     ["null", 400, "invalid_type"],
     ['"text"', 400, "invalid_type"],
     ["{}", 400, "invalid_type"],
-    [deep(17), 400, "invalid_json"],
+    [deep(33), 400, "invalid_json"],
     [deep(100_000), 400, "invalid_json"],
     ['{"__proto__":{"x":1},"messages":[]}', 400, "unknown_parameter"],
     ['{"constructor":1}', 400, "unknown_parameter"],

@@ -48,7 +48,7 @@ export function vocabularyOf(
   }
   if (single.size < 256) {
     throw new RuntimeError(
-      "option",
+      "schema",
       `Cannot answer by a JSON schema: the tokenizer must have a token for each of 256 bytes: it has ${single.size}; leave the schema out`,
     );
   }
@@ -72,7 +72,7 @@ function sharedLength(a: Uint8Array, b: Uint8Array): number {
 
 /**
  * A constraint to texts of `rules`, for answers of at most `most` tokens.
- * @throws {RuntimeError} "option" where no text of the grammar is so short
+ * @throws {RuntimeError} "schema" where no text of the grammar is so short
  */
 export function constraint(
   rules: readonly Rule[],
@@ -84,7 +84,7 @@ export function constraint(
   let state = start(rules);
   if (state.need > most) {
     throw new RuntimeError(
-      "option",
+      "schema",
       `Cannot answer: maxTokens must be at least ${state.need} for this JSON schema: current value is ${most}; raise it or shorten the schema`,
     );
   }

@@ -39,7 +39,7 @@ const DEEPEST = 64;
 
 /**
  * The rules of a schema; rule 0 is a whole text, with a blank before it if it likes.
- * @throws {RuntimeError} "option" where the schema cannot be kept
+ * @throws {RuntimeError} "schema" where it cannot be kept
  */
 export function rulesOf(schema: JsonSchema): readonly Rule[] {
   const book = ruleBook(() => fail("#", "it allows for too much; shorten it"));
@@ -56,7 +56,7 @@ export function rulesOf(schema: JsonSchema): readonly Rule[] {
 
 function fail(where: string, problem: string): never {
   throw new RuntimeError(
-    "option",
+    "schema",
     `Cannot answer: the JSON schema at ${JSON.stringify(where)}: ${problem}`,
   );
 }
