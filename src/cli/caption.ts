@@ -9,7 +9,12 @@ import { command, type Values } from "./command.ts";
 import { EXIT, sentence, UsageError } from "./errors.ts";
 import { findPhotos } from "./find_photos.ts";
 import { dim, type Io, PipeClosed, printable, quiet } from "./io.ts";
-import { MODEL_OPTION, modelPath } from "./model_path.ts";
+import {
+  MEMORY_OPTION,
+  memoryOption,
+  MODEL_OPTION,
+  modelPath,
+} from "./model_path.ts";
 import { readPhoto } from "./photo.ts";
 import { PICTURE_OPTIONS, pictureOptions } from "./picture_options.ts";
 
@@ -22,6 +27,7 @@ const options = {
     max: 1024,
   },
   ...PICTURE_OPTIONS,
+  "max-memory": MEMORY_OPTION,
   threads: {
     type: "integer",
     help: "threads; default: one per CPU, at most 4",
@@ -207,6 +213,7 @@ export async function openSession(
 ): Promise<Session> {
   return await open(modelPath(values.model), {
     ...given({ threads: values.threads }),
+    ...memoryOption(values),
     ...pictureOptions(values),
     signal,
   });

@@ -9,7 +9,12 @@ import { command } from "./command.ts";
 import { EXIT, sentence } from "./errors.ts";
 import { dim, type Io, printable, quiet } from "./io.ts";
 import { lines } from "./lines.ts";
-import { MODEL_OPTION, modelPath } from "./model_path.ts";
+import {
+  MEMORY_OPTION,
+  memoryOption,
+  MODEL_OPTION,
+  modelPath,
+} from "./model_path.ts";
 import { readPhoto } from "./photo.ts";
 import { PICTURE_OPTIONS, pictureOptions } from "./picture_options.ts";
 
@@ -51,6 +56,7 @@ const options = {
     max: 2 ** 32 - 1,
     default: 0,
   },
+  "max-memory": MEMORY_OPTION,
   threads: {
     type: "integer",
     help: "threads; default: one per CPU, at most 4",
@@ -98,6 +104,7 @@ export default command({
     await using session = await open(modelPath(values.model), {
       ...(values.threads === undefined ? {} : { threads: values.threads }),
       ...(values.context === undefined ? {} : { context: values.context }),
+      ...memoryOption(values),
       ...pictureOptions(values),
     });
     const terminal = Deno.stdin.isTerminal();

@@ -17,6 +17,23 @@ export const MODEL_OPTION = {
   help: "model file; default: the bundled one in models/flickr-mini",
 } as const;
 
+/** Help line of `--max-memory`. */
+export const MEMORY_OPTION = {
+  type: "number",
+  value: "MB",
+  help: "refuse a model that takes more memory, before it is loaded",
+  min: 1,
+  max: 4295,
+} as const;
+
+/** `--max-memory` as an option of `open`. */
+export function memoryOption(
+  values: { readonly "max-memory": number | undefined },
+): { maxMemory?: number } {
+  const most = values["max-memory"];
+  return most === undefined ? {} : { maxMemory: most * 1e6 };
+}
+
 /** `given`, or the path of the bundled model. */
 export function modelPath(given: string | undefined): string {
   if (given !== undefined) return given;

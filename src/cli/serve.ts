@@ -13,7 +13,12 @@ import {
 import { command } from "./command.ts";
 import { EXIT, sentence, UsageError } from "./errors.ts";
 import { dim, type Io } from "./io.ts";
-import { MODEL_OPTION, modelPath } from "./model_path.ts";
+import {
+  MEMORY_OPTION,
+  memoryOption,
+  MODEL_OPTION,
+  modelPath,
+} from "./model_path.ts";
 import { PICTURE_OPTIONS, pictureOptions } from "./picture_options.ts";
 
 const DRAIN_MS = 30_000;
@@ -72,6 +77,7 @@ const options = {
     max: 65536,
     default: LIMITS.maxTokens,
   },
+  "max-memory": MEMORY_OPTION,
   threads: {
     type: "integer",
     help: "threads; default: one per CPU, at most 4",
@@ -117,6 +123,7 @@ export default command({
     const loading = open(path, {
       ...(values.threads === undefined ? {} : { threads: values.threads }),
       ...(values.context === undefined ? {} : { context: values.context }),
+      ...memoryOption(values),
       ...pictureOptions(values),
       signal: stop.signal,
     });

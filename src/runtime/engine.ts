@@ -35,6 +35,8 @@ export interface EngineOptions {
   readonly context?: number;
   /** Most pixels of a picture, for families whose pictures keep their shape; default as many as the model file says. */
   readonly maxPixels?: number;
+  /** Most bytes its memory may have. */
+  readonly maxMemory?: number;
   readonly build?: Build;
   readonly signal?: AbortSignal;
   /** Kernels over the given memory instead of the compiled ones, for tests with one thread. */
@@ -43,6 +45,22 @@ export interface EngineOptions {
 
 /** Context where none is asked for; less where the model's positions end earlier. */
 export const DEFAULT_CONTEXT = 2048;
+
+/** Throws a `RuntimeError` "memory" where a plan takes more than `most` bytes: before a byte is allocated. */
+function checkMemory({ memory, context }: Plan, most = Infinity): void {
+  if (memory.total <= most) return;
+  const { total, ...parts } = memory;
+  const mb = (bytes: number) => `${Math.ceil(bytes / 1e6)} MB`;
+  const sum = Object.entries(parts).map(([k, v]) => `${k} ${mb(v)}`);
+  throw new RuntimeError(
+    "memory",
+    `Cannot open the model: it takes ${mb(total)} (${
+      sum.join(", ")
+    }), at most ${
+      mb(most)
+    } are allowed; allow more, a context of fewer tokens than ${context}, or take a smaller model`,
+  );
+}
 
 /** The plan a model gets under options, before any memory is allocated. */
 export function planFor(
@@ -124,6 +142,7 @@ export class Engine implements AsyncDisposable {
     options: EngineOptions = {},
   ): Promise<Engine> {
     const planned = planFor(model, pixels, options);
+    checkMemory(planned, options.maxMemory);
     const build = options.build ?? bestBuild(), shared = planned.threads > 1;
     const memory = kernelMemory(planned.memory.total / 65536, shared);
     const module = kernelModule(build, shared);

@@ -36,6 +36,8 @@ export interface OpenOptions extends PictureOptions {
    * its time tells what was asked before; default false.
    */
   remember?: boolean;
+  /** Most bytes of memory; a model that takes more is refused before it is loaded. */
+  maxMemory?: number;
   /** Compare header and tensors with their checksums before they are used, 1 ms per 1.4 MB; default true. */
   verify?: boolean;
   /** Stops the loading. */

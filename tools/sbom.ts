@@ -1,0 +1,113 @@
+/**
+ * `deno task sbom`: every npm package the lock file pins, with version, integrity
+ * and what needs it, as CycloneDX 1.6 JSON. Packages that only tests or builds
+ * import are marked "excluded", as CycloneDX calls what is not shipped.
+ * @module
+ */
+
+/** A lock file's npm part: "name@version" → integrity and dependencies. */
+export interface Lock {
+  readonly npm: Readonly<
+    Record<
+      string,
+      { readonly integrity?: string; readonly dependencies?: readonly string[] }
+    >
+  >;
+}
+
+/** A package. */
+export interface Package {
+  readonly name: string;
+  readonly version: string;
+  readonly integrity: string | undefined;
+  /** Imported, directly or not, by src/ outside of its tests. */
+  readonly shipped: boolean;
+}
+
+/** The packages of a lock file; `roots` are what src/ imports. */
+export function packagesOf(lock: Lock, roots: ReadonlySet<string>): Package[] {
+  const shipped = new Set<string>();
+  const keyOf = (name: string) =>
+    name in lock.npm
+      ? name
+      : Object.keys(lock.npm).find((key) => nameOf(key) === name);
+  const visit = (name: string) => {
+    const key = keyOf(name);
+    if (key === undefined || shipped.has(key)) return;
+    shipped.add(key);
+    for (const next of lock.npm[key].dependencies ?? []) visit(next);
+  };
+  for (const root of roots) visit(root);
+  return Object.entries(lock.npm).map(([key, { integrity }]) => ({
+    name: nameOf(key),
+    version: key.slice(nameOf(key).length + 1).split("_")[0],
+    integrity,
+    shipped: shipped.has(key),
+  }));
+}
+
+const nameOf = (key: string) => /^(@[^/]+\/)?[^@]+/.exec(key)![0];
+
+/** npm packages that files of src/ import, without its tests: names as in deno.json. */
+export function importsOf(
+  folder: string,
+  known: Readonly<Record<string, string>>,
+): Set<string> {
+  const names = new Set<string>();
+  for (const { name, isDirectory } of Deno.readDirSync(folder)) {
+    const path = `${folder}/${name}`;
+    if (isDirectory) {
+      for (const n of importsOf(path, known)) names.add(n);
+    } else if (/(?<!_test)\.ts$/.test(name)) {
+      const text = Deno.readTextFileSync(path);
+      for (
+        const [, from] of text.matchAll(/(?:from|import)\s*\(?\s*"([^"]+)"/g)
+      ) {
+        const root = Object.keys(known).find((k) =>
+          from === k || from.startsWith(`${k}/`)
+        );
+        const npm = root && /^npm:((?:@[^/]+\/)?[^@]+)@/.exec(known[root]);
+        if (npm) names.add(npm[1]);
+      }
+    }
+  }
+  return names;
+}
+
+/** The packages as CycloneDX. */
+export function cycloneDx(packages: readonly Package[]): object {
+  return {
+    bomFormat: "CycloneDX",
+    specVersion: "1.6",
+    components: packages.map(({ name, version, integrity, shipped }) => {
+      const [algorithm, hash] = integrity?.split(/-(.*)/s) ?? [];
+      return {
+        type: "library",
+        name,
+        version,
+        purl: `pkg:npm/${name.replace("@", "%40")}@${version}`,
+        scope: shipped ? "required" : "excluded",
+        hashes: hash
+          ? [{
+            alg: algorithm.toUpperCase().replace("SHA", "SHA-"),
+            content: Uint8Array.fromBase64(hash).toHex(),
+          }]
+          : [],
+      };
+    }),
+  };
+}
+
+/** The packages of the checkout in `root`. */
+export function packagesIn(root: string): Package[] {
+  const read = (name: string) =>
+    JSON.parse(Deno.readTextFileSync(`${root}/${name}`));
+  return packagesOf(
+    read("deno.lock"),
+    importsOf(`${root}/src`, read("deno.json").imports),
+  );
+}
+
+if (import.meta.main) {
+  console.log(JSON.stringify(cycloneDx(packagesIn(".")), null, 1));
+}
