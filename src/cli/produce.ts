@@ -19,7 +19,7 @@ import { DEFAULT_PROMPT, openFloatCheckpoint } from "./checkpoint.ts";
 import type { FloatCheckpoint } from "./checkpoint.ts";
 import { dim, type Io, quiet } from "./io.ts";
 import { duration, progress } from "./progress.ts";
-import { photosIn, readPrompts } from "./samples.ts";
+import { photosIn, readPrompts, readWindows } from "./samples.ts";
 import { THREADS_OPTION } from "./threads.ts";
 import { bytes } from "./table.ts";
 import { VERSION } from "./version.ts";
@@ -28,7 +28,7 @@ import { VERSION } from "./version.ts";
 export const QUANTIZE_OPTIONS = {
   samples: {
     type: "integer",
-    help: "photos to calibrate with, the first by name",
+    help: "photos to calibrate with, the first by name, or windows of a text",
     min: 1,
     max: 4096,
     default: 128,
@@ -82,11 +82,11 @@ export function questionsOf(prompt: string | undefined): readonly string[] {
 export interface Order {
   /** Folder of the checkpoint. */
   readonly checkpoint: string;
-  /** Folder of photos. */
+  /** Folder of photos, or a text where the model takes no pictures. */
   readonly calibration: string;
   /** File to write. */
   readonly out: string;
-  /** How many photos. */
+  /** How many photos, or windows of the text. */
   readonly samples: number;
   /** Name of a recipe. */
   readonly recipe: string;
@@ -118,17 +118,8 @@ export async function produce(
   const io = order.quiet ? quiet(mainIo) : mainIo;
   const start = performance.now();
   using checkpoint = openFloatCheckpoint(order.checkpoint);
-  const photos = photosIn(order.calibration).slice(0, order.samples);
-  const { prompts, sha256 } = await readPrompts(
-    checkpoint,
-    photos,
-    order.questions,
-  );
-  const calibration = JSON.stringify({
-    photos: photos.length,
-    sha256,
-    questions: order.questions,
-  });
+  const { prompts, record } = await readCalibration(checkpoint, order);
+  const calibration = JSON.stringify(record);
   const part = `${order.out}.part`;
   {
     const key = keyOf(order, checkpoint, calibration, prompts);
@@ -136,7 +127,9 @@ export async function produce(
     sweep(order.out);
     if (records.size > 0) io.err(`going on with ${part}`);
     using engine = await startFloat32Engine(order.threads);
-    const samples = answer(checkpoint, prompts, order, engine, io, records);
+    const samples = checkpoint.model.info.image
+      ? answer(checkpoint, prompts, order, engine, io, records)
+      : prompts.map((prompt) => ({ ...prompt, answer: [] }));
     const quantized = run(checkpoint, samples, order, engine, io, records);
     const content = emit(quantized, checkpoint.assets, {
       source: checkpoint.name,
@@ -148,6 +141,20 @@ export async function produce(
   Deno.removeSync(part);
   const took = duration((performance.now() - start) / 1000);
   io.err(`${order.out}: ${bytes(Deno.statSync(order.out).size)}, ${took}`);
+}
+
+/** Prompts to calibrate with and what the file says about them: photos and questions, or windows of a text where the model takes no pictures. */
+async function readCalibration(
+  checkpoint: FloatCheckpoint,
+  { calibration, samples, questions }: Order,
+): Promise<{ prompts: Prompt[]; record: Record<string, unknown> }> {
+  if (!checkpoint.model.info.image) {
+    const { prompts, sha256 } = readWindows(checkpoint, calibration, samples);
+    return { prompts, record: { windows: prompts.length, sha256 } };
+  }
+  const photos = photosIn(calibration).slice(0, samples);
+  const { prompts, sha256 } = await readPrompts(checkpoint, photos, questions);
+  return { prompts, record: { photos: photos.length, sha256, questions } };
 }
 
 /** What the result depends on: work under another key is not gone on with. */

@@ -1,6 +1,7 @@
 /** From a checkpoint to a model file to numbers, on the toy checkpoint. */
-import { assert, assertEquals } from "@std/assert";
+import { assert, assertEquals, assertRejects } from "@std/assert";
 import { fromFileUrl } from "@std/path";
+import { open } from "../mod.ts";
 import { parse } from "./command.ts";
 import evaluate from "./eval.ts";
 import { type Io, processIo } from "./io.ts";
@@ -90,6 +91,36 @@ Deno.test("a checkpoint becomes the same bytes twice, and its captions are score
       assert(sqnr > 3 && saturated < 0.2, `${site}: ${sqnr} dB, ${saturated}`);
     }
     assert(result.sites.length > 20);
+  } finally {
+    Deno.removeSync(folder, { recursive: true });
+  }
+});
+
+Deno.test("a model that reads text only is calibrated with windows of a text", async () => {
+  const folder = Deno.makeTempDirSync();
+  try {
+    const toy = new URL("../../tests/golden/llama-toy", import.meta.url);
+    const text = `${folder}/text.txt`, out = `${folder}/out.safetensors`;
+    Deno.writeTextFileSync(
+      text,
+      "A black dog runs through the grass. ".repeat(99),
+    );
+    const run = async (calibration: string) => {
+      const io = recorder();
+      const args = [fromFileUrl(toy), "--samples=2", `--out=${out}`];
+      args.push(`--calibration=${calibration}`);
+      const { values, operands } = parse(quantize, args);
+      return await quantize.run(operands, values as never, io);
+    };
+    assertEquals(await run(text), 0);
+    await using session = await open(out, { threads: 1 });
+    const { tokens } = await session.chat([{ role: "user", content: "Hi" }], {
+      maxTokens: 4,
+    });
+    assertEquals(tokens.length, 4);
+    await assertRejects(() => run(folder), RangeError, "takes no pictures");
+    Deno.writeTextFileSync(text, "short");
+    await assertRejects(() => run(text), RangeError, "at least 256 tokens");
   } finally {
     Deno.removeSync(folder, { recursive: true });
   }

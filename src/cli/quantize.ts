@@ -16,15 +16,15 @@ export default command({
   options: {
     calibration: {
       type: "string",
-      value: "DIR",
+      value: "PATH",
       help:
-        "folder of photos like those to be captioned (or with images/ in it)",
+        "folder of photos like those to be captioned (or with images/ in it); a text file for a model that takes no pictures",
     },
     out: { type: "string", value: "FILE", help: "where to write" },
     ...QUANTIZE_OPTIONS,
   },
   notes:
-    "CHECKPOINT is a folder with config.json, model.safetensors (or shards and their index),\ntokenizer.json, preprocessor_config.json and a chat template.\nWork done is kept in FILE.part: after a crash or Ctrl-C the same command goes on from there.",
+    "CHECKPOINT is a folder with config.json, model.safetensors (or shards and their index),\ntokenizer.json, a chat template and, where it takes pictures, preprocessor_config.json.\nWork done is kept in FILE.part: after a crash or Ctrl-C the same command goes on from there.",
   permissions: "--allow-read --allow-write",
   interrupt: "kill",
   async run([checkpoint], values, io) {
@@ -33,7 +33,7 @@ export default command({
       if (value !== undefined) return value;
       throw new UsageError(
         `Cannot quantize: --${name} is missing; write --${name}=${
-          name === "out" ? "model.w4a8.safetensors" : "DIR"
+          name === "out" ? "model.w4a8.safetensors" : "PATH"
         }`,
       );
     };

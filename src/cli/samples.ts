@@ -8,6 +8,7 @@ import { basename, join } from "@std/path";
 import type { Prompt } from "../graph/generate.ts";
 import { gridOf } from "../graph/grid.ts";
 import { imageOf } from "../graph/node.ts";
+import { windowsOf } from "../evaluate/perplexity.ts";
 import { decode } from "../image/decode.ts";
 import type { Image } from "../image/image.ts";
 import {
@@ -124,4 +125,42 @@ export function patchesOf(
     }
   }
   return out;
+}
+
+/** Tokens of a window of a calibration text. */
+const WINDOW = 256;
+
+/**
+ * The first windows of a text as prompts without an answer, as many as it has,
+ * at most `count`, and a hash of its bytes.
+ * @throws {RangeError} where the path is no file, or the text has no window
+ */
+export function readWindows(
+  { tokenizer }: Pick<FloatCheckpoint, "tokenizer">,
+  path: string,
+  count: number,
+): { prompts: Prompt[]; sha256: string } {
+  if (isFolder(path)) {
+    throw new RangeError(
+      `Cannot calibrate with ${
+        JSON.stringify(path)
+      }: the model takes no pictures; give a text file like what it will read`,
+    );
+  }
+  const bytes = Deno.readFileSync(path);
+  const ids = tokenizer.encode(new TextDecoder().decode(bytes), {
+    special: false,
+  });
+  const windows = Math.min(count, Math.floor(ids.length / WINDOW));
+  if (windows === 0) {
+    throw new RangeError(
+      `Cannot calibrate with ${
+        JSON.stringify(path)
+      }: it must have at least ${WINDOW} tokens: it has ${ids.length}; give a longer text`,
+    );
+  }
+  return {
+    prompts: windowsOf(ids, WINDOW, windows).map((ids) => ({ ids })),
+    sha256: createHash("sha256").update(bytes).digest("hex"),
+  };
 }
