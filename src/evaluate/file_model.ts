@@ -5,7 +5,12 @@
  */
 import { floatTensor } from "../format/safetensors.ts";
 import type { Prefix } from "../graph/interpreter.ts";
-import { headScale, prefixCodes, weightScale } from "../graph/names.ts";
+import {
+  groupScale,
+  headScale,
+  prefixCodes,
+  weightScale,
+} from "../graph/names.ts";
 import type { IntegerWeight } from "../quantize/gptq.ts";
 import type { Quantized } from "../quantize/quantize.ts";
 import type { Recipe } from "../quantize/recipe.ts";
@@ -25,7 +30,7 @@ export function codesOf(stored: ArrayLike<number>, bits: number): Int8Array {
 
 /** The quantized model in a file, which must stay open; `recipe` is what it was made by. */
 export function fromFile(
-  { file, nodes, info, bits }: StaticModel,
+  { file, nodes, info, bits, groups }: StaticModel,
   recipe: Recipe,
 ): Quantized {
   const weights = new Map<string, IntegerWeight>();
@@ -37,7 +42,13 @@ export function fromFile(
       const scale = file.tensor(weightScale(name)).read() as Float32Array;
       const codes = codesOf(stored.read() as Int8Array, width);
       const n = scale.length, k = codes.length / n;
-      weights.set(name, { bits: width, n, k, codes, scale });
+      const group = groups.get(name), of = groupScale(name);
+      weights.set(name, {
+        ...{ bits: width, n, k, codes, scale },
+        ...(group === undefined
+          ? {}
+          : { group, groupScale: file.tensor(of).read() as Uint8Array }),
+      });
     } else if (stored.dtype === "F32") {
       params.set(name, floatTensor(stored));
       vectors.set(name, stored.read() as Float32Array);

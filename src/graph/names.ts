@@ -15,6 +15,9 @@ export const siteScale = (linear: LinearNode): string => `${linear.x}.scale`;
 /** Per-output-channel (or per-row) scale of an integer weight: F32 [n]. */
 export const weightScale = (weight: string): string => `${weight}_scale`;
 
+/** Integer scale of each group of a weight's columns, on top of its row's: U8 [n, k/group], 1 to 15. */
+export const groupScale = (weight: string): string => `${weight}_group`;
+
 /** Column 0 of a split linear, in float: F32 [n]. */
 export const splitWeight = (linear: LinearNode): string =>
   `${linear.id}.split_weight`;

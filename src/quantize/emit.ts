@@ -5,6 +5,7 @@
  */
 import type { ModelContent } from "../format/write_model.ts";
 import {
+  groupScale,
   headScale,
   prefixCodes,
   siteScale,
@@ -45,6 +46,7 @@ export function emit(
 ): ModelContent {
   const { model, recipe, weights, vectors, prefix } = quantized;
   const tensors = new Map<string, Entry>();
+  const grouped = new Map<string, number>();
   const floats = (
     name: string,
     shape: readonly number[],
@@ -96,6 +98,16 @@ export function emit(
       data: () => storedCodes(w),
     });
     floats(weightScale(name), [w.n], () => w.scale);
+    const { group, groupScale: groups } = w;
+    if (group && groups) {
+      grouped.set(name, group);
+      tensors.set(groupScale(name), {
+        name: groupScale(name),
+        dtype: "U8",
+        shape: [w.n, w.k / group],
+        data: () => groups,
+      });
+    }
   };
   for (const node of model.nodes) {
     switch (node.op) {
@@ -134,6 +146,9 @@ export function emit(
       info: JSON.stringify(model.info),
       graph: JSON.stringify(model.nodes satisfies readonly Node[]),
       bits: JSON.stringify(bits),
+      ...(grouped.size > 0
+        ? { groups: JSON.stringify(Object.fromEntries(grouped)) }
+        : {}),
       recipe: JSON.stringify({
         ...recipe,
         passes: recipe.passes.map((p) => p.name),

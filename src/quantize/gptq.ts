@@ -7,6 +7,7 @@
 import type { Executor, Floats } from "../graph/executor.ts";
 import { inverseUpperFactor, NotPositiveDefinite } from "../tensor/linalg.ts";
 import { roundEven } from "../tensor/round.ts";
+import { groupScales, stepOf } from "./groups.ts";
 
 /** An integer weight: w ≈ codes · scale, row by row. */
 export interface IntegerWeight {
@@ -17,6 +18,10 @@ export interface IntegerWeight {
   readonly codes: Int8Array;
   /** Per row, [n]. */
   readonly scale: Float32Array;
+  /** Columns of a group, where each has an integer scale of its own. */
+  readonly group?: number;
+  /** [n, k/group], 1 to 15: w ≈ codes · groupScale · scale. */
+  readonly groupScale?: Uint8Array;
 }
 
 /** Largest shrink of a row's range that the clip search tries, in steps of 1 %. */
@@ -57,18 +62,41 @@ export function roundToNearest(
   n: number,
   k: number,
   bits: number,
-  weight?: Float64Array,
+  { weight, group = 0 }: {
+    /** Importance of each column. */
+    readonly weight?: Float64Array;
+    /** Columns that share an integer scale; 0: none. */
+    readonly group?: number;
+  } = {},
 ): IntegerWeight {
   const top = 2 ** (bits - 1) - 1, bottom = -top - 1;
-  const codes = new Int8Array(n * k), scale = new Float32Array(n);
+  const codes = new Int8Array(n * k);
+  const scales = group > 0
+    ? groupScales(w, n, k, bits, group, weight)
+    : { scale: rowScales(w, n, k, bits, weight) };
+  const step = stepOf(scales, k);
   for (let r = 0; r < n; r++) {
-    const row = w.subarray(r * k, r * k + k);
-    const s = scale[r] = rowScale(row, bits, weight);
-    for (let c = 0; c < k; c++) {
-      codes[r * k + c] = Math.min(top, Math.max(bottom, roundEven(row[c] / s)));
+    for (let i = r * k; i < (r + 1) * k; i++) {
+      codes[i] = Math.min(
+        top,
+        Math.max(bottom, roundEven(w[i] / step(r, i % k))),
+      );
     }
   }
-  return { bits, n, k, codes, scale };
+  return { bits, n, k, codes, ...scales };
+}
+
+function rowScales(
+  w: Float64Array,
+  n: number,
+  k: number,
+  bits: number,
+  weight?: Float64Array,
+): Float32Array {
+  return Float32Array.from(
+    { length: n },
+    (_, r) => rowScale(w.subarray(r * k, r * k + k), bits, weight),
+  );
 }
 
 /** How much a row of inputs weighs in the Hessian. */
@@ -167,21 +195,26 @@ export function gptq(
   matmul: Executor["matmul"],
   zeros: Executor["zeros"],
   block = BLOCK,
+  group = 0,
 ): IntegerWeight {
   const { order, factor, diagonal } = spread;
   const top = 2 ** (bits - 1) - 1, bottom = -top - 1;
-  const codes = new Int8Array(n * k), scale = new Float32Array(n);
+  const codes = new Int8Array(n * k);
+  const scales = group > 0
+    ? groupScales(w, n, k, bits, group, diagonal)
+    : { scale: rowScales(w, n, k, bits, diagonal) };
+  const step = stepOf(scales, k);
   const rest = new Float64Array(n * k); // in rounding order
   for (let r = 0; r < n; r++) {
-    scale[r] = rowScale(w.subarray(r * k, r * k + k), bits, diagonal);
     for (let i = 0; i < k; i++) rest[r * k + i] = w[r * k + order[i]];
   }
   for (let from = 0; from < k; from += block) {
     const to = Math.min(k, from + block), size = to - from, after = k - to;
     const errors = zeros(n * size);
     for (let r = 0; r < n; r++) {
-      const row = rest.subarray(r * k, r * k + to), s = scale[r];
+      const row = rest.subarray(r * k, r * k + to);
       for (let i = from; i < to; i++) {
+        const s = step(r, order[i]);
         const q = Math.min(top, Math.max(bottom, roundEven(row[i] / s)));
         codes[r * k + order[i]] = q;
         const at = i * k, e = (row[i] - q * s) / factor[at + i];
@@ -203,17 +236,19 @@ export function gptq(
       }
     }
   }
-  return { bits, n, k, codes, scale };
+  return { bits, n, k, codes, ...scales };
 }
 
 /** codes · scale into `out`, [n, k]; into float64 where nothing else is said. */
 export function dequantize<F extends Floats = Float64Array>(
-  { codes, scale, n, k }: IntegerWeight,
+  { codes, n, k, ...scales }: IntegerWeight,
   out = new Float64Array(n * k) as F,
 ): F {
+  const step = stepOf(scales, k);
   for (let r = 0; r < n; r++) {
-    const s = scale[r];
-    for (let i = r * k; i < (r + 1) * k; i++) out[i] = codes[i] * s;
+    for (let i = r * k; i < (r + 1) * k; i++) {
+      out[i] = codes[i] * step(r, i % k);
+    }
   }
   return out;
 }

@@ -292,10 +292,13 @@ class Fold {
       ? this.#spreadOf(node, input, modality)
       : undefined;
     const { n, k } = node, { matmul, zeros } = this.engine;
+    const { groups = 0 } = this.recipe;
+    const group = bits === 4 && groups > 0 && k % groups === 0 ? groups : 0;
+    const fast = group === 0 ? this.engine.gptq : undefined;
     const weight = !spread
-      ? roundToNearest(w, n, k, bits)
-      : this.engine.gptq?.(w, n, k, bits, spread) ??
-        gptq(w, n, k, bits, spread, matmul, zeros);
+      ? roundToNearest(w, n, k, bits, { group })
+      : fast?.(w, n, k, bits, spread) ??
+        gptq(w, n, k, bits, spread, matmul, zeros, undefined, group);
     const rounded = this.#rounded(weight);
     if (node.split) {
       for (let r = 0; r < node.n; r++) {

@@ -39,6 +39,8 @@ export interface Recipe {
   readonly modalities: boolean;
   /** Most sink tokens to find and put in front of every sequence, or the tokens themselves; none where absent. */
   readonly prefix?: number | readonly number[];
+  /** Columns of a 4-bit weight that share an integer scale (two-level scales); one scale per row where absent. */
+  readonly groups?: number;
   /** More bits for the most sensitive weights; none where absent. */
   readonly mixed?: Mixed;
 }
@@ -132,6 +134,15 @@ export const LADDER: readonly Recipe[] = [
     gptq: { actOrder: true, damping: 0.01, rows: { image: 0.2, even: true } },
     prefix: 4,
     mixed: { bits: 8, budget: 5 },
+  },
+  { ...RECIPES.w4a8, name: "=groups", groups: 64 },
+  { ...RECIPES.w4a8, name: "=groups32", groups: 32 },
+  {
+    ...RECIPES.w4a8,
+    name: "=prefix groups",
+    groups: 64,
+    prefix: 4,
+    gptq: { actOrder: true, damping: 0.01, rows: { image: 0.2, even: true } },
   },
   { ...RECIPES["w8a8-w4a8"], name: "=vision8" },
   { ...RECIPES.w8a8, name: "=w8a8" },

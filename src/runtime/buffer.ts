@@ -19,6 +19,8 @@ export interface WeightPart {
   readonly k: number;
   /** Byte offset of its first panel. */
   readonly offset: number;
+  /** Columns that share an integer scale: 4-bit codes in the file, their products with it in memory. */
+  readonly group?: number;
 }
 
 /** What is loaded into a weight buffer. */

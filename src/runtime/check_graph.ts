@@ -7,6 +7,7 @@
 import type { DType } from "../format/dtype.ts";
 import { quoted } from "../format/error.ts";
 import {
+  groupScale,
   headScale,
   prefixCodes,
   siteScale,
@@ -242,6 +243,7 @@ export function tensorsOf(
   nodes: readonly Node[],
   info: ModelInfo,
   bits: ReadonlyMap<string, number>,
+  groups: ReadonlyMap<string, number> = new Map(),
 ): Map<string, TensorSpec> {
   const specs = new Map<string, TensorSpec>();
   const add = (name: string, dtype: DType, ...shape: number[]) => {
@@ -273,6 +275,16 @@ export function tensorsOf(
     if (b === 4) add(name, "U8", n, k / 2);
     else add(name, "I8", n, k);
     add(weightScale(name), "F32", n);
+    const group = groups.get(name);
+    if (group === undefined) return;
+    if (b !== 4 || k % group !== 0) {
+      fail(
+        `weight ${
+          quoted(name)
+        } in groups of ${group} must have 4 bits and whole groups: it has ${b} bits and k ${k}`,
+      );
+    }
+    add(groupScale(name), "U8", n, k / group);
   };
   for (const node of nodes) {
     switch (node.op) {
@@ -321,6 +333,16 @@ export function tensorsOf(
           }
         }
         break;
+    }
+  }
+  for (const name of groups.keys()) {
+    if (!specs.has(groupScale(name))) {
+      throw new RuntimeError(
+        "bits",
+        `Cannot read the model: groups name the weight ${
+          quoted(name)
+        }, which no linear uses`,
+      );
     }
   }
   for (const name of bits.keys()) {

@@ -10,6 +10,7 @@ import { codeBytes, type WeightBits } from "../kernels/layout.ts";
 import { soon } from "../platform/platform.ts";
 import type { Buffer, WeightPart } from "./buffer.ts";
 import { RuntimeError } from "./error.ts";
+import { groupedRows } from "./expand.ts";
 import type { Plan } from "./plan.ts";
 import type { StaticModel } from "./static_model.ts";
 
@@ -62,11 +63,15 @@ function pack(
   bytes: Uint8Array,
   kernels: Kernels,
   bits: WeightBits,
-  { tensor, n, k, offset }: WeightPart,
+  { tensor, n, k, offset, group }: WeightPart,
   at: number,
 ): void {
   const stored = model.file.tensor(tensor), { staging } = plan;
   const perPanel = codeBytes(bits, 8, k), packed = panelBytes(bits, k);
+  const read = group === undefined
+    ? (row: number, codes: Uint8Array) =>
+      stored.readSlice(row / 8 * perPanel, codes)
+    : groupedRows(model, tensor, k, group);
   const panels = Math.max(
     1,
     Math.floor(Math.min(staging.bytes, PIECE) / perPanel),
@@ -77,7 +82,7 @@ function pack(
       staging.at,
       staging.at + codeBytes(bits, rows, k),
     );
-    stored.readSlice(row / 8 * perPanel, codes);
+    read(row, codes);
     if (bits > 4 && bits < 8) checkCodes(codes, bits, tensor);
     kernels[`pack_w${bits}`](
       staging.at,

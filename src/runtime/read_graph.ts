@@ -371,6 +371,25 @@ export function readInfo(json: string): ModelInfo {
   return info;
 }
 
+/** Columns per group of the weights that have groups. */
+export function readGroups(json: string): Map<string, number> {
+  const map = parse("bits", "groups", json);
+  if (!(map instanceof Map)) {
+    return fail("bits", "its groups must be an object");
+  }
+  for (const [name, group] of map) {
+    if (size.read(group) === undefined) {
+      fail(
+        "bits",
+        `the group of ${quoted(name)} must be ${size.wish}: current value is ${
+          shown(group)
+        }`,
+      );
+    }
+  }
+  return map as Map<string, number>;
+}
+
 /** Bits of every integer weight. */
 export function readBits(json: string): Map<string, number> {
   const map = parse("bits", "bits", json);

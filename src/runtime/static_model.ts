@@ -8,7 +8,7 @@ import type { ModelFile } from "../format/model_file.ts";
 import type { ModelInfo, Node } from "../graph/node.ts";
 import { checkGraph, tensorsOf } from "./check_graph.ts";
 import { RuntimeError } from "./error.ts";
-import { readBits, readInfo, readNodes } from "./read_graph.ts";
+import { readBits, readGroups, readInfo, readNodes } from "./read_graph.ts";
 
 /** A checked model. */
 export interface StaticModel {
@@ -20,6 +20,8 @@ export interface StaticModel {
   readonly info: ModelInfo;
   /** Bits of every integer weight. */
   readonly bits: ReadonlyMap<string, number>;
+  /** Columns per group of the weights that have groups. */
+  readonly groups: ReadonlyMap<string, number>;
   /** A float tensor whose values must be finite. */
   floats(name: string): Float32Array;
   /** A tensor of scales: finite and positive. */
@@ -35,7 +37,8 @@ export function readStaticModel(file: ModelFile): StaticModel {
   const info = readInfo(file.meta("info"));
   const bits = readBits(file.meta("bits"));
   checkGraph(nodes, info);
-  const specs = tensorsOf(nodes, info, bits);
+  const groups = readGroups(file.metadata.get("groups") ?? "{}");
+  const specs = tensorsOf(nodes, info, bits, groups);
   for (const [name, spec] of specs) {
     const found = file.tensor(name);
     if (found.dtype !== spec.dtype || `${found.shape}` !== `${spec.shape}`) {
@@ -76,6 +79,7 @@ export function readStaticModel(file: ModelFile): StaticModel {
     nodes,
     info,
     bits,
+    groups,
     floats: (name) => vector(name, "finite", Number.isFinite),
     scales(name) {
       let values = scales.get(name); // several lists of steps ask for each

@@ -39,6 +39,7 @@ function plan(graph: unknown, info: unknown) {
     nodes,
     info: known,
     bits,
+    groups: new Map(),
     floats: ones,
     scales: ones,
   };

@@ -76,5 +76,6 @@ export function staticModel({ nodes, info }: Model): StaticModel {
   const file = {
     tensor: (tensor: string) => ({ ...specs.get(tensor)!, name: tensor }),
   } as unknown as StaticModel["file"];
-  return { file, nodes, info, bits, floats: ones, scales: ones };
+  const groups = new Map<string, number>();
+  return { file, nodes, info, bits, groups, floats: ones, scales: ones };
 }

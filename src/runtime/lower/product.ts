@@ -38,7 +38,10 @@ export function fusedWrite(
 }
 
 function bitsOf(l: Lowering, node: LinearNode): WeightBits {
-  return l.model.bits.get(node.weight) as WeightBits;
+  // Codes times the scales of their groups are 8-bit codes.
+  return l.model.groups.has(node.weight)
+    ? 8
+    : l.model.bits.get(node.weight) as WeightBits;
 }
 
 /** A linear, with those that share its input. */
@@ -76,7 +79,14 @@ export function emitProduct(
   const width = group.reduce((sum, n) => sum + roundUp(n.n, 8), 0);
   let offset = 0;
   const parts = group.map((n) => {
-    const part = { tensor: n.weight, n: n.n, k: n.k, offset };
+    const group = l.model.groups.get(n.weight);
+    const part = {
+      tensor: n.weight,
+      n: n.n,
+      k: n.k,
+      offset,
+      ...(group === undefined ? {} : { group }),
+    };
     offset += weightBytes(bits, n.n, n.k);
     return part;
   });
