@@ -36,13 +36,17 @@ export async function verify(
   }
   if (listed === undefined) return 0;
   const hashes = readHashes(file.name, listed);
+  const largest = Math.max(
+    ...[...file.tensors.values()].map((t) => t.byteLength),
+  );
+  const chunk = new Uint8Array(Math.min(largest, 4 * 2 ** 20));
   for (const stored of file.tensors.values()) {
     if (signal) {
       await new Promise<void>((done) => soon(done));
       signal.throwIfAborted();
     }
     const want = hashes.get(stored.name);
-    const got = await sha256(chunksOf(stored));
+    const got = await sha256(chunksOf(stored, chunk));
     if (got === want) continue;
     throw damaged(
       `the bytes of ${quoted(stored.name)} hash to ${got.slice(0, 12)}…, ${
@@ -73,9 +77,11 @@ function readHashes(name: string, text: string): Map<string, string> {
   }
 }
 
-/** The bytes of a tensor, some MB at a time in one buffer. */
-function* chunksOf(stored: StoredTensor): Generator<Uint8Array<ArrayBuffer>> {
-  const chunk = new Uint8Array(Math.min(stored.byteLength, 4 * 2 ** 20));
+/** The bytes of a tensor, as many at a time as `chunk` holds. */
+function* chunksOf(
+  stored: StoredTensor,
+  chunk: Uint8Array<ArrayBuffer>,
+): Generator<Uint8Array<ArrayBuffer>> {
   for (let at = 0; at < stored.byteLength; at += chunk.length) {
     const part = chunk.subarray(
       0,

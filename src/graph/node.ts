@@ -361,6 +361,21 @@ export function index(nodes: readonly Node[]): (id: string) => Node {
   };
 }
 
+/** Consumers by value, for who asks about many: as `consumersOf`, found once. */
+export function consumersIn(
+  nodes: readonly Node[],
+): (id: string) => readonly Node[] {
+  const map = new Map<string, Node[]>();
+  for (const node of nodes) {
+    for (const id of new Set(inputsOf(node))) {
+      const known = map.get(id);
+      if (known) known.push(node);
+      else map.set(id, [node]);
+    }
+  }
+  return (id) => map.get(id) ?? [];
+}
+
 /** Nodes that consume the value `id`. */
 export function consumersOf(nodes: readonly Node[], id: string): Node[] {
   return nodes.filter((n) => inputsOf(n).includes(id));

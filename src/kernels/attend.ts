@@ -15,14 +15,14 @@ import { exp2_32, LOG2E } from "./views.ts";
 
 const f = Math.fround;
 
-/** Fixed point of the softmax weights: 1.0 is 2^14, as int16. */
-export const SOFTMAX_ONE = 16384;
+/** Fixed point of the softmax weights: what 1.0 is. 14 bits: one int16, or two numbers of 7 bits. */
+export const SOFTMAX_ONE = 16383;
 
 /**
  * Attention of `rows` queries over `keys` cached keys, grouped heads allowed
  * (query head h reads kv head h / (heads/kvHeads)).
  *
- * score = f32(q·k)·scoreScale[h]; p = rne(2^14·e^(score − max)) as int16;
+ * score = f32(q·k)·scoreScale[h]; p = rne(16383·e^(score − max));
  * out = f32(Σ p·v)·(valueScale[kv] / f32(Σ p)), both sums exact.
  * @param q int8 [row][heads·headDim]
  * @param k K cache of all kv heads

@@ -148,8 +148,14 @@ export class Engine implements AsyncDisposable {
     const module = kernelModule(build, shared);
     const kernels = options.kernels?.(memory.buffer) ??
       loadKernels({ memory, module, shared });
-    await load(model, planned, memory.buffer, kernels, options.signal);
-    const pool = await Pool.start(planned, memory, module, kernels);
+    const starting = Pool.start(planned, memory, module, kernels); // while weights are packed
+    try {
+      await load(model, planned, memory.buffer, kernels, options.signal);
+    } catch (error) {
+      await (await starting)[Symbol.asyncDispose]();
+      throw error;
+    }
+    const pool = await starting;
     return new Engine(model, planned, build, memory.buffer, pool);
   }
 

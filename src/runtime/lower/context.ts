@@ -3,7 +3,7 @@
  * they have made.
  * @module
  */
-import type { Node, Phase } from "../../graph/node.ts";
+import { consumersIn, type Node, type Phase } from "../../graph/node.ts";
 import { roundUp } from "../../kernels/layout.ts";
 import {
   type Amount,
@@ -77,6 +77,8 @@ const MOST_STEPS = 2 ** 17;
 export class Lowering {
   /** Nodes of the phase. */
   readonly nodes: readonly Node[];
+  /** Who takes a value in, in any phase. */
+  readonly consumers: (id: string) => readonly Node[];
   /** Steps so far. */
   readonly steps: DraftStep[] = [];
   /** Buffers that live between steps. */
@@ -103,6 +105,7 @@ export class Lowering {
     readonly store: Store,
     readonly options: LowerOptions,
   ) {
+    this.consumers = consumersIn(model.nodes);
     this.nodes = model.nodes.filter((n) => n.phase === options.phase);
   }
 

@@ -4,11 +4,7 @@
  * @module
  */
 import { siteScale, splitWeight, weightScale } from "../../graph/names.ts";
-import {
-  consumersOf,
-  type LinearNode,
-  type WriteNode,
-} from "../../graph/node.ts";
+import type { LinearNode, WriteNode } from "../../graph/node.ts";
 import {
   gemmScratchBytes,
   roundUp,
@@ -29,7 +25,7 @@ export function fusedWrite(
   l: Lowering,
   node: LinearNode,
 ): WriteNode | undefined {
-  const users = consumersOf(l.model.nodes, node.id);
+  const users = l.consumers(node.id);
   const only = users.length === 1 ? users[0] : undefined;
   return only?.op === "write" && only.phase === node.phase &&
       only.rows === undefined && only.part === undefined
