@@ -2,11 +2,17 @@
  * A model file that was cut, or in which bits have flipped: never taken for a
  * model. Every length and every bit of the header; tensors by chance.
  */
-import { assert, assertEquals, assertRejects } from "@std/assert";
+import {
+  assert,
+  assertEquals,
+  assertRejects,
+  assertStringIncludes,
+} from "@std/assert";
 import { FormatError } from "../../src/format/error.ts";
 import { openSafetensors } from "../../src/format/safetensors.ts";
 import { bytesSource } from "../../src/format/source.ts";
 import { verify } from "../../src/format/verify.ts";
+import { writeSafetensors } from "../../src/format/write.ts";
 import { writeModelFile } from "../../src/format/write_model.ts";
 import { open } from "../../src/mod.ts";
 import { random, uniform } from "../../src/tensor/random.ts";
@@ -94,5 +100,35 @@ Deno.test("a format that demands checksums does not open without", async () => {
     const without = text.replace(`"${key}"`, `"${key.replace("s", "z")}"`);
     const bytes = Uint8Array.from(without, (c) => c.charCodeAt(0));
     await assertRejects(() => read(bytes), FormatError, "damaged");
+  }
+});
+
+Deno.test("the last byte of a large tensor counts, and so does one that nobody listed", async () => {
+  const path = Deno.makeTempFileSync();
+  const size = 4 * 2 ** 20 + 1; // more than is hashed at a time
+  const tensor = {
+    name: "a",
+    dtype: "U8",
+    shape: [size],
+    data: () => new Uint8Array(size),
+  } as const;
+  try {
+    const content = { metadata: {}, tensors: [tensor], assets: {} };
+    writeModelFile(path, content);
+    const bytes = Deno.readFileSync(path);
+    await read(bytes);
+    bytes[bytes.length - 1] ^= 1;
+    await assertRejects(() => read(bytes), FormatError, "damaged");
+    writeSafetensors(path, {
+      metadata: { format: "mquant/1", sha256: "{}" },
+      tensors: [tensor],
+    });
+    const error = await assertRejects(
+      () => read(Deno.readFileSync(path)),
+      FormatError,
+    );
+    assertStringIncludes(error.message, "none is listed");
+  } finally {
+    Deno.removeSync(path);
   }
 });

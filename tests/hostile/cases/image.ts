@@ -128,7 +128,11 @@ export const IMAGE: readonly Case[] = [
   [
     "damaged",
     "a palette of 64 kB",
-    png(4, 4, { color: 3, more: [chunk("PLTE", new Uint8Array(65_535))] }),
+    png(4, 4, {
+      color: 3,
+      bytes: 20,
+      more: [chunk("PLTE", new Uint8Array(65_535))],
+    }),
   ],
   ["damaged", "no palette", png(4, 4, { color: 3 })],
   [
