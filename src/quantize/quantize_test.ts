@@ -2,7 +2,12 @@ import { assert, assertEquals } from "@std/assert";
 import { TOY_PROMPT, toyModel, toyPatches } from "../../tests/toy.ts";
 import { float64 } from "../graph/executor.ts";
 import { encodeImages, generate } from "../graph/generate.ts";
-import { load, newSequence, runText } from "../graph/interpreter.ts";
+import {
+  type Hooks,
+  load,
+  newSequence,
+  runText,
+} from "../graph/interpreter.ts";
 import { siteScale } from "../graph/names.ts";
 import type { LinearNode } from "../graph/node.ts";
 import { memoryRecords } from "../format/records.ts";
@@ -126,4 +131,59 @@ Deno.test("emit: tensors stand once, 4-bit codes two per byte, a tied head share
   assertEquals(byName.get("vision.0.q.weight")!.shape, [40, 20]);
   assertEquals(byName.get("text.embed.weight")!.dtype, "I8");
   assert(!byName.has("text.head.weight"));
+});
+
+Deno.test("MSQ: where image rows are forty times larger, text keeps its digits; one shared scale loses them", () => {
+  const model = toyModel(), name = "connector.weight";
+  const t = model.params.get(name)!;
+  const params = new Map(model.params).set(name, {
+    ...t,
+    read: () => t.read().map((w) => 40 * w),
+  });
+  const large = { ...model, params }, sample = samples(3);
+  const run = (loaded: ReturnType<typeof load>, hooks = {}) => {
+    const [image] = encodeImages(loaded, sample, hooks);
+    const chunk = { sequence: newSequence(), ids: TOY_PROMPT, image };
+    return runText(loaded, [chunk], hooks);
+  };
+  const want = run(load(large, float64));
+  const error = (modalities: boolean) => {
+    const recipe = { ...W8, modalities, passes: [], gptq: false } as const;
+    const s = simulate(quantize(large, sample, recipe, engine), engine);
+    const got = run(s.loaded, s.hooks);
+    let lost = 0, energy = 0;
+    want.forEach((v, i) => (lost += (v - got[i]) ** 2, energy += v * v));
+    return lost / energy;
+  };
+  const [shared, own] = [error(false), error(true)];
+  assert(own < 0.5 * shared, `${own} against ${shared}`);
+});
+
+Deno.test("scales of calibration hold on other images: under 0.1 % of codes saturate", () => {
+  const recipe = { ...W8, scales: "minmax" } as const;
+  const quantized = quantize(toyModel(), samples(8), recipe, engine);
+  const { loaded, hooks } = simulate(quantized, engine);
+  let all = 0, saturated = 0;
+  const counting = {
+    ...hooks,
+    input(...[node, x, modality]: Parameters<NonNullable<Hooks["input"]>>) {
+      const scales = quantized.vectors.get(siteScale(node))!;
+      x.forEach((v, i) => {
+        const row = Math.floor(i / node.k);
+        const s = scales[node.phase === "vision" ? 0 : modality[row]];
+        all++;
+        if (Math.abs(v) > 128 * s) saturated++;
+      });
+      return hooks.input!(node, x, modality);
+    },
+  };
+  const others = Array.from(
+    { length: 8 },
+    (_, i) => ({ patches: toyPatches(100 + i), ids: TOY_PROMPT }),
+  );
+  for (const [i, image] of encodeImages(loaded, others, counting).entries()) {
+    const { ids } = others[i];
+    runText(loaded, [{ sequence: newSequence(), ids, image }], counting);
+  }
+  assert(saturated < 1e-3 * all, `${saturated} of ${all}`);
 });
