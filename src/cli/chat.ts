@@ -20,6 +20,7 @@ import { PICTURE_OPTIONS, pictureOptions } from "./picture_options.ts";
 
 const HELP = `Write a line to ask; the answer comes below it.
   /image PATH   show a photo with the next line (several are possible)
+  /history      print the conversation so far
   /reset        forget the conversation and its images
   /help         this text
   /quit         end (so does the end of the input, or Ctrl-C at the prompt)
@@ -106,6 +107,7 @@ export default command({
       ...(values.context === undefined ? {} : { context: values.context }),
       ...memoryOption(values),
       ...pictureOptions(values),
+      remember: true, // a follow-up costs only what is new
     });
     const terminal = Deno.stdin.isTerminal();
     const asked: AskOptions = {
@@ -124,6 +126,7 @@ export default command({
       let attempt = "answer";
       try {
         if (text === "/help") io.err(HELP);
+        else if (text === "/history") io.out(historyText(talk.messages));
         else if (text === "/reset") {
           talk.messages.splice(0, Infinity, ...system(values.system));
           talk.pending.length = 0;
@@ -152,6 +155,21 @@ function system(text: string | undefined): Message[] {
   if (text === undefined) return [];
   return [{ role: "system", content: [{ type: "text", text }] }];
 }
+
+/** The conversation, a line each, images by their size. */
+function historyText(messages: readonly Message[]): string {
+  const lines = messages.map(({ role, content }) => {
+    const parts = typeof content === "string"
+      ? [content]
+      : content.map((part) =>
+        part.type === "text" ? part.text : sizeOf(part.image as Image)
+      );
+    return `${role}: ${printable(parts.join(" ")).replaceAll("\n", " ")}\n`;
+  });
+  return lines.length > 0 ? lines.join("") : "nothing was said yet\n";
+}
+
+const sizeOf = ({ width, height }: Image) => `[${width} × ${height} image]`;
 
 async function showImage(path: string, { pending }: Talk, say: Io) {
   if (path === "") {

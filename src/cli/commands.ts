@@ -18,6 +18,8 @@ const LOADERS = {
   inspect: () => import("./inspect.ts"),
   compare: () => import("./compare.ts"),
   bench: () => import("./bench.ts"),
+  doctor: () => import("./doctor.ts"),
+  completions: () => import("./completions.ts"),
 } as const satisfies Record<string, Loader>;
 
 /** Names of the commands, in the order help lists them. */

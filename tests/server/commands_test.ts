@@ -161,3 +161,17 @@ Deno.test("chat: lines in, answers out, images, commands, failures", async () =>
   assertEquals(none.code, 1);
   assertMatch(none.err, /^Cannot show "no\.jpg"/);
 });
+
+Deno.test("chat /history tells what was said", async () => {
+  const args = ["chat", "--model", MODEL, "--threads=1", "--max-tokens=3"];
+  const talk = await run(
+    ["--allow-read"],
+    [...args, "--quiet"],
+    `/history\n/image ${PHOTO}\nhi\n/history\n`,
+  );
+  assertEquals(talk.code, 0, talk.err);
+  const [none, answer, user, assistant] = talk.out.split("\n");
+  assertEquals(none, "nothing was said yet");
+  assertMatch(user, /^user: \[\d+ × \d+ image\] hi$/);
+  assertEquals(assistant, `assistant: ${answer.trim()}`.trimEnd());
+});
