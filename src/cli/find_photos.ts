@@ -4,8 +4,7 @@
  * one out of the folder that a run was allowed to read.
  * @module
  */
-import { matchesGlob } from "node:path";
-import { join } from "@std/path";
+import { globToRegExp, join } from "@std/path";
 
 const PHOTO = /\.(jpe?g|png|webp)$/i;
 const GLOB = /[*?[\]{}]/;
@@ -68,9 +67,10 @@ function reach(operand: string, wanted: RegExp) {
   if (info || !GLOB.test(operand)) return itself(join(operand, ".."));
   const pattern = join(operand), parts = pattern.split("/");
   const first = parts.findIndex((part) => GLOB.test(part));
+  const named = globToRegExp(pattern);
   return {
     base: parts.slice(0, first).join("/") || (first === 0 ? "." : "/"),
-    accept: (path: string) => wanted.test(path) && matchesGlob(path, pattern),
+    accept: (path: string) => wanted.test(path) && named.test(path),
     depth: parts.includes("**") ? Infinity : parts.length - first,
   };
 }

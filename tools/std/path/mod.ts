@@ -23,3 +23,24 @@ export function fromFileUrl(url: string | URL): string {
 export function toFileUrl(path: string): URL {
   return pathToFileURL(path);
 }
+
+/** The regular expression of a glob: `*`, `?`, `**` between slashes, `[a-z]`, `{a,b}`. */
+export function globToRegExp(glob: string): RegExp {
+  let out = "", braces = 0;
+  for (let i = 0; i < glob.length; i++) {
+    const char = glob[i], rest = glob.slice(i);
+    const [set, not, inner] = /^\[([!^]?)([^\]/]+)\]/.exec(rest) ?? [];
+    if (rest.startsWith("**/")) out += "(?:[^/]*/)*", i += 2;
+    else if (rest.startsWith("**")) out += ".*", i += 1;
+    else if (char === "*") out += "[^/]*";
+    else if (char === "?") out += "[^/]";
+    else if (set !== undefined) {
+      out += `[${not && "^"}${inner.replaceAll("\\", "\\\\")}]`;
+      i += set.length - 1;
+    } else if (char === "{") out += "(?:", braces++;
+    else if (char === "}" && braces > 0) out += ")", braces--;
+    else if (char === "," && braces > 0) out += "|";
+    else out += RegExp.escape(char);
+  }
+  return new RegExp(`^${out}$`);
+}

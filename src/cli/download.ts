@@ -1,0 +1,127 @@
+/**
+ * One file of a hub into a folder: taken up where an earlier run ended, checked
+ * against the hub's hash, and only then given its name.
+ * @module
+ */
+import { createHash, type Hash } from "node:crypto";
+import { dirname, join } from "@std/path";
+import { writeAll } from "../format/atomic_write.ts";
+
+/** A file as a hub lists it. */
+export interface HubFile {
+  /** Path in the repository. */
+  readonly path: string;
+  /** Bytes. */
+  readonly size: number;
+  /** SHA-256 of the bytes, hex; or the name of the git blob where the hub has no other. */
+  readonly hash: string;
+}
+
+/**
+ * The path of a hub's file below `folder`. The hub's listing is not trusted.
+ * @throws where it would lie outside, or a link stands in its place
+ */
+export function placeOf(folder: string, path: string): string {
+  const parts = path.split("/");
+  const bad = parts.some((p) =>
+    p === "" || p === "." || p === ".." || /[\\\0:]/.test(p)
+  );
+  if (bad) {
+    throw new Error(
+      `Cannot pull ${JSON.stringify(path)}: it names no place below a folder`,
+    );
+  }
+  for (let n = 1; n <= parts.length; n++) {
+    const place = join(folder, ...parts.slice(0, n));
+    try {
+      if (!Deno.lstatSync(place).isSymlink) continue;
+    } catch (error) {
+      if (error instanceof Deno.errors.NotFound) break;
+      throw error;
+    }
+    throw new Error(
+      `Cannot pull to ${
+        JSON.stringify(place)
+      }: it is a symbolic link; remove it first`,
+    );
+  }
+  return join(folder, path);
+}
+
+/** Whether the file at `path` is `file`, whole: size and hash. */
+export function isWhole(path: string, file: HubFile): boolean {
+  try {
+    if (Deno.statSync(path).size !== file.size) return false;
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return false;
+    throw error;
+  }
+  const hash = hashOf(file);
+  eachPiece(path, (piece) => hash.update(piece));
+  return hash.digest("hex") === file.hash;
+}
+
+/**
+ * Brings `file` to `path`. `bytesFrom` gives its bytes from an offset on; what
+ * arrived before a failure stays in `.NAME.part` for the next try.
+ * @param arrived told of each piece: bytes in all
+ */
+export async function download(
+  path: string,
+  file: HubFile,
+  bytesFrom: (offset: number) => Promise<ReadableStream<Uint8Array>>,
+  arrived: (bytes: number) => void,
+): Promise<void> {
+  const part = join(dirname(path), `.${path.replace(/^.*[/\\]/, "")}.part`);
+  Deno.mkdirSync(dirname(path), { recursive: true });
+  const hash = hashOf(file);
+  let size = 0;
+  {
+    using out = Deno.openSync(part, { read: true, append: true, create: true });
+    if (out.statSync().size > file.size) out.truncateSync(0);
+    eachPiece(part, (piece) => {
+      hash.update(piece);
+      size += piece.length;
+    });
+    arrived(size);
+    if (size < file.size) {
+      for await (const piece of await bytesFrom(size)) {
+        writeAll(out, piece);
+        hash.update(piece);
+        size += piece.length;
+        if (size > file.size) break;
+        arrived(size);
+      }
+    }
+    out.syncSync();
+  }
+  if (size < file.size) {
+    throw new Error(
+      `Cannot pull ${
+        JSON.stringify(file.path)
+      }: it ended after ${size} of ${file.size} bytes; run again, it goes on there`,
+    );
+  }
+  if (size !== file.size || hash.digest("hex") !== file.hash) {
+    Deno.removeSync(part);
+    throw new Error(
+      `Cannot pull ${
+        JSON.stringify(file.path)
+      }: its bytes have not the hash the hub tells; they were thrown away, run again`,
+    );
+  }
+  Deno.renameSync(part, path);
+}
+
+/** The hash a hub tells: SHA-256 of large files, the git blob's SHA-1 of small ones. */
+function hashOf({ hash, size }: HubFile): Hash {
+  return hash.length === 64
+    ? createHash("sha256")
+    : createHash("sha1").update(`blob ${size}\0`);
+}
+
+function eachPiece(path: string, use: (piece: Uint8Array) => void) {
+  using file = Deno.openSync(path);
+  const buffer = new Uint8Array(1 << 20);
+  for (let n; (n = file.readSync(buffer));) use(buffer.subarray(0, n));
+}

@@ -1,0 +1,204 @@
+/**
+ * `pull`: a checkpoint or a model file from a model hub into a folder.
+ * @module
+ */
+import { globToRegExp, join } from "@std/path";
+import { writeAll, writeAtomically } from "../format/atomic_write.ts";
+import { command } from "./command.ts";
+import { download, type HubFile, isWhole, placeOf } from "./download.ts";
+import { EXIT, UsageError } from "./errors.ts";
+import { dim, type Io, printable, quiet } from "./io.ts";
+import { progress } from "./progress.ts";
+import { bytes } from "./table.ts";
+
+/** What was pulled, kept beside it: how `--offline` knows what must be there. */
+interface Manifest {
+  readonly repository: string;
+  readonly revision: string;
+  /** The commit that the revision named. */
+  readonly commit: string;
+  readonly files: readonly HubFile[];
+}
+
+/** Name of the manifest. */
+const MANIFEST = "pulled.json";
+
+/** What mquant reads of a checkpoint, and what says whose it is. */
+const NEEDED = /^([^/]+\.(safetensors|json|jinja)|README\.md|LICENSE[^/]*)$/;
+
+/** Tries of one file; each goes on where the one before ended. */
+const TRIES = 4;
+
+export default command({
+  name: "pull",
+  summary: "fetch a checkpoint or a model file from a model hub",
+  operands: "OWNER/NAME [FILE...]",
+  arity: [1, 64],
+  options: {
+    to: {
+      type: "string",
+      value: "FOLDER",
+      help: "where to put it; default: models/NAME",
+    },
+    revision: {
+      type: "string",
+      value: "NAME",
+      help: "branch, tag or commit",
+      default: "main",
+    },
+    offline: {
+      type: "boolean",
+      help: "ask nobody: check that what was pulled is there, byte for byte",
+    },
+    hub: {
+      type: "string",
+      value: "URL",
+      help: "another hub with the same API",
+    },
+    "token-file": {
+      type: "string",
+      value: "FILE",
+      help: "file whose first line is an access token",
+    },
+    json: { type: "boolean", help: "one JSON object" },
+    quiet: { type: "boolean", help: "no progress, only errors, on stderr" },
+  },
+  notes:
+    `Without FILE: what mquant reads of a checkpoint (safetensors, JSON, the chat template), its README
+and licence. FILE may be a pattern such as "*.gguf". Files are checked against the hub's hashes; a
+download that was interrupted goes on where it ended. Read the licence of what you pull.`,
+  permissions:
+    "--allow-read --allow-write=FOLDER --allow-net (not with --offline)",
+  async run([name, ...patterns], values, mainIo) {
+    const io = values.quiet ? quiet(mainIo) : mainIo;
+    if (!/^[\w.-]+\/[\w.-]+$/.test(name) || name.includes("..")) {
+      throw new UsageError(
+        `Cannot pull ${
+          JSON.stringify(name)
+        }: it must be OWNER/NAME, as the hub writes it`,
+      );
+    }
+    const folder = values.to ?? join("models", name.split("/")[1]);
+    if (values.offline) {
+      const manifest = readManifest(folder, name);
+      check(folder, manifest);
+      return report(folder, manifest, 0, values.json, mainIo);
+    }
+    const { repository } = await import("./hub.ts"); // megabytes, here alone
+    const hub = repository(name, values, io.signal);
+    const commit = await hub.commit();
+    const wanted = (path: string) =>
+      patterns.length === 0
+        ? NEEDED.test(path)
+        : patterns.some((p) => path === p || globToRegExp(p).test(path));
+    const files = (await hub.files(commit))
+      .filter(({ path }) => path !== MANIFEST && wanted(path));
+    if (files.length === 0) {
+      const what = patterns.length > 0
+        ? patterns.map((p) => JSON.stringify(p)).join(", ")
+        : "safetensors or JSON file";
+      throw new Error(
+        `Cannot pull ${name}: it has no ${what}; look at its list of files`,
+      );
+    }
+    const total = files.reduce((sum, f) => sum + f.size, 0);
+    const line = progress(io, `pull ${name}`, files.length);
+    let before = 0, fetched = 0;
+    for (const [i, file] of files.entries()) {
+      const path = placeOf(folder, file.path);
+      const shown = `${printable(file.path)}, ${bytes(total)} in all`;
+      if (!isWhole(path, file)) {
+        fetched++;
+        await patiently(io, () =>
+          download(
+            path,
+            file,
+            (offset) => hub.bytes(file.path, commit, offset),
+            (arrived) =>
+              line.at(i, shown, (before + arrived) / Math.max(1, total)),
+          ));
+      }
+      before += file.size;
+      line.at(i + 1, shown, before / Math.max(1, total));
+    }
+    line.end();
+    const manifest: Manifest = {
+      repository: name,
+      revision: values.revision,
+      commit,
+      files,
+    };
+    const text = new TextEncoder().encode(
+      `${JSON.stringify(manifest, null, 2)}\n`,
+    );
+    writeAtomically(join(folder, MANIFEST), (file) => writeAll(file, text));
+    return report(folder, manifest, fetched, values.json, mainIo);
+  },
+});
+
+function report(
+  folder: string,
+  { repository, commit, files }: Manifest,
+  fetched: number,
+  json: boolean,
+  io: Io,
+): number {
+  const size = files.reduce((sum, f) => sum + f.size, 0);
+  io.out(
+    json
+      ? `${JSON.stringify({ repository, commit, folder, fetched, files })}\n`
+      : `${folder}: ${files.length} files, ${
+        bytes(size)
+      }, of ${repository} at ${commit.slice(0, 12)}\n`,
+  );
+  return EXIT.ok;
+}
+
+/** Tries again where the line broke; what arrived is kept. */
+async function patiently(io: Io, work: () => Promise<void>) {
+  for (let n = 1;; n++) {
+    try {
+      return await work();
+    } catch (error) {
+      io.signal.throwIfAborted();
+      const broke = error instanceof TypeError ||
+        error instanceof Deno.errors.Http ||
+        error instanceof Error && /it ended after/.test(error.message);
+      if (!broke || n === TRIES) throw error;
+      io.err(dim(`the line broke, trying again (${n} of ${TRIES - 1})`));
+      await new Promise((done) => setTimeout(done, 250 * 2 ** n));
+    }
+  }
+}
+
+function readManifest(folder: string, name: string): Manifest {
+  const path = join(folder, MANIFEST);
+  let manifest: Manifest | undefined;
+  try {
+    manifest = JSON.parse(Deno.readTextFileSync(path));
+  } catch (error) {
+    const missing = error instanceof Deno.errors.NotFound ||
+      error instanceof SyntaxError;
+    if (!missing) throw error;
+  }
+  if (manifest?.repository === name && Array.isArray(manifest.files)) {
+    return manifest;
+  }
+  throw new Error(
+    `Cannot find ${name} offline: ${
+      JSON.stringify(path)
+    } does not tell of it; pull it once without --offline`,
+  );
+}
+
+function check(folder: string, { files }: Manifest) {
+  const bad = files.filter((file) =>
+    !isWhole(placeOf(folder, file.path), file)
+  );
+  if (bad.length === 0) return;
+  throw new Error(
+    `Cannot use ${JSON.stringify(folder)} offline: ${
+      bad.map(({ path }) => JSON.stringify(path)).join(", ")
+    } missing or damaged; pull again without --offline`,
+  );
+}
