@@ -126,7 +126,7 @@ With --alt-text the operands are pages, or folders of them: images of HTML witho
 and of Markdown with empty brackets get their caption, and no byte elsewhere changes. alt="" stays:
 it says that an image is decoration.`,
   permissions:
-    "--allow-read; with --sidecar, --journal, --watch or --alt-text also --allow-write of the folder",
+    "--allow-read; with --sidecar, --journal, --watch or --alt-text also --allow-write=FOLDER",
   async run(operands, values, io) {
     const say = values.quiet ? quiet(io) : io;
     const keeping = values.sidecar !== undefined ||
