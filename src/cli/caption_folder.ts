@@ -43,6 +43,12 @@ export async function keepCaptions(
     );
   }
   const found = findPhotos(operands);
+  if (found.photos.length === 0 && !values.watch) {
+    for (const [operand, why] of found.problems) {
+      io.err(sentence(why, `caption ${JSON.stringify(operand)}`));
+    }
+    return EXIT.failure; // before a journal is made for nothing
+  }
   const path = values.journal ??
     join(found.folders[0] ?? ".", "captions.jsonl");
   using journal = openCaptionJournal(path, {
