@@ -4,7 +4,6 @@
  * @module
  */
 import { planFor } from "../src/runtime/engine.ts";
-import { RuntimeError } from "../src/runtime/error.ts";
 import { rowsPerImage } from "../src/graph/node.ts";
 import {
   parametersOf,
@@ -26,6 +25,7 @@ const HEAD = [
   "weights (MiB)",
   "K/V (KiB/token)",
   "memory (MiB)",
+  "of them in each",
 ];
 
 /** The table as Markdown, each cell as wide as its column. */
@@ -55,19 +55,17 @@ function row(name: string): string[] {
   ];
 }
 
-function memory(name: string): [string, string, string] {
+function memory(name: string): string[] {
   const mib = (bytes: number) => `${Math.round(bytes / MIB)}`;
-  try {
-    const plan = planFor(staticModel(transformed(name)), PIXELS, {
-      threads: 1,
-      context: CONTEXT,
-    });
-    const { weights, kv, total } = plan.memory;
-    return [mib(weights), (kv / CONTEXT / 1024).toFixed(1), mib(total)];
-  } catch (error) {
-    if (!(error instanceof RuntimeError) || error.code !== "memory") {
-      throw error;
-    }
-    return ["–", "–", "above 4096"];
-  }
+  const plan = planFor(staticModel(transformed(name)), PIXELS, {
+    threads: 1,
+    context: CONTEXT,
+  });
+  const { weights, kv, total } = plan.memory;
+  return [
+    mib(weights),
+    (kv / CONTEXT / 1024).toFixed(1),
+    mib(total),
+    plan.memories.map((m) => mib(m.bytes)).join(" + "),
+  ];
 }

@@ -39,6 +39,13 @@ const PARTS = {
   scratch: "scratch of all threads",
 } as const;
 
+/** How many memories it takes, and how large they are where there are several. */
+function memoriesOf({ memories }: Plan): string {
+  if (memories.length === 1) return "one WebAssembly memory";
+  const sizes = memories.map((m) => bytes(m.bytes)).join(" + ");
+  return `${memories.length} WebAssembly memories: ${sizes}`;
+}
+
 /** Memory and steps as text. */
 export function planText(path: string, threads?: number): string {
   const p = planOf(path, threads), { memory } = p;
@@ -51,7 +58,7 @@ ${
     table([
       ["memory", "bytes", ""],
       ...rows,
-      ["model", bytes(memory.total), "one WebAssembly memory"],
+      ["model", bytes(memory.total), memoriesOf(p)],
       ["process", bytes(processBytes(p)), "predicted peak"],
     ])
   }
@@ -62,7 +69,8 @@ ${printable(describePlan(p).text)}
 /** The same as one JSON object. */
 export function planJson(path: string, threads?: number): string {
   const p = planOf(path, threads);
-  const memory = { ...p.memory, process: processBytes(p) };
+  const memories = p.memories.map((m) => m.bytes);
+  const memory = { ...p.memory, memories, process: processBytes(p) };
   const { steps } = describePlan(p);
   return `${
     JSON.stringify({ context: p.context, threads: p.threads, memory, steps })

@@ -4,6 +4,7 @@
  * @module
  */
 import type { WeightBits } from "../kernels/layout.ts";
+import type { Shelves } from "./memories.ts";
 import { REGISTER } from "./step.ts";
 
 /** Part of wasm memory a buffer lies in. */
@@ -35,6 +36,8 @@ export interface Buffer {
   readonly name: string;
   readonly region: Region;
   readonly bytes: number;
+  /** Which memory it lies in, where not in memory 0. */
+  readonly memory?: number;
   /** Contents of a constant, or what a cache begins with, computed when the model is loaded. */
   readonly fill?: () => ArrayBufferView;
   /** Contents of a weight buffer. */
@@ -105,11 +108,14 @@ export class Store {
   /** All of them, in the order they were asked for. */
   readonly buffers = new Map<string, Buffer>();
 
+  /** Nothing is asked for yet. */
+  constructor(private readonly shelves: Shelves) {}
+
   #once(
     key: string,
     region: Region,
     bytes: number,
-    content: Pick<Buffer, "fill" | "weights">,
+    content: () => Pick<Buffer, "fill" | "weights" | "memory">,
   ): Buffer {
     let buffer = this.buffers.get(key);
     if (!buffer) {
@@ -120,7 +126,7 @@ export class Store {
         at: 0,
         first: 0,
         last: 0,
-        ...content,
+        ...content(),
       };
       this.buffers.set(key, buffer);
     }
@@ -128,22 +134,37 @@ export class Store {
   }
 
   /** Numbers that never change: scales, biases, tables. */
-  constant(key: string, bytes: number, fill: () => ArrayBufferView): Buffer {
-    return this.#once(key, "constants", bytes, { fill });
+  constant(
+    key: string,
+    bytes: number,
+    fill: () => ArrayBufferView,
+    memory = 0,
+  ): Buffer {
+    const place = memory === 0 ? {} : { memory };
+    const name = memory === 0 ? key : `${key} @${memory}`;
+    return this.#once(name, "constants", bytes, () => ({ fill, ...place }));
   }
 
-  /** Integer weights. */
-  weight(key: string, bytes: number, weights: WeightContent): Buffer {
-    return this.#once(key, "weights", bytes, { weights });
+  /** Integer weights, in the memory that has room; a `pinned` one in memory 0. */
+  weight(
+    key: string,
+    bytes: number,
+    weights: WeightContent,
+    pinned = false,
+  ): Buffer {
+    return this.#once(key, "weights", bytes, () => {
+      const memory = this.shelves.take(bytes, pinned);
+      return memory === 0 ? { weights } : { weights, memory };
+    });
   }
 
   /** Keys and values of the tokens seen; it may begin with some. */
   cache(key: string, bytes: number, fill?: () => ArrayBufferView): Buffer {
-    return this.#once(key, "cache", bytes, fill ? { fill } : {});
+    return this.#once(key, "cache", bytes, () => (fill ? { fill } : {}));
   }
 
   /** What a call hands in: ids, positions. */
   state(key: string, bytes: number): Buffer {
-    return this.#once(key, "state", bytes, {});
+    return this.#once(key, "state", bytes, () => ({}));
   }
 }

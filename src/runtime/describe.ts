@@ -12,7 +12,7 @@ export interface DescribedStep {
   readonly list: ListName;
   /** Its number in the list. */
   readonly step: number;
-  /** The kernel it calls. */
+  /** The kernel it calls, and the memory where it is not the first; "move" carries bytes between two. */
   readonly kernel: string;
   /** The nodes it comes from. */
   readonly nodes: string;
@@ -46,7 +46,7 @@ export function describePlan(plan: Plan): Described {
     (plan[list]?.steps ?? []).map((s, step): DescribedStep => ({
       list,
       step,
-      kernel: s.kernel,
+      kernel: s.memory ? `${s.kernel} @${s.memory}` : s.kernel,
       nodes: s.label,
       rows: rowsOf(s),
       threads: s.each ? "each" : s.split ? "all" : "one",

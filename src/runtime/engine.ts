@@ -37,6 +37,8 @@ export interface EngineOptions {
   readonly maxPixels?: number;
   /** Most bytes its memory may have. */
   readonly maxMemory?: number;
+  /** Most bytes of one WebAssembly memory; weights beyond go into further ones. Default 4 GiB, less for tests. */
+  readonly memoryBytes?: number;
   readonly build?: Build;
   readonly signal?: AbortSignal;
   /** Kernels over the given memory instead of the compiled ones, for tests with one thread. */
@@ -66,7 +68,10 @@ function checkMemory({ memory, context }: Plan, most = Infinity): void {
 export function planFor(
   model: StaticModel,
   pixels: PixelScale | undefined,
-  options: Pick<EngineOptions, "threads" | "context" | "maxPixels">,
+  options: Pick<
+    EngineOptions,
+    "threads" | "context" | "maxPixels" | "memoryBytes"
+  >,
 ): Plan {
   const most = Math.floor(model.info.maxPositions / 8) * 8;
   const wanted = options.context ?? Math.min(DEFAULT_CONTEXT, most);
@@ -86,12 +91,13 @@ export function planFor(
       `Cannot open the model: threads must be a whole number from 1 to 64: current value is ${threads}`,
     );
   }
-  const { maxPixels } = options;
+  const { maxPixels, memoryBytes } = options;
   checkPixels(model.info, maxPixels);
   return plan(model, {
     context: Math.ceil(wanted / 8) * 8,
     threads: canStartWorkers() ? threads : 1,
     ...(maxPixels === undefined ? {} : { maxPixels }),
+    ...(memoryBytes === undefined ? {} : { memoryBytes }),
     ...(pixels ? { pixelCodes: (scale) => pixelCodes(pixels, scale) } : {}),
   });
 }
@@ -144,19 +150,24 @@ export class Engine implements AsyncDisposable {
     const planned = planFor(model, pixels, options);
     checkMemory(planned, options.maxMemory);
     const build = options.build ?? bestBuild(), shared = planned.threads > 1;
-    const memory = kernelMemory(planned.memory.total / 65536, shared);
+    const memories = planned.memories.map(({ bytes }) =>
+      kernelMemory(bytes / 65536, shared)
+    );
     const module = kernelModule(build, shared);
-    const kernels = options.kernels?.(memory.buffer) ??
-      loadKernels({ memory, module, shared });
-    const starting = Pool.start(planned, memory, module, kernels); // while weights are packed
+    const places = memories.map((memory) => ({
+      buffer: memory.buffer,
+      kernels: options.kernels?.(memory.buffer) ??
+        loadKernels({ memory, module, shared }),
+    }));
+    const starting = Pool.start(planned, memories, module, places); // while weights are packed
     try {
-      await load(model, planned, memory.buffer, kernels, options.signal);
+      await load(model, planned, places, options.signal);
     } catch (error) {
       await (await starting)[Symbol.asyncDispose]();
       throw error;
     }
     const pool = await starting;
-    return new Engine(model, planned, build, memory.buffer, pool);
+    return new Engine(model, planned, build, places[0].buffer, pool);
   }
 
   /** Tokens seen, those in front of every conversation included. */

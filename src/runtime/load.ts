@@ -11,8 +11,10 @@ import { soon } from "../platform/platform.ts";
 import type { Buffer, WeightPart } from "./buffer.ts";
 import { RuntimeError } from "./error.ts";
 import { groupedRows } from "./expand.ts";
+import type { MemoryLayout } from "./memories.ts";
 import type { Plan } from "./plan.ts";
 import type { StaticModel } from "./static_model.ts";
+import type { Place } from "./walk.ts";
 
 /** Largest stretch of codes packed at once: a signal may stop the loading in between. */
 const PIECE = 4 << 20;
@@ -21,16 +23,16 @@ const PIECE = 4 << 20;
 export async function load(
   model: StaticModel,
   plan: Plan,
-  buffer: ArrayBufferLike,
-  kernels: Kernels,
+  places: readonly Place[],
   signal?: AbortSignal,
 ): Promise<void> {
-  const bytes = new Uint8Array(buffer);
   for (const b of plan.persistent) {
+    const { memory = 0 } = b, { buffer, kernels } = places[memory];
+    const bytes = new Uint8Array(buffer), { staging } = plan.memories[memory];
     if (b.fill) fill(bytes, b, b.fill());
     else if (b.weights) {
       for (const part of b.weights.parts) {
-        pack(model, plan, bytes, kernels, b.weights.bits, part, b.at);
+        pack(model, staging, bytes, kernels, b.weights.bits, part, b.at);
       }
     }
     if (signal) {
@@ -59,14 +61,14 @@ function fill(bytes: Uint8Array, b: Buffer, values: ArrayBufferView): void {
 /** Reads a weight some whole panels at a time and packs them where they belong. */
 function pack(
   model: StaticModel,
-  plan: Plan,
+  staging: MemoryLayout["staging"],
   bytes: Uint8Array,
   kernels: Kernels,
   bits: WeightBits,
   { tensor, n, k, offset, group }: WeightPart,
   at: number,
 ): void {
-  const stored = model.file.tensor(tensor), { staging } = plan;
+  const stored = model.file.tensor(tensor);
   const perPanel = codeBytes(bits, 8, k), packed = panelBytes(bits, k);
   const read = group === undefined
     ? (row: number, codes: Uint8Array) =>

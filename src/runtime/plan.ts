@@ -7,14 +7,21 @@
 import { mostPatches } from "../graph/grid.ts";
 import { extraRows, type Node } from "../graph/node.ts";
 import { axesOf } from "../graph/rope.ts";
-import { roundUp } from "../kernels/layout.ts";
 import { type Buffer, Store } from "./buffer.ts";
 import { RuntimeError } from "./error.ts";
 import { chunkForm, fixedForm, pictureForm } from "./form.ts";
 import type { GridTable } from "./grids.ts";
 import type { DraftStep, Lowered } from "./lower/context.ts";
 import { lower } from "./lower/lower.ts";
-import { aligned, placeByLife, placeInOrder } from "./place.ts";
+import {
+  FIRST_ADDRESS,
+  type MemoryLayout,
+  type Placed,
+  placeMemory,
+  type Room,
+  Shelves,
+} from "./memories.ts";
+import { aligned, placeInOrder } from "./place.ts";
 import { placeKey, type PlaceTable } from "./places.ts";
 import type { StaticModel } from "./static_model.ts";
 import { REGISTER, REGISTERS, type Step } from "./step.ts";
@@ -31,7 +38,7 @@ export interface MemoryPlan {
   readonly activations: number;
   /** Scratch of all threads. */
   readonly scratch: number;
-  /** Sum, with control words, in whole wasm pages. */
+  /** Sum over all memories, with control words, in whole wasm pages. */
   readonly total: number;
 }
 
@@ -52,6 +59,8 @@ export interface PlanOptions {
   readonly threads: number;
   /** Most pixels of a picture, where pictures keep their shape. */
   readonly maxPixels?: number;
+  /** Most bytes of one memory; default 4 GiB. */
+  readonly memoryBytes?: number;
   /** Code of each pixel byte at a scale, [3][256]. */
   readonly pixelCodes?: (scale: number) => Int8Array;
 }
@@ -82,8 +91,8 @@ export interface Plan {
   readonly control: ControlAddresses;
   /** Buffers to fill when the model is loaded. */
   readonly persistent: readonly Buffer[];
-  /** Memory free while loading. */
-  readonly staging: { readonly at: number; readonly bytes: number };
+  /** All memories; memory 0 holds everything but weights that have no room there. */
+  readonly memories: readonly MemoryLayout[];
   /** The constants: they must not change while a model runs. */
   readonly constants: { readonly at: number; readonly bytes: number };
 }
@@ -107,13 +116,49 @@ export const REGISTER_COUNT = REGISTERS.length + MOST_RATIO;
 /** Longest chunk of a prefill: longer prompts are taken in several. */
 export const CHUNK = 256;
 
-const CONTROL_AT = 1024; // address 0 means "none" to kernels
-const LEAST_STAGING = 1 << 20;
-const TAIL = 256; // kernels may load a vector that begins before the end
 const MOST_BYTES = 2 ** 32;
 
-/** Plans a model. */
+/** Attempts to cut a model that does not fit into one memory. */
+const MOST_CUTS = 16;
+
+/**
+ * Plans a model. What does not fit into one memory is cut: weights go into
+ * further ones (memories.ts), as few as it takes.
+ */
 export function plan(model: StaticModel, options: PlanOptions): Plan {
+  const limit = options.memoryBytes ?? MOST_BYTES;
+  let room: Room = { first: Infinity, others: limit };
+  for (let i = 0; i < MOST_CUTS; i++) {
+    const made = planWithin(model, options, room);
+    const [first, ...others] = made.memories.map((m) => m.bytes - limit);
+    const over = Math.max(0, ...others);
+    if (first <= 0 && over === 0) return made;
+    // The first cut of memory 0 begins with what it holds.
+    const kept = Math.min(room.first, made.memories[0].weights);
+    room = {
+      first: first > 0 ? kept - first : room.first,
+      others: room.others - over,
+    };
+  }
+  const { memory } = planWithin(model, options, { first: 0, others: limit });
+  throw new RuntimeError(
+    "memory",
+    `Cannot plan the model: all but its weights must fit into a memory of ${
+      gib(limit)
+    } GiB: it takes ${
+      gib(memory.total - memory.weights)
+    } GiB with a context of ${options.context}; choose a shorter context or smaller pictures`,
+  );
+}
+
+const gib = (bytes: number) => (bytes / 2 ** 30).toFixed(2);
+
+/** A plan whose memories hold so many bytes of weights each. */
+function planWithin(
+  model: StaticModel,
+  options: PlanOptions,
+  room: Room,
+): Plan {
   const { info } = model, { context, threads } = options;
   const patches = info.image ? mostPatches(info.image, options.maxPixels) : 0;
   const chunk = Math.min(context, CHUNK);
@@ -127,7 +172,7 @@ export function plan(model: StaticModel, options: PlanOptions): Plan {
       );
     }
   }
-  const store = new Store();
+  const store = new Store(new Shelves(room));
   const shared = { ...options, capacity: context, imageRows: chunk, patches };
   const rows = patches + extraRows(model.nodes);
   const vision = model.nodes.some((n) => n.phase === "vision")
@@ -152,31 +197,37 @@ export function plan(model: StaticModel, options: PlanOptions): Plan {
   const ids = store.state("ids", chunk * 4);
   const order = store.state("order", context * 4);
 
-  const barrier = CONTROL_AT, command = barrier + 64, registers = command + 64;
+  const barrier = FIRST_ADDRESS,
+    command = barrier + 64,
+    registers = command + 64;
   const start = aligned(registers + REGISTER_COUNT * 4);
-  const of = (region: string) =>
-    [...store.buffers.values()].filter((b) => b.region === region);
+  const all = [...store.buffers.values()];
+  const of = (region: string, memory = 0) =>
+    all.filter((b) => b.region === region && (b.memory ?? 0) === memory);
   const stateEnd = placeInOrder(of("state"), start);
-  const constantsEnd = placeInOrder(of("constants"), stateEnd);
-  const weightsEnd = placeInOrder(of("weights"), constantsEnd);
-  const cacheEnd = placeInOrder(of("cache"), weightsEnd);
   const lists = [vision, prefill, decode].filter((l) => l !== undefined);
-  const perThread = aligned(scratchOf(lists));
-  const scratchEnd = cacheEnd + threads * perThread;
-  let arenaEnd = scratchEnd + Math.max(LEAST_STAGING, stagingOf(of("weights")));
-  for (const l of lists) {
-    arenaEnd = Math.max(arenaEnd, placeByLife(l.arena, scratchEnd));
-  }
-  const total = roundUp(arenaEnd + TAIL, 65536);
-  if (total > MOST_BYTES) {
-    throw new RuntimeError(
-      "memory",
-      `Cannot plan the model: it must fit into 4 GiB: it needs ${
-        (total / 2 ** 30).toFixed(2)
-      } GiB with a context of ${context}; choose a shorter context`,
+  const count = 1 + Math.max(...all.map((b) => b.memory ?? 0));
+  const placed = Array.from(
+    { length: count },
+    (_, memory) =>
+      placeMemory(memory === 0 ? stateEnd : FIRST_ADDRESS, {
+        constants: of("constants", memory),
+        weights: of("weights", memory),
+        cache: of("cache", memory),
+        arenas: lists.map((l) =>
+          l.arena.filter((b) => (b.memory ?? 0) === memory)
+        ),
+        scratch: scratchOf(lists, memory),
+        threads,
+      }),
+  );
+  const [main] = placed;
+  const sum = (of: (p: Placed, start: number) => number) =>
+    placed.reduce(
+      (all, p, i) => all + of(p, i === 0 ? stateEnd : FIRST_ADDRESS),
+      0,
     );
-  }
-  const resolve = (l: Lowered) => stepList(l, cacheEnd, perThread);
+  const resolve = (l: Lowered) => stepList(l, placed);
   const images = prefill.images;
   const pixels = store.buffers.get("pixels");
   return {
@@ -188,13 +239,14 @@ export function plan(model: StaticModel, options: PlanOptions): Plan {
     chunk,
     patches,
     memory: {
-      weights: weightsEnd - constantsEnd,
-      constants: constantsEnd - stateEnd,
-      kv: cacheEnd - weightsEnd,
-      activations: arenaEnd - scratchEnd,
-      scratch: scratchEnd - cacheEnd,
-      total,
+      weights: sum((p) => p.weights),
+      constants: sum((p, start) => p.ends.constants - start),
+      kv: main.ends.cache - main.ends.weights,
+      activations: sum((p) => p.staging.bytes),
+      scratch: sum((p) => p.scratch.perThread * threads),
+      total: sum((p) => p.bytes),
     },
+    memories: placed,
     inputs: {
       ids: ids.at,
       order: order.at,
@@ -206,13 +258,8 @@ export function plan(model: StaticModel, options: PlanOptions): Plan {
       grids: vision?.grids.map((table) => table()) ?? [],
     },
     control: { barrier, command, registers },
-    persistent: [
-      ...of("constants"),
-      ...of("weights"),
-      ...of("cache").filter((b) => b.fill),
-    ],
-    staging: { at: scratchEnd, bytes: arenaEnd - scratchEnd },
-    constants: { at: stateEnd, bytes: constantsEnd - stateEnd },
+    persistent: all.filter((b) => b.fill || b.weights),
+    constants: { at: stateEnd, bytes: main.ends.constants - stateEnd },
   };
 }
 
@@ -237,10 +284,11 @@ function placeTablesOf(nodes: readonly Node[], store: Store): PlaceTable[] {
   return [...tables.values()];
 }
 
-function scratchOf(lists: readonly Lowered[]): number {
+function scratchOf(lists: readonly Lowered[], memory: number): number {
   let most = 0;
   for (const { steps } of lists) {
-    for (const { args } of steps) {
+    for (const { args, memory: at = 0 } of steps) {
+      if (at !== memory) continue;
       for (const arg of args) {
         if (typeof arg === "object" && "scratch" in arg) {
           most = Math.max(most, arg.scratch);
@@ -251,25 +299,18 @@ function scratchOf(lists: readonly Lowered[]): number {
   return most;
 }
 
-/** Eight rows of the longest weight must fit. */
-function stagingOf(weights: readonly Buffer[]): number {
-  let most = 0;
-  for (const { weights: content } of weights) {
-    if (!content) continue;
-    for (const { k } of content.parts) most = Math.max(most, 8 * k);
-  }
-  return most;
-}
-
-function stepList(l: Lowered, scratch: number, perThread: number): StepList {
+function stepList(l: Lowered, memories: readonly MemoryLayout[]): StepList {
   return {
-    steps: l.steps.map((s) => placed(s, scratch, perThread)),
+    steps: l.steps.map((s) => placedStep(s, memories[s.memory ?? 0].scratch)),
     tail: l.tail,
     result: { at: l.result.buffer.at, stride: l.result.stride },
   };
 }
 
-function placed(s: DraftStep, scratch: number, perThread: number): Step {
+function placedStep(
+  s: DraftStep,
+  { at: scratch, perThread }: MemoryLayout["scratch"],
+): Step {
   const dynamic: [number, number, number][] = [];
   const args = s.args.map((arg, i) => {
     if (typeof arg === "number") return arg;

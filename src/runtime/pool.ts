@@ -4,14 +4,13 @@
  * and no shared memory, and everything else is the same.
  * @module
  */
-import type { Kernels } from "../kernels/contracts.ts";
 import { canShare, soon } from "../platform/platform.ts";
 import { COMMAND, type ListName, LISTS, send, STOP } from "./command.ts";
 import { RuntimeError } from "./error.ts";
 import { type Pace, pace } from "./pace.ts";
 import { type Plan, REGISTER_COUNT } from "./plan.ts";
 import type { Step } from "./step.ts";
-import { walk, type Walker } from "./walk.ts";
+import { type Place, walk, type Walker } from "./walk.ts";
 import type { WorkerStart } from "./worker.ts";
 
 /** Multiply–adds after which the main thread looks at the clock, a few ms. */
@@ -42,13 +41,14 @@ export class Pool implements AsyncDisposable {
   #turn = 0;
   #closed = false;
 
-  private constructor(plan: Plan, buffer: ArrayBufferLike, kernels: Kernels) {
+  private constructor(plan: Plan, memories: readonly Place[]) {
     const { barrier, command, registers } = plan.control;
     this.#lists = LISTS.map((name) => plan[name]?.steps ?? []);
+    const { buffer } = memories[0];
     this.#words = new Int32Array(buffer, command, 16);
     this.#shared = new Int32Array(buffer, registers, REGISTER_COUNT);
     this.#alone = {
-      kernels,
+      memories,
       thread: 0,
       threads: 1,
       barrier,
@@ -64,11 +64,11 @@ export class Pool implements AsyncDisposable {
    */
   static async start(
     plan: Plan,
-    memory: WebAssembly.Memory,
+    memories: readonly WebAssembly.Memory[],
     module: WebAssembly.Module,
-    kernels: Kernels,
+    places: readonly Place[],
   ): Promise<Pool> {
-    const pool = new Pool(plan, memory.buffer, kernels);
+    const pool = new Pool(plan, places);
     try {
       const ready: Promise<void>[] = [];
       for (let thread = 1; thread < plan.threads; thread++) {
@@ -80,7 +80,7 @@ export class Pool implements AsyncDisposable {
         ready.push(started(worker));
         const start: WorkerStart = {
           module,
-          memory,
+          memories,
           lists: pool.#lists,
           control: plan.control,
           registers: REGISTER_COUNT,

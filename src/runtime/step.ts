@@ -75,6 +75,9 @@ export const STEP_KERNELS = [
 /** A kernel that a plan may call. */
 export type StepKernel = (typeof STEP_KERNELS)[number];
 
+/** A step that calls no kernel: (from memory, address, to memory, address, bytes). */
+export const MOVE = "move";
+
 /** Arguments [lo] and [hi] hold a range; threads take shares of it in whole units. */
 export interface Split {
   /** Index of the argument with the start of the range. */
@@ -87,7 +90,9 @@ export interface Split {
 
 /** One kernel call. */
 export interface Step {
-  readonly kernel: StepKernel;
+  readonly kernel: StepKernel | typeof MOVE;
+  /** Memory that its pointers mean, where not memory 0. */
+  readonly memory?: number;
   /** Node it came from, for people. */
   readonly label: string;
   /** Arguments with all registers at 0. */

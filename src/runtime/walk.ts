@@ -3,11 +3,18 @@
  * @module
  */
 import type { Kernels } from "../kernels/contracts.ts";
-import type { Step } from "./step.ts";
+import { MOVE, type Step } from "./step.ts";
+
+/** A memory and the kernels over it. */
+export interface Place {
+  readonly buffer: ArrayBufferLike;
+  readonly kernels: Kernels;
+}
 
 /** What one thread needs to run steps. */
 export interface Walker {
-  readonly kernels: Kernels;
+  /** All memories of the plan, memory 0 first, and the kernels over each. */
+  readonly memories: readonly Place[];
   /** Number of this thread; 0 is the main one. */
   readonly thread: number;
   readonly threads: number;
@@ -44,7 +51,7 @@ export function walk(
       failure = error ?? new Error("a kernel failed");
     }
     if (w.threads > 1 && (step.sync || i === to - 1)) {
-      w.kernels.barrier(w.barrier, w.threads, SPINS);
+      w.memories[0].kernels.barrier(w.barrier, w.threads, SPINS);
     }
     measure?.(step, performance.now() - begin);
   }
@@ -71,5 +78,16 @@ function runStep(w: Walker, step: Step): void {
     );
     if (args[lo] >= args[hi]) return;
   }
-  (w.kernels[step.kernel] as Call)(...args);
+  if (step.kernel === MOVE) return move(w.memories, args);
+  const { kernels } = w.memories[step.memory ?? 0];
+  (kernels[step.kernel] as Call)(...args);
+}
+
+/** Bytes from one memory to another. */
+function move(
+  memories: readonly Place[],
+  [from, at, to, target, bytes]: readonly number[],
+): void {
+  new Uint8Array(memories[to].buffer, target, bytes)
+    .set(new Uint8Array(memories[from].buffer, at, bytes));
 }

@@ -12,7 +12,8 @@ import { walk } from "./walk.ts";
 /** What a worker is given. */
 export interface WorkerStart {
   readonly module: WebAssembly.Module;
-  readonly memory: WebAssembly.Memory;
+  /** All memories of the plan, memory 0 first. */
+  readonly memories: readonly WebAssembly.Memory[];
   readonly lists: readonly (readonly Step[])[];
   readonly control: ControlAddresses;
   readonly registers: number;
@@ -29,8 +30,12 @@ interface Scope {
 const scope = globalThis as unknown as Scope;
 
 scope.onmessage = ({ data }) => {
-  const { module, memory, lists, control, thread, threads } = data;
-  const kernels = loadKernels({ module, memory, shared: true });
+  const { module, lists, control, thread, threads } = data;
+  const memories = data.memories.map((memory) => ({
+    buffer: memory.buffer,
+    kernels: loadKernels({ module, memory, shared: true }),
+  }));
+  const [memory] = memories;
   const words = new Int32Array(memory.buffer, control.command, 16);
   const source = new Int32Array(
     memory.buffer,
@@ -39,7 +44,7 @@ scope.onmessage = ({ data }) => {
   );
   const registers = new Int32Array(data.registers);
   const walker = {
-    kernels,
+    memories,
     thread,
     threads,
     barrier: control.barrier,

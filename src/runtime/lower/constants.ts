@@ -88,8 +88,9 @@ export function denseRotation(
 }
 
 /** f32 [n] of zeros. */
-export function zeros(l: Lowering, n: number): Buffer {
-  return l.store.constant(`zeros ${n}`, n * 4, () => new Float32Array(n));
+export function zeros(l: Lowering, n: number, memory = 0): Buffer {
+  const make = () => new Float32Array(n);
+  return l.store.constant(`zeros ${n}`, n * 4, make, memory);
 }
 
 /** The dense factor of a Hadamard transform, as the kernels read it; 0 for order 1. */

@@ -18,18 +18,19 @@ import type { Form, Segment } from "../form.ts";
 import type { GridTable } from "../grids.ts";
 import { aligned } from "../place.ts";
 import type { StaticModel } from "../static_model.ts";
-import { REGISTER, type Split, type StepKernel } from "../step.ts";
+import { REGISTER, type Split, type Step } from "../step.ts";
 import { quoted } from "../../format/error.ts";
 import type { Codes, Floats, ReadValue, StreamState, Value } from "./value.ts";
 
 /** A step whose buffers have no address yet. */
 export interface DraftStep {
-  readonly kernel: StepKernel;
+  readonly kernel: Step["kernel"];
   readonly label: string;
   readonly args: readonly Arg[];
   readonly split?: Split;
   readonly each?: true;
   readonly when?: number;
+  readonly memory?: number;
   sync: boolean;
   readonly work: readonly [number, number, number];
 }
@@ -122,13 +123,14 @@ export class Lowering {
   }
 
   /** A buffer of the arena; with `each`, one for each thread. */
-  temporary(name: string, bytes: number, each = false): Buffer {
+  temporary(name: string, bytes: number, each = false, memory = 0): Buffer {
     const perThread = aligned(bytes);
     const buffer: Buffer = {
       name,
       region: "arena",
       bytes: each ? perThread * this.options.threads : bytes,
       ...(each ? { perThread } : {}),
+      ...(memory === 0 ? {} : { memory }),
       at: 0,
       first: Infinity,
       last: -1,
@@ -156,13 +158,18 @@ export class Lowering {
 
   /** Adds a step; `rows` · `workPerRow` multiply–adds. */
   emit(
-    kernel: StepKernel,
+    kernel: Step["kernel"],
     label: string,
     args: readonly Arg[],
     rows: Amount,
     workPerRow: number,
-    extra: { split?: Split; each?: boolean; when?: number; sync?: boolean } =
-      {},
+    extra: {
+      split?: Split;
+      each?: boolean;
+      when?: number;
+      sync?: boolean;
+      memory?: number;
+    } = {},
   ): void {
     const at = this.steps.length;
     if (at === MOST_STEPS) {
@@ -183,6 +190,7 @@ export class Lowering {
       ...(extra.split ? { split: extra.split } : {}),
       ...(extra.each ? { each: true } : {}),
       ...(extra.when === undefined ? {} : { when: extra.when }),
+      ...(extra.memory ? { memory: extra.memory } : {}),
       sync: extra.sync ?? true,
       work: typeof rows === "number"
         ? [rows * workPerRow, 0, 0]

@@ -14,6 +14,7 @@ import {
 import { type Buffer, ref } from "../buffer.ts";
 import { codesFor } from "./codes.ts";
 import { zeros } from "./constants.ts";
+import { bringBack, sendAway } from "./away.ts";
 import type { Lowering } from "./context.ts";
 import type { Codes, Floats } from "./value.ts";
 
@@ -91,6 +92,7 @@ export function emitProduct(
     offset,
     { bits, parts },
   );
+  const memory = weights.memory ?? 0;
   const column = (
     key: string,
     values: (n: LinearNode) => Float32Array | undefined,
@@ -104,13 +106,13 @@ export function emitProduct(
         at += roundUp(n.n, 8);
       }
       return all;
-    });
+    }, memory);
   const bias = group.some((n) => n.bias !== undefined)
     ? column(
       "bias",
       (n) => n.bias === undefined ? undefined : l.model.floats(n.bias),
     )
-    : zeros(l, width);
+    : zeros(l, width, memory);
   const alpha = (modality: number) =>
     column(`alpha ${modality}`, (n) => {
       const scales = l.model.scales(siteScale(n));
@@ -120,12 +122,17 @@ export function emitProduct(
   const pieces = Math.ceil(form.most * kp * width / MOST_WORK);
   const step = roundUp(Math.ceil(width / pieces), 8);
   l.meetBefore(out.buffer);
+  const adds = form.segments.some((s) => accumulate(s.modality) === 1);
+  const away = memory === 0
+    ? undefined
+    : sendAway(l, label, codes, out, memory, adds);
+  const here = away ?? { a: codes.a, sums: codes.sums, y: out.buffer };
   for (let n0 = 0; n0 < width; n0 += step) {
     const n1 = Math.min(width, n0 + step);
     l.perSegment(form, (s, sync) => {
-      const y = ref(out.buffer, 0, s.start, out.stride * 4);
-      const a = ref(codes.a, 0, s.packed, kp);
-      const sums = ref(codes.sums, 0, s.packed, 4);
+      const y = ref(here.y, 0, s.start, out.stride * 4);
+      const a = ref(here.a, 0, s.packed, kp);
+      const sums = ref(here.sums, 0, s.packed, 4);
       const when = s.when === undefined ? {} : { when: s.when };
       const add = accumulate(s.modality);
       if (form.group === 1) {
@@ -146,7 +153,7 @@ export function emitProduct(
           ],
           1,
           kp * (n1 - n0),
-          { split: { lo: 7, hi: 8, unit: 8 }, sync, ...when },
+          { split: { lo: 7, hi: 8, unit: 8 }, sync, ...when, memory },
         );
       } else {
         l.emit(
@@ -169,11 +176,12 @@ export function emitProduct(
           ],
           s.rows,
           kp * (n1 - n0),
-          { split: { lo: 9, hi: 10, unit: 8 }, sync, ...when },
+          { split: { lo: 9, hi: 10, unit: 8 }, sync, ...when, memory },
         );
       }
     });
   }
+  if (away) bringBack(l, label, codes, out, away, memory);
   if (codes.outlier) emitRank1(l, first, codes, codes.outlier, out, width);
 }
 

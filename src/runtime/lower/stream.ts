@@ -122,6 +122,7 @@ function writeEmbeddings(l: Lowering, node: WriteNode, x: EmbedNode): void {
       bits: 8,
       parts: [{ tensor: x.param, n: vocabulary, k: x.width, offset: 0 }],
     },
+    true,
   );
   const scale = l.store.constant(
     `scale ${x.param}`,

@@ -1,0 +1,106 @@
+/**
+ * Models above one WebAssembly memory: everything but some weights stays in
+ * memory 0, where all steps but products run. A product whose weights lie
+ * elsewhere runs there: its codes are moved over, its rows are moved back.
+ *
+ *   memory 0:  codes, sums ─move▶ ┐                        ┌ ─move▶ rows
+ *   memory m:                     └ product (weights of m) ┘
+ *
+ * All threads see all memories and share each product by output columns as ever,
+ * so the bits are those of one memory.
+ * @module
+ */
+import { roundUp } from "../kernels/layout.ts";
+import type { Buffer } from "./buffer.ts";
+import { aligned, placeByLife, placeInOrder } from "./place.ts";
+
+/** Where things stand in one memory. */
+export interface MemoryLayout {
+  /** Its size in bytes, whole wasm pages. */
+  readonly bytes: number;
+  /** Bytes of weights in it. */
+  readonly weights: number;
+  /** Free while loading. */
+  readonly staging: { readonly at: number; readonly bytes: number };
+  /** Scratch: that of thread 0, and bytes from one thread's to the next. */
+  readonly scratch: { readonly at: number; readonly perThread: number };
+}
+
+/** Address 0 means "none" to kernels. */
+export const FIRST_ADDRESS = 1024;
+
+const LEAST_STAGING = 1 << 20;
+const TAIL = 256; // kernels may load a vector that begins before the end
+
+/** Bytes of weights each memory may take. */
+export interface Room {
+  readonly first: number;
+  readonly others: number;
+}
+
+/** Gives each weight the first memory that has room, from the last one used on. */
+export class Shelves {
+  readonly #used = [0];
+
+  /** Nothing stands yet. */
+  constructor(private readonly room: Room) {}
+
+  /** The memory of a weight; a `pinned` one stays in memory 0, where other kernels read it. */
+  take(bytes: number, pinned: boolean): number {
+    const size = aligned(bytes), last = this.#used.length - 1;
+    const fits = (m: number) =>
+      this.#used[m] + size <= (m === 0 ? this.room.first : this.room.others);
+    let memory = pinned ? 0 : last;
+    if (!pinned && !fits(last)) memory = this.#used.push(0) - 1;
+    this.#used[memory] += size;
+    return memory;
+  }
+}
+
+/** What one memory holds. */
+export interface Contents {
+  readonly constants: readonly Buffer[];
+  readonly weights: readonly Buffer[];
+  readonly cache: readonly Buffer[];
+  /** Buffers between steps, list by list. */
+  readonly arenas: readonly (readonly Buffer[])[];
+  /** Scratch of one thread. */
+  readonly scratch: number;
+  readonly threads: number;
+}
+
+/** A layout with the ends of its first parts, one behind the other. */
+export interface Placed extends MemoryLayout {
+  readonly ends: {
+    readonly constants: number;
+    readonly weights: number;
+    readonly cache: number;
+  };
+}
+
+/** Places constants, weights, keys and values, scratch and the arena behind `start`. */
+export function placeMemory(start: number, c: Contents): Placed {
+  const constants = placeInOrder(c.constants, start);
+  const weights = placeInOrder(c.weights, constants);
+  const cache = placeInOrder(c.cache, weights);
+  const perThread = aligned(c.scratch), at = cache + c.threads * perThread;
+  let end = at + Math.max(LEAST_STAGING, stagingOf(c.weights));
+  for (const arena of c.arenas) end = Math.max(end, placeByLife(arena, at));
+  return {
+    ends: { constants, weights, cache },
+    weights: weights - constants,
+    scratch: { at: cache, perThread },
+    staging: { at, bytes: end - at },
+    bytes: roundUp(end + TAIL, 65536),
+  };
+}
+
+/** Eight rows of the longest weight must fit. */
+function stagingOf(weights: readonly Buffer[]): number {
+  let most = 0;
+  for (const { weights: content } of weights) {
+    if (!content) continue;
+    for (const { k } of content.parts) most = Math.max(most, 8 * k);
+  }
+  return most;
+}

@@ -1,0 +1,92 @@
+/**
+ * A model cut over several memories gives the bits of one memory: every build,
+ * any number of threads, pictures and text, weights of 4 and 8 bits, products
+ * that add to a stream and products that do not.
+ */
+import { assert, assertEquals, assertThrows } from "@std/assert";
+import { referenceKernels } from "../../src/kernels/contracts.ts";
+import {
+  Engine,
+  type EngineOptions,
+  planFor,
+} from "../../src/runtime/engine.ts";
+import { RuntimeError } from "../../src/runtime/error.ts";
+import type { PixelScale } from "../../src/runtime/pixels.ts";
+import type { StaticModel } from "../../src/runtime/static_model.ts";
+import { isStepKernel, MOVE } from "../../src/runtime/step.ts";
+import { gridsOf, openFamily, pixelsOf } from "../golden/family.ts";
+import { staticFamily } from "./family_file.ts";
+
+/** A page less than a toy takes in one memory. */
+function tooSmall(
+  model: StaticModel,
+  plan: PixelScale | undefined,
+  threads: number,
+): number {
+  const whole = planFor(model, plan, { threads, context: 256 });
+  return whole.memory.total - 65536;
+}
+
+for (const name of ["internvl-toy", "qwen2vl-toy", "qwen3vl-toy"]) {
+  Deno.test(`the same bits from several memories: ${name}`, async () => {
+    using family = openFamily(name);
+    for (const recipe of ["w4a8", "w8a8"]) {
+      const { model } = staticFamily(family, recipe);
+      const { longest } = family, tiles = pixelsOf(family, longest);
+      const grids = gridsOf(family, tiles);
+      const logits = async (options: EngineOptions) => {
+        await using engine = await Engine.create(model, family.plan, {
+          context: 256,
+          ...options,
+        });
+        const rows: number[] = [], all: number[] = [];
+        for (const tile of tiles) rows.push(...await engine.encode(tile));
+        all.push(
+          ...await engine.prefill(
+            longest.input_ids,
+            Float32Array.from(rows),
+            undefined,
+            grids,
+          ),
+        );
+        for (const id of [1, 65, 270]) all.push(...await engine.decode(id));
+        return { all, memories: engine.plan.memories.length };
+      };
+      const one = await logits({ threads: 1 });
+      assertEquals(one.memories, 1);
+      const ways: EngineOptions[] = [
+        { threads: 1, build: "simd" },
+        { threads: 3, build: "relaxed" },
+        { threads: 1, kernels: referenceKernels },
+      ];
+      for (const way of ways) {
+        const memoryBytes = tooSmall(model, family.plan, way.threads!);
+        const cut = await logits({ ...way, memoryBytes });
+        assert(cut.memories > 1, `${cut.memories} memories`);
+        assertEquals(cut.all, one.all);
+      }
+    }
+  });
+}
+
+Deno.test("a cut plan: no memory beyond its limit, all weights somewhere, only known steps", () => {
+  using family = openFamily("qwen2vl-toy");
+  const { model } = staticFamily(family, "w4a8");
+  const options = { threads: 2, context: 256 };
+  const { memory: whole } = planFor(model, family.plan, options);
+  const memoryBytes = tooSmall(model, family.plan, 2);
+  const cut = planFor(model, family.plan, { ...options, memoryBytes });
+  assert(cut.memories.every((m) => m.bytes <= memoryBytes));
+  assertEquals(cut.memory.weights, whole.weights);
+  for (const list of [cut.vision!, cut.prefill, cut.decode]) {
+    for (const { kernel } of list.steps) {
+      assert(kernel === MOVE || isStepKernel(kernel), kernel);
+    }
+  }
+  const error = assertThrows(
+    () => planFor(model, family.plan, { ...options, memoryBytes: 1 << 16 }),
+    RuntimeError,
+    "all but its weights must fit",
+  );
+  assertEquals(error.code, "memory");
+});
