@@ -28,10 +28,16 @@ const HEAD = [
   "of them in each",
 ];
 
-/** The table as Markdown, each cell as wide as its column. */
+/** The table of sizes. */
 export function sizesTable(): string {
-  const rows = [HEAD, ...REAL.map(row)];
-  const widths = HEAD.map((_, i) => Math.max(...rows.map((r) => r[i].length)));
+  return markdown([HEAD, ...REAL.map(row)]);
+}
+
+/** Rows as Markdown, the first the head, each cell as wide as its column. */
+export function markdown(rows: readonly string[][]): string {
+  const widths = rows[0].map((_, i) =>
+    Math.max(...rows.map((r) => r[i].length))
+  );
   const line = (cells: readonly string[]) =>
     `| ${
       cells.map((c, i) => i === 0 ? c.padEnd(widths[i]) : c.padStart(widths[i]))

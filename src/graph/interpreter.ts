@@ -9,7 +9,8 @@ import { rotate, unrotate } from "../tensor/rotation.ts";
 import { sizeOf } from "../tensor/tensor.ts";
 import { ACTIVATIONS } from "./activation.ts";
 import type { Executor, Floats } from "./executor.ts";
-import { type Grid, gridRows, ownGrid, patchesIn } from "./grid.ts";
+import { type Grid, gridRows, mergeOf, ownGrid, patchesIn } from "./grid.ts";
+import { windowsOf } from "./windows.ts";
 import {
   type AttendNode,
   extraRows,
@@ -604,6 +605,7 @@ function attend(
     k = hooks.heads(node, "k", k, run.modality);
     v = hooks.heads(node, "v", v, run.modality);
   }
+  if (node.window !== undefined) return inWindows(run, node, q, k, v);
   const out = executor.zeros(q.length), scale = 1 / Math.sqrt(d);
   const width = kvHeads * d, { nodes } = run.loaded.model;
   // In the vision phase queries may have other rows than keys.
@@ -647,6 +649,47 @@ function attend(
       }
     }
   }
+  return out;
+}
+
+/** Attention of each window for itself: the rows in window order, a window as a picture of one. */
+function inWindows(
+  run: Run,
+  node: AttendNode,
+  q: Floats,
+  k: Floats,
+  v: Floats,
+): Floats {
+  const { window, theta: _, ...plain } = node, { loaded } = run;
+  const merge = mergeOf(imageOf(loaded.model.info));
+  const cut = run.segments.map((s) => windowsOf(s.grid!, window!, merge));
+  const order = cut.flatMap(({ order }, i) =>
+    Array.from(order, (p) => run.segments[i].start + p)
+  );
+  let start = 0;
+  const segments = cut.flatMap(({ sizes }) => sizes).map((count) => {
+    start += count;
+    return { start: start - count, count, tables: new Map() };
+  });
+  const sorted = (x: Floats) => {
+    const y = executor.zeros(x.length), width = x.length / order.length;
+    order.forEach((from, to) =>
+      y.set(x.subarray(from * width, (from + 1) * width), to * width)
+    );
+    return y;
+  };
+  const { executor } = loaded;
+  const seen = attend(
+    { ...run, segments, hooks: {} },
+    plain,
+    sorted(q),
+    sorted(k),
+    sorted(v),
+  );
+  const out = executor.zeros(seen.length), width = seen.length / order.length;
+  order.forEach((to, from) =>
+    out.set(seen.subarray(from * width, (from + 1) * width), to * width)
+  );
   return out;
 }
 

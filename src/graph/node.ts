@@ -116,6 +116,8 @@ export interface AttendNode extends Base {
   readonly theta?: number;
   /** So many channels of a head turn, pair i with channel i + headDim/2 as ever, by θ^(−2i/rotary); the other pairs stand still. Default: all. */
   readonly rotary?: number;
+  /** Vision phase, pictures of any size: a patch sees only those of its window, so many patches a side (windows.ts, Qwen2.5-VL). */
+  readonly window?: number;
   /** Vision phase: the first half of the pairs turns by the patch's row, the second by its column (Qwen2-VL). */
   readonly grid?: true;
   /** Text phase: so many pairs turn by a token's time, row and column (M-RoPE, Qwen2-VL), or all by its time; see places.ts. */
@@ -379,6 +381,12 @@ export function consumersIn(
 /** Nodes that consume the value `id`. */
 export function consumersOf(nodes: readonly Node[], id: string): Node[] {
   return nodes.filter((n) => inputsOf(n).includes(id));
+}
+
+/** Side of the windows of a graph's attention, in patches, where it has some. */
+export function windowOf(nodes: readonly Node[]): number | undefined {
+  for (const n of nodes) if (n.op === "attend" && n.window) return n.window;
+  return undefined;
 }
 
 /** Rows that a value of the vision phase has for each image, where they do not follow from its patches. */

@@ -46,7 +46,7 @@ export interface Block {
   /** Mask and rotary embedding. */
   readonly attend: Pick<
     AttendNode,
-    "mask" | "theta" | "rotary" | "grid" | "sections" | "interleaved"
+    "mask" | "theta" | "rotary" | "grid" | "window" | "sections" | "interleaved"
   >;
   /** The norms stand behind the sub-layers, which take the stream as it stands: x + norm(f(x)). */
   readonly postNorm?: boolean;
@@ -103,7 +103,16 @@ export function block(g: Builder, id: string, c: Block): void {
 export function decoderBlock(t: Config): Block {
   const type = t.choice(
     "model_type",
-    ["llama", "qwen2", "qwen2_vl_text", "qwen2_vl", "qwen3", "qwen3_vl_text"],
+    [
+      "llama",
+      "qwen2",
+      "qwen2_vl_text",
+      "qwen2_vl",
+      "qwen2_5_vl_text",
+      "qwen2_5_vl",
+      "qwen3",
+      "qwen3_vl_text",
+    ],
     "llama",
   );
   const dim = t.size("hidden_size"), heads = t.size("num_attention_heads");

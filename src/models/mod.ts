@@ -27,12 +27,16 @@ const ARCHITECTURES: Record<string, (checkpoint: Checkpoint) => Model> = {
   qwen2: llama,
   qwen3: llama,
   qwen2_vl: qwen2vl,
+  qwen2_5_vl: qwen2vl,
   qwen3_vl: qwen3vl,
   qwen: qwenvl,
   minicpmv,
   nanovlm,
   chatglm: glm4v,
 };
+
+/** Names of all families, as config.json's `model_type`. */
+export const FAMILY_TYPES: readonly string[] = Object.keys(ARCHITECTURES);
 
 const SUPPLEMENTS: Record<string, (config: Config) => Supplement> = {
   internvl_chat: internvlSupplement,

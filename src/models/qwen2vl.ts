@@ -1,8 +1,10 @@
 /**
- * Qwen2-VL: a tower whose attention turns by row and column (2-D RoPE), a
+ * Qwen2-VL and Qwen2.5-VL: a tower whose attention turns by row and column (2-D RoPE), a
  * merger of 2×2 patches, and a Qwen2 decoder whose tokens have a time, a row and
- * a column (M-RoPE). transformers: `qwen2_vl`; both the flat config.json of the
- * published checkpoints and the nested one of transformers 5.
+ * a column (M-RoPE). transformers: `qwen2_vl`, `qwen2_5_vl`; both the flat
+ * config.json of the published checkpoints and the nested one of transformers 5.
+ * The tower of 2.5 has RMSNorm and gated MLPs, and looks within windows in most
+ * layers.
  *
  * The original orders patches by merged square and sees each picture twice
  * (temporal_patch_size 2). Here patches go row by row, which attention cannot
@@ -38,21 +40,30 @@ const NAMES: readonly (readonly [RegExp, string])[] = [
   [/^vision\.(\d+)\.norm([12])\./, "visual.blocks.$1.norm$2."],
   [/^vision\.(\d+)\.[qkv]\./, "visual.blocks.$1.attn.qkv."],
   [/^vision\.(\d+)\.o\./, "visual.blocks.$1.attn.proj."],
-  [/^vision\.(\d+)\.up\./, "visual.blocks.$1.mlp.fc1."],
-  [/^vision\.(\d+)\.down\./, "visual.blocks.$1.mlp.fc2."],
   [/^vision\.norm\./, "visual.merger.ln_q."],
   [/^connector\.up\./, "visual.merger.mlp.0."],
   [/^connector\.down\./, "visual.merger.mlp.2."],
   ...decoderNames("model.", "lm_head."),
 ];
 
-/** Builds the model that a Qwen2-VL checkpoint holds. */
+/** Names of the tower's MLPs: 2 and 2.5. */
+const MLP: readonly (readonly [RegExp, string])[] = [
+  [/^vision\.(\d+)\.up\./, "visual.blocks.$1.mlp.fc1."],
+  [/^vision\.(\d+)\.down\./, "visual.blocks.$1.mlp.fc2."],
+];
+const GATED: readonly (readonly [RegExp, string])[] = [
+  [/^vision\.(\d+)\.(gate|up|down)\./, "visual.blocks.$1.mlp.$2_proj."],
+];
+
+/** Builds the model that a Qwen2-VL or Qwen2.5-VL checkpoint holds. */
 export function qwen2vl(checkpoint: Checkpoint): Model {
   const config = new Config(checkpoint.config);
-  const architecture = config.choice("model_type", ["qwen2_vl"]);
+  const architecture = config.choice("model_type", ["qwen2_vl", "qwen2_5_vl"]);
+  const later = architecture === "qwen2_5_vl";
   const v = config.object("vision_config");
   const t = config.has("text_config") ? config.object("text_config") : config;
-  const dim = v.size("embed_dim", 1280), heads = v.size("num_heads", 16);
+  const dim = later ? v.size("hidden_size") : v.size("embed_dim", 1280);
+  const heads = v.size("num_heads", 16);
   const patch = v.size("patch_size", 14),
     frames = v.size("temporal_patch_size", 2);
   const factor = v.size("spatial_merge_size", 2);
@@ -68,23 +79,24 @@ export function qwen2vl(checkpoint: Checkpoint): Model {
       `Cannot build ${architecture}: mrope_section must be three numbers`,
     );
   }
-  if (v.size("hidden_size", text.dim) !== text.dim) {
+  const outer = later ? "out_hidden_size" : "hidden_size";
+  if (v.size(outer, text.dim) !== text.dim) {
     throw new RangeError(
-      `Cannot build ${architecture}: vision_config.hidden_size must be the text tower's ${text.dim}`,
+      `Cannot build ${architecture}: vision_config.${outer} must be the text tower's ${text.dim}`,
     );
   }
   const vision: Block = {
     stream: "vision",
     dim,
-    ffn: dim * v.number("mlp_ratio", 4),
+    ffn: later ? v.size("intermediate_size") : dim * v.number("mlp_ratio", 4),
     heads,
     kvHeads: heads,
     headDim: dim / heads,
-    norm: "layer",
+    norm: later ? "rms" : "layer",
     eps: 1e-6,
     bias: { qkv: true, o: true, mlp: true },
-    act: activation(v, "hidden_act", "quick_gelu"),
-    gated: false,
+    act: activation(v, "hidden_act", later ? "silu" : "quick_gelu"),
+    gated: later,
     attend: {
       mask: "full",
       theta: v.object("rope_parameters").number("rope_theta", 10000),
@@ -92,14 +104,21 @@ export function qwen2vl(checkpoint: Checkpoint): Model {
     },
   };
 
+  const window = Math.floor(v.size("window_size", 112) / patch / factor) *
+    factor;
   const g = new Builder(), bias = { bias: true };
   const pixels = g.patches("vision.pixels", 3 * patch * patch);
   g.write("vision", g.linear("vision.patch", pixels, 3 * patch * patch, dim));
   for (let i = 0; i < v.layers("depth", 32); i++) {
-    block(g, `vision.${i}`, vision);
+    const full = !later || v.ids("fullatt_block_indexes").includes(i);
+    block(
+      g,
+      `vision.${i}`,
+      full ? vision : { ...vision, attend: { ...vision.attend, window } },
+    );
   }
   const wide = dim * factor ** 2;
-  const seen = g.read("vision.norm", "vision", dim, "layer", 1e-6);
+  const seen = g.read("vision.norm", "vision", dim, vision.norm, 1e-6);
   const merged = g.shuffle("vision.shuffle", seen, dim, factor);
   const up = g.linear("connector.up", merged, wide, wide, bias);
   const h = g.act("connector.act", "gelu", wide, up);
@@ -128,7 +147,7 @@ export function qwen2vl(checkpoint: Checkpoint): Model {
       text: "<|image_pad|>",
     },
   };
-  const nameOf = naming(NAMES);
+  const nameOf = naming([...(later ? GATED : MLP), ...NAMES]);
   const sourceOf = (param: string): Source => {
     const name = nameOf(param);
     if (param === "vision.patch.weight") {

@@ -190,7 +190,18 @@ function checkAnySize(nodes: readonly Node[], image: ImageInfo): void {
 
 /** Rotary embedding by row and column, or by a token's place. */
 function checkRotary(node: AttendNode, info: ModelInfo, say: string): void {
-  const { theta, headDim, grid, sections, rotary } = node;
+  const { theta, headDim, grid, sections, rotary, window } = node;
+  if (window !== undefined) {
+    const { image } = info;
+    if (
+      node.phase !== "vision" || !image?.anySize ||
+      window % mergeOf(image) !== 0 || node.kvHeads !== node.heads
+    ) {
+      fail(
+        `${say}: window must be of the vision phase of a model with anySize, whole tokens, with as many kvHeads as heads: current value is ${window}`,
+      );
+    }
+  }
   if (node.interleaved && sections?.length !== 3) {
     fail(`${say}: interleaved must come with three sections`);
   }

@@ -3,7 +3,7 @@
  * it are prompts and text; it knows neither.
  * @module
  */
-import { type Grid, patchesIn, tokensIn } from "../graph/grid.ts";
+import { type Grid, mergeOf, patchesIn, tokensIn } from "../graph/grid.ts";
 import { imageOf, index, type ModelInfo, widthOf } from "../graph/node.ts";
 import type { Image } from "../image/image.ts";
 import type { Kernels } from "../kernels/contracts.ts";
@@ -21,11 +21,13 @@ import { load } from "./load.ts";
 import { chunkOrder } from "./order.ts";
 import { PlaceWriter } from "./places.ts";
 import { pixelCodes, type PixelScale } from "./pixels.ts";
-import { type Plan, plan, REGISTER_COUNT } from "./plan.ts";
+import { type Plan, plan } from "./plan.ts";
 import { canStartWorkers, Pool } from "./pool.ts";
 import type { ListName } from "./command.ts";
 import type { StaticModel } from "./static_model.ts";
-import { quadRegister, REGISTER, type Step } from "./step.ts";
+import { MOST_RATIO, quadRegister, REGISTER, type Step } from "./step.ts";
+import { inOrder, setWindows, tokenAt } from "./windows.ts";
+import { windowsOf } from "../graph/windows.ts";
 
 /** How to run a model. */
 export interface EngineOptions {
@@ -106,7 +108,7 @@ export function planFor(
 export class Engine implements AsyncDisposable {
   readonly #buffer: ArrayBufferLike;
   readonly #pool: Pool;
-  readonly #registers = new Int32Array(REGISTER_COUNT);
+  readonly #registers: Int32Array;
   readonly #info: ModelInfo;
   /** Of an image row. */
   readonly #width: number;
@@ -129,6 +131,7 @@ export class Engine implements AsyncDisposable {
     this.#buffer = buffer;
     this.#pool = pool;
     this.#info = info;
+    this.#registers = new Int32Array(plan.registers);
     this.#places = new PlaceWriter(plan.inputs.places, info, buffer);
     this.#grids = new GridWriter(plan.inputs.grids, buffer);
     this.#width = plan.vision ? imageWidth(model) : 0;
@@ -241,15 +244,22 @@ export class Engine implements AsyncDisposable {
     const image = imageOf(this.#info);
     const grid = fittingGrid(image, picture, plan.patches);
     return await this.#alone(async () => {
-      new Uint8Array(this.#buffer).set(picture.data, plan.inputs.pixels);
-      this.#grids.write(grid);
+      const merge = mergeOf(image), { windows } = plan;
+      const cut = windows && windowsOf(grid, windows.side, merge);
+      const pixels = cut
+        ? inOrder(picture, image.patch, cut.order)
+        : picture.data;
+      new Uint8Array(this.#buffer).set(pixels, plan.inputs.pixels);
+      this.#grids.write(grid, cut?.order);
       const rows = this.#look(grid, tokensIn(image, grid));
+      if (cut) setWindows(this.#registers, cut, windows);
       await this.#run("vision", plan.vision!.steps.length, signal);
       const { at, stride } = plan.vision!.result;
       const all = new Float32Array(this.#buffer, at, rows * stride);
       const out = new Float32Array(rows * width);
       for (let r = 0; r < rows; r++) {
-        out.set(all.subarray(r * stride, r * stride + width), r * width);
+        const to = cut ? tokenAt(cut.order[r * merge ** 2], grid, merge) : r;
+        out.set(all.subarray(r * stride, r * stride + width), to * width);
       }
       return out;
     });
@@ -432,7 +442,7 @@ export class Engine implements AsyncDisposable {
   #rows(rows: number): void {
     const r = this.#registers;
     r[REGISTER.rows] = rows;
-    for (let ratio = 1; quadRegister(ratio) < r.length; ratio++) {
+    for (let ratio = 1; ratio <= MOST_RATIO; ratio++) {
       r[quadRegister(ratio)] = Math.ceil(rows * ratio / 4);
     }
   }

@@ -49,22 +49,30 @@ export class GridWriter {
     private readonly memory: ArrayBufferLike,
   ) {}
 
-  /** The tables of `grid`. */
-  write(grid: Grid): void {
+  /** The tables of `grid`; rotary ones in the given order of its patches. */
+  write(grid: Grid, order?: Int32Array): void {
     const { rows, cols } = this.#written ?? {};
     for (const t of this.tables) if (t.kind === "table") checkSides(t, grid);
     if (rows === grid.rows && cols === grid.cols) return;
-    for (const table of this.tables) this.#fill(table, grid);
+    for (const table of this.tables) this.#fill(table, grid, order);
     this.#written = grid;
   }
 
-  #fill(t: GridTable, grid: Grid): void {
+  #fill(t: GridTable, grid: Grid, order?: Int32Array): void {
     const floats = (at: number, n: number) =>
       new Float32Array(this.memory, at, n);
     if (t.kind === "turns") {
       const { cos, sin } = gridTables(t.theta, t.headDim, grid);
-      floats(t.cos, cos.length).set(cos);
-      floats(t.sin, sin.length).set(sin);
+      const half = t.headDim / 2;
+      const put = (at: number, rows: Float32Array) => {
+        const to = floats(at, rows.length);
+        if (!order) return to.set(rows);
+        order.forEach((from, i) =>
+          to.set(rows.subarray(from * half, (from + 1) * half), i * half)
+        );
+      };
+      put(t.cos, cos);
+      put(t.sin, sin);
       return;
     }
     const { width } = t, out = floats(t.to, patchesIn(grid) * width);

@@ -4,8 +4,9 @@
  * known before a byte of it is allocated.
  * @module
  */
-import { mostPatches } from "../graph/grid.ts";
-import { extraRows, type Node } from "../graph/node.ts";
+import { mergeOf, mostPatches } from "../graph/grid.ts";
+import { extraRows, type Node, windowOf } from "../graph/node.ts";
+import { mostWindows } from "../graph/windows.ts";
 import { axesOf } from "../graph/rope.ts";
 import { type Buffer, Store } from "./buffer.ts";
 import { RuntimeError } from "./error.ts";
@@ -24,7 +25,13 @@ import {
 import { aligned, placeInOrder } from "./place.ts";
 import { placeKey, type PlaceTable } from "./places.ts";
 import type { StaticModel } from "./static_model.ts";
-import { REGISTER, REGISTERS, type Step } from "./step.ts";
+import {
+  MOST_RATIO,
+  REGISTER,
+  REGISTER_COUNT,
+  type Step,
+  windowRegisters,
+} from "./step.ts";
 
 /** Bytes a model needs, by what they are for. */
 export interface MemoryPlan {
@@ -76,6 +83,10 @@ export interface Plan {
   readonly chunk: number;
   /** Most patches of a picture. */
   readonly patches: number;
+  /** Int32 registers of its steps. */
+  readonly registers: number;
+  /** Windows of a picture, where the tower looks within some: patches a side, and how many at most. */
+  readonly windows?: { readonly side: number; readonly most: number };
   readonly memory: MemoryPlan;
   /** Addresses of what a call hands in. */
   readonly inputs: {
@@ -106,12 +117,6 @@ export interface ControlAddresses {
   /** Registers, int32. */
   readonly registers: number;
 }
-
-/** Largest number of query heads per key head. */
-const MOST_RATIO = 64;
-
-/** Int32 registers: the named ones and one per possible heads/kvHeads. */
-export const REGISTER_COUNT = REGISTERS.length + MOST_RATIO;
 
 /** Longest chunk of a prefill: longer prompts are taken in several. */
 export const CHUNK = 256;
@@ -161,7 +166,8 @@ function planWithin(
 ): Plan {
   const { info } = model, { context, threads } = options;
   const patches = info.image ? mostPatches(info.image, options.maxPixels) : 0;
-  const chunk = Math.min(context, CHUNK);
+  const chunk = Math.min(context, CHUNK), windows = windowsOf(model, patches);
+  const registers = REGISTER_COUNT + windowRegisters(windows?.most ?? 0);
   for (const n of model.nodes) {
     if (n.op === "attend" && n.heads / n.kvHeads > MOST_RATIO) {
       throw new RuntimeError(
@@ -173,7 +179,13 @@ function planWithin(
     }
   }
   const store = new Store(new Shelves(room));
-  const shared = { ...options, capacity: context, imageRows: chunk, patches };
+  const shared = {
+    ...options,
+    capacity: context,
+    imageRows: chunk,
+    patches,
+    ...(windows ? { windows } : {}),
+  };
   const rows = patches + extraRows(model.nodes);
   const vision = model.nodes.some((n) => n.phase === "vision")
     ? lower(model, store, {
@@ -199,8 +211,8 @@ function planWithin(
 
   const barrier = FIRST_ADDRESS,
     command = barrier + 64,
-    registers = command + 64;
-  const start = aligned(registers + REGISTER_COUNT * 4);
+    words = command + 64;
+  const start = aligned(words + registers * 4);
   const all = [...store.buffers.values()];
   const of = (region: string, memory = 0) =>
     all.filter((b) => b.region === region && (b.memory ?? 0) === memory);
@@ -238,6 +250,8 @@ function planWithin(
     threads,
     chunk,
     patches,
+    registers,
+    ...(windows ? { windows } : {}),
     memory: {
       weights: sum((p) => p.weights),
       constants: sum((p, start) => p.ends.constants - start),
@@ -257,10 +271,20 @@ function planWithin(
       places: placeTablesOf(model.nodes, store),
       grids: vision?.grids.map((table) => table()) ?? [],
     },
-    control: { barrier, command, registers },
+    control: { barrier, command, registers: words },
     persistent: all.filter((b) => b.fill || b.weights),
     constants: { at: stateEnd, bytes: main.ends.constants - stateEnd },
   };
+}
+
+/** Windows of pictures, where attention looks within some. */
+function windowsOf(
+  { nodes, info }: StaticModel,
+  patches: number,
+): Plan["windows"] {
+  const side = windowOf(nodes);
+  if (side === undefined || !info.image) return undefined;
+  return { side, most: mostWindows(patches, side, mergeOf(info.image)) };
 }
 
 /** Tables of the attention nodes whose tokens have a place, each once. */

@@ -8,7 +8,7 @@ import { canShare, soon } from "../platform/platform.ts";
 import { COMMAND, type ListName, LISTS, send, STOP } from "./command.ts";
 import { RuntimeError } from "./error.ts";
 import { type Pace, pace } from "./pace.ts";
-import { type Plan, REGISTER_COUNT } from "./plan.ts";
+import type { Plan } from "./plan.ts";
 import type { Step } from "./step.ts";
 import { type Place, walk, type Walker } from "./walk.ts";
 import type { WorkerStart } from "./worker.ts";
@@ -46,13 +46,13 @@ export class Pool implements AsyncDisposable {
     this.#lists = LISTS.map((name) => plan[name]?.steps ?? []);
     const { buffer } = memories[0];
     this.#words = new Int32Array(buffer, command, 16);
-    this.#shared = new Int32Array(buffer, registers, REGISTER_COUNT);
+    this.#shared = new Int32Array(buffer, registers, plan.registers);
     this.#alone = {
       memories,
       thread: 0,
       threads: 1,
       barrier,
-      registers: new Int32Array(REGISTER_COUNT),
+      registers: new Int32Array(plan.registers),
     };
     this.#together = { ...this.#alone, threads: plan.threads };
   }
@@ -83,7 +83,7 @@ export class Pool implements AsyncDisposable {
           memories,
           lists: pool.#lists,
           control: plan.control,
-          registers: REGISTER_COUNT,
+          registers: plan.registers,
           thread,
           threads: plan.threads,
         };

@@ -173,6 +173,7 @@ const FIELDS: Readonly<Record<Node["op"], Readonly<Record<string, Field>>>> = {
     theta: optional(positive),
     rotary: optional(size),
     grid: optional(yes),
+    window: optional(side),
     sections: optional(sections),
     interleaved: optional(yes),
   },

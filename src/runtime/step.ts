@@ -35,6 +35,33 @@ export function quadRegister(ratio: number): number {
   return REGISTERS.length - 1 + ratio;
 }
 
+/** Largest number of query heads per key head. */
+export const MOST_RATIO = 64;
+
+/** Int32 registers of every plan: the named ones and one per possible heads/kvHeads. */
+export const REGISTER_COUNT = REGISTERS.length + MOST_RATIO;
+
+/** What a window of a picture (src/graph/windows.ts) has registers for, behind those of every plan. */
+const WINDOW = [
+  "start", // its first row
+  "end",
+  "rows",
+  "slot", //  what a row's number lacks to its slot: windows begin at slots of their own
+  "quads", // ceil(rows / 4)
+] as const;
+
+/** Registers of so many windows. */
+export const windowRegisters = (windows: number): number =>
+  windows * WINDOW.length;
+
+/** Register of window `w`. */
+export function windowRegister(
+  w: number,
+  field: (typeof WINDOW)[number],
+): number {
+  return REGISTER_COUNT + w * WINDOW.length + WINDOW.indexOf(field);
+}
+
 /**
  * Every kernel a plan may call, and with it the claim of this project in one
  * list: nothing here computes a scale (tests/static). Packers run at load only.

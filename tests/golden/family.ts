@@ -38,6 +38,7 @@ export const FAMILIES = [
   "internvl35-toy",
   "minicpmv-toy",
   "nanovlm-toy",
+  "qwen25vl-toy",
   "qwen2vl-toy",
   "qwen3vl-toy",
   "qwenvl-toy",

@@ -17,6 +17,7 @@ const KNOWN: Record<string, number> = {
   "SmolVLM-500M": 507.48,
   "InternVL3-1B": 938.19,
   "Qwen2-VL-2B": 2208.99,
+  "Qwen2.5-VL-3B": 3754.6,
   "Qwen3-VL-2B": 2127.5,
   "Qwen-VL-Chat": 9655.9,
   "MiniCPM-V-2.6": 8099.2,
@@ -31,6 +32,7 @@ const TOO_LARGE = [
   "MiniCPM-V-2.6",
   "GLM-4V-9B",
   "InternVL2-8B",
+  "Qwen2.5-VL-7B",
 ];
 
 for (const name of REAL) {

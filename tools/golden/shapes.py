@@ -20,6 +20,8 @@ from transformers import (
     LlamaForCausalLM,
     Qwen2Config,
     Qwen2ForCausalLM,
+    Qwen2_5_VLConfig,
+    Qwen2_5_VLForConditionalGeneration,
     Qwen2VLConfig,
     Qwen2VLForConditionalGeneration,
     Qwen3VLConfig,
@@ -110,6 +112,17 @@ def qwen2vl(dim: int, layers: int, heads: int, kv: int, ffn: int, vocabulary: in
     )
 
 
+def qwen25vl(dim: int, layers: int, heads: int, kv: int, ffn: int, vocabulary: int, tied: bool) -> tuple:
+    text = qwen2(dim, layers, heads, kv, ffn, vocabulary, 128000) | {
+        "rope_parameters": {"rope_type": "default", "rope_theta": 1000000.0, "mrope_section": [16, 24, 24]}
+    }
+    del text["model_type"]
+    vision = dict(hidden_size=1280, out_hidden_size=dim)  # the class's own defaults otherwise
+    return Qwen2_5_VLForConditionalGeneration, Qwen2_5_VLConfig(
+        text_config=text, vision_config=vision, tie_word_embeddings=tied
+    )
+
+
 def qwen3(dim: int, layers: int, heads: int, kv: int, ffn: int, tied: bool) -> dict:
     return qwen2(dim, layers, heads, kv, ffn, 151936, 40960) | {
         "model_type": "qwen3",
@@ -156,6 +169,8 @@ MODELS = {
     "InternVL3.5-2B": internvl(qwen3(2048, 28, 16, 8, 6144, False)),
     "Qwen2-VL-2B": qwen2vl(1536, 28, 12, 2, 8960, 151936, True),
     "Qwen2-VL-7B": qwen2vl(3584, 28, 28, 4, 18944, 152064, False),
+    "Qwen2.5-VL-3B": qwen25vl(2048, 36, 16, 2, 11008, 151936, True),
+    "Qwen2.5-VL-7B": qwen25vl(3584, 28, 28, 4, 18944, 152064, False),
     "Qwen3-VL-2B": qwen3vl(2048, 28, 16, 8, 6144, SIGLIP2_LARGE),
     "Qwen3-VL-4B": qwen3vl(2560, 36, 32, 8, 9728, SIGLIP2_LARGE),
     "SmolLM2-135M": smollm2(576, 30, 9, 3, 1536),
@@ -195,7 +210,7 @@ def rename(model, name: str) -> str:
     if isinstance(model, InternVLForConditionalGeneration):
         name = name.replace("lm_head.", "language_model.lm_head.").removeprefix("model.")
         return re.sub(r"^language_model\.(?!lm_head)", "language_model.model.", name)
-    if isinstance(model, Qwen2VLForConditionalGeneration):
+    if isinstance(model, (Qwen2VLForConditionalGeneration, Qwen2_5_VLForConditionalGeneration)):
         return name.replace("model.visual.", "visual.").replace("model.language_model.", "model.")
     return name
 

@@ -11,9 +11,10 @@ import {
   cacheBytes,
   roundUp,
 } from "../../kernels/layout.ts";
-import { type Amount, type Arg, ref } from "../buffer.ts";
+import { type Amount, ref } from "../buffer.ts";
 import type { Form } from "../form.ts";
-import { quadRegister, REGISTER } from "../step.ts";
+import { quadRegister, REGISTER, windowRegister } from "../step.ts";
+import { windowSlots } from "../windows.ts";
 import type { Lowering } from "./context.ts";
 import { floatsOf } from "./floats.ts";
 import { narrowed, narrows } from "./narrow.ts";
@@ -48,7 +49,9 @@ export function lowerAttend(l: Lowering, node: AttendNode): Floats {
       } must get as many values as keys: it gets ${v.form.most} and ${k.form.most}`,
     );
   }
-  const slots = text ? capacity : roundUp(form.most, 8);
+  const cut = node.window === undefined ? undefined : l.options.windows;
+  const each = cut ? windowSlots(cut.side) : 0;
+  const slots = text ? capacity : cut ? cut.most * each : roundUp(form.most, 8);
   const bytes = cacheBytes(kvHeads, slots, d);
   const cache = (name: string, part: "k" | "v") =>
     text
@@ -65,55 +68,62 @@ export function lowerAttend(l: Lowering, node: AttendNode): Floats {
         )),
     );
   const { positions, cos, sin } = turnsOf(l, node);
-  const slot: Arg = text ? { register: REGISTER.slot } : 0;
+  const slot: Amount = text ? { register: REGISTER.slot } : 0;
   const { rows } = form;
+  const pieces: readonly Piece[] = cut
+    ? Array.from({ length: cut.most }, (_, w) => windowPiece(w, w * each))
+    : [{ slot, row0: 0, row1: rows, at: 0 }];
   // One row: every thread writes the same, which is cheaper than to meet. Keys
   // and values are not waited for: behind the queries all meet.
   const share = (lo: number, { most }: Form) =>
     most === 1
       ? { each: true, sync: false }
       : { split: { lo, hi: lo + 1, unit: 1 } };
-  l.emit(
-    "keys_f32_s8",
-    id,
-    [
-      l.pointer(k),
-      k.stride,
-      positions,
-      cos,
-      sin,
-      inverse("k", kvHeads),
-      ref(keys),
-      slots,
-      slot,
-      0,
-      rows,
-      kvHeads,
-      d,
-    ],
-    rows,
-    4 * kvHeads * d,
-    { ...share(9, form), sync: false },
-  );
-  l.emit(
-    "values_f32_s8",
-    id,
-    [
-      l.pointer(v),
-      v.stride,
-      inverse("v", kvHeads),
-      ref(values),
-      slots,
-      slot,
-      0,
-      rows,
-      kvHeads,
-      d,
-    ],
-    rows,
-    4 * kvHeads * d,
-    { ...share(6, form), sync: false },
-  );
+  for (const piece of pieces) {
+    const { slot, row0, row1, when } = piece, count = piece.rows ?? rows;
+    const only = when === undefined ? {} : { when };
+    l.emit(
+      "keys_f32_s8",
+      id,
+      [
+        l.pointer(k),
+        k.stride,
+        positions,
+        cos,
+        sin,
+        inverse("k", kvHeads),
+        ref(keys),
+        slots,
+        slot,
+        row0,
+        row1,
+        kvHeads,
+        d,
+      ],
+      count,
+      4 * kvHeads * d,
+      { ...share(9, form), ...only, sync: false },
+    );
+    l.emit(
+      "values_f32_s8",
+      id,
+      [
+        l.pointer(v),
+        v.stride,
+        inverse("v", kvHeads),
+        ref(values),
+        slots,
+        slot,
+        row0,
+        row1,
+        kvHeads,
+        d,
+      ],
+      count,
+      4 * kvHeads * d,
+      { ...share(6, form), ...only, sync: false },
+    );
+  }
 
   const narrow = narrows(l, node), asked = narrow ? narrowed(l, q) : q;
   const { most } = asked.form, one = most === 1;
@@ -150,36 +160,74 @@ export function lowerAttend(l: Lowering, node: AttendNode): Floats {
     () => vectors("v"),
   );
   const masked = text && !one;
-  const seen = text ? capacity : form.most;
+  const seen = text ? capacity : cut ? each : form.most;
   const items: Amount = typeof asked.form.rows === "number"
     ? kvHeads * Math.ceil(most * (heads / kvHeads) / 4)
     : { register: quadRegister(heads / kvHeads), scale: kvHeads };
-  l.emit(
-    "attend_s8",
-    id,
-    [
-      ref(codes),
-      ref(keys),
-      ref(values),
-      ref(y.buffer),
-      y.stride,
-      ref(score),
-      ref(value),
-      masked ? tokenOrder(l, false) : 0,
-      masked ? ref(orderBuffer(l)) : 0,
-      asked.form.rows,
-      text ? { register: REGISTER.keys } : rows,
-      slots,
-      heads,
-      kvHeads,
-      d,
-      0,
-      items,
-      { scratch: attendScratchBytes(seen, d) },
-    ],
-    asked.form.rows,
-    heads * d * seen, // half of it: causal
-    { split: { lo: 15, hi: 16, unit: 1 } },
-  );
+  for (const [i, piece] of pieces.entries()) {
+    const { row0, at, when } = piece;
+    const count = piece.rows ?? asked.form.rows;
+    l.emit(
+      "attend_s8",
+      id,
+      [
+        ref(codes, 0, row0, heads * d),
+        ref(keys, at * d), // panels of 8 keys
+        ref(values, at * 8), // panels of 8 channels
+        ref(y.buffer, 0, row0, y.stride * 4),
+        y.stride,
+        ref(score),
+        ref(value),
+        masked ? tokenOrder(l, false) : 0,
+        masked ? ref(orderBuffer(l)) : 0,
+        count,
+        text ? { register: REGISTER.keys } : piece.rows ?? rows,
+        slots,
+        heads,
+        kvHeads,
+        d,
+        0,
+        piece.quads ? { ...piece.quads, scale: kvHeads } : items,
+        { scratch: attendScratchBytes(seen, d) },
+      ],
+      count,
+      heads * d * seen, // half of it: causal
+      {
+        split: { lo: 15, hi: 16, unit: 1 },
+        ...(when === undefined ? {} : { when }),
+        sync: i === pieces.length - 1,
+      },
+    );
+  }
   return y;
+}
+
+/** Rows that see each other: all, or those of a window. */
+interface Piece {
+  /** What a row's number lacks to its slot. */
+  readonly slot: Amount;
+  readonly row0: Amount;
+  readonly row1: Amount;
+  /** Its first slot. */
+  readonly at: number;
+  /** How many rows, where not all. */
+  readonly rows?: Amount;
+  readonly quads?: { readonly register: number };
+  readonly when?: number;
+}
+
+function windowPiece(w: number, at: number): Piece {
+  const of = (field: Parameters<typeof windowRegister>[1]) => ({
+    register: windowRegister(w, field),
+  });
+  const rows = of("rows");
+  return {
+    slot: of("slot"),
+    row0: of("start"),
+    row1: of("end"),
+    at,
+    rows,
+    quads: of("quads"),
+    when: rows.register,
+  };
 }

@@ -47,6 +47,8 @@ export interface LowerOptions {
   readonly imageRows: number;
   /** Most patches of a picture. */
   readonly patches: number;
+  /** Patches stand in the order of windows: patches a side, and how many windows at most. */
+  readonly windows?: { readonly side: number; readonly most: number };
   /** Pixel codes: int8 per channel and byte, [3][256], at a given scale. */
   readonly pixelCodes?: (scale: number) => Int8Array;
 }

@@ -56,8 +56,10 @@ export function lowerTable(l: Lowering, node: TableNode): Floats {
   );
   const value = { kind: "floats", column: 0, stride: width, form } as const;
   if (side === undefined) return { ...value, buffer: table };
-  if (patches !== form.most) {
-    throw l.error(`${quoted(node.id)}: a grid cannot have extra rows`);
+  if (patches !== form.most || l.options.windows) {
+    throw l.error(
+      `${quoted(node.id)}: a grid cannot have extra rows or windows`,
+    );
   }
   const buffer = l.store.state(`rows of ${param}`, patches * width * 4);
   l.grid(param, () => ({
@@ -236,6 +238,17 @@ export function lowerShuffle(l: Lowering, node: ShuffleNode): Floats {
       { split: { lo: 5, hi: 6, unit: 1 } },
     );
     x = dense;
+  }
+  if (l.options.windows) { // the patches of a token stand side by side already
+    const form = pictureForm(REGISTER.tokens, most / factor ** 2);
+    const { buffer } = x;
+    return {
+      kind: "floats",
+      buffer,
+      column: 0,
+      stride: node.width * factor ** 2,
+      form,
+    };
   }
   const count = most / factor ** 2, wide = node.width * factor ** 2;
   const cols: Amount = anySize ? { register: REGISTER.cols } : width / patch;

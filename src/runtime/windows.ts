@@ -1,0 +1,58 @@
+/**
+ * Pictures whose patches stand in the order of windows (src/graph/windows.ts):
+ * pixels go in in that order, each window has registers of its own, and the rows
+ * that come out go back to where their tokens lie. So every kernel sees rows one
+ * behind the other.
+ * @module
+ */
+import type { Grid } from "../graph/grid.ts";
+import type { Windows } from "../graph/windows.ts";
+import type { Image } from "../image/image.ts";
+import { windowRegister } from "./step.ts";
+
+/** Slots of the keys of one window. */
+export const windowSlots = (side: number): number =>
+  Math.ceil(side * side / 8) * 8;
+
+/** Pixels with the patches in another order: patch i of the result is patch order[i]. */
+export function inOrder(
+  { width, data }: Image,
+  patch: number,
+  order: Int32Array,
+): Uint8Array {
+  const out = new Uint8Array(data.length), cols = width / patch;
+  const line = patch * 3,
+    corner = (p: number) =>
+      (Math.floor(p / cols) * patch * width + p % cols * patch) * 3;
+  order.forEach((from, to) => {
+    for (let y = 0; y < patch; y++) {
+      const at = corner(from) + y * width * 3;
+      out.set(data.subarray(at, at + line), corner(to) + y * width * 3);
+    }
+  });
+  return out;
+}
+
+/** Where the token that a patch begins lies, row by row. */
+export function tokenAt(patch: number, { cols }: Grid, merge: number): number {
+  const row = Math.floor(patch / cols) / merge, column = patch % cols / merge;
+  return row * (cols / merge) + column;
+}
+
+/** Registers of a picture's windows; windows it has not are empty. */
+export function setWindows(
+  registers: Int32Array,
+  { sizes }: Windows,
+  { side, most }: { readonly side: number; readonly most: number },
+): void {
+  let start = 0;
+  for (let w = 0; w < most; w++) {
+    const rows = sizes[w] ?? 0;
+    registers[windowRegister(w, "start")] = start;
+    registers[windowRegister(w, "end")] = start + rows;
+    registers[windowRegister(w, "rows")] = rows;
+    registers[windowRegister(w, "slot")] = w * windowSlots(side) - start;
+    registers[windowRegister(w, "quads")] = Math.ceil(rows / 4);
+    start += rows;
+  }
+}

@@ -1,0 +1,232 @@
+/**
+ * The files a new family begins with, so that nothing is forgotten: a
+ * description that already builds a SigLIP tower, a pixel shuffle and a Llama
+ * decoder from transformers' names, a golden script, a card. What stays to be
+ * done is printed (docs/adding-a-model.md).
+ *
+ *     deno task new:model NAME      NAME: lower-case letters and digits
+ *
+ * @module
+ */
+
+/** Path → content of the files of family `name`. */
+export function skeleton(name: string): Record<string, string> {
+  return {
+    [`src/models/${name}.ts`]: description(name),
+    [`tools/golden/${name}.py`]: golden(name),
+    [`models/${name}.md`]: card(name),
+  };
+}
+
+function description(name: string): string {
+  return `/**
+ * ${name}: a tower of …, a connector of …, a decoder of … (source: …).
+ * @module
+ */
+import type { Model, ModelInfo } from "../graph/node.ts";
+import {
+  activation,
+  type Block,
+  block,
+  decoder,
+  decoderBlock,
+  stopIds,
+} from "./block.ts";
+import { Builder } from "./builder.ts";
+import { bind, type Checkpoint, decoderNames, naming } from "./checkpoint.ts";
+import { Config } from "./config.ts";
+
+const LAYER = "model.vision_model.encoder.layers.$1.";
+
+/** Our parameter names → the checkpoint's. */
+const NAMES: readonly (readonly [RegExp, string])[] = [
+  [/^vision\\.patch\\./, "model.vision_model.embeddings.patch_embedding."],
+  [/^vision\\.position\\./, "model.vision_model.embeddings.position_embedding."],
+  [/^vision\\.(\\d+)\\.norm([12])\\./, \`\${LAYER}layer_norm$2.\`],
+  [/^vision\\.(\\d+)\\.([qkv])\\./, \`\${LAYER}self_attn.$2_proj.\`],
+  [/^vision\\.(\\d+)\\.o\\./, \`\${LAYER}self_attn.out_proj.\`],
+  [/^vision\\.(\\d+)\\.up\\./, \`\${LAYER}mlp.fc1.\`],
+  [/^vision\\.(\\d+)\\.down\\./, \`\${LAYER}mlp.fc2.\`],
+  [/^vision\\.norm\\./, "model.vision_model.post_layernorm."],
+  [/^connector\\./, "model.connector.modality_projection.proj."],
+  ...decoderNames("model.text_model.", "lm_head."),
+];
+
+/** Builds the model that a ${name} checkpoint holds. */
+export function ${name}(checkpoint: Checkpoint): Model {
+  const config = new Config(checkpoint.config), architecture = "${name}";
+  const v = config.object("vision_config"), t = config.object("text_config");
+  const patch = v.side("patch_size", 16), size = v.side("image_size", 224);
+  const factor = config.size("scale_factor", 2);
+  const side = size / patch, vocabulary = t.size("vocab_size");
+  if (!Number.isInteger(side / factor)) {
+    throw new RangeError(
+      \`Cannot build \${architecture}: image_size must be patch_size times a multiple of \${factor}: it is \${size} with patch_size \${patch}\`,
+    );
+  }
+  const dim = v.size("hidden_size"), heads = v.size("num_attention_heads");
+  const vision: Block = {
+    stream: "vision",
+    dim,
+    ffn: v.size("intermediate_size"),
+    heads,
+    kvHeads: heads,
+    headDim: dim / heads,
+    norm: "layer",
+    eps: v.number("layer_norm_eps", 1e-6),
+    bias: { qkv: true, o: true, mlp: true },
+    act: activation(v, "hidden_act", "gelu_pytorch_tanh"),
+    gated: false,
+    attend: { mask: "full" },
+  };
+  const text = decoderBlock(t);
+
+  // Vision first, then text; the last node is the head.
+  const g = new Builder(), wide = 3 * patch * patch, bias = { bias: true };
+  g.write("vision", g.table("vision.position", dim));
+  const pixels = g.patches("vision.pixels", wide);
+  g.write("vision", g.linear("vision.patch", pixels, wide, dim, bias));
+  for (let i = 0; i < v.size("num_hidden_layers"); i++) {
+    block(g, \`vision.\${i}\`, vision);
+  }
+  const seen = g.read("vision.norm", "vision", dim, "layer", vision.eps);
+  const merged = g.shuffle("vision.shuffle", seen, dim, factor);
+  const image = g.linear("connector", merged, dim * factor ** 2, text.dim);
+  decoder(g, image, text, {
+    layers: t.size("num_hidden_layers"),
+    vocabulary,
+    tied: config.flag("tie_word_embeddings", false),
+  });
+
+  const tokens = (side / factor) ** 2;
+  const info: ModelInfo = {
+    architecture,
+    vocabulary,
+    maxPositions: t.size("max_position_embeddings"),
+    stopIds: stopIds(config, t),
+    image: {
+      height: size,
+      width: size,
+      patch,
+      tokens,
+      tokenId: config.size("image_token_id"),
+      text: "<image>".repeat(tokens), // what the processor writes for a picture
+    },
+  };
+  return {
+    info,
+    nodes: g.nodes,
+    params: bind(checkpoint, g.nodes, vocabulary, side * side, naming(NAMES)),
+  };
+}
+`;
+}
+
+function golden(name: string): string {
+  return `"""A toy ${name} checkpoint (the family's own code, random weights) and its golden values.
+
+python ${name}.py OUT_DIR
+"""
+
+import sys
+from pathlib import Path
+
+import torch
+from family import STEPS, comment, greedy, parts_of, picture, randomise, resized_sha256, summary, user, write_json
+
+
+def make() -> torch.nn.Module:
+    """Two towers of two layers, widths of 40, 48 or 64, heads of 8 or 16, pictures of 8 x 8 patches."""
+    raise SystemExit("build the family's config and model here, then randomise(model, SEED)")
+
+
+def processor(out: Path):
+    """Tokenizer, template and image settings, saved as the published checkpoint has them."""
+    raise SystemExit("build the family's processor here")
+
+
+@torch.no_grad()
+def main() -> None:
+    out = Path(sys.argv[1])
+    out.mkdir(parents=True, exist_ok=True)
+    torch.set_num_threads(1)
+    model, prepare = make(), processor(out)
+    model.half().save_pretrained(out)
+    model.float()
+    items = []
+    for name, parts in parts_of(["formula:waves:32x32", "formula:stripes:75x50"]).items():
+        names = [p for p in parts if p.startswith("formula:")]
+        text = prepare.apply_chat_template(user(*parts), add_generation_prompt=True, tokenize=False)
+        pictures = [picture(n) for n in names]
+        inputs = prepare(images=pictures or None, text=text, return_tensors="pt")
+        ids = inputs["input_ids"][0].tolist()
+        item, more = {"name": name, "parts": parts, "input_ids": ids}, {}
+        if names:
+            more["pixel_values"] = inputs["pixel_values"]
+            item["pixels_sha256"] = [h for p in pictures for h in resized_sha256(prepare.image_processor, p)]
+            seen = []
+            first = model.connector  # the connector's first linear
+            hook = first.register_forward_pre_hook(lambda _m, a: seen.append(a[0]))
+            rows = model.get_image_features(**more)
+            hook.remove()
+            item["vision"], item["connector"] = summary(seen[0]), summary(rows)
+        item["steps"] = greedy(model, ids, STEPS, **more)
+        items.append(item)
+    write_json(out / "golden.json", {"_comment": comment("${name}.py", "vision is …"), "items": items})
+
+
+if __name__ == "__main__":
+    main()
+`;
+}
+
+function card(name: string): string {
+  return `# ${name}
+
+A tower of …, a connector of …, a decoder of …. Description:
+[${name}.ts](../src/models/${name}.ts).
+
+- **Checkpoints**: which are meant, which are not.
+- **Pictures**: sizes, tiles or pixels; where they differ from the original's.
+- **Recipe**: \`w4a8\`.
+- **Not measured**: captions of a real checkpoint. What is checked is on toys.
+- **Licence**: of code and weights. Read the licence on the page of the
+  checkpoint you use before you pass a quantized file on.
+`;
+}
+
+const NEXT = (name: string) =>
+  `Now:
+  1. tools/golden/${name}.py: build the toy with the family's code, run it into tests/golden/${name}-toy
+  2. src/models/${name}.ts: names, config, nodes
+  3. src/models/mod.ts: ${name} under its model_type; tests/golden/family.ts: "${name}-toy"
+  4. deno test --allow-all tests/golden/family_test.ts --filter ${name}, then tests/invariance and tests/agreement
+  5. tools/golden/shapes.py: the published sizes; docs/models.md and models/${name}.md: what holds
+docs/adding-a-model.md says the rest.`;
+
+if (import.meta.main) {
+  const [name] = Deno.args;
+  if (Deno.args.length !== 1 || !/^[a-z][a-z0-9]{1,30}$/.test(name)) {
+    console.error(
+      "usage: deno task new:model NAME\nNAME is 2 to 31 lower-case letters and digits, a letter first",
+    );
+    Deno.exit(2);
+  }
+  const files = Object.entries(skeleton(name));
+  for (const [path] of files) {
+    try {
+      Deno.statSync(path);
+    } catch {
+      continue;
+    }
+    console.error(
+      `Cannot begin ${name}: ${path} is there already; choose another name`,
+    );
+    Deno.exit(1);
+  }
+  for (const [path, text] of files) {
+    Deno.writeTextFileSync(path, text, { createNew: true });
+    console.error(path);
+  }
+  console.error(NEXT(name));
+}
