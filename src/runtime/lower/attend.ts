@@ -22,6 +22,9 @@ import { prefixFill } from "./prefix.ts";
 import { orderBuffer, tokenOrder, turnsOf } from "./turns.ts";
 import type { Floats } from "./value.ts";
 
+/** Largest capacity of a cache (src/kernels/attend.ts). */
+const MOST_SLOTS = 65536;
+
 /** Attention within an image, whose queries may be others than its keys and values, or through the cache. */
 export function lowerAttend(l: Lowering, node: AttendNode): Floats {
   const { heads, kvHeads, headDim: d, id } = node;
@@ -52,6 +55,13 @@ export function lowerAttend(l: Lowering, node: AttendNode): Floats {
   const cut = node.window === undefined ? undefined : l.options.windows;
   const each = cut ? windowSlots(cut.side) : 0;
   const slots = text ? capacity : cut ? cut.most * each : roundUp(form.most, 8);
+  if (slots > MOST_SLOTS) {
+    throw l.error(
+      `${
+        quoted(id)
+      }: attention is over at most ${MOST_SLOTS} keys: there are ${slots}; choose a shorter context or smaller pictures`,
+    );
+  }
   const bytes = cacheBytes(kvHeads, slots, d);
   const cache = (name: string, part: "k" | "v") =>
     text
