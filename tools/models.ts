@@ -4,12 +4,12 @@
  * @module
  */
 import { planFor } from "../src/runtime/engine.ts";
+import { unquantized } from "../src/runtime/unquantized.ts";
 import { rowsPerImage } from "../src/graph/node.ts";
 import {
   parametersOf,
   REAL,
   realCheckpoint,
-  staticModel,
   transformed,
 } from "../tests/models/real.ts";
 
@@ -63,7 +63,7 @@ function row(name: string): string[] {
 
 function memory(name: string): string[] {
   const mib = (bytes: number) => `${Math.round(bytes / MIB)}`;
-  const plan = planFor(staticModel(transformed(name)), PIXELS, {
+  const plan = planFor(unquantized(transformed(name)), PIXELS, {
     threads: 1,
     context: CONTEXT,
   });

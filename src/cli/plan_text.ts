@@ -5,12 +5,16 @@
  */
 import { openModelFile } from "../format/model_file.ts";
 import { fileSource } from "../format/source.ts";
+import { readImagePlan } from "../image/preprocess.ts";
 import { readAssets } from "../runtime/assets.ts";
 import { describePlan } from "../runtime/describe.ts";
 import { planFor } from "../runtime/engine.ts";
 import type { Plan } from "../runtime/plan.ts";
 import { readStaticModel } from "../runtime/static_model.ts";
+import { transformed, unquantized } from "../runtime/unquantized.ts";
+import { openFloatCheckpoint } from "./checkpoint.ts";
 import { printable } from "./io.ts";
+import { isFolder } from "./samples.ts";
 import { bytes, table } from "./table.ts";
 
 /**
@@ -25,10 +29,23 @@ function processBytes({ memory, threads }: Plan): number {
 }
 
 function planOf(path: string, threads: number | undefined): Plan {
+  if (isFolder(path)) return planOfCheckpoint(path, threads);
   using file = openModelFile(fileSource(path));
   const model = readStaticModel(file);
   const { image } = readAssets(file, model.info);
   return planFor(model, image, threads === undefined ? {} : { threads });
+}
+
+/** The plan of the W4A8 file that a checkpoint would make; no weight is read. */
+function planOfCheckpoint(folder: string, threads: number | undefined): Plan {
+  using checkpoint = openFloatCheckpoint(folder);
+  const { model, processor } = checkpoint;
+  const pixels = model.info.image && readImagePlan(JSON.stringify(processor));
+  return planFor(
+    unquantized(transformed(model)),
+    pixels,
+    threads === undefined ? {} : { threads },
+  );
 }
 
 const PARTS = {

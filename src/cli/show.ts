@@ -26,7 +26,7 @@ export default command({
     json: { type: "boolean", help: "one JSON object" },
   },
   notes:
-    "FILE is any safetensors file or checkpoint folder; default: the bundled model. Only headers are\nread, unless --plan is given.",
+    "FILE is any safetensors file or checkpoint folder; default: the bundled model. Only headers are\nread, unless --plan is given. --plan of a checkpoint folder is that of the W4A8 file it would make.",
   permissions: "--allow-read",
   async run([given], values, io) {
     const path = modelPath(given);

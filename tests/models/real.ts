@@ -6,9 +6,7 @@
 import type { Model } from "../../src/graph/node.ts";
 import type { Checkpoint } from "../../src/models/checkpoint.ts";
 import { describe } from "../../src/models/mod.ts";
-import { RECIPES } from "../../src/quantize/recipe.ts";
-import { checkGraph, tensorsOf } from "../../src/runtime/check_graph.ts";
-import type { StaticModel } from "../../src/runtime/static_model.ts";
+import { transformed as passed } from "../../src/runtime/unquantized.ts";
 import type { Tensor } from "../../src/tensor/tensor.ts";
 
 interface Entry {
@@ -54,28 +52,5 @@ export function parametersOf({ tensors }: Checkpoint): number {
 
 /** The model after the recipe's passes, all but the one that looks at weights. */
 export function transformed(name: string): Model {
-  return RECIPES.w4a8.passes.filter((p) => p.name !== "suppress")
-    .reduce((m, pass) => pass.apply(m), describe(realCheckpoint(name)));
-}
-
-/** The model as its W4A8 file would be, checked; its vectors hold ones. */
-export function staticModel({ nodes, info }: Model): StaticModel {
-  const bits = new Map<string, number>();
-  for (const node of nodes) {
-    if (node.op === "linear" && !bits.has(node.weight)) {
-      bits.set(node.weight, node === nodes.at(-1) ? 8 : 4);
-    }
-    if (node.op === "embed") bits.set(node.param, 8);
-  }
-  checkGraph(nodes, info);
-  const specs = tensorsOf(nodes, info, bits);
-  const ones = (tensor: string) => {
-    const size = specs.get(tensor)!.shape.reduce((a, b) => a * b, 1);
-    return new Float32Array(size).fill(1);
-  };
-  const file = {
-    tensor: (tensor: string) => ({ ...specs.get(tensor)!, name: tensor }),
-  } as unknown as StaticModel["file"];
-  const groups = new Map<string, number>();
-  return { file, nodes, info, bits, groups, floats: ones, scales: ones };
+  return passed(describe(realCheckpoint(name)));
 }

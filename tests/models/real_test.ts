@@ -1,13 +1,8 @@
 /** Real sizes: every tensor has its place, the passes apply, the plan fits into as many memories as it takes. */
 import { assert, assertEquals } from "@std/assert";
 import { planFor } from "../../src/runtime/engine.ts";
-import {
-  parametersOf,
-  REAL,
-  realCheckpoint,
-  staticModel,
-  transformed,
-} from "./real.ts";
+import { unquantized } from "../../src/runtime/unquantized.ts";
+import { parametersOf, REAL, realCheckpoint, transformed } from "./real.ts";
 
 const PIXELS = { rescale: 1 / 255, mean: [0, 0, 0], std: [1, 1, 1] } as const;
 
@@ -43,7 +38,7 @@ for (const name of REAL) {
       const millions = parametersOf(realCheckpoint(name)) / 1e6;
       assert(Math.abs(millions - known) < 0.01 * known, `${millions} M`);
     }
-    const { context, memories } = planFor(staticModel(model), PIXELS, {
+    const { context, memories } = planFor(unquantized(model), PIXELS, {
       threads: 4,
       context: 2048,
     });

@@ -1,0 +1,20 @@
+/** What a checkpoint's plan says before it is quantized is what its file takes. */
+import { assertEquals } from "@std/assert";
+import { planJson } from "../../src/cli/plan_text.ts";
+import { planFor } from "../../src/runtime/engine.ts";
+import { staticFamily } from "../agreement/family_file.ts";
+import { openFamily } from "../golden/family.ts";
+
+for (const name of ["internvl-toy", "qwen25vl-toy", "llama-toy"]) {
+  Deno.test(`show --plan of a checkpoint folder: ${name}`, () => {
+    const folder = new URL(`../golden/${name}/`, import.meta.url).pathname;
+    const { memory, context } = JSON.parse(planJson(folder, 2));
+    using family = openFamily(name);
+    const { model } = staticFamily(family, "w4a8");
+    const made = planFor(model, family.plan, { threads: 2 });
+    assertEquals(context, made.context);
+    const { process: _, memories, ...parts } = memory;
+    assertEquals(parts, { ...made.memory });
+    assertEquals(memories, made.memories.map((m) => m.bytes));
+  });
+}
