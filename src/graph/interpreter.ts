@@ -20,6 +20,9 @@ import {
   inputsOf,
   type LinearNode,
   logitsOf,
+  MODALITIES,
+  type Modality,
+  modalityOf,
   type Model,
   type Node,
   paramsOf,
@@ -289,29 +292,42 @@ function step(phase: Phase, run: Run): Floats | undefined {
         break;
       }
       case "linear": {
+        const own = modalityOf(byId(node.x), byId);
+        // Rows change within the vision phase, and are all of an image there.
+        const modality = (rows: number, only = own) =>
+          phase === "vision" || only !== undefined
+            ? new Uint8Array(rows).fill(
+              only === undefined ? 0 : MODALITIES.indexOf(only),
+            )
+            : run.modality;
         let input = sited.get(node.x);
         if (!input) {
           input = x(node.x);
           if (hooks.input) {
-            // Rows change within the vision phase, and are all of an image there.
-            const modality = phase === "vision"
-              ? new Uint8Array(input.length / node.k)
-              : run.modality;
-            input = hooks.input(node, input, modality);
+            input = hooks.input(node, input, modality(input.length / node.k));
           }
           sited.set(node.x, input);
         }
-        const weight = hooks.weight?.(node, input, run.modality) ??
-          loaded.param(node.weight);
-        if (hooks.headless && node === model.nodes.at(-1)) break;
-        value = executor.matmul(
+        if (node.rows !== undefined && own === undefined) {
+          input = rowsOfModality(run, input, node.k, node.rows);
+        }
+        const weight = hooks.weight?.(
+          node,
           input,
-          input.length / node.k,
-          node.k,
-          weight,
-          node.n,
-          node.bias === undefined ? undefined : loaded.param(node.bias),
-        );
+          modality(input.length / node.k, node.rows),
+        ) ?? loaded.param(node.weight);
+        if (hooks.headless && node === model.nodes.at(-1)) break;
+        const { k, n, bias } = node, m = input.length / k;
+        value = m === 0 // a modality that the chunk has not
+          ? executor.zeros(0)
+          : executor.matmul(
+            input,
+            m,
+            k,
+            weight,
+            n,
+            bias === undefined ? undefined : loaded.param(bias),
+          );
         break;
       }
       case "write": {
@@ -364,6 +380,13 @@ function step(phase: Phase, run: Run): Floats | undefined {
           executor,
           node.xs.map(x),
           node.xs.map((id) => widthOf(byId(id), byId)!),
+        );
+        break;
+      case "stack":
+        value = stacked(
+          executor,
+          node.xs.map(x),
+          run.segments.length,
         );
         break;
       case "peek":
@@ -522,6 +545,43 @@ function sideBySide(
       y.set(x.subarray(r * width, (r + 1) * width), r * stride + at);
     }
     at += width;
+  }
+  return y;
+}
+
+/** The rows of one modality. */
+function rowsOfModality(
+  { modality, loaded }: Run,
+  x: Floats,
+  width: number,
+  rows: Modality,
+): Floats {
+  const wanted = MODALITIES.indexOf(rows);
+  const some = modality.reduce((n, m) => n + (m === wanted ? 1 : 0), 0);
+  const y = loaded.executor.zeros(some * width);
+  let to = 0;
+  for (const [row, m] of modality.entries()) {
+    if (m !== wanted) continue;
+    y.set(x.subarray(row * width, (row + 1) * width), to);
+    to += width;
+  }
+  return y;
+}
+
+/** Rows of each image, one value behind the other. */
+function stacked(
+  executor: Executor,
+  xs: readonly Floats[],
+  images: number,
+): Floats {
+  const y = executor.zeros(xs.reduce((sum, x) => sum + x.length, 0));
+  let at = 0;
+  for (let i = 0; i < images; i++) {
+    for (const x of xs) {
+      const each = x.length / images;
+      y.set(x.subarray(i * each, (i + 1) * each), at);
+      at += each;
+    }
   }
   return y;
 }

@@ -71,6 +71,8 @@ export interface LinearNode extends Base {
   readonly bias?: string;
   /** Channel 0 of x goes its own way in float (Rotation Magnitude Suppression). */
   readonly split?: boolean;
+  /** Text phase: only the rows of one modality go through (an expert of CogVLM); its value, and what is made of that, has no others. */
+  readonly rows?: Modality;
 }
 
 /** stream += x, on the rows of one modality or on all; where x has fewer rows per image than the stream, on the first. x may be a norm of another stream (post-norm, or a norm in front of a tower). */
@@ -176,6 +178,12 @@ export interface JoinNode extends Base {
   readonly xs: readonly string[];
 }
 
+/** Rows of each image, those of one value behind those of the other. */
+export interface StackNode extends Base {
+  readonly op: "stack";
+  readonly xs: readonly string[];
+}
+
 /** The first `count` rows of each image go on. */
 export interface TakeNode extends Base {
   readonly op: "take";
@@ -205,6 +213,7 @@ export type Node =
   | HeadNormNode
   | ShuffleNode
   | JoinNode
+  | StackNode
   | TakeNode
   | LastNode;
 
@@ -227,6 +236,8 @@ export interface ImageInfo {
   readonly text: string;
   /** All tokens of an image stand at one place (GLM-4V); otherwise each at its row and column. */
   readonly atOnePlace?: true;
+  /** With `atOnePlace`: so many tokens in front have places of their own (CogVLM2). */
+  readonly lead?: number;
   /**
    * What it expands to where the picture is cut into tiles, for families that
    * can: `begin`, then row by row `tile` with {row} and {col} counted from 1 and
@@ -273,6 +284,7 @@ export function inputsOf(node: Node): readonly string[] {
     case "act":
       return node.gate === undefined ? [node.x] : [node.gate, node.x];
     case "join":
+    case "stack":
       return node.xs;
     case "linear":
     case "write":
@@ -321,6 +333,8 @@ export function widthOf(
       return node.xs.reduce((sum, x) => sum + widthOf(byId(x), byId)!, 0);
     case "rotate":
       return node.rotation.n;
+    case "stack":
+      return widthOf(byId(node.xs[0]), byId);
     case "take":
     case "last":
       return widthOf(byId(node.x), byId);
@@ -340,6 +354,24 @@ export function imageOf({ image, architecture }: ModelInfo): ImageInfo {
   throw new RangeError(
     `Cannot take an image: ${architecture} reads text only`,
   );
+}
+
+/** The modality whose rows alone a value of the text phase has; undefined where it has all, or none apart. */
+export function modalityOf(
+  node: Node,
+  byId: (id: string) => Node,
+): Modality | undefined {
+  switch (node.op) {
+    case "linear":
+      return node.rows ?? modalityOf(byId(node.x), byId);
+    case "act":
+    case "rotate":
+    case "gain":
+    case "headnorm":
+      return modalityOf(byId(node.x), byId);
+    default:
+      return undefined;
+  }
 }
 
 /** Rows behind the patches of an image that hold no pixels. */

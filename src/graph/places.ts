@@ -4,7 +4,8 @@
  * its row and column behind n; what follows an image of h × w tokens goes on at
  * n + max(h, w). Source: transformers, models/qwen2_vl/modeling_qwen2_vl.py,
  * get_rope_index. Or all tokens of an image at n, and what follows at n + 1
- * (GLM-4V, modeling_chatglm.py, ChatGLMModel.forward).
+ * (GLM-4V, modeling_chatglm.py, ChatGLMModel.forward); CogVLM2 lets the first
+ * token of an image stand alone (modeling_cogvlm.py, build_position_ids).
  * @module
  */
 import { type Grid, mergeOf, ownGrid, tokensIn } from "./grid.ts";
@@ -46,14 +47,19 @@ export function placesOf(
       return [n, n, n];
     }
     const grid = grids[at.images] ?? ownGrid(image), merged = mergeOf(image);
-    const width = grid.cols / merged;
+    const width = grid.cols / merged, { lead = 0 } = image;
     const i = at.inImage++;
     if (at.inImage === tokensIn(image, grid)) {
       at.images++;
       at.inImage = 0;
-      at.next += image.atOnePlace ? 1 : Math.max(grid.rows / merged, width);
+      at.next += image.atOnePlace
+        ? lead + 1
+        : Math.max(grid.rows / merged, width);
     }
-    if (image.atOnePlace) return [n, n, n];
+    if (image.atOnePlace) {
+      const place = n + Math.min(i, lead);
+      return [place, place, place];
+    }
     return [n, n + Math.floor(i / width), n + i % width];
   });
 }

@@ -25,6 +25,14 @@ Deno.test("placesOf: an image at one place, what follows behind it", () => {
   };
   const want = [0, 1, 2, 2, 2, 2, 2, 2, 3, 4].map((n) => [n, n, n]);
   assertEquals(placesOf(counter(), IDS, info).map((p) => [...p]), want);
+  // its first token alone, the others at the next place
+  const led = { ...info, image: { ...info.image, lead: 1 } };
+  const then = [0, 1, 2, 3, 3, 3, 3, 3, 4, 5].map((n) => [n, n, n]);
+  for (let cut = 0; cut <= IDS.length; cut++) {
+    const at = counter(), head = placesOf(at, IDS.slice(0, cut), led);
+    const all = [...head, ...placesOf(at, IDS.slice(cut), led)];
+    assertEquals(all.map((p) => [...p]), then);
+  }
 });
 
 Deno.test("placesOf: a sequence may be cut anywhere, inside an image too", () => {

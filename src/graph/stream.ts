@@ -98,14 +98,15 @@ function readersOf(
   return all;
 }
 
-/** What a write adds: its x, or the value in x's columns that it takes. */
-function partOf(write: WriteNode, byId: (id: string) => Node): Node {
+/** What a write adds: its x, the values stacked there, or the value in x's columns that it takes. */
+function partsOf(write: WriteNode, byId: (id: string) => Node): Node[] {
   const x = byId(write.x);
-  if (x.op !== "join") return x;
+  if (x.op === "stack") return x.xs.map(byId);
+  if (x.op !== "join") return [x];
   let at = 0;
   for (const id of x.xs) {
     const part = byId(id), width = widthOf(part, byId)!;
-    if (at === write.part?.[0] && width === write.part[1]) return part;
+    if (at === write.part?.[0] && width === write.part[1]) return [part];
     at += width;
   }
   throw new RangeError(
@@ -126,19 +127,20 @@ export function streamsOf(nodes: readonly Node[]): Stream[] {
     let opaque = false;
     for (const node of nodes) {
       if (node.op === "write" && node.stream === name) {
-        const x = partOf(node, byId);
-        if (x.op === "gain") {
-          throw new RangeError(
-            `Cannot treat "${x.id}" as a writer of stream "${name}": fold-gains must come first`,
-          );
-        }
-        if (
-          x.op === "linear" || x.op === "table" || x.op === "embed" ||
-          x.op === "read"
-        ) {
-          writers.push(x);
-        } else {
-          opaque = true;
+        for (const x of partsOf(node, byId)) {
+          if (x.op === "gain") {
+            throw new RangeError(
+              `Cannot treat "${x.id}" as a writer of stream "${name}": fold-gains must come first`,
+            );
+          }
+          if (
+            x.op === "linear" || x.op === "table" || x.op === "embed" ||
+            x.op === "read"
+          ) {
+            writers.push(x);
+          } else {
+            opaque = true;
+          }
         }
       }
       if (node.op === "peek" && node.stream === name) {

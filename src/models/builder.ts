@@ -52,7 +52,11 @@ export class Builder {
     x: string,
     k: number,
     n: number,
-    { bias = false, weight = `${id}.weight` } = {},
+    { bias = false, weight = `${id}.weight`, rows }: {
+      readonly bias?: boolean;
+      readonly weight?: string;
+      readonly rows?: Modality | undefined;
+    } = {},
   ): string {
     const node = {
       op: "linear",
@@ -63,7 +67,11 @@ export class Builder {
       n,
       weight,
     } as const;
-    return this.#add(bias ? { ...node, bias: `${id}.bias` } : node);
+    return this.#add({
+      ...node,
+      ...(bias ? { bias: `${id}.bias` } : {}),
+      ...(rows ? { rows } : {}),
+    });
   }
 
   /** stream += x. */
@@ -116,6 +124,11 @@ export class Builder {
   /** Values side by side. */
   join(id: string, xs: readonly string[]): string {
     return this.#add({ op: "join", id, phase: this.phase, xs });
+  }
+
+  /** Rows of values, one behind the other. */
+  stack(id: string, xs: readonly string[]): string {
+    return this.#add({ op: "stack", id, phase: this.phase, xs });
   }
 
   /** The first `count` rows of each image. */

@@ -6,6 +6,7 @@ import { quoted } from "../format/error.ts";
 import type { Model } from "../graph/node.ts";
 import type { Checkpoint } from "./checkpoint.ts";
 import { Config } from "./config.ts";
+import { cogvlm2, cogvlm2Supplement } from "./cogvlm2.ts";
 import { glm4v, glm4vSupplement } from "./glm4v.ts";
 import { internvl } from "./internvl.ts";
 import { internvlSupplement } from "./internvl_prompt.ts";
@@ -33,6 +34,7 @@ const ARCHITECTURES: Record<string, (checkpoint: Checkpoint) => Model> = {
   minicpmv,
   nanovlm,
   chatglm: glm4v,
+  CogVLMForCausalLM: cogvlm2,
 };
 
 /** Names of all families, as config.json's `model_type`. */
@@ -44,12 +46,13 @@ const SUPPLEMENTS: Record<string, (config: Config) => Supplement> = {
   minicpmv: minicpmvSupplement,
   nanovlm: nanovlmSupplement,
   chatglm: glm4vSupplement,
+  CogVLMForCausalLM: cogvlm2Supplement,
 };
 
-/** Architecture that a config.json names; nanoVLM's names none. */
+/** What a config.json calls its model: `model_type`, or its class where a repository registers none; nanoVLM's names neither. */
 function typeOf(config: Record<string, unknown>): string {
   if ("mp_pixel_shuffle_factor" in config) return "nanovlm";
-  return String(config.model_type);
+  return String(config.model_type ?? [config.architectures].flat()[0]);
 }
 
 /** Stand-ins for files that a checkpoint of that config.json may lack. */

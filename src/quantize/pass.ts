@@ -96,6 +96,7 @@ export function redirect(draft: Draft, from: string, to: string): void {
       case "attend":
         return { ...n, q: one(n.q), k: one(n.k), v: one(n.v) };
       case "join":
+      case "stack":
         return { ...n, xs: n.xs.map(one) };
       case "act":
         return n.gate === undefined

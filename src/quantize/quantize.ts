@@ -85,7 +85,7 @@ function bitsOf(model: Model, node: LinearNode, recipe: Recipe): number {
   if (node === model.nodes.at(-1)) return 8;
   if (node.phase === "text") return recipe.bits.text;
   const joins = model.nodes.filter((n) =>
-    n.op === "join" && n.xs.includes(node.id)
+    (n.op === "join" || n.op === "stack") && n.xs.includes(node.id)
   ).map((n) => n.id);
   const bridges = model.nodes.some((n) =>
     n.op === "write" && n.phase === "text" && [node.id, ...joins].includes(n.x)
@@ -249,6 +249,7 @@ class Fold {
   #modalityScales([vision, text]: Histogram[]): number[] {
     const { scales, modalities } = this.recipe;
     if (vision.max === 0) vision = text; // after `last` no image row is left
+    if (text.max === 0) text = vision; // behind an expert of images
     if (modalities) return [scaleOf(vision, scales), scaleOf(text, scales)];
     const both = {
       counts: vision.counts.map((c, i) => c + text.counts[i]),
@@ -288,7 +289,7 @@ class Fold {
       for (let r = 0; r < rows; r++) input[r * node.k] = 0;
       this.found.vector(splitWeight(node), () => column);
     }
-    const spread = this.recipe.gptq
+    const spread = this.recipe.gptq && rows > 0
       ? this.#spreadOf(node, input, modality)
       : undefined;
     const { n, k } = node, { matmul, zeros } = this.engine;
@@ -305,7 +306,7 @@ class Fold {
         rounded[r * node.k] = original[r * node.k];
       }
     }
-    const sqnr = this.#sqnr(node, x, original, rounded);
+    const sqnr = rows === 0 ? NaN : this.#sqnr(node, x, original, rounded);
     return Number.isFinite(sqnr) ? { ...weight, sqnr } : weight;
   }
 
@@ -315,14 +316,15 @@ class Fold {
     x: Floats,
     modality: Uint8Array,
   ): Spread | undefined {
-    if (this.#spread?.site !== node.x) {
+    const site = `${node.x} ${node.rows ?? ""}`;
+    if (this.#spread?.site !== site) {
       const { k } = node, { gptq } = this.recipe, options = gptq || {};
       const weights = gptq ? gptq.rows : undefined;
       const rows = weights
         ? weighRows(x, k, modality, weights, this.engine.zeros)
         : x;
       this.#spread = {
-        site: node.x,
+        site,
         value: prepareSpread(
           this.engine.gram(rows, x.length / k, k),
           node.k,

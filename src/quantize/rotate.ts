@@ -4,7 +4,12 @@
  * and one online transform before each down projection.
  * @module
  */
-import { consumersOf, index, type LinearNode } from "../graph/node.ts";
+import {
+  consumersOf,
+  index,
+  type LinearNode,
+  type Node,
+} from "../graph/node.ts";
 import { keepsMean, type Stream, streamsOf } from "../graph/stream.ts";
 import {
   rotate,
@@ -160,21 +165,35 @@ export function rotateValues(seed: number): Pass {
     const byId = index(draft.model.nodes);
     for (const node of draft.model.nodes) {
       if (node.op !== "attend") continue;
-      const v = byId(node.v), out = consumersOf(draft.model.nodes, node.id);
-      const o = out[0];
-      if (
-        v.op !== "linear" || out.length !== 1 || o?.op !== "linear" ||
-        consumersOf(draft.model.nodes, v.id).length !== 1
-      ) {
+      const values = makersOf(draft.model.nodes, byId(node.v));
+      const out = consumersOf(draft.model.nodes, node.id);
+      if (!values || out.length === 0 || !out.every((o) => o.op === "linear")) {
         throw new RangeError(
           `Cannot rotate the values of "${node.id}": v and o must be linears of their own`,
         );
       }
       const h = rotation(node.headDim, seed, node.id);
-      rotateOutput(draft, v, h);
-      rotateInput(draft, o, h);
+      for (const v of values) rotateOutput(draft, v, h);
+      for (const o of out) rotateInput(draft, o, h);
     }
   });
+}
+
+/** The linears that make a value and nothing else: itself, or those that write the stream it looks at (one per modality). */
+function makersOf(
+  nodes: readonly Node[],
+  value: Node,
+): LinearNode[] | undefined {
+  const alone = (x: string) => consumersOf(nodes, x).length === 1;
+  if (!alone(value.id)) return undefined;
+  if (value.op === "linear") return [value];
+  if (value.op !== "peek") return undefined;
+  const { looks, readings, writers, opaque } = streamsOf(nodes)
+    .find((s) => s.name === value.stream)!;
+  const linears = writers.filter((w) => w.op === "linear");
+  const own = looks.length === 1 && readings.length === 0 && !opaque &&
+    linears.length === writers.length && linears.every((w) => alone(w.id));
+  return own ? linears : undefined;
 }
 
 /**

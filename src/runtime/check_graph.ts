@@ -21,6 +21,7 @@ import {
   imageOf,
   inputsOf,
   logitsOf,
+  modalityOf,
   type ModelInfo,
   type Node,
   rowsPerImage,
@@ -75,6 +76,7 @@ export function checkGraph(nodes: readonly Node[], info: ModelInfo): void {
       }
       return width;
     });
+    checkRows(node, (id) => made.get(id)!, say);
     const expect = (want: number, got: number, what: string) => {
       if (want !== got) {
         fail(`${say}: ${what} must be ${want}: current value is ${got}`);
@@ -135,6 +137,11 @@ export function checkGraph(nodes: readonly Node[], info: ModelInfo): void {
         checkRotary(node, info, say);
         break;
       }
+      case "stack":
+        for (const width of widths) {
+          expect(widths[0], width, "the width of what it stacks");
+        }
+        break;
       case "act":
         for (const width of widths) {
           expect(node.width, width, "the width of its input");
@@ -169,6 +176,35 @@ export function checkGraph(nodes: readonly Node[], info: ModelInfo): void {
       `its head has ${
         logitsOf(nodes).n
       } outputs for a vocabulary of ${info.vocabulary}`,
+    );
+  }
+}
+
+/** Values that have the rows of one modality only go where their rows are known. */
+function checkRows(
+  node: Node,
+  made: (id: string) => Node,
+  say: string,
+): void {
+  const asked = "rows" in node && typeof node.rows === "string"
+    ? node.rows
+    : undefined;
+  if (node.op === "linear" && asked && node.phase !== "text") {
+    fail(`${say}: rows must be of the text phase`);
+  }
+  const given = new Set(inputsOf(node).map((id) => modalityOf(made(id), made)));
+  const [rows] = given;
+  if (given.size < 2 && rows === undefined) return;
+  const follows = ["linear", "act", "rotate", "gain", "headnorm"]
+    .includes(node.op);
+  const fits = node.op === "write"
+    ? asked === rows
+    : follows && (asked ?? rows) === rows;
+  if (given.size > 1 || !fits) {
+    fail(
+      `${say} cannot take the rows of ${
+        [...given].map((m) => m ?? "all").join(" and ")
+      }: only linears, activations, gains, rotations and norms of heads go on with the rows of one modality, and a write of the same`,
     );
   }
 }

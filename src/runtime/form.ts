@@ -30,6 +30,14 @@ export interface Form {
   /** Codes of activations: A4, or A1 for a single row. */
   readonly group: Group;
   readonly segments: readonly Segment[];
+  /** Of whose rows it has only some, which stand where they stood. */
+  readonly of?: Form;
+}
+
+/** The rows of one modality, in their places among all. */
+export function only(form: Form, modality: number): Form {
+  const segments = form.segments.filter((s) => s.modality === modality);
+  return { ...form, segments, of: form.of ?? form };
 }
 
 /** `rows` rows of one modality. */
@@ -93,5 +101,6 @@ export function chunkForm(most: number, images: boolean): Form {
 
 /** Rows of packed codes a form needs: each segment may leave a group unfinished. */
 export function packedRows(form: Form): number {
-  return form.group === 1 ? form.most : form.most + 4 * form.segments.length;
+  const { segments } = form.of ?? form;
+  return form.group === 1 ? form.most : form.most + 4 * segments.length;
 }

@@ -146,6 +146,7 @@ const FIELDS: Readonly<Record<Node["op"], Readonly<Record<string, Field>>>> = {
     weight: text,
     bias: optional(text),
     split: optional(flag),
+    rows: optional(choice("vision", "text")),
   },
   write: {
     stream: text,
@@ -194,6 +195,7 @@ const FIELDS: Readonly<Record<Node["op"], Readonly<Record<string, Field>>>> = {
   },
   shuffle: { x: text, factor: size, width: size },
   join: { xs: names },
+  stack: { xs: names },
   take: { x: text, count: size },
   last: { x: text },
 };
@@ -296,6 +298,7 @@ function readImage(map: Json): ImageInfo {
     tokenId: id,
     text: longText,
     atOnePlace: optional(yes),
+    lead: optional(size),
     tiles: {
       wish:
         "{begin, tile, rowEnd, end} and perhaps rowGap, texts of at most 1 MB",

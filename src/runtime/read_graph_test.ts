@@ -148,6 +148,8 @@ const bad: [RuntimeErrorCode, string, unknown, unknown?, unknown?][] = [
     changed("turn", { rotation: { ...rotation, seed: 2 ** 32 } }),
   ],
   ["graph", "tensor in two shapes", changed("k", { weight: "q.weight" })],
+  ["graph", "an expert in vision", changed("patch", { rows: "vision" })],
+  ["graph", "an expert's rows into attention", changed("q", { rows: "text" })],
   ["info", "no object", GRAPH, []],
   ["info", "no vocabulary", GRAPH, { ...INFO, vocabulary: 0 }],
   ["info", "image token outside", GRAPH, withImage({ tokenId: 24 })],

@@ -19,6 +19,7 @@ const KNOWN: Record<string, number> = {
   "GLM-4V-9B": 13906,
   "InternVL2-2B": 2205.8,
   "InternVL2-8B": 8075.4,
+  "CogVLM2-19B": 19529,
 };
 const TOO_LARGE = [
   "InternVL3-8B",
@@ -28,6 +29,7 @@ const TOO_LARGE = [
   "GLM-4V-9B",
   "InternVL2-8B",
   "Qwen2.5-VL-7B",
+  "CogVLM2-19B",
 ];
 
 for (const name of REAL) {

@@ -1,6 +1,6 @@
 """Tensor names and shapes, at the published size, of families whose code is not in transformers.
 
-    python original_shapes.py OUT.json QWENVL_DIR MINICPMV_DIR GLM4V_DIR
+    python original_shapes.py OUT.json QWENVL_DIR MINICPMV_DIR GLM4V_DIR COGVLM2_DIR
 
 The directories are as the families' golden scripts want them. Layers are written once, "{24}" standing for 0…23. Models are
 built on torch's meta device, without weights. The sizes are those the original code and its documentation name; a
@@ -15,6 +15,7 @@ import sys
 import typing
 from pathlib import Path
 
+import cogvlm2 as golden_cogvlm2
 import glm4v as golden_glm4v
 import torch
 import transformers
@@ -134,7 +135,37 @@ def glm4v(folder: str) -> tuple:
     return config, lambda: golden_glm4v.make(Path(folder).resolve(), fields)
 
 
-MODELS = {"Qwen-VL-Chat": qwenvl, "MiniCPM-V-2.6": minicpmv, "GLM-4V-9B": glm4v}
+def cogvlm2(folder: str) -> tuple:
+    fields = dict(
+        vocab_size=128256,
+        hidden_size=4096,
+        intermediate_size=14336,
+        num_hidden_layers=32,
+        num_attention_heads=32,
+        num_multi_query_heads=8,
+        max_position_embeddings=8192,
+        rms_norm_eps=1e-5,
+        bos_token_id=128000,
+        eos_token_id=128001,
+        vision_config=dict(
+            dropout_prob=0.0,
+            hidden_act="gelu",
+            hidden_size=1792,
+            image_size=1344,
+            in_channels=3,
+            intermediate_size=15360,
+            layer_norm_eps=1e-6,
+            num_heads=16,
+            num_hidden_layers=63,
+            num_positions=9217,
+            patch_size=14,
+        ),
+    )
+    config = {"architectures": ["CogVLMForCausalLM"], **fields}
+    return config, lambda: golden_cogvlm2.make(Path(folder).resolve(), fields)
+
+
+MODELS = {"Qwen-VL-Chat": qwenvl, "MiniCPM-V-2.6": minicpmv, "GLM-4V-9B": glm4v, "CogVLM2-19B": cogvlm2}
 
 
 def fold(state: dict) -> dict[str, list[int]]:

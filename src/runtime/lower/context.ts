@@ -3,7 +3,14 @@
  * they have made.
  * @module
  */
-import { consumersIn, type Node, type Phase } from "../../graph/node.ts";
+import {
+  consumersIn,
+  index,
+  type LinearNode,
+  MODALITIES,
+  type Node,
+  type Phase,
+} from "../../graph/node.ts";
 import { roundUp } from "../../kernels/layout.ts";
 import {
   type Amount,
@@ -14,7 +21,7 @@ import {
   type Store,
 } from "../buffer.ts";
 import { RuntimeError } from "../error.ts";
-import type { Form, Segment } from "../form.ts";
+import { type Form, only, type Segment } from "../form.ts";
 import type { GridTable } from "../grids.ts";
 import { aligned } from "../place.ts";
 import type { StaticModel } from "../static_model.ts";
@@ -82,6 +89,8 @@ export class Lowering {
   readonly nodes: readonly Node[];
   /** Who takes a value in, in any phase. */
   readonly consumers: (id: string) => readonly Node[];
+  /** Node by id, of the whole graph. */
+  readonly byId: (id: string) => Node;
   /** Steps so far. */
   readonly steps: DraftStep[] = [];
   /** Buffers that live between steps. */
@@ -110,6 +119,7 @@ export class Lowering {
   ) {
     this.consumers = consumersIn(model.nodes);
     this.nodes = model.nodes.filter((n) => n.phase === options.phase);
+    this.byId = index(model.nodes);
   }
 
   /** What a model that cannot be planned is refused with. */
@@ -157,6 +167,18 @@ export class Lowering {
   get grids(): readonly (() => GridTable)[] {
     return [...this.#grids.values()];
   }
+
+  /** The form of the rows that a linear makes: those of its modality, where it has one. */
+  madeBy(node: LinearNode, form: Form): Form {
+    if (node.rows === undefined) return form;
+    const key = `${node.rows}`, made = this.#cut.get(form) ?? new Map();
+    this.#cut.set(form, made);
+    if (!made.has(key)) {
+      made.set(key, only(form, MODALITIES.indexOf(node.rows)));
+    }
+    return made.get(key)!;
+  }
+  readonly #cut = new Map<Form, Map<string, Form>>();
 
   /** Adds a step; `rows` · `workPerRow` multiply–adds. */
   emit(

@@ -21,6 +21,7 @@ import {
   lowerLast,
   lowerRotate,
   lowerShuffle,
+  lowerStack,
   lowerTable,
   lowerTake,
 } from "./rows.ts";
@@ -121,6 +122,9 @@ function lowerNode(l: Lowering, node: Node): void {
       return;
     case "join":
       l.values.set(node.id, lowerJoin(l, node));
+      return;
+    case "stack":
+      l.values.set(node.id, lowerStack(l, node));
       return;
     case "take":
       return lowerTake(l, node);

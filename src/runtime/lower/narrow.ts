@@ -17,8 +17,7 @@ export function narrows(l: Lowering, node: AttendNode): boolean {
   const known = new Set([node.id, ...later.map((n) => n.id)]);
   return later.some((n) => n.op === "last") &&
     later.every((n) =>
-      n.op !== "attend" && (n.op !== "write" || n.rows === undefined) &&
-      inputsOf(n).every((id) => known.has(id))
+      n.op !== "attend" && inputsOf(n).every((id) => known.has(id))
     );
 }
 

@@ -4,7 +4,11 @@
  * @module
  */
 import { siteScale, splitWeight, weightScale } from "../../graph/names.ts";
-import type { LinearNode, WriteNode } from "../../graph/node.ts";
+import {
+  type LinearNode,
+  modalityOf,
+  type WriteNode,
+} from "../../graph/node.ts";
 import {
   gemmScratchBytes,
   roundUp,
@@ -29,7 +33,7 @@ export function fusedWrite(
   const users = l.consumers(node.id);
   const only = users.length === 1 ? users[0] : undefined;
   return only?.op === "write" && only.phase === node.phase &&
-      only.rows === undefined && only.part === undefined
+      only.rows === modalityOf(node, l.byId) && only.part === undefined
     ? only
     : undefined;
 }
@@ -50,11 +54,13 @@ export function lowerLinear(l: Lowering, node: LinearNode): void {
     ? [node]
     : l.nodes.filter((n) =>
       n.op === "linear" && n.x === node.x && !n.split &&
+      n.rows === node.rows &&
       bitsOf(l, n) === bitsOf(l, node) && !fusedWrite(l, n)
     ) as LinearNode[];
   const width = group.reduce((sum, n) => sum + roundUp(n.n, 8), 0);
-  const out = l.rows(group.map((n) => n.id).join("+"), codes.form, width);
-  emitProduct(l, group, codes, out, () => 0);
+  const form = l.madeBy(node, codes.form);
+  const out = l.rows(group.map((n) => n.id).join("+"), form, width);
+  emitProduct(l, group, { ...codes, form }, out, () => 0);
   let column = 0;
   for (const n of group) {
     l.values.set(n.id, { ...out, column });

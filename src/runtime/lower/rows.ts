@@ -9,6 +9,7 @@ import {
   index,
   type JoinNode,
   type ShuffleNode,
+  type StackNode,
   type TableNode,
   type TakeNode,
   widthOf,
@@ -191,6 +192,49 @@ export function lowerJoin(l: Lowering, node: JoinNode): Floats {
       { split: { lo: 5, hi: 6, unit: 1 }, sync: i === xs.length - 1 },
     );
     at += width;
+  }
+  return y;
+}
+
+/** Values one behind the other. */
+export function lowerStack(l: Lowering, node: StackNode): Floats {
+  const xs = node.xs.map((x) => floatsOf(l, x));
+  const counts = xs.map(({ form }) => form.rows);
+  if (
+    l.options.phase !== "vision" ||
+    !counts.every((n) => typeof n === "number")
+  ) {
+    throw l.error(
+      `${
+        quoted(node.id)
+      } must be of the vision phase, where every picture has as many rows`,
+    );
+  }
+  const width = widthOf(node, l.byId)!;
+  const y = l.rows(
+    node.id,
+    fixedForm(counts.reduce((a, b) => a + b, 0), 0),
+    width,
+  );
+  let row = 0;
+  for (const [i, x] of xs.entries()) {
+    l.emit(
+      "copy_f32",
+      node.id,
+      [
+        ref(y.buffer, row * y.stride * 4),
+        y.stride,
+        l.pointer(x),
+        x.stride,
+        width,
+        0,
+        counts[i],
+      ],
+      counts[i],
+      width,
+      { split: { lo: 5, hi: 6, unit: 1 }, sync: i === xs.length - 1 },
+    );
+    row += counts[i];
   }
   return y;
 }

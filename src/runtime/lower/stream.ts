@@ -66,10 +66,16 @@ export function lowerPeek(l: Lowering, node: PeekNode): void {
 export function lowerWrite(l: Lowering, node: WriteNode): void {
   const x = l.model.nodes.find((n) => n.id === node.x)!;
   if (x.op === "linear" && fusedWrite(l, x) === node) {
-    const codes = codesFor(l, x);
-    const stream = target(l, node, x.n, codes.form);
-    emitProduct(l, [x], codes, stream, (m) => stream.written.has(m) ? 1 : 0);
-    wrote(stream, codes.form.segments);
+    const codes = codesFor(l, x), form = l.madeBy(x, codes.form);
+    const stream = target(l, node, x.n, form.of ?? form);
+    emitProduct(
+      l,
+      [x],
+      { ...codes, form },
+      stream,
+      (m) => stream.written.has(m) ? 1 : 0,
+    );
+    wrote(stream, form.segments);
     return;
   }
   if (x.op === "embed") return writeEmbeddings(l, node, x);
@@ -201,9 +207,11 @@ function sourceOf(l: Lowering, x: Node, write: WriteNode): Source {
   const whole = widthOf(x, index(l.model.nodes))!;
   const [column, width] = write.part ?? [0, whole];
   if (x.phase !== write.phase) {
-    if (x.op !== "linear" && x.op !== "join") {
+    if (x.op !== "linear" && x.op !== "join" && x.op !== "stack") {
       throw l.error(
-        `${quoted(x.id)}: image rows must come from a linear or a join`,
+        `${
+          quoted(x.id)
+        }: image rows must come from a linear, a join or a stack`,
       );
     }
     l.images ??= imageRows(l, x.id, whole);

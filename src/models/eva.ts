@@ -1,0 +1,124 @@
+/**
+ * EVA2-CLIP as GLM-4V and CogVLM2 have it (visual.py of both): a class token,
+ * norms behind the sub-layers, no norm at its end, a convolution over 2 × 2
+ * patches, and a gated connector with a norm and a GELU in front.
+ * @module
+ */
+import { activation, type Block, block } from "./block.ts";
+import type { Builder } from "./builder.ts";
+import { rowsOf, type Source } from "./checkpoint.ts";
+import type { Config } from "./config.ts";
+import { classTokenLast, convolutionRows } from "./patch.ts";
+
+/** Sizes of the tower and its connector. */
+export interface Eva {
+  readonly tower: Block;
+  readonly layers: number;
+  readonly patch: number;
+  /** Pixels a side. */
+  readonly size: number;
+  /** Channels behind the convolution. */
+  readonly merged: number;
+  /** Channels of the text stream, and between the connector's gated pair. */
+  readonly text: number;
+  readonly ffn: number;
+}
+
+/** Sizes from a `vision_config`. */
+export function evaOf(
+  v: Config,
+  sizes: Pick<Eva, "merged" | "text" | "ffn">,
+): Eva {
+  const dim = v.size("hidden_size"), heads = v.size("num_heads");
+  const patch = v.size("patch_size"), size = v.size("image_size");
+  if (!Number.isInteger(size / patch / 2)) {
+    throw new RangeError(
+      `Cannot build EVA2-CLIP: image_size must be an even number of patches: it is ${size}, with patch_size ${patch}`,
+    );
+  }
+  const tower: Block = {
+    stream: "vision",
+    dim,
+    ffn: v.size("intermediate_size"),
+    heads,
+    kvHeads: heads,
+    headDim: dim / heads,
+    norm: "layer",
+    eps: v.number("layer_norm_eps", 1e-6),
+    postNorm: true,
+    bias: { qkv: true, o: true, mlp: true },
+    act: activation(v, "hidden_act", "gelu"),
+    gated: false,
+    attend: { mask: "full" },
+  };
+  return { tower, layers: v.size("num_hidden_layers"), patch, size, ...sizes };
+}
+
+/** Patches of a picture. */
+export function patchesOf({ size, patch }: Eva): number {
+  return (size / patch) ** 2;
+}
+
+/** Writes tower and connector down; returns rows of the text stream, one for 2 × 2 patches. */
+export function eva(g: Builder, c: Eva): string {
+  const { dim } = c.tower, { patch, merged, text, ffn } = c;
+  const wide = 3 * patch * patch, bias = { bias: true };
+  g.write("vision", g.table("vision.position", dim));
+  const pixels = g.patches("vision.pixels", wide, 1);
+  g.write("vision", g.linear("vision.patch", pixels, wide, dim, bias));
+  for (let i = 0; i < c.layers; i++) block(g, `vision.${i}`, c.tower);
+  const seen = g.peek("vision.peek", "vision", dim);
+  const kept = g.take("vision.take", seen, patchesOf(c));
+  const squares = g.shuffle("vision.shuffle", kept, dim, 2);
+  const conv = g.linear("connector.conv", squares, 4 * dim, merged, bias);
+  g.write("connector", g.linear("connector.in", conv, merged, text));
+  const normed = g.read("connector.norm", "connector", text, "layer", 1e-5);
+  const h = g.act("connector.act1", "gelu", text, normed);
+  const gate = g.linear("connector.gate", h, text, ffn);
+  const up = g.linear("connector.up", h, text, ffn);
+  const both = g.act("connector.act2", "silu", ffn, up, gate);
+  return g.linear("connector.down", both, ffn, text);
+}
+
+/** Names of the originals' tensors below their `vision`. */
+export function evaNames(at: string): (readonly [RegExp, string])[] {
+  const layer = `${at}transformer.layers.$1.`, glu = `${at}linear_proj.`;
+  return [
+    [/^vision\.patch\./, `${at}patch_embedding.proj.`],
+    [/^vision\.(\d+)\.norm1\./, `${layer}input_layernorm.`],
+    [/^vision\.(\d+)\.norm2\./, `${layer}post_attention_layernorm.`],
+    [/^vision\.(\d+)\.[qkv]\./, `${layer}attention.query_key_value.`],
+    [/^vision\.(\d+)\.o\./, `${layer}attention.dense.`],
+    [/^vision\.(\d+)\.up\./, `${layer}mlp.fc1.`],
+    [/^vision\.(\d+)\.down\./, `${layer}mlp.fc2.`],
+    [/^connector\.conv\./, `${at}conv.`],
+    [/^connector\.in\./, `${glu}linear_proj.`],
+    [/^connector\.norm\./, `${glu}norm1.`],
+    [/^connector\.gate\./, `${glu}gate_proj.`],
+    [/^connector\.up\./, `${glu}dense_h_to_4h.`],
+    [/^connector\.down\./, `${glu}dense_4h_to_h.`],
+  ];
+}
+
+/** Where its parameters come from; undefined for one that is a tensor as it stands. */
+export function evaSource(
+  param: string,
+  at: string,
+  { tower: { dim } }: Eva,
+  nameOf: (param: string) => string,
+): Source | undefined {
+  if (param === "vision.position.weight") {
+    const names = ["position_embedding.weight", "cls_embedding"];
+    return {
+      from: names.map((n) => `${at}patch_embedding.${n}`),
+      make: classTokenLast,
+    };
+  }
+  if (param === "connector.conv.weight") {
+    return { from: [nameOf(param)], make: convolutionRows };
+  }
+  const part = /^vision\.\d+\.([qkv])\./.exec(param)?.[1];
+  if (part === undefined) return undefined;
+  const i = "qkv".indexOf(part) * dim;
+  return { from: [nameOf(param)], make: (t) => rowsOf(t, i, i + dim) };
+}
