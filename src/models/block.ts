@@ -56,6 +56,24 @@ export interface Block {
   readonly layerScale?: boolean;
 }
 
+/** A block of a ViT as most have it: LayerNorms, biases everywhere, as many key heads as heads, all patches seen. */
+export function towerBlock(
+  sizes: Pick<Block, "dim" | "ffn" | "heads" | "act"> & Partial<Block>,
+): Block {
+  const { dim, heads } = sizes;
+  return {
+    stream: "vision",
+    kvHeads: heads,
+    headDim: dim / heads,
+    norm: "layer",
+    eps: 1e-6,
+    bias: { qkv: true, o: true, mlp: true },
+    gated: false,
+    attend: { mask: "full" },
+    ...sizes,
+  };
+}
+
 /** Writes a block down. Parameters: norm1, q, k, v, qnorm, knorm, o, scale1, norm2, gate, up, down, scale2. */
 export function block(g: Builder, id: string, c: Block): void {
   const { bias } = c;

@@ -4,7 +4,7 @@
  * patches, and a gated connector with a norm and a GELU in front.
  * @module
  */
-import { activation, type Block, block } from "./block.ts";
+import { activation, type Block, block, towerBlock } from "./block.ts";
 import type { Builder } from "./builder.ts";
 import { rowsOf, type Source } from "./checkpoint.ts";
 import type { Config } from "./config.ts";
@@ -29,28 +29,20 @@ export function evaOf(
   v: Config,
   sizes: Pick<Eva, "merged" | "text" | "ffn">,
 ): Eva {
-  const dim = v.size("hidden_size"), heads = v.size("num_heads");
   const patch = v.size("patch_size"), size = v.size("image_size");
   if (!Number.isInteger(size / patch / 2)) {
     throw new RangeError(
       `Cannot build EVA2-CLIP: image_size must be an even number of patches: it is ${size}, with patch_size ${patch}`,
     );
   }
-  const tower: Block = {
-    stream: "vision",
-    dim,
+  const tower = towerBlock({
+    dim: v.size("hidden_size"),
     ffn: v.size("intermediate_size"),
-    heads,
-    kvHeads: heads,
-    headDim: dim / heads,
-    norm: "layer",
+    heads: v.size("num_heads"),
+    act: activation(v, "hidden_act", "gelu"),
     eps: v.number("layer_norm_eps", 1e-6),
     postNorm: true,
-    bias: { qkv: true, o: true, mlp: true },
-    act: activation(v, "hidden_act", "gelu"),
-    gated: false,
-    attend: { mask: "full" },
-  };
+  });
   return { tower, layers: v.size("num_hidden_layers"), patch, size, ...sizes };
 }
 

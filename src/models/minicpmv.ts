@@ -13,11 +13,11 @@
 import type { Model, ModelInfo } from "../graph/node.ts";
 import {
   activation,
-  type Block,
   block,
   decoder,
   decoderBlock,
   stopIds,
+  towerBlock,
 } from "./block.ts";
 import { Builder } from "./builder.ts";
 import {
@@ -77,7 +77,7 @@ export function minicpmv(checkpoint: Checkpoint): Model {
   const text = decoderBlock(
     config.with({ model_type: "qwen2", rope_scaling: null }),
   );
-  const dim = v.size("hidden_size"), heads = v.size("num_attention_heads");
+  const dim = v.size("hidden_size");
   if (
     !Number.isInteger(side) || text.dim % 128 !== 0 ||
     slice.size("patch_size", patch) !== patch
@@ -86,20 +86,13 @@ export function minicpmv(checkpoint: Checkpoint): Model {
       `Cannot build ${architecture}: scale_resolution must be a multiple of patch_size and hidden_size of 128: they are ${size}, ${patch} and ${text.dim}`,
     );
   }
-  const vision: Block = {
-    stream: "vision",
+  const vision = towerBlock({
     dim,
     ffn: v.size("intermediate_size"),
-    heads,
-    kvHeads: heads,
-    headDim: dim / heads,
-    norm: "layer",
-    eps: v.number("layer_norm_eps", 1e-6),
-    bias: { qkv: true, o: true, mlp: true },
+    heads: v.size("num_attention_heads"),
     act: activation(v, "hidden_act", "gelu_pytorch_tanh"),
-    gated: false,
-    attend: { mask: "full" },
-  };
+    eps: v.number("layer_norm_eps", 1e-6),
+  });
   const pool: Resampler = {
     kv: dim,
     dim: text.dim,

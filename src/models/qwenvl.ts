@@ -10,7 +10,7 @@
  */
 import type { Model, ModelInfo } from "../graph/node.ts";
 import type { Tensor } from "../tensor/tensor.ts";
-import { type Block, block, decoder } from "./block.ts";
+import { type Block, block, decoder, towerBlock } from "./block.ts";
 import { Builder } from "./builder.ts";
 import {
   bind,
@@ -86,20 +86,8 @@ export function qwenvl(checkpoint: Checkpoint): Model {
       `Cannot build ${architecture}: image_size must be a multiple of patch_size, and output_dim the hidden_size of ${text.dim}, a multiple of 128`,
     );
   }
-  const vision: Block = {
-    stream: "vision",
-    dim,
-    ffn: Math.trunc(dim * v.number("mlp_ratio")),
-    heads,
-    kvHeads: heads,
-    headDim: dim / heads,
-    norm: "layer",
-    eps: 1e-6,
-    bias: { qkv: true, o: true, mlp: true },
-    act: "gelu",
-    gated: false,
-    attend: { mask: "full" },
-  };
+  const ffn = Math.trunc(dim * v.number("mlp_ratio"));
+  const vision = towerBlock({ dim, ffn, heads, act: "gelu" });
   const pool: Resampler = {
     kv: dim,
     dim: text.dim,

@@ -16,15 +16,12 @@ import types
 from argparse import Namespace
 from pathlib import Path
 
-import numpy as np
 import torch
-from family import STEPS, comment, parts_of, picture, qwen2_tokenizer, randomise, summary, write_json
-from formula import sha256
-from glm4v import MEAN, STD
+from eva import ROWS, VISION, greedy_rows, pixels, watched
+from family import STEPS, comment, parts_of, qwen2_tokenizer, randomise, summary, write_json
 from safetensors.torch import save_file
 
-SIDE, PATCH, WORDS = 32, 4, 296
-ROWS = (SIDE // PATCH // 2) ** 2
+WORDS = 296
 BOS, EOS, ROW, END = (
     "<|begin_of_text|>",
     "<|end_of_text|>",
@@ -43,19 +40,7 @@ FIELDS = dict(
     rms_norm_eps=1e-5,
     bos_token_id=WORDS,
     eos_token_id=WORDS + 1,
-    vision_config=dict(
-        dropout_prob=0.0,
-        hidden_act="gelu",
-        hidden_size=48,
-        image_size=SIDE,
-        in_channels=3,
-        intermediate_size=96,
-        layer_norm_eps=1e-6,
-        num_heads=3,
-        num_hidden_layers=2,
-        num_positions=(SIDE // PATCH) ** 2 + 1,
-        patch_size=PATCH,
-    ),
+    vision_config=VISION,
 )
 
 
@@ -125,33 +110,22 @@ def main() -> None:
         item = {"name": name, "parts": parts, "input_ids": ids}
         images = None
         if names:
-            tiles = [np.asarray(picture(n).resize((SIDE, SIDE), 3)) for n in names]
-            item["pixels_sha256"] = [sha256(t) for t in tiles]
-            pixels = torch.tensor(np.stack(tiles)).permute(0, 3, 1, 2).float() / 255
-            pixels = (pixels - torch.tensor(MEAN).view(3, 1, 1)) / torch.tensor(STD).view(3, 1, 1)
-            images, seen = [list(pixels)], []
-            hook = model.model.vision.conv.register_forward_pre_hook(lambda _m, a: seen.append(a[0]))
-            features = model.model.vision(pixels)
-            hook.remove()
-            n, c, h, w = seen[0].shape
-            squares = seen[0].reshape(n, c, h // 2, 2, w // 2, 2).permute(0, 2, 4, 3, 5, 1)
-            item["vision"] = summary(squares.reshape(-1, 4 * c))
-            item["connector"] = summary(features[:, :-1])
-        item["steps"], sequence = [], list(ids)
-        for _ in range(STEPS):
-            vision = {WORDS + ADDED.index(ROW), WORDS + ADDED.index(END)}
-            row = model(
+            pixels_, item["pixels_sha256"] = pixels(names)
+            images = [list(pixels_)]
+            squares, features = watched(model.model.vision, pixels_)
+            item["vision"], item["connector"] = summary(squares), summary(features[:, :-1])
+        vision = {WORDS + ADDED.index(ROW), WORDS + ADDED.index(END)}
+
+        def logits(sequence: list[int]) -> torch.Tensor:
+            return model(
                 input_ids=torch.tensor([sequence]),
                 token_type_ids=torch.tensor([[int(i in vision) for i in sequence]]),
-                images=images,
+                images=images,  # noqa: B023
                 use_cache=False,
                 return_dict=True,
             ).logits[0, -1]
-            top = row.topk(10)
-            item["steps"].append(
-                {"ids": top.indices.tolist(), "logits": top.values.tolist(), "norm": row.norm().item()}
-            )
-            sequence.append(int(row.argmax()))
+
+        item["steps"] = greedy_rows(logits, ids, STEPS)
         items.append(item)
         print(name, len(ids), [s["ids"][0] for s in item["steps"]], flush=True)
     write_json(

@@ -13,15 +13,14 @@ import importlib
 import sys
 from pathlib import Path
 
-import numpy as np
 import tiktoken
 import torch
-from family import STEPS, comment, parts_of, picture, randomise, summary, write_json
-from formula import sha256
+from eva import ROWS, VISION, greedy_rows, pixels, watched
+from family import STEPS, comment, parts_of, randomise, summary, write_json
 from ranked import ranks, words, write_ranks
 from safetensors.torch import save_file
 
-SIDE, PATCH, MERGES = 32, 4, 22
+MERGES = 22
 WORDS = (
     r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|"
     r"\s*[\r\n]+|\s+(?!\S)|\s+"
@@ -30,8 +29,6 @@ SPECIAL = [
     *("<|endoftext|>", "[MASK]", "[gMASK]", "[sMASK]", "<sop>", "<eop>", "<|system|>", "<|user|>", "<|assistant|>"),
     *("<|observation|>", "<|begin_of_image|>", "<|end_of_image|>", "<|begin_of_video|>", "<|end_of_video|>"),
 ]
-ROWS = (SIDE // PATCH // 2) ** 2
-MEAN, STD = (0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711)
 
 
 def config_of(special: dict[str, int]) -> dict:
@@ -55,20 +52,7 @@ def config_of(special: dict[str, int]) -> dict:
         rope_ratio=1,
         boi_token_id=special["<|begin_of_image|>"],
         eoi_token_id=special["<|end_of_image|>"],
-        vision_config=dict(
-            dropout_prob=0.0,
-            hidden_act="gelu",
-            hidden_size=48,
-            image_size=SIDE,
-            in_channels=3,
-            intermediate_size=96,
-            layer_norm_eps=1e-6,
-            num_heads=3,
-            num_hidden_layers=2,
-            num_positions=(SIDE // PATCH) ** 2 + 1,
-            patch_size=PATCH,
-            scaling_factor=8,
-        ),
+        vision_config=VISION | {"scaling_factor": 8},
     )
 
 
@@ -135,42 +119,24 @@ def main() -> None:
     image_ids = [special[t] for t in ("<|begin_of_image|>", "<|endoftext|>", "<|end_of_image|>")]
     shown = [image_ids[0], *[special["[MASK]"]] * ROWS, image_ids[2]]
     for name, parts in parts_of(["formula:waves:32x32", "formula:stripes:75x50"]).items():
-        prompt, expanded, tiles = [], [], []
+        prompt, expanded, names = [], [], [p for p in parts if p.startswith("formula:")]
         for part in parts:
-            if part.startswith("formula:"):
-                tiles.append(np.asarray(picture(part).resize((SIDE, SIDE), 3)))
-            text = [] if part.startswith("formula:") else encoding.encode(part, disallowed_special=())
+            text = [] if part in names else encoding.encode(part, disallowed_special=())
             prompt += text or image_ids
             expanded += text or shown
         begin = [special["[gMASK]"], special["<sop>"], special["<|user|>"], *encoding.encode("\n")]
         ids = begin + prompt + [special["<|assistant|>"]]
         item = {"name": name, "parts": parts, "input_ids": begin + expanded + [special["<|assistant|>"]]}
-        pictures = []
-        if tiles:
-            item["pixels_sha256"] = [sha256(t) for t in tiles]
-            pixels = torch.tensor(np.stack(tiles)).permute(0, 3, 1, 2).float() / 255
-            pixels = (pixels - torch.tensor(MEAN).view(3, 1, 1)) / torch.tensor(STD).view(3, 1, 1)
-            vision, seen = model.transformer.vision, []
-            hook = vision.conv.register_forward_pre_hook(lambda _m, a: seen.append(a[0]))
-            pictures = list(vision(pixels))
-            hook.remove()
-            n, c, h, w = seen[0].shape
-            squares = seen[0].reshape(n, c, h // 2, 2, w // 2, 2).permute(0, 2, 4, 3, 5, 1)
-            item["vision"] = summary(squares.reshape(-1, 4 * c))
-            item["connector"] = summary(torch.cat([p[1:-1] for p in pictures]))
-        if len(tiles) < 2:
-            theirs = model(
-                input_ids=torch.tensor([ids]), images=pixels if tiles else None, use_cache=False, return_dict=True
-            ).logits[0, -1]
-            assert torch.equal(theirs, logits(model, ids, pictures)), "the rule is not the original's"
-        item["steps"], sequence = [], list(ids)
-        for _ in range(STEPS):
-            row = logits(model, sequence, pictures)
-            top = row.topk(10)
-            item["steps"].append(
-                {"ids": top.indices.tolist(), "logits": top.values.tolist(), "norm": row.norm().item()}
-            )
-            sequence.append(int(row.argmax()))
+        pictures, images = [], None
+        if names:
+            images, item["pixels_sha256"] = pixels(names)
+            squares, rows = watched(model.transformer.vision, images)
+            pictures = list(rows)
+            item["vision"], item["connector"] = summary(squares), summary(rows[:, 1:-1])
+        if len(names) < 2:
+            theirs = model(input_ids=torch.tensor([ids]), images=images, use_cache=False, return_dict=True)
+            assert torch.equal(theirs.logits[0, -1], logits(model, ids, pictures)), "the rule is not the original's"
+        item["steps"] = greedy_rows(lambda sequence: logits(model, sequence, pictures), ids, STEPS)  # noqa: B023
         items.append(item)
         print(name, len(item["input_ids"]), [s["ids"][0] for s in item["steps"]], flush=True)
     write_json(
