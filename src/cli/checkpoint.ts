@@ -65,9 +65,12 @@ export function openFloatCheckpoint(folder: string): FloatCheckpoint {
   const settings = "tokenizer_config.json" in assets
     ? json("tokenizer_config.json")
     : {};
+  const textOf = (ids: readonly number[]) =>
+    tokenizer.decode(ids, { skipSpecial: false });
   const template = "chat_template.jinja" in assets
     ? text("chat_template.jinja")
-    : olderTemplate(folder) ?? supplement.template ?? settings.chat_template;
+    : olderTemplate(folder) ?? madeTemplate(supplement, textOf) ??
+      settings.chat_template;
   if (typeof template !== "string") {
     throw new RangeError(
       `Cannot read checkpoint ${
@@ -82,7 +85,7 @@ export function openFloatCheckpoint(folder: string): FloatCheckpoint {
     );
     const processor = PROCESSOR in assets ? json(PROCESSOR) : {};
     const { idOf } = tokenizer;
-    const model = describe({ config, tensors, processor, idOf });
+    const model = describe({ config, tensors, processor, idOf, textOf });
     const { info } = model;
     if (info.image && !(PROCESSOR in assets)) {
       throw missing(join(folder, PROCESSOR));
@@ -181,6 +184,14 @@ function standIn(
 function olderTemplate(folder: string): unknown {
   const path = join(folder, "chat_template.json");
   return statOf(path) ? readJson(path).chat_template : undefined;
+}
+
+/** The family's own template. */
+function madeTemplate(
+  { template }: Supplement,
+  textOf: (ids: readonly number[]) => string,
+): string | undefined {
+  return typeof template === "function" ? template(textOf) : template;
 }
 
 function missing(path: string): RangeError {

@@ -38,6 +38,7 @@ import {
   type RopeTables,
   ropeTables,
 } from "./rope.ts";
+import { sightOf } from "./sight.ts";
 
 /** What a watcher may see and replace while a graph runs. `modality` has one entry per row: 0 vision, 1 text. */
 export interface Hooks {
@@ -221,6 +222,7 @@ export function runText(
       count: c.ids.length,
       sequence: c.sequence,
       places: placesOf(at, c.ids, model.info, grids),
+      sight: sightOf(c.ids, model.info.image),
       tables: new Map(),
     };
     start += c.ids.length;
@@ -242,6 +244,8 @@ interface Segment extends Rows {
   readonly grid?: Grid;
   readonly sequence?: Sequence;
   readonly places?: readonly Place[];
+  /** Last row of the chunk that each sees, in the text phase. */
+  readonly sight?: Int32Array;
   /** Rotary tables of its rows, by what makes them. */
   readonly tables: Map<string, RopeTables>;
 }
@@ -691,7 +695,9 @@ function attend(
       const kh = slice(executor, keys, width, 0, total, kv, d);
       const p = executor.matmul(qh, s.count, d, kh, total);
       for (let r = 0; r < s.count; r++) {
-        const visible = node.mask === "full" ? total : offset + r + 1;
+        const visible = node.mask === "full"
+          ? total
+          : offset + (segment.sight?.[r] ?? r) + 1;
         softmax(p.subarray(r * total, (r + 1) * total), visible, scale);
       }
       const vt = executor.zeros(d * total);

@@ -236,6 +236,8 @@ export interface ImageInfo {
   readonly text: string;
   /** All tokens of an image stand at one place (GLM-4V); otherwise each at its row and column. */
   readonly atOnePlace?: true;
+  /** The tokens of an image see each other, not only those before them (moondream). */
+  readonly seesItself?: true;
   /** With `atOnePlace`: so many tokens in front have places of their own (CogVLM2). */
   readonly lead?: number;
   /**

@@ -18,6 +18,8 @@ export interface Checkpoint {
   readonly processor?: Record<string, unknown>;
   /** Id of a token by its text, for families whose config does not name it. */
   readonly idOf?: (token: string) => number | undefined;
+  /** Text of tokens, for families whose config names them by id. */
+  readonly textOf?: (ids: readonly number[]) => string;
 }
 
 /** Shape a graph expects of a parameter. */

@@ -12,6 +12,7 @@ import { internvl } from "./internvl.ts";
 import { internvlSupplement } from "./internvl_prompt.ts";
 import { llama } from "./llama.ts";
 import { minicpmv, minicpmvSupplement } from "./minicpmv.ts";
+import { moondream, moondreamSupplement } from "./moondream.ts";
 import { nanovlm, nanovlmSupplement } from "./nanovlm.ts";
 import { qwen2vl } from "./qwen2vl.ts";
 import { qwen3vl } from "./qwen3vl.ts";
@@ -35,6 +36,7 @@ const ARCHITECTURES: Record<string, (checkpoint: Checkpoint) => Model> = {
   nanovlm,
   chatglm: glm4v,
   CogVLMForCausalLM: cogvlm2,
+  moondream1: moondream,
 };
 
 /** Names of all families, as config.json's `model_type`. */
@@ -47,6 +49,7 @@ const SUPPLEMENTS: Record<string, (config: Config) => Supplement> = {
   nanovlm: nanovlmSupplement,
   chatglm: glm4vSupplement,
   CogVLMForCausalLM: cogvlm2Supplement,
+  moondream1: moondreamSupplement,
 };
 
 /** What a config.json calls its model: `model_type`, or its class where a repository registers none; nanoVLM's names neither. */

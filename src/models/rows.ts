@@ -34,16 +34,22 @@ export function headRowsOf(
 }
 
 /**
- * Rows of heads whose first `rotary` channels turn in neighbouring pairs, in the
- * order in which pair i is channels i and i + headDim/2; the others fill up.
+ * Rows of heads whose first `rotary` channels turn, in neighbouring pairs or
+ * half-split, in the order in which pair i is channels i and i + headDim/2; the
+ * others fill up.
  */
-export function pairsApart(t: Tensor, headDim: number, rotary: number): Tensor {
+export function pairsApart(
+  t: Tensor,
+  headDim: number,
+  rotary: number,
+  pairs: "neighbours" | "half-split" = "neighbours",
+): Tensor {
   const flat = t.shape.length === 1 ? reshape(t, [t.shape[0], 1]) : t;
   const [rows, width] = flat.shape, half = headDim / 2, turning = rotary / 2;
   const order = Array.from({ length: headDim }, (_, i) => {
     const pair = i % half, second = i >= half ? 1 : 0;
     return pair < turning
-      ? 2 * pair + second
+      ? pairs === "neighbours" ? 2 * pair + second : pair + second * turning
       : rotary + second * (half - turning) + pair - turning;
   });
   return {

@@ -8,8 +8,10 @@ import type { RankedWords } from "../tokenizer/tiktoken.ts";
 
 /** Stand-ins for files. */
 export interface Supplement {
-  /** For chat_template.jinja. */
-  readonly template?: string;
+  /** For chat_template.jinja; where its tokens are known by id, made of their text. */
+  readonly template?:
+    | string
+    | ((text: (ids: readonly number[]) => string) => string);
   /** For preprocessor_config.json. */
   readonly processor?: Readonly<Record<string, unknown>>;
   /** For tokenizer.json: a vocabulary of ranks, and what that file does not say. */

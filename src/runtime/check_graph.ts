@@ -51,6 +51,9 @@ export function checkGraph(nodes: readonly Node[], info: ModelInfo): void {
   const streams = new Map<string, { width: number; phase: string }>();
   let text = false;
   if (info.image?.anySize) checkAnySize(nodes, info.image);
+  if (info.image?.seesItself && info.image.anySize) {
+    fail("with anySize, an image's tokens cannot see each other");
+  }
   for (const node of nodes) {
     const say = `node ${quoted(node.id)} (${node.op})`;
     if (made.has(node.id)) fail(`two nodes have the id ${quoted(node.id)}`);

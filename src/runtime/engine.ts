@@ -5,6 +5,7 @@
  */
 import { type Grid, mergeOf, patchesIn, tokensIn } from "../graph/grid.ts";
 import { imageOf, index, type ModelInfo, widthOf } from "../graph/node.ts";
+import { chunkEnd, sightOf } from "../graph/sight.ts";
 import type { Image } from "../image/image.ts";
 import type { Kernels } from "../kernels/contracts.ts";
 import {
@@ -285,19 +286,13 @@ export class Engine implements AsyncDisposable {
       const start = this.length;
       let row = 0;
       try {
-        for (let from = 0; from < ids.length; from += this.plan.chunk) {
-          const chunk = Array.prototype.slice.call(
-            ids,
-            from,
-            from + this.plan.chunk,
-          );
-          row += await this.#chunk(
-            chunk,
-            images,
-            row,
-            from + chunk.length === ids.length,
-            signal,
-          );
+        for (let from = 0; from < ids.length;) {
+          const { image } = this.#info;
+          const to = chunkEnd(ids, from, this.plan.chunk, image);
+          const chunk = Array.prototype.slice.call(ids, from, to);
+          const end = to === ids.length;
+          row += await this.#chunk(chunk, images, row, end, signal);
+          from = to;
         }
       } catch (error) {
         this.#seen.forget(start);
@@ -399,6 +394,12 @@ export class Engine implements AsyncDisposable {
       ints[(inputs.order >> 2) + this.length + i] = this.length + from;
       if (i >= imageRows) ints[(inputs.ids >> 2) + i - imageRows] = ids[from];
     });
+    if (inputs.sight !== undefined) {
+      const sight = sightOf(ids, this.#info.image), at = inputs.sight >> 2;
+      original.forEach((from, i) => {
+        ints[at + this.length + i] = this.length + sight[from];
+      });
+    }
     if (inputs.images && imageRows > 0) {
       const { at, stride } = inputs.images, width = this.#width;
       const floats = new Float32Array(this.#buffer);

@@ -92,6 +92,8 @@ export interface Plan {
   readonly inputs: {
     readonly ids: number;
     readonly order: number;
+    /** Last position that each token of the cache sees, where that is not its own. */
+    readonly sight?: number;
     readonly pixels?: number;
     readonly images?: { readonly at: number; readonly stride: number };
     /** Rotary tables whose rows are written as tokens come. */
@@ -166,7 +168,9 @@ function planWithin(
 ): Plan {
   const { info } = model, { context, threads } = options;
   const patches = info.image ? mostPatches(info.image, options.maxPixels) : 0;
-  const chunk = Math.min(context, CHUNK), windows = windowsOf(model, patches);
+  const whole = info.image?.seesItself ? info.image.tokens : 0;
+  const chunk = Math.min(context, Math.max(CHUNK, whole));
+  const windows = windowsOf(model, patches);
   const registers = REGISTER_COUNT + windowRegisters(windows?.most ?? 0);
   for (const n of model.nodes) {
     if (n.op === "attend" && n.heads / n.kvHeads > MOST_RATIO) {
@@ -208,6 +212,7 @@ function planWithin(
   });
   const ids = store.state("ids", chunk * 4);
   const order = store.state("order", context * 4);
+  const sight = store.buffers.get("sight");
 
   const barrier = FIRST_ADDRESS,
     command = barrier + 64,
@@ -264,6 +269,7 @@ function planWithin(
     inputs: {
       ids: ids.at,
       order: order.at,
+      ...(sight ? { sight: sight.at } : {}),
       ...(pixels ? { pixels: pixels.at } : {}),
       ...(images
         ? { images: { at: images.buffer.at, stride: images.stride } }

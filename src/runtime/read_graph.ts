@@ -298,6 +298,7 @@ function readImage(map: Json): ImageInfo {
     tokenId: id,
     text: longText,
     atOnePlace: optional(yes),
+    seesItself: optional(yes),
     lead: optional(size),
     tiles: {
       wish:

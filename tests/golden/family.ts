@@ -38,6 +38,7 @@ export const FAMILIES = [
   "internvl2-toy",
   "internvl35-toy",
   "minicpmv-toy",
+  "moondream-toy",
   "nanovlm-toy",
   "qwen25vl-toy",
   "qwen2vl-toy",

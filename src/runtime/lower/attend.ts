@@ -19,7 +19,7 @@ import type { Lowering } from "./context.ts";
 import { floatsOf } from "./floats.ts";
 import { narrowed, narrows } from "./narrow.ts";
 import { prefixFill } from "./prefix.ts";
-import { orderBuffer, tokenOrder, turnsOf } from "./turns.ts";
+import { orderBuffer, sight, turnsOf } from "./turns.ts";
 import type { Floats } from "./value.ts";
 
 /** Largest capacity of a cache (src/kernels/attend.ts). */
@@ -188,7 +188,7 @@ export function lowerAttend(l: Lowering, node: AttendNode): Floats {
         y.stride,
         ref(score),
         ref(value),
-        masked ? tokenOrder(l, false) : 0,
+        masked ? sight(l) : 0,
         masked ? ref(orderBuffer(l)) : 0,
         count,
         text ? { register: REGISTER.keys } : piece.rows ?? rows,

@@ -42,6 +42,13 @@ export function tokenOrder(l: Lowering, last: boolean): Arg {
   return ref(orderBuffer(l), 0, { register }, 4);
 }
 
+/** The last position that each row sees, from the chunk's first on: its own, or where its image ends. */
+export function sight(l: Lowering): Arg {
+  if (!l.model.info.image?.seesItself) return tokenOrder(l, false);
+  const buffer = l.store.state("sight", l.options.capacity * 4);
+  return ref(buffer, 0, { register: REGISTER.slot }, 4);
+}
+
 /** Original position of every cached token, in cache order. */
 export function orderBuffer(l: Lowering): Buffer {
   return l.store.state("order", l.options.capacity * 4);
