@@ -20,6 +20,7 @@ const KNOWN: Record<string, number> = {
   "InternVL2-2B": 2205.8,
   "InternVL2-8B": 8075.4,
   "CogVLM2-19B": 19529,
+  "moondream2": 1867,
 };
 const TOO_LARGE = [
   "InternVL3-8B",

@@ -1,6 +1,6 @@
 """Tensor names and shapes, at the published size, of families whose code is not in transformers.
 
-    python original_shapes.py OUT.json QWENVL_DIR MINICPMV_DIR GLM4V_DIR COGVLM2_DIR
+    python original_shapes.py OUT.json QWENVL_DIR MINICPMV_DIR GLM4V_DIR COGVLM2_DIR MOONDREAM_DIR
 
 The directories are as the families' golden scripts want them. Layers are written once, "{24}" standing for 0…23. Models are
 built on torch's meta device, without weights. The sizes are those the original code and its documentation name; a
@@ -165,7 +165,20 @@ def cogvlm2(folder: str) -> tuple:
     return config, lambda: golden_cogvlm2.make(Path(folder).resolve(), fields)
 
 
-MODELS = {"Qwen-VL-Chat": qwenvl, "MiniCPM-V-2.6": minicpmv, "GLM-4V-9B": glm4v, "CogVLM2-19B": cogvlm2}
+def moondream(folder: str) -> tuple:
+    package = original(folder, "config", "layers", "text", "vision")
+
+    def build() -> torch.nn.Module:
+        model = torch.nn.Module()
+        vision = package.vision.build_vision_model(package.config.VisionConfig(), torch.float16)
+        text = package.text.build_text_model(package.config.TextConfig(), torch.float16)
+        model.model = torch.nn.ModuleDict({"vision": vision, "text": text})
+        return model
+
+    return {"model_type": "moondream1", "config": {}}, build
+
+
+MODELS = {"Qwen-VL-Chat": qwenvl, "MiniCPM-V-2.6": minicpmv, "GLM-4V-9B": glm4v, "CogVLM2-19B": cogvlm2, "moondream2": moondream}
 
 
 def fold(state: dict) -> dict[str, list[int]]:
