@@ -128,7 +128,9 @@ export function emitProduct(
   const pieces = Math.ceil(form.most * kp * width / MOST_WORK);
   const step = roundUp(Math.ceil(width / pieces), 8);
   l.meetBefore(out.buffer);
-  const adds = form.segments.some((s) => accumulate(s.modality) === 1);
+  // Rows of the other modality come along, too, and go back as they were.
+  const adds = form.of !== undefined ||
+    form.segments.some((s) => accumulate(s.modality) === 1);
   const away = memory === 0
     ? undefined
     : sendAway(l, label, codes, out, memory, adds);
