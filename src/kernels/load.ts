@@ -124,7 +124,13 @@ function ranked(exports: string[], name: string): string[] {
     e.startsWith(`${name}__`) && (dots || !e.includes("__relaxed_dot8"))
   );
   const rank = (e: string) =>
-    e.includes("__simd") ? 2 : e.includes("__relaxed_dot") === dots ? 0 : 1;
+    e.includes("__simd")
+      ? 3
+      : e.includes("__relaxed_dot8")
+      ? 0
+      : e.includes("__relaxed_dot") === dots
+      ? 1
+      : 2;
   return found.sort((a, b) => rank(a) - rank(b)); // stable: file order within a rank
 }
 
