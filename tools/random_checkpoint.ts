@@ -42,11 +42,21 @@ function numbers(seed: number, size: number, std: number, mean = 0) {
   return out;
 }
 
+/** The token that stands for a row of an image in its text: the one written most often. */
+function placeholder(text: string): string {
+  const counts = new Map<string, number>();
+  for (const [token] of text.matchAll(/<[^<>]+>/g)) {
+    counts.set(token, (counts.get(token) ?? 0) + 1);
+  }
+  return [...counts].reduce((a, b) => b[1] > a[1] ? b : a, ["<image>", 0])[0];
+}
+
 /** Tokenizer, chat template and image settings that go with no trained model. */
 function assetsOf(info: ModelInfo): Record<string, string> {
   const { image } = info, [end = 1] = info.stopIds;
+  const token = image ? placeholder(image.text) : "";
   const added = [
-    ...(image ? [{ id: image.tokenId, content: "<image>" }] : []),
+    ...(image ? [{ id: image.tokenId, content: token }] : []),
     { id: end, content: "<end>" },
   ].filter(({ id }) => id >= 290).map((token) => ({
     ...token,
@@ -57,7 +67,7 @@ function assetsOf(info: ModelInfo): Record<string, string> {
     normalized: false,
   }));
   const content = image
-    ? "{% for c in m.content %}{% if c.type == 'image' %}<image>{% else %}{{ c.text }}{% endif %}{% endfor %}"
+    ? `{% for c in m.content %}{% if c.type == 'image' %}${token}{% else %}{{ c.text }}{% endif %}{% endfor %}`
     : "{{ m.content }}";
   const files = {
     "tokenizer.json": toyTokenizerJson({ added_tokens: added }),
