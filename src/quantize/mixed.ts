@@ -5,14 +5,9 @@
  * and what enters the head is compared.
  * @module
  */
-import type { Executor, Floats } from "../graph/executor.ts";
+import type { Floats } from "../graph/executor.ts";
 import { encodeImages } from "../graph/generate.ts";
-import {
-  load,
-  type Loaded,
-  newSequence,
-  runText,
-} from "../graph/interpreter.ts";
+import { type Loaded, newSequence, runText } from "../graph/interpreter.ts";
 import { type LinearNode, logitsOf, type Model } from "../graph/node.ts";
 import { dequantize, roundToNearest } from "./gptq.ts";
 import type { Sample } from "./quantize.ts";
@@ -64,12 +59,11 @@ function ending(loaded: Loaded, sample: Sample): Floats {
  * linear alone is rounded to `bitsOf` bits; one number per linear, in order.
  */
 export function sensitivities(
-  model: Model,
+  loaded: Loaded,
   sample: Sample,
-  executor: Executor,
   bitsOf: (node: LinearNode) => number,
 ): number[] {
-  const loaded = load(model, executor), want = ending(loaded, sample);
+  const { model, executor } = loaded, want = ending(loaded, sample);
   let energy = 0;
   for (const x of want) energy += x * x;
   return candidates(model).map((node) => {

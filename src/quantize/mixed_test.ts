@@ -1,6 +1,7 @@
 import { assert, assertEquals } from "@std/assert";
 import { TOY_PROMPT, toyModel, toyPatches } from "../../tests/toy.ts";
 import { float64 } from "../graph/executor.ts";
+import { load } from "../graph/interpreter.ts";
 import type { LinearNode } from "../graph/node.ts";
 import { chooseBits, sensitivities } from "./mixed.ts";
 
@@ -15,7 +16,7 @@ function linears(): LinearNode[] {
 
 Deno.test("sensitivities: every linear moves the end, fewer bits move it more", () => {
   const at = (bits: number) =>
-    sensitivities(toyModel(), SAMPLE, float64, () => bits);
+    sensitivities(load(toyModel(), float64), SAMPLE, () => bits);
   const coarse = at(4), fine = at(8);
   assertEquals(coarse.length, linears().length);
   for (const [i, moved] of coarse.entries()) {

@@ -7,16 +7,14 @@
  * keys and values are computed here, in float, and kept in the model file.
  * @module
  */
-import type { Executor, Floats } from "../graph/executor.ts";
+import type { Floats } from "../graph/executor.ts";
 import {
   type Hooks,
-  load,
   type Loaded,
   newSequence,
   type Prefix,
   runText,
 } from "../graph/interpreter.ts";
-import type { Model } from "../graph/node.ts";
 
 /** A row whose largest magnitude is so many times the median row's is an outlier. */
 const OUTLIER = 20;
@@ -30,18 +28,18 @@ export interface Text {
 }
 
 /** Keys and values of tokens that stand first, by attention. */
-export function prefixOf(
-  { prefix: _, ...loaded }: Loaded,
-  ids: readonly number[],
-): Prefix {
+function prefixOf(loaded: Loaded, ids: readonly number[]): Prefix {
   const sequence = newSequence();
   runText(loaded, [{ sequence, ids }], { headless: true });
   return sequence.cache;
 }
 
-/** The model with `ids` in front of every sequence. */
-export function withPrefix(model: Model, ids: readonly number[]): Model {
-  return { ...model, info: { ...model.info, prefix: ids } };
+/** The model with `ids` in front of every sequence, as it is where there are none. */
+export function withPrefix(loaded: Loaded, ids: readonly number[]): Loaded {
+  if (ids.length === 0) return loaded;
+  const info = { ...loaded.model.info, prefix: ids };
+  const model = { ...loaded.model, info };
+  return { ...loaded, model, prefix: prefixOf(loaded, ids) };
 }
 
 /**
@@ -50,24 +48,19 @@ export function withPrefix(model: Model, ids: readonly number[]): Model {
  * @param most longest prefix, or the prefix itself
  */
 export function findPrefix(
-  model: Model,
+  loaded: Loaded,
   texts: readonly Text[],
   most: number | readonly number[],
-  executor: Executor,
 ): readonly number[] {
   if (typeof most !== "number") return most;
-  const { image } = model.info;
+  const { image } = loaded.model.info;
   const samples = texts.slice(0, SAMPLES)
     .map(({ ids, answer }) =>
       [...ids, ...answer].filter((id) => id !== image?.tokenId).slice(0, TOKENS)
     ).filter((ids) => ids.length > 0);
   const prefix: number[] = [];
   while (prefix.length < most) {
-    const bare = load(withPrefix(model, prefix), executor);
-    const loaded = prefix.length === 0
-      ? bare
-      : { ...bare, prefix: prefixOf(bare, prefix) };
-    const next = worst(loaded, samples);
+    const next = worst(withPrefix(loaded, prefix), samples);
     if (next === undefined) break;
     prefix.push(next);
   }

@@ -30,7 +30,7 @@ import { memoryRecords, type Records } from "../format/records.ts";
 import { code } from "../tensor/round.ts";
 import { type Findings, findings, type Rounded } from "./findings.ts";
 import { chooseBits, sensitivities } from "./mixed.ts";
-import { findPrefix, prefixOf, withPrefix } from "./prefix.ts";
+import { findPrefix, withPrefix } from "./prefix.ts";
 import { count, type Histogram, histogram, scaleOf } from "./histogram.ts";
 import type { Recipe } from "./recipe.ts";
 
@@ -115,22 +115,19 @@ export function quantize(
   }
   const found = findings(records);
   const passed = recipe.passes.reduce((m, pass) => pass.apply(m), model);
+  const bare = load(passed, engine);
   const ids = [...found.vector(
     "prefix",
-    () => findPrefix(passed, samples, recipe.prefix ?? [], engine),
+    () => findPrefix(bare, samples, recipe.prefix ?? []),
   )];
-  const changed = ids.length > 0 ? withPrefix(passed, ids) : passed;
-  const bare = load(changed, engine);
-  const loaded = ids.length > 0
-    ? { ...bare, prefix: prefixOf(bare, ids) }
-    : bare;
+  const loaded = withPrefix(bare, ids), changed = loaded.model;
   const bits = (node: LinearNode) => bitsOf(changed, node, recipe);
   const more = recipe.mixed
     ? chooseBits(
       changed,
       found.vector(
         "sensitivities",
-        () => sensitivities(changed, samples[0], engine, bits),
+        () => sensitivities(loaded, samples[0], bits),
       ),
       recipe.mixed,
       bits,

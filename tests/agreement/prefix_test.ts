@@ -8,7 +8,7 @@ import { openModelFile } from "../../src/format/model_file.ts";
 import { bytesSource } from "../../src/format/source.ts";
 import { writeModelFile } from "../../src/format/write_model.ts";
 import { float64 } from "../../src/graph/executor.ts";
-import { newSequence, runText } from "../../src/graph/interpreter.ts";
+import { load, newSequence, runText } from "../../src/graph/interpreter.ts";
 import { referenceKernels } from "../../src/kernels/contracts.ts";
 import { emit } from "../../src/quantize/emit.ts";
 import type { Quantized } from "../../src/quantize/quantize.ts";
@@ -115,11 +115,11 @@ Deno.test("findPrefix: the token whose activations tower is found, and put first
   }
   const texts = [[3, 4, 5, SINK, 6, 7, 8], [9, SINK, 10, 11, 12]]
     .map((ids) => ({ ids, answer: [13, 14, 15] }));
-  const quiet = findPrefix(model, texts, 2, float64);
+  const quiet = findPrefix(load(model, float64), texts, 2);
   assert(!quiet.includes(SINK));
   assertEquals(
-    findPrefix({ ...model, params: changed }, texts, 1, float64),
+    findPrefix(load({ ...model, params: changed }, float64), texts, 1),
     [SINK],
   );
-  assertEquals(findPrefix(model, texts, [1, 2], float64), [1, 2]);
+  assertEquals(findPrefix(load(model, float64), texts, [1, 2]), [1, 2]);
 });
