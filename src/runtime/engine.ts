@@ -23,7 +23,7 @@ import { chunkOrder } from "./order.ts";
 import { PlaceWriter } from "./places.ts";
 import { pixelCodes, type PixelScale } from "./pixels.ts";
 import { type Plan, plan } from "./plan.ts";
-import { canStartWorkers, Pool } from "./pool.ts";
+import { canStartWorkers, Pool, type Sharing } from "./pool.ts";
 import type { ListName } from "./command.ts";
 import type { StaticModel } from "./static_model.ts";
 import { MOST_RATIO, quadRegister, REGISTER, type Step } from "./step.ts";
@@ -46,6 +46,8 @@ export interface EngineOptions {
   readonly signal?: AbortSignal;
   /** Kernels over the given memory instead of the compiled ones, for tests with one thread. */
   readonly kernels?: (buffer: ArrayBufferLike) => Kernels;
+  /** How work is cut and shared, for tests. */
+  readonly sharing?: Sharing;
 }
 
 /** Context where none is asked for; less where the model's positions end earlier. */
@@ -163,7 +165,8 @@ export class Engine implements AsyncDisposable {
       kernels: options.kernels?.(memory.buffer) ??
         loadKernels({ memory, module, shared }),
     }));
-    const starting = Pool.start(planned, memories, module, places); // while weights are packed
+    const { sharing } = options;
+    const starting = Pool.start(planned, memories, module, places, sharing); // while weights are packed
     try {
       await load(model, planned, places, options.signal);
     } catch (error) {

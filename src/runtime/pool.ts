@@ -9,12 +9,20 @@ import { COMMAND, type ListName, LISTS, send, STOP } from "./command.ts";
 import { RuntimeError } from "./error.ts";
 import { type Pace, pace } from "./pace.ts";
 import type { Plan } from "./plan.ts";
-import type { Step } from "./step.ts";
+import { REGISTER, type Step } from "./step.ts";
 import { type Place, walk, type Walker } from "./walk.ts";
 import type { WorkerStart } from "./worker.ts";
 
-/** Multiply–adds after which the main thread looks at the clock, a few ms. */
-const SLICE_WORK = 2e8;
+/** How the work of a list is cut and shared. Any choice gives the same bits. */
+export interface Sharing {
+  /** Multiply–adds after which the main thread looks at the clock. */
+  readonly sliceWork: number;
+  /** Chooses for slices that are alike. */
+  readonly pace: () => Pace;
+}
+
+/** A few ms a slice, by what was faster. */
+const SHARING: Sharing = { sliceWork: 2e8, pace };
 
 /** Longest time between two turns of the event loop. */
 const TURN_MS = 8;
@@ -38,10 +46,16 @@ export class Pool implements AsyncDisposable {
   readonly #together: Walker;
   /** By list and the kernel that does most of a slice: their speeds are not alike. */
   readonly #paces = new Map<string, Pace>();
+  readonly #sharing: Sharing;
   #turn = 0;
   #closed = false;
 
-  private constructor(plan: Plan, memories: readonly Place[]) {
+  private constructor(
+    plan: Plan,
+    memories: readonly Place[],
+    sharing: Sharing,
+  ) {
+    this.#sharing = sharing;
     const { barrier, command, registers } = plan.control;
     this.#lists = LISTS.map((name) => plan[name]?.steps ?? []);
     const { buffer } = memories[0];
@@ -51,10 +65,11 @@ export class Pool implements AsyncDisposable {
       memories,
       thread: 0,
       threads: 1,
+      copies: plan.threads,
       barrier,
       registers: new Int32Array(plan.registers),
     };
-    this.#together = { ...this.#alone, threads: plan.threads };
+    this.#together = { ...this.#alone, threads: plan.threads, copies: 1 };
   }
 
   /**
@@ -67,8 +82,9 @@ export class Pool implements AsyncDisposable {
     memories: readonly WebAssembly.Memory[],
     module: WebAssembly.Module,
     places: readonly Place[],
+    sharing: Sharing = SHARING,
   ): Promise<Pool> {
-    const pool = new Pool(plan, places);
+    const pool = new Pool(plan, places, sharing);
     try {
       const ready: Promise<void>[] = [];
       for (let thread = 1; thread < plan.threads; thread++) {
@@ -120,11 +136,11 @@ export class Pool implements AsyncDisposable {
     const list = LISTS.indexOf(name), steps = this.#lists[list];
     this.#shared.set(registers);
     this.#alone.registers.set(registers); // both walkers have the same
-    this.#alone.registers[0] = 0;
+    this.#alone.registers[REGISTER.thread] = 0;
     for (let from = 0; from < to;) {
       signal?.throwIfAborted();
       let work = 0, end = from, most = 0, heaviest = "";
-      while (end < to && work < SLICE_WORK) {
+      while (end < to && (end === from || work < this.#sharing.sliceWork)) {
         const { work: [constant, register, perUnit], kernel } = steps[end++];
         const own = constant + perUnit * registers[register];
         work += own;
@@ -153,7 +169,7 @@ export class Pool implements AsyncDisposable {
 
   #pace(key: string): Pace {
     let known = this.#paces.get(key);
-    if (!known) this.#paces.set(key, known = pace());
+    if (!known) this.#paces.set(key, known = this.#sharing.pace());
     return known;
   }
 

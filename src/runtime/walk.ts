@@ -3,7 +3,7 @@
  * @module
  */
 import type { Kernels } from "../kernels/contracts.ts";
-import { MOVE, type Step } from "./step.ts";
+import { MOVE, REGISTER, type Step } from "./step.ts";
 
 /** A memory and the kernels over it. */
 export interface Place {
@@ -18,6 +18,12 @@ export interface Walker {
   /** Number of this thread; 0 is the main one. */
   readonly thread: number;
   readonly threads: number;
+  /**
+   * Threads whose own copies this walk makes (`each` steps): 1 where each thread
+   * walks; all where the main thread walks for the others, which may read theirs
+   * in the next slice.
+   */
+  readonly copies: number;
   /** Address of the barrier. */
   readonly barrier: number;
   /** Own copy of the registers; [0] is `thread`. */
@@ -61,12 +67,17 @@ export function walk(
 function runStep(w: Walker, step: Step): void {
   const { registers: r, thread, threads } = w;
   if (step.when !== undefined && r[step.when] === 0) return;
-  const { split } = step;
-  if (split === undefined && thread !== 0 && !step.each) return;
-  const args = step.args.slice();
-  for (const [at, register, scale] of step.dynamic) {
-    args[at] += r[register] * scale;
+  if (step.each) {
+    for (let copy = 0; copy < w.copies; copy++) {
+      r[REGISTER.thread] = thread + copy;
+      call(w, step, argsOf(step, r));
+    }
+    r[REGISTER.thread] = thread;
+    return;
   }
+  const { split } = step;
+  if (split === undefined && thread !== 0) return;
+  const args = argsOf(step, r);
   if (split !== undefined) {
     const { lo, hi, unit } = split;
     const start = args[lo], end = args[hi];
@@ -78,6 +89,18 @@ function runStep(w: Walker, step: Step): void {
     );
     if (args[lo] >= args[hi]) return;
   }
+  call(w, step, args);
+}
+
+function argsOf(step: Step, registers: Int32Array): number[] {
+  const args = step.args.slice();
+  for (const [at, register, scale] of step.dynamic) {
+    args[at] += registers[register] * scale;
+  }
+  return args;
+}
+
+function call(w: Walker, step: Step, args: number[]): void {
   if (step.kernel === MOVE) return move(w.memories, args);
   const { kernels } = w.memories[step.memory ?? 0];
   (kernels[step.kernel] as Call)(...args);

@@ -6,7 +6,7 @@
 import { loadKernels } from "../kernels/load.ts";
 import { COMMAND, receive, STOP } from "./command.ts";
 import type { ControlAddresses } from "./plan.ts";
-import type { Step } from "./step.ts";
+import { REGISTER, type Step } from "./step.ts";
 import { walk } from "./walk.ts";
 
 /** What a worker is given. */
@@ -47,6 +47,7 @@ scope.onmessage = ({ data }) => {
     memories,
     thread,
     threads,
+    copies: 1,
     barrier: control.barrier,
     registers,
   };
@@ -56,7 +57,7 @@ scope.onmessage = ({ data }) => {
     seen = receive(words, seen);
     if (words[COMMAND.list] === STOP) break;
     registers.set(source);
-    registers[0] = thread;
+    registers[REGISTER.thread] = thread;
     try {
       walk(
         walker,

@@ -4,6 +4,7 @@
  */
 import { assert, assertEquals } from "@std/assert";
 import { referenceKernels } from "../../src/kernels/contracts.ts";
+import type { Sharing } from "../../src/runtime/pool.ts";
 import type { Quantized } from "../../src/quantize/quantize.ts";
 import {
   distance,
@@ -84,6 +85,24 @@ Deno.test("threads and builds change no bit", async () => {
         `${build}, ${threads} threads`,
       );
       assertEquals(await engineLogits(engine), want, "a second run");
+    }
+  }
+});
+
+Deno.test("work may be shared or done alone, step by step: no bit changes", async () => {
+  const made = toy({ split: true });
+  await using one = await toyEngine(made, { threads: 1 });
+  const want = await engineLogits(one);
+  for (const [threads, every, at] of [[2, 2, 0], [2, 2, 1], [3, 3, 1]]) {
+    let slices = 0;
+    const sharing: Sharing = {
+      sliceWork: 0, // each step is a slice
+      pace: () => ({ shared: () => slices++ % every === at, note: () => {} }),
+    };
+    await using engine = await toyEngine(made, { threads, sharing });
+    for (let run = 0; run < 4; run++) {
+      assertEquals(await engineLogits(engine), want, `${threads} threads`);
+      slices++; // the other steps are shared now
     }
   }
 });
