@@ -211,15 +211,21 @@ export function gptq(
   for (let from = 0; from < k; from += block) {
     const to = Math.min(k, from + block), size = to - from, after = k - to;
     const errors = zeros(n * size);
+    // Copies of their own: reads of wasm memory are several times slower.
+    const corner = new Float64Array(size * size), row = new Float64Array(size);
+    for (let i = 0; i < size; i++) {
+      const at = (from + i) * k + from;
+      corner.set(factor.subarray(at, at + size), i * size);
+    }
     for (let r = 0; r < n; r++) {
-      const row = rest.subarray(r * k, r * k + to);
-      for (let i = from; i < to; i++) {
-        const s = step(r, order[i]);
+      row.set(rest.subarray(r * k + from, r * k + to));
+      for (let i = 0; i < size; i++) {
+        const s = step(r, order[from + i]);
         const q = Math.min(top, Math.max(bottom, roundEven(row[i] / s)));
-        codes[r * k + order[i]] = q;
-        const at = i * k, e = (row[i] - q * s) / factor[at + i];
-        for (let j = i + 1; j < to; j++) row[j] -= e * factor[at + j];
-        errors[r * size + i - from] = e;
+        codes[r * k + order[from + i]] = q;
+        const at = i * size, e = (row[i] - q * s) / corner[at + i];
+        for (let j = i + 1; j < size; j++) row[j] -= e * corner[at + j];
+        errors[r * size + i] = e;
       }
     }
     if (after === 0) break;
