@@ -15,6 +15,7 @@ const LOADERS = {
   quantize: () => import("./quantize.ts"),
   bundle: () => import("./bundle.ts"),
   eval: () => import("./eval.ts"),
+  report: () => import("./report.ts"),
   show: () => import("./show.ts"),
   inspect: () => import("./inspect.ts"),
   compare: () => import("./compare.ts"),

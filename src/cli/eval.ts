@@ -7,42 +7,32 @@
 import { bleu } from "../evaluate/bleu.ts";
 import { ciderD } from "../evaluate/cider.ts";
 import { shuffledControl } from "../evaluate/control.ts";
-import { fromFile } from "../evaluate/file_model.ts";
 import { rougeL } from "../evaluate/rouge.ts";
-import { type SiteRow, siteRows } from "../evaluate/sites.ts";
+import type { SiteRow } from "../evaluate/sites.ts";
 import { vqaAccuracy } from "../evaluate/vqa.ts";
 import { openModelFile } from "../format/model_file.ts";
 import { fileSource } from "../format/source.ts";
-import { generate } from "../graph/generate.ts";
-import { load, type Loaded } from "../graph/interpreter.ts";
+import { load } from "../graph/interpreter.ts";
 import { startFloat32Engine } from "../kernels/engine.ts";
-import type { Engine as FloatEngine } from "../quantize/quantize.ts";
-import { RECIPES } from "../quantize/recipe.ts";
-import { simulate } from "../quantize/simulate.ts";
 import { readAssets } from "../runtime/assets.ts";
 import { Engine } from "../runtime/engine.ts";
-import { readStaticModel, type StaticModel } from "../runtime/static_model.ts";
+import { readStaticModel } from "../runtime/static_model.ts";
 import {
   type Ask,
   floatAnswers,
   quantizedAnswers,
   type Truth,
 } from "./answers.ts";
-import {
-  DEFAULT_PROMPT,
-  type FloatCheckpoint,
-  openFloatCheckpoint,
-} from "./checkpoint.ts";
+import { DEFAULT_PROMPT, openFloatCheckpoint } from "./checkpoint.ts";
 import { command } from "./command.ts";
 import { EXIT } from "./errors.ts";
 import { evalText, type Result, type Scores } from "./eval_text.ts";
-import { type Io, quiet } from "./io.ts";
+import { quiet } from "./io.ts";
 import { openJournal } from "./journal.ts";
 import { bundledCheckpoint, MODEL_OPTION, modelPath } from "./model_path.ts";
-import { progress } from "./progress.ts";
 import { readReferences, type References } from "./references.ts";
-import { readPrompts } from "./samples.ts";
 import { defaultThreads } from "./threads.ts";
+import { compareSites, samplesOf, twinOf } from "./twin.ts";
 
 export default command({
   name: "eval",
@@ -149,15 +139,16 @@ export default command({
         journal,
         io,
       );
-      sites = await sitesOf(
-        checkpoint,
-        loaded,
-        model,
-        engine,
-        asks.slice(0, values.sites),
-        maxTokens,
-        io,
-      );
+      const some = asks.slice(0, values.sites);
+      const twin = some.length > 0 ? twinOf(model, checkpoint) : undefined;
+      if (twin) {
+        const samples = await samplesOf(checkpoint, loaded, some, maxTokens);
+        sites = compareSites(model, twin, samples, engine, io);
+      } else if (some.length > 0) {
+        io.err(
+          "sites are not compared: the file's recipe makes another graph of this checkpoint",
+        );
+      }
     }
     const result = {
       ...scores(lists, quantized, truths, values.shuffled),
@@ -234,52 +225,4 @@ function scores(
       questions: answers.length,
     },
   };
-}
-
-/** Every site on the first photos; null where the float graph cannot be made like the file's. */
-async function sitesOf(
-  checkpoint: FloatCheckpoint,
-  loaded: Loaded,
-  model: StaticModel,
-  engine: FloatEngine,
-  asks: readonly Ask[],
-  maxTokens: number,
-  io: Io,
-): Promise<SiteRow[] | null> {
-  if (asks.length === 0) return null;
-  const { name } = JSON.parse(model.file.metadata.get("recipe") ?? "{}");
-  const recipe = RECIPES[name];
-  const float = recipe?.passes.reduce(
-    (m, pass) => pass.apply(m),
-    checkpoint.model,
-  );
-  const shape = (nodes: StaticModel["nodes"]) =>
-    nodes.map((n) => `${n.op} ${n.id}`).join();
-  if (!float || shape(float.nodes) !== shape(model.nodes)) {
-    io.err(
-      "sites are not compared: the file's recipe makes another graph of this checkpoint",
-    );
-    return null;
-  }
-  const { prompts } = await readPrompts(
-    checkpoint,
-    asks.map((a) => a.path),
-    asks.map((a) => a.prompt),
-  );
-  const answers = generate(loaded, prompts, maxTokens);
-  const quantized = fromFile(model, recipe);
-  const twin = simulate(quantized, engine);
-  const line = progress(io, "sites", prompts.length);
-  const rows = siteRows(
-    {
-      float: load(float, engine),
-      quantized: twin.loaded,
-      hooks: twin.hooks,
-      scales: quantized.vectors,
-    },
-    prompts.map((p, i) => ({ ...p, answer: answers[i] })),
-    (done) => line.at(done),
-  );
-  line.end();
-  return rows;
 }

@@ -3,6 +3,7 @@
  * what the kernels run, and look inside.
  * @module
  */
+import type { ModelFile } from "../format/model_file.ts";
 import { floatTensor } from "../format/safetensors.ts";
 import type { Prefix } from "../graph/interpreter.ts";
 import {
@@ -11,6 +12,7 @@ import {
   prefixCodes,
   weightScale,
 } from "../graph/names.ts";
+import type { Node } from "../graph/node.ts";
 import type { IntegerWeight } from "../quantize/gptq.ts";
 import type { Quantized } from "../quantize/quantize.ts";
 import type { Recipe } from "../quantize/recipe.ts";
@@ -30,7 +32,7 @@ export function codesOf(stored: ArrayLike<number>, bits: number): Int8Array {
 
 /** The quantized model in a file, which must stay open; `recipe` is what it was made by. */
 export function fromFile(
-  { file, nodes, info, bits, groups }: StaticModel,
+  { file, nodes, info, bits }: StaticModel,
   recipe: Recipe,
 ): Quantized {
   const weights = new Map<string, IntegerWeight>();
@@ -42,40 +44,60 @@ export function fromFile(
       const scale = file.tensor(weightScale(name)).read() as Float32Array;
       const codes = codesOf(stored.read() as Int8Array, width);
       const n = scale.length, k = codes.length / n;
-      const group = groups.get(name), of = groupScale(name);
       weights.set(name, {
-        ...{ bits: width, n, k, codes, scale },
-        ...(group === undefined
-          ? {}
-          : { group, groupScale: file.tensor(of).read() as Uint8Array }),
+        bits: width,
+        n,
+        k,
+        codes,
+        scale,
+        ...groupsOf(file, name, k),
       });
     } else if (stored.dtype === "F32") {
       params.set(name, floatTensor(stored));
       vectors.set(name, stored.read() as Float32Array);
     }
   }
-  const result = { model: { info, nodes, params }, recipe, weights, vectors };
-  return info.prefix ? { ...result, prefix: prefixIn(file, nodes) } : result;
+  const prefix = prefixOf(file, nodes, vectors);
+  const model = { info, nodes, params };
+  return {
+    model,
+    recipe,
+    weights,
+    vectors,
+    ...(prefix.size > 0 ? { prefix } : {}),
+  };
 }
 
-/** Keys and values of the tokens in front of every conversation. */
-function prefixIn(
-  file: StaticModel["file"],
-  nodes: StaticModel["nodes"],
+function groupsOf({ tensors }: ModelFile, name: string, k: number) {
+  const stored = tensors.get(groupScale(name));
+  if (!stored) return {};
+  return {
+    group: k / stored.shape[1],
+    groupScale: stored.read() as Uint8Array,
+  };
+}
+
+/** Keys and values of the tokens in front: codes times the scale of their head. */
+function prefixOf(
+  { tensors }: ModelFile,
+  nodes: readonly Node[],
+  vectors: ReadonlyMap<string, Float32Array>,
 ): Prefix {
   const prefix: Prefix = new Map();
   for (const node of nodes) {
-    if (node.op !== "attend" || node.phase !== "text") continue;
-    const d = node.headDim;
-    const part = (name: "k" | "v") => {
-      const scale = file.tensor(headScale(node, name)).read() as Float32Array;
-      const codes = file.tensor(prefixCodes(node, name)).read() as Int8Array;
+    if (node.op !== "attend") continue;
+    const rows = (part: "k" | "v") => {
+      const stored = tensors.get(prefixCodes(node, part));
+      if (!stored) return undefined;
+      const scales = vectors.get(headScale(node, part))!;
+      const width = scales.length * node.headDim;
       return Float32Array.from(
-        codes,
-        (c, i) => c * scale[Math.floor(i / d) % node.kvHeads],
+        stored.read() as Int8Array,
+        (code, i) => code * scales[Math.floor(i % width / node.headDim)],
       );
     };
-    prefix.set(node.id, { k: part("k"), v: part("v") });
+    const k = rows("k"), v = rows("v");
+    if (k && v) prefix.set(node.id, { k, v });
   }
   return prefix;
 }

@@ -13,13 +13,19 @@ import {
   runText,
 } from "../graph/interpreter.ts";
 import { siteScale } from "../graph/names.ts";
-import { type LinearNode, MODALITIES, type Modality } from "../graph/node.ts";
+import {
+  type LinearNode,
+  MODALITIES,
+  type Modality,
+  type Phase,
+} from "../graph/node.ts";
 import type { Sample } from "../quantize/quantize.ts";
 
 /** What was seen of one modality at one site. */
 export interface SiteRow {
   /** The value that enters its linears. */
   readonly site: string;
+  readonly phase: Phase;
   readonly modality: Modality;
   /** Signal to noise of the value on its grid against float, dB. */
   readonly sqnr: number;
@@ -58,9 +64,10 @@ export function siteRows(
     step(i + 1);
   });
   return [...sums].map(([key, s]) => {
-    const [site, modality] = key.split(" ") as [string, Modality];
+    const [site, phase, modality] = key.split(" ") as [string, Phase, Modality];
     return {
       site,
+      phase,
       modality,
       sqnr: 10 * Math.log10(s.signal / s.noise),
       saturated: s.beyond / s.count,
@@ -75,10 +82,10 @@ function watch(
   sums: Map<string, Sums>,
 ): void {
   const truth = new Map<string, Floats>();
-  walk(float, sample, {
+  watchSites(float, sample, {
     input: (node, x) => (truth.set(node.x, x), x),
   });
-  walk(quantized, sample, {
+  watchSites(quantized, sample, {
     ...hooks,
     input(node, x, modality) {
       const seen = hooks.input!(node, x, modality);
@@ -89,7 +96,12 @@ function watch(
   });
 }
 
-function walk(loaded: Loaded, sample: Sample, hooks: Hooks): void {
+/** Runs a model over one sample, prompt and answer, for what its hooks see. */
+export function watchSites(
+  loaded: Loaded,
+  sample: Sample,
+  hooks: Hooks,
+): void {
   const watching = { ...hooks, calibrating: true };
   const [image] = encodeImages(loaded, [sample], watching);
   const ids = [...sample.ids, ...sample.answer];
@@ -114,7 +126,7 @@ function compare(
   const skip = node.split ? 1 : 0; // channel 0 goes its own way
   for (let row = 0; row < modality.length; row++) {
     const kind = node.phase === "vision" ? 0 : modality[row];
-    const key = `${node.x} ${MODALITIES[kind]}`;
+    const key = `${node.x} ${node.phase} ${MODALITIES[kind]}`;
     let s = sums.get(key);
     if (!s) sums.set(key, s = { signal: 0, noise: 0, beyond: 0, count: 0 });
     const edge = 127.5 * steps[kind];

@@ -1,0 +1,82 @@
+/**
+ * A model file and the checkpoint it was made from as two models of one graph,
+ * so that both can be watched at the same places.
+ * @module
+ */
+import { fromFile } from "../evaluate/file_model.ts";
+import { type SiteRow, siteRows } from "../evaluate/sites.ts";
+import { generate } from "../graph/generate.ts";
+import { load, type Loaded } from "../graph/interpreter.ts";
+import type { Model } from "../graph/node.ts";
+import type { Engine, Sample } from "../quantize/quantize.ts";
+import { type Recipe, RECIPES } from "../quantize/recipe.ts";
+import { simulate } from "../quantize/simulate.ts";
+import type { StaticModel } from "../runtime/static_model.ts";
+import type { Ask } from "./answers.ts";
+import type { FloatCheckpoint } from "./checkpoint.ts";
+import type { Io } from "./io.ts";
+import { progress } from "./progress.ts";
+import { readPrompts } from "./samples.ts";
+
+/** The float model after the recipe's passes: the graph of the file, nothing rounded. */
+export interface Twin {
+  readonly recipe: Recipe;
+  readonly model: Model;
+}
+
+/** The twin of a file; undefined where the checkpoint becomes another graph. */
+export function twinOf(
+  file: StaticModel,
+  checkpoint: FloatCheckpoint,
+): Twin | undefined {
+  const { name } = JSON.parse(file.file.metadata.get("recipe") ?? "{}");
+  if (!Object.hasOwn(RECIPES, name)) return undefined;
+  const recipe = RECIPES[name];
+  const model = recipe.passes.reduce((m, p) => p.apply(m), checkpoint.model);
+  const shape = (nodes: Model["nodes"]) =>
+    nodes.map((n) => `${n.op} ${n.id}`).join();
+  return shape(model.nodes) === shape(file.nodes)
+    ? { recipe, model }
+    : undefined;
+}
+
+/** Prompts with float's own greedy answers. */
+export async function samplesOf(
+  checkpoint: FloatCheckpoint,
+  loaded: Loaded,
+  asks: readonly Ask[],
+  maxTokens: number,
+): Promise<Sample[]> {
+  const { prompts } = await readPrompts(
+    checkpoint,
+    asks.map((a) => a.path),
+    asks.map((a) => a.prompt),
+  );
+  const answers = generate(loaded, prompts, maxTokens);
+  return prompts.map((p, i) => ({ ...p, answer: answers[i] }));
+}
+
+/** Every site of the file beside its twin. */
+export function compareSites(
+  file: StaticModel,
+  { recipe, model }: Twin,
+  samples: readonly Sample[],
+  engine: Engine,
+  io: Io,
+): SiteRow[] {
+  const quantized = fromFile(file, recipe);
+  const { loaded, hooks } = simulate(quantized, engine);
+  const line = progress(io, "sites", samples.length);
+  const rows = siteRows(
+    {
+      float: load(model, engine),
+      quantized: loaded,
+      hooks,
+      scales: quantized.vectors,
+    },
+    samples,
+    (done) => line.at(done),
+  );
+  line.end();
+  return rows;
+}
