@@ -7,7 +7,7 @@ Deno.test("ticks are round numbers within the axis, powers of ten where it is lo
   const texts = (from: number, to: number, log = false) =>
     ticksOf({ label: "", from, to, log }).map((t) => t.text);
   assertEquals(texts(0, 50), ["0", "10", "20", "30", "40", "50"]);
-  assertEquals(texts(-3, 34), ["0", "10", "20", "30"]);
+  assertEquals(texts(-3, 34), ["0", "5", "10", "15", "20", "25", "30"]);
   assertEquals(texts(0, 1), ["0", "0.2", "0.4", "0.6", "0.8", "1"]);
   assertEquals(texts(0.001, 1, true), ["0.001", "0.01", "0.1", "1"]);
   assertEquals(texts(1e-8, 1, true), ["10⁻⁸", "10⁻⁶", "10⁻⁴", "10⁻²", "1"]);
