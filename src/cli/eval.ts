@@ -7,6 +7,7 @@
 import { bleu } from "../evaluate/bleu.ts";
 import { ciderD } from "../evaluate/cider.ts";
 import { shuffledControl } from "../evaluate/control.ts";
+import type { Surprise } from "../evaluate/perplexity.ts";
 import { rougeL } from "../evaluate/rouge.ts";
 import type { SiteRow } from "../evaluate/sites.ts";
 import { vqaAccuracy } from "../evaluate/vqa.ts";
@@ -28,16 +29,17 @@ import { command } from "./command.ts";
 import { EXIT } from "./errors.ts";
 import { evalText, type Result, type Scores } from "./eval_text.ts";
 import { quiet } from "./io.ts";
-import { openJournal } from "./journal.ts";
+import { type Journal, openJournal } from "./journal.ts";
 import { bundledCheckpoint, MODEL_OPTION, modelPath } from "./model_path.ts";
 import { readReferences, type References } from "./references.ts";
+import { textResult } from "./texts.ts";
 import { defaultThreads } from "./threads.ts";
 import { compareSites, samplesOf, twinOf } from "./twin.ts";
 
 export default command({
   name: "eval",
   summary:
-    "measure a model file on a folder of photos: captions, answers, agreement with float",
+    "measure a model file on a folder: captions, answers, perplexity, agreement with float",
   operands: "DIR",
   arity: [1, 1],
   options: {
@@ -73,6 +75,12 @@ export default command({
       min: 0,
       default: 4,
     },
+    windows: {
+      type: "integer",
+      help: "windows of 256 tokens to read of text.txt, the first",
+      min: 1,
+      default: 32,
+    },
     threads: { type: "integer", help: "threads", min: 1, max: 64 },
     shuffled: {
       type: "boolean",
@@ -87,7 +95,7 @@ export default command({
     quiet: { type: "boolean", help: "no progress, only errors, on stderr" },
   },
   notes:
-    'DIR holds images/ and captions.json, a list of {"file", "captions": [...]}, or questions.json, a\nlist of {"file", "question", "answers": [...]}, or both. Captions and answers are greedy.\nDocument frequencies of CIDEr-D come from the references of the folder itself. An answer counts\nas far as three of the other people gave it (VQA accuracy). Agreement: the model reads the words\nof float, and the likeliest next token and the Kullback-Leibler divergence are compared.',
+    'DIR holds images/ and captions.json, a list of {"file", "captions": [...]}, or questions.json, a\nlist of {"file", "question", "answers": [...]}, or text.txt, whose perplexity is measured, or\nseveral of them. Captions and answers are greedy.\nDocument frequencies of CIDEr-D come from the references of the folder itself. An answer counts\nas far as three of the other people gave it (VQA accuracy). Agreement: the model reads the words\nof float, and the likeliest next token and the Kullback-Leibler divergence are compared.',
   permissions: "--allow-read",
   async run([folder], values, mainIo) {
     const io = values.quiet ? quiet(mainIo) : mainIo;
@@ -110,33 +118,36 @@ export default command({
         io,
       );
     })();
-    let truths: Truth[] | undefined, sites: SiteRow[] | null = null;
     if (folderOfFloat === undefined) {
       io.err(
         "float is not measured: name the checkpoint with --checkpoint DIR",
       );
-    } else {
-      using checkpoint = openFloatCheckpoint(folderOfFloat);
-      using engine = await startFloat32Engine(threads ?? defaultThreads());
-      using file = openModelFile(fileSource(path));
-      const model = readStaticModel(file);
-      const loaded = load(checkpoint.model, engine);
-      using journal = openJournal<Truth>(
-        values.journal,
-        key(folderOfFloat, path),
-      );
-      await using runtime = await Engine.create(
-        model,
-        readAssets(file, model.info).image,
-        threads === undefined ? {} : { threads },
-      );
+    }
+    using checkpoint = folderOfFloat === undefined
+      ? undefined
+      : openFloatCheckpoint(folderOfFloat);
+    using engine = await startFloat32Engine(threads ?? defaultThreads());
+    using file = openModelFile(fileSource(path));
+    const model = readStaticModel(file), assets = readAssets(file, model.info);
+    await using runtime = await Engine.create(
+      model,
+      assets.image,
+      threads === undefined ? {} : { threads },
+    );
+    const loaded = checkpoint && load(checkpoint.model, engine);
+    using journal = openJournal<Truth | Surprise>(
+      values.journal,
+      key(path, ...(folderOfFloat === undefined ? [] : [folderOfFloat])),
+    );
+    let truths: Truth[] | undefined, sites: SiteRow[] | null = null;
+    if (checkpoint && loaded) {
       truths = await floatAnswers(
         checkpoint,
         loaded,
         runtime,
         asks,
         maxTokens,
-        journal,
+        journal as Journal<Truth>,
         io,
       );
       const some = asks.slice(0, values.sites);
@@ -150,8 +161,18 @@ export default command({
         );
       }
     }
+    const text = lists.text === undefined ? null : await textResult(
+      lists.text,
+      values.windows,
+      assets.tokenizer,
+      runtime,
+      loaded,
+      journal as Journal<Surprise>,
+      io,
+    );
     const result = {
       ...scores(lists, quantized, truths, values.shuffled),
+      text,
       sites,
     };
     io.out(values.json ? `${JSON.stringify(result)}\n` : evalText(result));
@@ -161,6 +182,7 @@ export default command({
 
 function firstOf(lists: References, limit: number | undefined): References {
   return {
+    ...lists,
     captions: lists.captions.slice(0, limit),
     questions: lists.questions.slice(0, limit),
   };
@@ -192,7 +214,7 @@ function scores(
   quantized: readonly string[],
   truths: readonly Truth[] | undefined,
   shuffled: boolean,
-): Omit<Result, "sites"> {
+): Omit<Result, "sites" | "text"> {
   const spoken = captions.map((r) => r.texts), n = spoken.length;
   const against = shuffled ? shuffledControl(spoken) : spoken;
   const score = (texts: readonly string[]): Scores | null =>

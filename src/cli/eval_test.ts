@@ -58,10 +58,12 @@ Deno.test({
       "images",
       "agreement",
       "vqa",
+      "text",
       "sites",
     ]);
     assertEquals(Object.keys(result.quantized), ["cider", "bleu4", "rougeL"]);
-    assertEquals([result.agreement, result.vqa, result.sites], [
+    assertEquals([result.agreement, result.vqa, result.text, result.sites], [
+      null,
       null,
       null,
       null,

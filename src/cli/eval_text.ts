@@ -4,6 +4,7 @@
  */
 import type { SiteRow } from "../evaluate/sites.ts";
 import { table } from "./table.ts";
+import type { TextResult } from "./texts.ts";
 
 /** Scores of one side's captions. */
 export interface Scores {
@@ -33,6 +34,8 @@ export interface Result {
     readonly quantized: number;
     readonly questions: number;
   } | null;
+  /** Perplexity of text.txt. */
+  readonly text: TextResult | null;
   readonly sites: readonly SiteRow[] | null;
 }
 
@@ -44,11 +47,15 @@ const percent = (x: number, digits = 1) => `${(100 * x).toFixed(digits)} %`;
 /** A result for people. */
 export function evalText(result: Result): string {
   const { identical, agreement, sites } = result;
-  const rows = [...captionRows(result), ...vqaRows(result)];
-  const lines = identical === null
+  const rows = [
+    ...captionRows(result),
+    ...vqaRows(result),
+    ...textRows(result),
+  ];
+  const lines = identical === null || !agreement?.tokens
     ? []
     : [`identical words: ${percent(identical)}`];
-  if (agreement) {
+  if (agreement && agreement.tokens > 0) {
     lines.push(
       `same next token as float, reading float's words: ${
         percent(agreement.top1, 2)
@@ -86,6 +93,13 @@ function vqaRows({ vqa }: Result): string[][] {
   const rows = [[`${vqa.questions} questions`, "accuracy"]];
   if (vqa.float !== null) rows.push(["float", percent(vqa.float)]);
   return [...rows, ["quantized", percent(vqa.quantized)]];
+}
+
+function textRows({ text }: Result): string[][] {
+  if (!text) return [];
+  const rows = [[`${text.tokens} tokens of text`, "perplexity"]];
+  if (text.float !== null) rows.push(["float", text.float.toFixed(3)]);
+  return [...rows, ["quantized", text.quantized.toFixed(3)]];
 }
 
 function siteText(sites: readonly SiteRow[]): string {

@@ -64,12 +64,14 @@ Deno.test("a checkpoint becomes the same bytes twice, and its captions are score
         answers: ["a cat"],
       }]),
     );
+    Deno.writeTextFileSync(`${folder}/text.txt`, "a cat and a dog ".repeat(99));
     const io = recorder();
     const { values, operands } = parse(evaluate, [
       folder,
       `--model=${files[0]}`,
       `--checkpoint=${CHECKPOINT}`,
       "--max-tokens=4",
+      "--windows=1",
       "--threads=1",
       "--json",
     ]);
@@ -80,6 +82,9 @@ Deno.test("a checkpoint becomes the same bytes twice, and its captions are score
     assertEquals(Object.keys(result.quantized), Object.keys(scores));
     assert([0, 0.5, 1].includes(result.identical));
     assertEquals(result.images, 2);
+    const { float, quantized: ours, tokens: read } = result.text;
+    assert(read > 100 && read < 256, `${read}`);
+    assert(Math.abs(Math.log(ours / float)) < 1, `${ours} of ${float}`);
     const { top1, kl, tokens } = result.agreement;
     assert(top1 >= 0.5 && top1 <= 1 && kl > 0 && kl < 1, `${top1} ${kl}`);
     assert(tokens >= 2);

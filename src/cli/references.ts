@@ -1,7 +1,7 @@
 /**
  * A folder to evaluate on: images/, and captions.json, a list of
  * `{"file", "captions": [...]}`, or questions.json, a list of
- * `{"file", "question", "answers": [...]}`, or both.
+ * `{"file", "question", "answers": [...]}`, or text.txt, or several of them.
  * @module
  */
 import { join } from "@std/path";
@@ -22,6 +22,8 @@ export interface Reference {
 export interface References {
   readonly captions: readonly Reference[];
   readonly questions: readonly Reference[];
+  /** Path of a text to be read. */
+  readonly text?: string;
 }
 
 const LISTS = {
@@ -40,12 +42,14 @@ const LISTS = {
 /** Reads the lists of `folder`; errors say what is wrong in them. */
 export function readReferences(folder: string): References {
   const there = (list: keyof typeof LISTS) => exists(folder, LISTS[list].file);
-  // Where there is neither, captions.json is what is missed.
+  const text = exists(folder, "text.txt");
+  // Where there is nothing, captions.json is what is missed.
   return {
-    captions: there("captions") || !there("questions")
+    captions: there("captions") || !(there("questions") || text)
       ? readList(folder, "captions")
       : [],
     questions: there("questions") ? readList(folder, "questions") : [],
+    ...(text ? { text: join(folder, "text.txt") } : {}),
   };
 }
 

@@ -1,0 +1,78 @@
+/**
+ * Perplexity of a text: what a model file expects of it, and what its float
+ * checkpoint does.
+ * @module
+ */
+import {
+  floatSurprise,
+  perplexity,
+  readSurprise,
+  type Surprise,
+  windowsOf,
+} from "../evaluate/perplexity.ts";
+import type { Loaded } from "../graph/interpreter.ts";
+import type { Engine } from "../runtime/engine.ts";
+import type { Tokenizer } from "../tokenizer/tokenizer.ts";
+import type { Io } from "./io.ts";
+import type { Journal } from "./journal.ts";
+import { progress } from "./progress.ts";
+
+/** Tokens of a window, where the model has so many positions. */
+const WINDOW = 256;
+
+/** Perplexity of both sides over the same windows. */
+export interface TextResult {
+  readonly float: number | null;
+  readonly quantized: number;
+  /** Tokens predicted. */
+  readonly tokens: number;
+}
+
+/** Reads the first `count` windows of the text at `path`, or as many as it has. */
+export async function textResult(
+  path: string,
+  count: number,
+  tokenizer: Tokenizer,
+  runtime: Engine,
+  float: Loaded | undefined,
+  journal: Journal<Surprise>,
+  io: Io,
+): Promise<TextResult> {
+  const length = Math.min(WINDOW, runtime.plan.context);
+  const text = Deno.readTextFileSync(path);
+  const ids = tokenizer.encode(text, { special: false });
+  if (ids.length < length) {
+    throw new RangeError(
+      `Cannot read ${
+        JSON.stringify(path)
+      }: it must have at least ${length} tokens: it has ${ids.length}; give a longer text`,
+    );
+  }
+  const whole = Math.min(count, Math.floor(ids.length / length));
+  const windows = windowsOf(ids, length, whole);
+  const line = progress(io, "text", whole);
+  const ours: Surprise[] = [], theirs: Surprise[] = [];
+  for (const [i, ids] of windows.entries()) {
+    const once = async (
+      item: string,
+      read: () => Surprise | Promise<Surprise>,
+    ) => {
+      const name = `${item} ${i} ${ids.join("-")}`;
+      if (!journal.get(name)) journal.add(name, await read());
+      return journal.get(name)!;
+    };
+    ours.push(await once("text", () => readSurprise(runtime, ids)));
+    if (float) {
+      theirs.push(await once("float text", () => floatSurprise(float, ids)));
+    }
+    line.at(i + 1);
+    await new Promise((turn) => setTimeout(turn)); // Ctrl-C is heard here
+    io.signal.throwIfAborted();
+  }
+  line.end();
+  return {
+    float: float ? perplexity(theirs) : null,
+    quantized: perplexity(ours),
+    tokens: ours.reduce((sum, s) => sum + s.tokens, 0),
+  };
+}
