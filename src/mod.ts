@@ -1,7 +1,7 @@
 /**
  * mquant: fully static quantized multimodal models on CPU.
  *
- * ```ts ignore
+ * ```ts
  * import { open } from "@mquant/mquant";
  *
  * await using model = await open("models/flickr-mini/flickr-mini.w4a8.safetensors");

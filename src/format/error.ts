@@ -3,7 +3,16 @@
  * @module
  */
 
-/** One code per way for a file to be wrong. */
+/**
+ * One code per way for a file to be wrong.
+ *
+ * ```ts
+ * import { type FormatErrorCode } from "@mquant/mquant";
+ *
+ * const damaged: FormatErrorCode[] = ["size_mismatch", "checksum"];
+ * console.log(damaged);
+ * ```
+ */
 export type FormatErrorCode =
   | "not_found"
   | "not_a_file"
@@ -35,7 +44,20 @@ export type FormatErrorCode =
   | "asset"
   | "checksum";
 
-/** A file that cannot be read as what it claims to be; `code` says how. */
+/**
+ * A file that cannot be read as what it claims to be; `code` says how.
+ *
+ * ```ts
+ * import { FormatError, open } from "@mquant/mquant";
+ *
+ * try {
+ *   await open(new TextEncoder().encode("no model"));
+ * } catch (error) {
+ *   if (!(error instanceof FormatError)) throw error;
+ *   console.log(error.code);
+ * }
+ * ```
+ */
 export class FormatError extends Error {
   /** Which rule the file breaks. */
   readonly code: FormatErrorCode;

@@ -24,7 +24,16 @@ export interface Header {
   readonly orientation: number;
 }
 
-/** One code per way for a picture to be wrong. */
+/**
+ * One code per way for a picture to be wrong.
+ *
+ * ```ts
+ * import { type ImageErrorCode } from "@mquant/mquant";
+ *
+ * const smaller: ImageErrorCode = "too_large";
+ * console.log(smaller); // worth another try with a smaller picture
+ * ```
+ */
 export type ImageErrorCode =
   /** Not a picture, or none of a known kind. */
   | "unknown_kind"
@@ -39,7 +48,23 @@ export type ImageErrorCode =
   /** Settings that cannot be followed. */
   | "settings";
 
-/** A picture that cannot be read; `code` says why. */
+/**
+ * A picture that cannot be read; `code` says why.
+ *
+ * ```ts
+ * import { ImageError, open } from "@mquant/mquant";
+ *
+ * await using model = await open(
+ *   "models/flickr-mini/flickr-mini.w4a8.safetensors",
+ * );
+ * try {
+ *   await model.caption(new TextEncoder().encode("no picture"));
+ * } catch (error) {
+ *   if (!(error instanceof ImageError)) throw error;
+ *   console.log(error.code); // unknown_kind
+ * }
+ * ```
+ */
 export class ImageError extends Error {
   /** Which kind of fault. */
   readonly code: ImageErrorCode;

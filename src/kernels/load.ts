@@ -10,7 +10,21 @@ import { base64 as relaxedShared } from "./generated/relaxed_shared.ts";
 import { base64 as simd } from "./generated/simd.ts";
 import { base64 as simdShared } from "./generated/simd_shared.ts";
 
-/** Instruction sets there are builds for; "relaxed" holds all of "simd" too. */
+/**
+ * Instruction sets there are builds for; "relaxed" holds all of "simd" too.
+ *
+ * ```ts
+ * import { type Build, open } from "@mquant/mquant";
+ *
+ * for (const build of ["simd", "relaxed"] satisfies Build[]) {
+ *   await using model = await open(
+ *     "models/flickr-mini/flickr-mini.w4a8.safetensors",
+ *     { build },
+ *   );
+ *   console.log((await model.caption("models/flickr-mini/photos/cat.jpg")).text); // the same twice
+ * }
+ * ```
+ */
 export type Build = "simd" | "relaxed";
 
 const images = {

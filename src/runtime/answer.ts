@@ -5,10 +5,29 @@
  */
 import type { TokenLogprob } from "./logprobs.ts";
 
-/** How an answer ended: the model stopped, a limit was reached, or it was cancelled. */
+/**
+ * How an answer ended: the model stopped, a limit was reached, or it was cancelled.
+ *
+ * ```ts
+ * import { type Finish } from "@mquant/mquant";
+ *
+ * const whole = (finish: Finish) => finish === "stop";
+ * console.log(whole("length")); // false: maxTokens cut it
+ * ```
+ */
 export type Finish = "stop" | "length" | "aborted";
 
-/** Milliseconds of each part of an answer. */
+/**
+ * Milliseconds of each part of an answer.
+ *
+ * ```ts
+ * import { type Timings } from "@mquant/mquant";
+ *
+ * const untilFirstToken = ({ queueMs, imageMs, visionMs, prefillMs }: Timings) =>
+ *   queueMs + imageMs + visionMs + prefillMs;
+ * console.log(untilFirstToken);
+ * ```
+ */
 export interface Timings {
   /** Waiting for answers asked for before. */
   readonly queueMs: number;
@@ -22,7 +41,17 @@ export interface Timings {
   readonly decodeMs: number;
 }
 
-/** A whole answer. */
+/**
+ * A whole answer.
+ *
+ * ```ts
+ * import { type Result } from "@mquant/mquant";
+ *
+ * const speed = ({ tokens, timings }: Result) =>
+ *   (tokens.length - 1) / timings.decodeMs * 1000; // tokens per second
+ * console.log(speed);
+ * ```
+ */
 export interface Result {
   /** The text, without blanks at its beginning, special tokens and stop strings. */
   readonly text: string;
@@ -44,6 +73,17 @@ export interface Result {
  * An answer. Iterate over it for pieces of text as they come, or await it for
  * the whole. It begins when first iterated or awaited; leaving the iteration
  * early cancels it.
+ *
+ * ```ts
+ * import { type Answer, open } from "@mquant/mquant";
+ *
+ * await using model = await open(
+ *   "models/flickr-mini/flickr-mini.w4a8.safetensors",
+ * );
+ * const answer: Answer = model.caption("models/flickr-mini/photos/cat.jpg");
+ * for await (const piece of answer) console.log(piece);
+ * console.log((await answer).finish);
+ * ```
  */
 export interface Answer extends AsyncIterable<string>, PromiseLike<Result> {}
 

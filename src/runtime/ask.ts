@@ -25,7 +25,25 @@ import type { StaticModel } from "./static_model.ts";
 import type { SeenImages } from "./seen_images.ts";
 import { stopScanner } from "./stop.ts";
 
-/** One turn of a conversation. */
+/**
+ * One turn of a conversation.
+ *
+ * ```ts
+ * import { type Message } from "@mquant/mquant";
+ *
+ * const messages: Message[] = [
+ *   { role: "system", content: "Answer in one word." },
+ *   {
+ *     role: "user",
+ *     content: [
+ *       { type: "image", image: "models/flickr-mini/photos/cat.jpg" },
+ *       { type: "text", text: "What is this?" },
+ *     ],
+ *   },
+ * ];
+ * console.log(messages.length);
+ * ```
+ */
 export interface Message {
   /** Who speaks. */
   role: "user" | "assistant" | "system";
@@ -35,7 +53,16 @@ export interface Message {
     | ({ type: "text"; text: string } | { type: "image"; image: ImageInput })[];
 }
 
-/** How far an answer is. */
+/**
+ * How far an answer is.
+ *
+ * ```ts
+ * import { type Progress } from "@mquant/mquant";
+ *
+ * const line = ({ stage, done, total }: Progress) => `${stage} ${done}/${total}`;
+ * console.log(line({ stage: "decode", done: 3, total: 256 }));
+ * ```
+ */
 export interface Progress {
   /** What is being done. */
   readonly stage: "image" | "vision" | "prefill" | "decode";
@@ -45,7 +72,16 @@ export interface Progress {
   readonly total: number;
 }
 
-/** How much of a picture is shown. */
+/**
+ * How much of a picture is shown.
+ *
+ * ```ts
+ * import { type PictureOptions } from "@mquant/mquant";
+ *
+ * const small: PictureOptions = { maxTiles: 4 };
+ * console.log(small);
+ * ```
+ */
 export interface PictureOptions {
   /**
    * Most tiles of one image, from 1 (default) to 64: more show small things and
@@ -61,7 +97,20 @@ export interface PictureOptions {
   minPixels?: number;
 }
 
-/** How to answer. */
+/**
+ * How to answer.
+ *
+ * ```ts
+ * import { type AskOptions, open } from "@mquant/mquant";
+ *
+ * const options: AskOptions = { maxTokens: 16, stop: ["."], logprobs: 1 };
+ * await using model = await open(
+ *   "models/flickr-mini/flickr-mini.w4a8.safetensors",
+ * );
+ * const answer = await model.ask("What is this?", "models/flickr-mini/photos/cat.jpg", options);
+ * if (answer.tokens.length > 16) throw new Error("too long");
+ * ```
+ */
 export interface AskOptions extends SampleOptions, PictureOptions {
   /** Longest answer in tokens; default 256, less where the context ends. */
   maxTokens?: number;

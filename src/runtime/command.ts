@@ -23,7 +23,16 @@ export const COMMAND = {
 /** Value of `list` that ends a worker. */
 export const STOP = -1;
 
-/** Name of a list of steps: per image, per chunk of tokens, per token. */
+/**
+ * Name of a list of steps: per image, per chunk of tokens, per token.
+ *
+ * ```ts
+ * import { type ListName } from "@mquant/mquant";
+ *
+ * const perToken: ListName = "decode";
+ * console.log(perToken);
+ * ```
+ */
 export type ListName = "vision" | "prefill" | "decode";
 
 /** The lists of a plan; a command gives the index. */

@@ -6,7 +6,17 @@ import { type ListName, LISTS } from "./command.ts";
 import type { Plan } from "./plan.ts";
 import { REGISTER, REGISTERS, type Step } from "./step.ts";
 
-/** One step of a plan. */
+/**
+ * One step of a plan.
+ *
+ * ```ts
+ * import { type DescribedStep } from "@mquant/mquant";
+ *
+ * const work = (steps: readonly DescribedStep[]) =>
+ *   steps.reduce((sum, step) => sum + step.work, 0);
+ * console.log(work([]));
+ * ```
+ */
 export interface DescribedStep {
   /** "vision" per image, "prefill" per chunk of tokens, "decode" per token. */
   readonly list: ListName;
@@ -24,7 +34,19 @@ export interface DescribedStep {
   readonly work: number;
 }
 
-/** A plan as data and as text. */
+/**
+ * A plan as data and as text.
+ *
+ * ```ts
+ * import { type Described, open } from "@mquant/mquant";
+ *
+ * await using model = await open(
+ *   "models/flickr-mini/flickr-mini.w4a8.safetensors",
+ * );
+ * const { steps, text }: Described = model.describePlan();
+ * console.log(steps.length, text.split("\n")[0]);
+ * ```
+ */
 export interface Described {
   /** All steps. */
   readonly steps: readonly DescribedStep[];

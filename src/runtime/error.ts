@@ -3,7 +3,16 @@
  * @module
  */
 
-/** One code per kind of refusal. */
+/**
+ * One code per kind of refusal.
+ *
+ * ```ts
+ * import { type RuntimeErrorCode } from "@mquant/mquant";
+ *
+ * const mine: RuntimeErrorCode[] = ["option", "prompt", "context"];
+ * console.log(mine); // what a caller can mend
+ * ```
+ */
 export type RuntimeErrorCode =
   | "graph"
   | "info"
@@ -21,7 +30,23 @@ export type RuntimeErrorCode =
   | "closed"
   | "worker";
 
-/** Why a model cannot run, or a request cannot be answered; `code` says which kind. */
+/**
+ * Why a model cannot run, or a request cannot be answered; `code` says which kind.
+ *
+ * ```ts
+ * import { open, RuntimeError } from "@mquant/mquant";
+ *
+ * await using model = await open(
+ *   "models/flickr-mini/flickr-mini.w4a8.safetensors",
+ * );
+ * try {
+ *   await model.ask("Why?", [], { maxTokens: 0 });
+ * } catch (error) {
+ *   if (!(error instanceof RuntimeError)) throw error;
+ *   console.log(error.code, error.message); // option Cannot answer: maxTokens …
+ * }
+ * ```
+ */
 export class RuntimeError extends Error {
   /** Which kind of refusal. */
   readonly code: RuntimeErrorCode;

@@ -5,7 +5,17 @@
  */
 import type { Tokenizer } from "../tokenizer/tokenizer.ts";
 
-/** A token and how likely it was. */
+/**
+ * A token and how likely it was.
+ *
+ * ```ts
+ * import { type Likelihood } from "@mquant/mquant";
+ *
+ * const percent = ({ text, logprob }: Likelihood) =>
+ *   `${text} ${Math.round(100 * Math.exp(logprob))} %`;
+ * console.log(percent);
+ * ```
+ */
 export interface Likelihood {
   /** Its id. */
   readonly id: number;
@@ -17,7 +27,20 @@ export interface Likelihood {
   readonly logprob: number;
 }
 
-/** The token that was taken, and the likeliest in its place. */
+/**
+ * The token that was taken, and the likeliest in its place.
+ *
+ * ```ts
+ * import { open, type TokenLogprob } from "@mquant/mquant";
+ *
+ * await using model = await open(
+ *   "models/flickr-mini/flickr-mini.w4a8.safetensors",
+ * );
+ * const { logprobs = [] } = await model.caption("models/flickr-mini/photos/cat.jpg", { logprobs: 2 });
+ * const unsure = ({ logprob }: TokenLogprob) => logprob < Math.log(0.5);
+ * console.log(logprobs.filter(unsure).map((token) => token.text));
+ * ```
+ */
 export interface TokenLogprob extends Likelihood {
   /** The likeliest tokens, most likely first, as many as were asked for. */
   readonly top: readonly Likelihood[];

@@ -12,7 +12,20 @@ import { Engine } from "./engine.ts";
 import { type Session, session } from "./session.ts";
 import { readStaticModel } from "./static_model.ts";
 
-/** How to open a model. */
+/**
+ * How to open a model.
+ *
+ * ```ts
+ * import { open, type OpenOptions } from "@mquant/mquant";
+ *
+ * const options: OpenOptions = { threads: 1, context: 512, remember: true };
+ * await using model = await open(
+ *   "models/flickr-mini/flickr-mini.w4a8.safetensors",
+ *   options,
+ * );
+ * if (model.info.context !== 512) throw new Error("context");
+ * ```
+ */
 export interface OpenOptions extends PictureOptions {
   /** Threads at work; default min(navigator.hardwareConcurrency, 4), and 1 where workers cannot start. */
   threads?: number;
@@ -49,6 +62,16 @@ export interface OpenOptions extends PictureOptions {
  *
  * Needs `--allow-read` of the file. With leave to read this package too, work is
  * shared among threads; without, one thread does it all.
+ *
+ * ```ts
+ * import { open } from "@mquant/mquant";
+ *
+ * await using model = await open(
+ *   "models/flickr-mini/flickr-mini.w4a8.safetensors",
+ * );
+ * const { text } = await model.caption("models/flickr-mini/photos/cat.jpg");
+ * console.log(text);
+ * ```
  * @throws {FormatError} where the file is not a model, {RuntimeError} where it cannot run
  */
 export async function open(

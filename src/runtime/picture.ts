@@ -22,7 +22,17 @@ import {
 } from "../image/preprocess.ts";
 import { RuntimeError } from "./error.ts";
 
-/** Bytes of a JPEG, PNG or WebP file, or pixels, row by row from the top left. */
+/**
+ * Bytes of a JPEG, PNG or WebP file, or pixels, row by row from the top left.
+ *
+ * ```ts
+ * import { type Picture } from "@mquant/mquant";
+ *
+ * const black: Picture = { width: 8, height: 8, data: new Uint8Array(8 * 8 * 3) };
+ * const canvas: Picture = new ImageData(8, 8);
+ * console.log(black, canvas);
+ * ```
+ */
 export type Picture = Uint8Array | ImageData | {
   /** Pixels across. */
   readonly width: number;
@@ -36,6 +46,17 @@ export type Picture = Uint8Array | ImageData | {
  * An image: a picture, or where one is to be read from. A `URL`, or text that
  * begins with `data:`, `blob:`, `file:`, `http:` or `https:`, is an address;
  * other text is a path.
+ *
+ * ```ts
+ * import { type ImageInput } from "@mquant/mquant";
+ *
+ * const inputs: ImageInput[] = [
+ *   "models/flickr-mini/photos/cat.jpg",
+ *   new URL("https://example.org/cat.jpg"),
+ *   await Deno.readFile("models/flickr-mini/photos/cat.jpg"),
+ * ];
+ * console.log(inputs.length);
+ * ```
  */
 export type ImageInput = Picture | string | URL;
 

@@ -33,7 +33,16 @@ import {
   windowRegisters,
 } from "./step.ts";
 
-/** Bytes a model needs, by what they are for. */
+/**
+ * Bytes a model needs, by what they are for.
+ *
+ * ```ts
+ * import { type MemoryPlan } from "@mquant/mquant";
+ *
+ * const megabytes = ({ total }: MemoryPlan) => total / 1e6;
+ * console.log(megabytes);
+ * ```
+ */
 export interface MemoryPlan {
   /** Packed integer weights and embedding tables. */
   readonly weights: number;

@@ -5,7 +5,16 @@
  */
 import type { Engine } from "./engine.ts";
 
-/** Time in one kernel. */
+/**
+ * Time in one kernel.
+ *
+ * ```ts
+ * import { type KernelTime } from "@mquant/mquant";
+ *
+ * const each = ({ kernel, ms, calls }: KernelTime) => `${kernel} ${ms / calls} ms`;
+ * console.log(each);
+ * ```
+ */
 export interface KernelTime {
   /** The kernel. */
   readonly kernel: string;
@@ -15,7 +24,21 @@ export interface KernelTime {
   readonly ms: number;
 }
 
-/** Time per kernel, longest first. */
+/**
+ * Time per kernel, longest first.
+ *
+ * ```ts
+ * import { open, type Profile } from "@mquant/mquant";
+ *
+ * await using model = await open(
+ *   "models/flickr-mini/flickr-mini.w4a8.safetensors",
+ * );
+ * const { kernels, totalMs }: Profile = await model.profile(() =>
+ *   model.caption("models/flickr-mini/photos/cat.jpg", { maxTokens: 4 })
+ * );
+ * console.log(kernels[0].kernel, totalMs);
+ * ```
+ */
 export interface Profile {
   /** One entry per kernel. */
   readonly kernels: readonly KernelTime[];

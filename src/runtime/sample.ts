@@ -9,7 +9,16 @@ import { exp } from "../tensor/math.ts";
 import { type Random, random, uniform } from "../tensor/random.ts";
 import { RuntimeError } from "./error.ts";
 
-/** How to draw. */
+/**
+ * How to draw.
+ *
+ * ```ts
+ * import { type SampleOptions } from "@mquant/mquant";
+ *
+ * const lively: SampleOptions = { temperature: 0.8, topP: 0.9, seed: 7 };
+ * console.log(lively);
+ * ```
+ */
 export interface SampleOptions {
   /** 0 takes the largest; 1 draws from the model's own distribution. Default 0. */
   readonly temperature?: number;

@@ -23,13 +23,34 @@ import { type Profile, profile } from "./profile.ts";
 import { seenImages } from "./seen_images.ts";
 import type { StaticModel } from "./static_model.ts";
 
-/** How a caption is asked for. */
+/**
+ * How a caption is asked for.
+ *
+ * ```ts
+ * import { type CaptionOptions } from "@mquant/mquant";
+ *
+ * const options: CaptionOptions = { prompt: "Describe this image.", maxTokens: 40 };
+ * console.log(options);
+ * ```
+ */
 export interface CaptionOptions extends AskOptions {
   /** What to ask; default "Describe this image.". */
   prompt?: string;
 }
 
-/** What a session runs on. */
+/**
+ * What a session runs on.
+ *
+ * ```ts
+ * import { open, type SessionInfo } from "@mquant/mquant";
+ *
+ * await using model = await open(
+ *   "models/flickr-mini/flickr-mini.w4a8.safetensors",
+ * );
+ * const { threads, build, imageTokens }: SessionInfo = model.info;
+ * console.log(threads, build, imageTokens);
+ * ```
+ */
 export interface SessionInfo {
   /** Architecture of the model, such as "smolvlm". */
   readonly architecture: string;
@@ -49,7 +70,21 @@ export interface SessionInfo {
   readonly loadMs: number;
 }
 
-/** An open model. Dispose it to end its threads and free its memory. */
+/**
+ * An open model. Dispose it to end its threads and free its memory.
+ *
+ * ```ts
+ * import { open, type Session } from "@mquant/mquant";
+ *
+ * async function describe(session: Session, photo: string) {
+ *   return (await session.caption(photo, { maxTokens: 8 })).text;
+ * }
+ * await using model = await open(
+ *   "models/flickr-mini/flickr-mini.w4a8.safetensors",
+ * );
+ * console.log(await describe(model, "models/flickr-mini/photos/cat.jpg"));
+ * ```
+ */
 export interface Session extends AsyncDisposable {
   /** What it runs on. */
   readonly info: SessionInfo;

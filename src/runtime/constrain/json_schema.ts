@@ -10,7 +10,20 @@ import { RuntimeError } from "../error.ts";
 import { type Item, type Rule, shortestTexts } from "./grammar.ts";
 import { NO_LIMIT, type RuleBook, ruleBook } from "./text_rules.ts";
 
-/** A schema: an object of keywords, or true for any JSON. */
+/**
+ * A schema: an object of keywords, or true for any JSON.
+ *
+ * ```ts
+ * import { type JsonSchema, open } from "@mquant/mquant";
+ *
+ * const schema: JsonSchema = { enum: ["cat", "dog", "neither"] };
+ * await using model = await open(
+ *   "models/flickr-mini/flickr-mini.w4a8.safetensors",
+ * );
+ * const { text } = await model.caption("models/flickr-mini/photos/cat.jpg", { schema });
+ * if (!["cat", "dog", "neither"].includes(JSON.parse(text))) throw new Error(text);
+ * ```
+ */
 export type JsonSchema = boolean | { readonly [keyword: string]: unknown };
 
 type Keywords = { readonly [keyword: string]: unknown };
