@@ -27,7 +27,7 @@ export async function logitsHash(
   await using engine = await Engine.create(model, assets.image, {
     build,
     threads,
-    context: 256,
+    context: Math.min(256, info.maxPositions), // a toy has fewer
   });
   const { width, height, tokens: rows, tokenId } = imageOf(info);
   const image = formulaImage("waves", width, height);
