@@ -18,10 +18,13 @@ import { describe } from "../../src/models/mod.ts";
 import { checkGraph, tensorsOf } from "../../src/runtime/check_graph.ts";
 import { readBits, readInfo, readNodes } from "../../src/runtime/read_graph.ts";
 import { readStaticModel } from "../../src/runtime/static_model.ts";
+import { start } from "../../src/runtime/constrain/grammar.ts";
+import { rulesOf } from "../../src/runtime/constrain/json_schema.ts";
 import { parseJson } from "../../src/server/body.ts";
 import { LIMITS } from "../../src/server/mod.ts";
 import { parseRequest } from "../../src/server/request.ts";
 import { chat } from "../../src/tokenizer/chat.ts";
+import { readRanks } from "../../src/tokenizer/tiktoken.ts";
 import { readTokenizer } from "../../src/tokenizer/tokenizer.ts";
 import { toyTokenizerJson } from "../../src/tokenizer/toy.ts";
 import golden from "../../src/image/decode_golden.json" with { type: "json" };
@@ -135,6 +138,38 @@ const tokenizer: Target = {
     made.decode(made.encode("the dog's 12 <image> \u00e9", { special: true }));
   },
   errors: ["TokenizerError"],
+};
+
+const ranks: Target = {
+  name: "ranks",
+  seeds: [encode("IQ== 0\nIg== 1\n4pyT 2\nICBh 3\n")],
+  mutate: mutateBytes,
+  read: (bytes) => readRanks(decode(bytes)),
+  errors: ["TokenizerError"],
+};
+
+/** A schema that an answer must keep, and its grammar at work on some text. */
+const schema: Target = {
+  name: "schema",
+  seeds: [
+    {
+      type: "object",
+      properties: {
+        alt: { type: "string", minLength: 1, maxLength: 20 },
+        people: { type: "integer", minimum: 0, maximum: 12 },
+        tags: { type: "array", items: { enum: ["a", "b"] }, maxItems: 3 },
+        more: { anyOf: [{ type: "null" }, { $ref: "#/$defs/size" }] },
+      },
+      required: ["alt", "people"],
+      additionalProperties: false,
+      $defs: { size: { type: "array", items: { $ref: "#/$defs/size" } } },
+    },
+    { type: ["number", "boolean"] },
+    { allOf: [{ const: { x: [1, null, true] } }] },
+  ].map((json) => encode(JSON.stringify(json))),
+  mutate: mutateText,
+  read: (bytes) => start(rulesOf(parseObject(bytes))),
+  errors: ["RuntimeError", "RangeError"],
 };
 
 const { tensors, config: toyConfig } = toyCheckpoint();
@@ -295,6 +330,12 @@ const request: Target = {
     {
       messages: [{ role: "user", content: "hi" }],
       n: 1,
+      response_format: {
+        type: "json_schema",
+        json_schema: { name: "x", schema: { type: "string", maxLength: 9 } },
+      },
+      logprobs: true,
+      top_logprobs: 3,
       tools: [],
       logit_bias: {},
       max_completion_tokens: 9,
@@ -343,6 +384,8 @@ export const TARGETS: readonly Target[] = [
   model,
   graph,
   tokenizer,
+  ranks,
+  schema,
   config,
   processor,
   template,
