@@ -21,12 +21,17 @@ function nameOf(host: string): string {
   return host.toLowerCase().replace(/:\d+$/, "").replace(/\.$/, "");
 }
 
+/** What a request's Host says, or else its address. */
+function hostOf(request: Request): string {
+  return request.headers.get("host") ?? URL.parse(request.url)?.host ?? "";
+}
+
 /** Throws `ApiError` unless the Host a request names is one of ours. */
 export function hostGuard(hosts: readonly string[] = []): (r: Request) => void {
   const all = hosts.includes("*");
   const names = new Set([...LOOPBACK, ...hosts.map(nameOf)]);
   return (request) => {
-    const host = request.headers.get("host") ?? new URL(request.url).host;
+    const host = hostOf(request);
     if (all || names.has(nameOf(host))) return;
     throw new ApiError(
       "bad_host",
@@ -50,7 +55,7 @@ export function originGuard(origins: readonly string[] = []): OriginGuard {
     check(request) {
       const origin = request.headers.get("origin");
       if (origin === null) return {};
-      const host = request.headers.get("host") ?? new URL(request.url).host;
+      const host = hostOf(request);
       if (URL.parse(origin)?.host === host.toLowerCase()) return {};
       if (!allowed.has(origin)) {
         throw new ApiError(

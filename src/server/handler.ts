@@ -190,7 +190,9 @@ export function handler(
 
   return async (request) => {
     const begun = performance.now();
-    const path = new URL(request.url).pathname, route = routes.get(path);
+    // A Host that is none makes an address that is none: the guard says so.
+    const path = URL.parse(request.url)?.pathname ?? "";
+    const route = routes.get(path);
     const name = route?.name ?? "other";
     const method = /^[A-Z]{3,7}$/.test(request.method)
       ? request.method

@@ -8,6 +8,7 @@
 import { completion, head } from "./chunk.ts";
 import { faultOf } from "./faults.ts";
 import type { Job } from "./job.ts";
+import { outlet } from "./outlet.ts";
 import type { StreamOptions } from "./sse.ts";
 
 /** The body; its reader's leaving cancels the job, a failure breaks it off. */
@@ -16,25 +17,15 @@ export function laterJson(
   { model, ended }: Omit<StreamOptions, "includeUsage">,
 ): ReadableStream<Uint8Array> {
   const about = head(model);
-  let left = false;
-  return new ReadableStream({
-    start(controller) {
-      job.outcome.then((outcome) => {
-        const text = JSON.stringify(completion(about, outcome));
-        if (!left) {
-          controller.enqueue(new TextEncoder().encode(text));
-          controller.close();
-        }
-        ended(outcome);
-      }, (error) => {
-        const fault = faultOf(error);
-        if (!left) controller.error(fault);
-        ended(fault, error);
-      });
-    },
-    cancel() {
-      left = true;
-      job.cancel();
-    },
-  });
+  return outlet((out) => {
+    job.outcome.then((outcome) => {
+      out.write(JSON.stringify(completion(about, outcome)));
+      out.end();
+      ended(outcome);
+    }, (error) => {
+      const fault = faultOf(error);
+      out.fail(fault);
+      ended(fault, error);
+    });
+  }, job.cancel);
 }

@@ -8,6 +8,7 @@ import { chunk, head, logprobs, timings, usageChunk } from "./chunk.ts";
 import type { ApiError } from "./error.ts";
 import { faultOf } from "./faults.ts";
 import type { Job, Outcome } from "./job.ts";
+import { outlet } from "./outlet.ts";
 
 /** A comment is sent this often, so that nobody between thinks the connection dead. */
 const PING_MS = 15_000;
@@ -27,62 +28,55 @@ export function eventStream(
   job: Job,
   { model, includeUsage, ended }: StreamOptions,
 ): ReadableStream<Uint8Array> {
-  const encoder = new TextEncoder(), about = head(model);
-  let left = false, ping: ReturnType<typeof setInterval>;
-  return new ReadableStream({
-    start(controller) {
-      const write = (text: string) => {
-        if (!left) controller.enqueue(encoder.encode(text));
-      };
-      const send = (event: object | string) =>
-        write(
-          `data: ${
-            typeof event === "string" ? event : JSON.stringify(event)
-          }\n\n`,
-        );
-      // Where usage comes, OpenAI's other chunks say that theirs does.
-      const piece = (
-        delta: object,
-        finish: string | null = null,
-        likely: object | null = null,
-      ) => ({
-        ...chunk(about, delta, finish, likely),
-        ...(includeUsage ? { usage: null } : {}),
-      });
-      ping = setInterval(() => write(": ping\n\n"), PING_MS);
-      // An answer has at most a few thousand pieces: they may pile up where
-      // the reader is slow, and the model does not wait for it.
-      const run = async () => {
-        send(piece({ role: "assistant", content: "" }));
-        const begun = leadingSpaceTrimmer();
-        for await (const text of job.pieces) {
-          const content = begun(text);
-          if (content !== "") send(piece({ content }));
-        }
-        const outcome = await job.outcome;
-        const { result, finish } = outcome;
-        const last = piece({}, finish, logprobs(result));
-        send({ ...last, timings: timings(result) });
-        if (includeUsage) send(usageChunk(about, result));
-        send("[DONE]");
-        return outcome;
-      };
-      run().then((outcome) => ended(outcome), async (error) => {
-        // Why it was cancelled is known to the outcome alone.
-        const why = await job.outcome.then(() => error, (e) => e);
-        const fault = faultOf(why);
-        send(fault.body);
-        ended(fault, why);
-      }).finally(() => {
-        clearInterval(ping);
-        if (!left) controller.close();
-      });
-    },
-    cancel() {
-      left = true;
+  const about = head(model);
+  let ping: ReturnType<typeof setInterval>;
+  return outlet((out) => {
+    const send = (event: object | string) =>
+      out.write(
+        `data: ${
+          typeof event === "string" ? event : JSON.stringify(event)
+        }\n\n`,
+      );
+    // Where usage comes, OpenAI's other chunks say that theirs does.
+    const piece = (
+      delta: object,
+      finish: string | null = null,
+      likely: object | null = null,
+    ) => ({
+      ...chunk(about, delta, finish, likely),
+      ...(includeUsage ? { usage: null } : {}),
+    });
+    ping = setInterval(() => out.write(": ping\n\n"), PING_MS);
+    // An answer has at most a few thousand pieces: they may pile up where
+    // the reader is slow, and the model does not wait for it.
+    const run = async () => {
+      send(piece({ role: "assistant", content: "" }));
+      const begun = leadingSpaceTrimmer();
+      for await (const text of job.pieces) {
+        const content = begun(text);
+        if (content !== "") send(piece({ content }));
+      }
+      const outcome = await job.outcome;
+      const { result, finish } = outcome;
+      const last = piece({}, finish, logprobs(result));
+      send({ ...last, timings: timings(result) });
+      if (includeUsage) send(usageChunk(about, result));
+      send("[DONE]");
+      return outcome;
+    };
+    run().then((outcome) => ended(outcome), async (error) => {
+      // Why it was cancelled is known to the outcome alone.
+      const why = await job.outcome.then(() => error, (e) => e);
+      const fault = faultOf(why);
+      send(fault.body);
+      ended(fault, why);
+    }).finally(() => {
       clearInterval(ping);
-      job.cancel();
-    },
+      out.end();
+    });
+  }, () => {
+    clearInterval(ping);
+    job.cancel();
   });
 }
 
