@@ -7,6 +7,7 @@
 import { createHash } from "node:crypto";
 import { basename, join, resolve } from "@std/path";
 import { openCheckpoint } from "../format/checkpoint.ts";
+import { parseSettings, StrictJsonError } from "../format/strict_json.ts";
 import { floatTensor } from "../format/safetensors.ts";
 import type { Grid } from "../graph/grid.ts";
 import { imageFormat } from "../graph/image_text.ts";
@@ -208,20 +209,16 @@ function readJson(path: string): Record<string, unknown> {
 }
 
 function parseJson(text: string, name: string): Record<string, unknown> {
-  let value: unknown;
   try {
-    value = JSON.parse(text);
-  } catch {
-    value = undefined;
+    return parseSettings(text);
+  } catch (error) {
+    if (!(error instanceof StrictJsonError)) throw error;
+    throw new RangeError(
+      `Cannot read checkpoint file ${
+        JSON.stringify(name)
+      }: it ${error.message}; download it again`,
+    );
   }
-  if (typeof value === "object" && value !== null && !Array.isArray(value)) {
-    return value as Record<string, unknown>;
-  }
-  throw new RangeError(
-    `Cannot read checkpoint file ${
-      JSON.stringify(name)
-    }: it is not a JSON object; download it again`,
-  );
 }
 
 /** `bos_token`, `eos_token` … of a tokenizer_config.json, as templates name them. */

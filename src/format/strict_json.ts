@@ -153,3 +153,22 @@ export function parseStrictJson(
   if (at < text.length) fail("the end");
   return result;
 }
+
+/** Limits of a settings file. */
+const SETTINGS = { depth: 32, values: 1_000_000 };
+
+/**
+ * A settings file of a checkpoint (config.json and its kin): one object, as plain
+ * values; throws `StrictJsonError`.
+ */
+export function parseSettings(text: string): Record<string, unknown> {
+  const json = parseStrictJson(text, SETTINGS);
+  if (!(json instanceof Map)) throw new StrictJsonError("is not an object");
+  return plain(json) as Record<string, unknown>;
+}
+
+function plain(json: StrictJson): unknown {
+  if (Array.isArray(json)) return json.map(plain);
+  if (!(json instanceof Map)) return json;
+  return Object.fromEntries([...json].map(([key, v]) => [key, plain(v)]));
+}

@@ -7,6 +7,7 @@
  * @module
  */
 import { roundEven } from "../tensor/round.ts";
+import { parseSettings, StrictJsonError } from "../format/strict_json.ts";
 import { ImageError } from "./image.ts";
 import type { Image } from "./image.ts";
 import { resize } from "./resize.ts";
@@ -75,11 +76,11 @@ function refuse(problem: string): never {
 export function readImagePlan(text: string): ImagePlan {
   let json: Record<string, unknown>;
   try {
-    json = JSON.parse(text);
-  } catch {
-    refuse("it is not JSON");
+    json = parseSettings(text);
+  } catch (error) {
+    if (!(error instanceof StrictJsonError)) throw error;
+    refuse(`it ${error.message}`);
   }
-  if (typeof json !== "object" || json === null) refuse("it is not an object");
   if (/^MiniCPMV/.test(String(json.image_processor_type))) {
     return readSlices(json);
   }

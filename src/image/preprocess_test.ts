@@ -125,7 +125,7 @@ Deno.test("settings that cannot be followed are refused with their value", () =>
   refused({ do_image_splitting: true }, "needs max_image_size");
   refused({ size: { longest_edge: 512 } }, "needs max_image_size");
   refused({ do_resize: false }, "one size");
-  assertThrows(() => readImagePlan("{"), ImageError, "not JSON");
+  assertThrows(() => readImagePlan("{"), ImageError, "the end at character 1");
   const plain = readImagePlan(
     config({ do_rescale: false, do_normalize: false }),
   );

@@ -4,6 +4,7 @@
  * @module
  */
 import type { ModelFile } from "../format/model_file.ts";
+import { parseSettings, StrictJsonError } from "../format/strict_json.ts";
 import {
   type ImagePlan,
   readImagePlan,
@@ -84,15 +85,14 @@ function has(tokenizer: Tokenizer, id: number): boolean {
 function json(file: ModelFile, name: string): Record<string, unknown> {
   if (!file.assets.includes(name)) return {};
   try {
-    const value = JSON.parse(file.assetText(name));
-    if (typeof value === "object" && value !== null) return value;
+    return parseSettings(file.assetText(name));
   } catch (error) {
-    if (!(error instanceof SyntaxError)) throw error;
+    if (!(error instanceof StrictJsonError)) throw error;
+    throw new RuntimeError(
+      "info",
+      `Cannot open the model: its ${name} ${error.message}`,
+    );
   }
-  throw new RuntimeError(
-    "info",
-    `Cannot open the model: its ${name} is not a JSON object`,
-  );
 }
 
 /** bos_token and its kin, which templates may write. */

@@ -7,6 +7,10 @@ import { readIndex } from "../../src/format/checkpoint.ts";
 import { openModelFile } from "../../src/format/model_file.ts";
 import { openSafetensors } from "../../src/format/safetensors.ts";
 import { bytesSource } from "../../src/format/source.ts";
+import {
+  parseSettings,
+  StrictJsonError,
+} from "../../src/format/strict_json.ts";
 import { decode as decodeImage } from "../../src/image/decode.ts";
 import { exifOrientation } from "../../src/image/exif.ts";
 import { IMAGE_LIMITS, ImageError } from "../../src/image/image.ts";
@@ -181,14 +185,14 @@ const config: Target = {
   errors: ["RangeError"],
 };
 
-/** A config as `openFloatCheckpoint` hands it on: an object. */
+/** A settings file as `openFloatCheckpoint` hands it on. */
 function parseObject(bytes: Uint8Array): Record<string, unknown> {
-  let json;
   try {
-    json = JSON.parse(decode(bytes));
-  } catch { /* said below */ }
-  if (typeof json === "object" && json && !Array.isArray(json)) return json;
-  throw new RangeError("Cannot read it: it is not an object");
+    return parseSettings(decode(bytes));
+  } catch (error) {
+    if (!(error instanceof StrictJsonError)) throw error;
+    throw new RangeError(`Cannot read it: it ${error.message}`);
+  }
 }
 
 const processor: Target = {

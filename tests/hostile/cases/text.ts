@@ -125,6 +125,7 @@ const settings = (changes: object) => jsonOf({ ...GOOD, ...changes });
 export const PROCESSOR: readonly Case[] = [
   ["settings", "no JSON", bytesOf("{")],
   ["settings", "null", bytesOf("null")],
+  ["settings", "a key twice", bytesOf('{"resample":2,"resample":3}')],
   [
     "settings",
     "a side of 2^31",
