@@ -167,11 +167,16 @@ export async function decodePng(png: Png): Promise<Image> {
 /** Bytes inflated at once: a stream holds all that one write gives, which may be 1032 times as much. */
 const INFLATE_BYTES = 4096;
 
+/** Deflate packs at most so many bytes into one (RFC 1951: 258 into two bits). */
+const MOST_PACKED = 1032;
+
 /** What zlib data hold: exactly `size` bytes. */
 async function inflate(
   pieces: readonly Uint8Array[],
   size: number,
 ): Promise<Uint8Array> {
+  const packed = pieces.reduce((sum, piece) => sum + piece.length, 0);
+  if (size > packed * MOST_PACKED) throw endsEarly(); // no memory for a lie
   const out = new Uint8Array(size);
   let at = 0, more = false, taken = false;
   try {
@@ -203,10 +208,12 @@ async function inflate(
       "its pixels cannot be decoded; copy it again",
     );
   }
-  if (at < size) {
-    throw new ImageError("truncated", "its pixels end early; copy it again");
-  }
+  if (at < size) throw endsEarly();
   return out;
+}
+
+function endsEarly(): ImageError {
+  return new ImageError("truncated", "its pixels end early; copy it again");
 }
 
 /** Writes one unfiltered row of samples as RGB, every `step` bytes from `o` on. */

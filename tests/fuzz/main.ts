@@ -30,7 +30,7 @@ const totals: Record<string, Tally> = {};
 const findings: Finding[] = [];
 for (const { name, rarity = 1 } of TARGETS) {
   if (only.length > 0 && !only.includes(name)) continue;
-  const most = Math.ceil(count / rarity), chunk = Math.ceil(CHUNK / rarity);
+  const most = Math.ceil(count / rarity), chunk = rarity > 1 ? 2000 : CHUNK;
   for (let from = 0; from < most; from += chunk) {
     tasks.push({ target: name, seed, from, to: Math.min(most, from + chunk) });
   }
