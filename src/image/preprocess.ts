@@ -68,8 +68,13 @@ const MOST_TILES = 256;
 function refuse(problem: string): never {
   throw new ImageError(
     "settings",
-    `Cannot use preprocessor_config.json: ${problem}`,
+    `Cannot use preprocessor_config.json: ${problem.slice(0, 400)}`,
   );
+}
+
+/** Name of the processor; an object in its place has none. */
+function processorOf({ image_processor_type: name }: Record<string, unknown>) {
+  return typeof name === "string" ? name : "";
 }
 
 /** Reads the text of a preprocessor_config.json; throws `ImageError` "settings". */
@@ -81,7 +86,7 @@ export function readImagePlan(text: string): ImagePlan {
     if (!(error instanceof StrictJsonError)) throw error;
     refuse(`it ${error.message}`);
   }
-  if (/^MiniCPMV/.test(String(json.image_processor_type))) {
+  if (/^MiniCPMV/.test(processorOf(json))) {
     return readSlices(json);
   }
   const resampling = RESAMPLINGS.get(json.resample) ??
@@ -96,7 +101,7 @@ export function readImagePlan(text: string): ImagePlan {
     "max_image_size.longest_edge",
     (json.max_image_size as Sizes)?.longest_edge,
   );
-  const bounds = /^Qwen2VL/.test(String(json.image_processor_type))
+  const bounds = /^Qwen2VL/.test(processorOf(json))
     ? pixelBounds(json)
     : undefined;
   if (split && !canvas && tile === undefined) {
@@ -143,7 +148,7 @@ export function readImagePlan(text: string): ImagePlan {
 function readCanvas(
   json: Record<string, unknown>,
 ): ImagePlan["canvas"] | undefined {
-  if (!/^GotOcr2/.test(String(json.image_processor_type))) return undefined;
+  if (!/^GotOcr2/.test(processorOf(json))) return undefined;
   const { min_patches: least = 1, max_patches: most = 12 } = json as Record<
     string,
     number

@@ -55,7 +55,8 @@ const SUPPLEMENTS: Record<string, (config: Config) => Supplement> = {
 /** What a config.json calls its model: `model_type`, or its class where a repository registers none; nanoVLM's names neither. */
 function typeOf(config: Record<string, unknown>): string {
   if ("mp_pixel_shuffle_factor" in config) return "nanovlm";
-  return String(config.model_type ?? [config.architectures].flat()[0]);
+  const name = config.model_type ?? [config.architectures].flat()[0];
+  return typeof name === "string" ? name : `${JSON.stringify(name)}`;
 }
 
 /** Stand-ins for files that a checkpoint of that config.json may lack. */
