@@ -230,7 +230,11 @@ export const MUTANTS: readonly Mutant[] = [
       "checkSize(header.width, header.height, limits);",
       "",
     ],
-    ["fewer pixels than the header says", "if (at < size) {", "if (false) {"],
+    [
+      "fewer pixels than the header says",
+      "if (at < size) throw endsEarly();",
+      "",
+    ],
   ),
   ...of(
     "src/image/jpeg.ts",

@@ -162,7 +162,12 @@ export const IMAGE: readonly Case[] = [
   ],
   ["damaged", "no pixels", joined(SIGNATURE, ihdr(1, 1), chunk("IEND"))],
   ["truncated", "no end", png(4, 4).slice(0, -12)],
-  ["truncated", "pixels that end early", png(1000, 1000, { bytes: 10 })],
+  ["truncated", "pixels that end early", png(20, 20, { bytes: 100 })],
+  [
+    "truncated",
+    "more pixels than its bytes can hold",
+    png(1000, 1000, { bytes: 10 }),
+  ],
   ["damaged", "a wrong checksum of the header", png(4, 4).fill(0, 29, 33)],
   [
     "too_large",
