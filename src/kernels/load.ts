@@ -66,17 +66,21 @@ export function kernelModule(
   return module;
 }
 
-/** A memory the kernels accept: `pages` of 64 KiB now, up to 4 GiB. */
+/**
+ * A memory the kernels accept: `pages` of 64 KiB now, `most` at most. Whoever
+ * knows that it will not grow should say so: phones' browsers set aside all of it.
+ */
 export function kernelMemory(
   pages: number,
   shared: boolean,
+  most = 65536,
 ): WebAssembly.Memory {
-  return new WebAssembly.Memory({ initial: pages, maximum: 65536, shared });
+  return new WebAssembly.Memory({ initial: pages, maximum: most, shared });
 }
 
 /** What `loadKernels` needs to know. */
 export interface LoadOptions {
-  /** Made by `kernelMemory`: maximum 65536 pages. */
+  /** Made by `kernelMemory`. */
   memory: WebAssembly.Memory;
   /** Whether that memory is shared. Default: found out from its buffer. */
   shared?: boolean;

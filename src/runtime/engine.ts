@@ -156,9 +156,10 @@ export class Engine implements AsyncDisposable {
     const planned = planFor(model, pixels, options);
     checkMemory(planned, options.maxMemory);
     const build = options.build ?? bestBuild(), shared = planned.threads > 1;
-    const memories = planned.memories.map(({ bytes }) =>
-      kernelMemory(bytes / 65536, shared)
-    );
+    const memories = planned.memories.map(({ bytes }) => {
+      const pages = bytes / 65536;
+      return kernelMemory(pages, shared, pages);
+    });
     const module = kernelModule(build, shared);
     const places = memories.map((memory) => ({
       buffer: memory.buffer,

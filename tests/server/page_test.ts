@@ -4,6 +4,7 @@ import { fromFileUrl } from "@std/path";
 import { Buffer } from "node:buffer";
 import type { Page } from "playwright-core";
 import { listen } from "../../src/server/mod.ts";
+import { violations } from "../browser/accessible.ts";
 import { openPage, withoutChromium } from "../browser/chromium.ts";
 import { fake, toySession, until } from "./fake.ts";
 
@@ -90,6 +91,10 @@ Deno.test({
       assertEquals(await image.getAttribute("alt"), texts[2]);
       await page.bringToFront();
 
+      for (const colorScheme of ["light", "dark"] as const) {
+        await page.emulateMedia({ colorScheme, reducedMotion: "reduce" });
+        assertEquals(await violations(page), [], colorScheme);
+      }
       await page.setViewportSize({ width: 360, height: 740 });
       assertEquals(
         await page.evaluate("document.documentElement.scrollWidth"),

@@ -3,6 +3,7 @@ import { assert, assertEquals, assertMatch } from "@std/assert";
 import { fromFileUrl, join, toFileUrl } from "@std/path";
 import { buildSite } from "../../tools/site/build.ts";
 import { anchorOf, render } from "../../tools/site/markdown.ts";
+import { violations } from "../browser/accessible.ts";
 import { openPage, withoutChromium } from "../browser/chromium.ts";
 
 const ignore = withoutChromium("the search of the site");
@@ -102,6 +103,10 @@ Deno.test("the site: every link leads somewhere, nothing comes from elsewhere, t
             360,
             name,
           );
+          for (const colorScheme of ["light", "dark"] as const) {
+            await page.emulateMedia({ colorScheme });
+            assertEquals(await violations(page), [], `${name} ${colorScheme}`);
+          }
         }
         assertEquals(errors, []);
       },

@@ -87,7 +87,7 @@ async function take(path: string, making: Making): Promise<void> {
       : await Deno.readTextFile(file);
     making.pages.set(place, {
       title: path,
-      html: `<h1>${escapeHtml(path)}</h1>\n<pre><code>${
+      html: `<h1>${escapeHtml(path)}</h1>\n<pre tabindex="0"><code>${
         escapeHtml(text)
       }</code></pre>\n`,
     });

@@ -58,6 +58,9 @@ export function render(
         const html = this.parser.parseInline(tokens);
         return `<a href="${escapeHtml(href(link))}">${html}</a>`;
       },
+      code({ text }: Tokens.Code) {
+        return `<pre tabindex="0"><code>${escapeHtml(text)}</code></pre>\n`;
+      },
       table(token: Tokens.Table) {
         const row = (cells: Tokens.TableCell[], tag: string) =>
           `<tr>${
@@ -68,7 +71,7 @@ export function render(
             ).join("")
           }</tr>\n`;
         // Wide tables scroll by themselves, by the keyboard too.
-        return `<div class="wide" role="region" aria-label="Table" tabindex="0"><table>\n<thead>${
+        return `<div class="wide" role="group" aria-label="Table" tabindex="0"><table>\n<thead>${
           row(token.header, "th")
         }</thead>\n<tbody>${
           token.rows.map((cells) => row(cells, "td")).join("")
