@@ -20,7 +20,7 @@ const GROUPS: readonly { name: string; documents: readonly string[] }[] = [
     name: "Start",
     documents: [
       ...["README.md", "docs/tour.md", "docs/cli.md", "docs/server.md"],
-      ...["docs/browser.md", "docs/troubleshooting.md"],
+      ...["docs/library.md", "docs/browser.md", "docs/troubleshooting.md"],
     ],
   },
   {
