@@ -163,7 +163,7 @@ const SETTINGS = { depth: 32, values: 1_000_000 };
  */
 export function parseSettings(text: string): Record<string, unknown> {
   const json = parseStrictJson(text, SETTINGS);
-  if (!(json instanceof Map)) throw new StrictJsonError("is not an object");
+  if (!(json instanceof Map)) throw new StrictJsonError("is not a JSON object");
   return plain(json) as Record<string, unknown>;
 }
 

@@ -169,9 +169,13 @@ export class Engine implements AsyncDisposable {
     const { sharing } = options;
     const starting = Pool.start(planned, memories, module, places, sharing); // while weights are packed
     try {
-      await load(model, planned, places, options.signal);
+      await Promise.all([
+        load(model, planned, places, options.signal),
+        starting,
+      ]);
     } catch (error) {
-      await (await starting)[Symbol.asyncDispose]();
+      const [pool] = await Promise.allSettled([starting]);
+      if (pool.status === "fulfilled") await pool.value[Symbol.asyncDispose]();
       throw error;
     }
     const pool = await starting;
