@@ -35,8 +35,9 @@ export function codec(decoder: WasmDecoder): DecodeRgba {
   const quiet = { print() {}, printErr() {} };
   return async (bytes) => {
     if (!module) {
-      module = new WebAssembly.Module(await readBytes(decoder.wasm()));
-      await init(module, quiet);
+      const read = new WebAssembly.Module(await readBytes(decoder.wasm()));
+      await init(read, quiet);
+      module = read; // only now: what failed so far is tried again
     }
     let pixels: ImageData;
     try {

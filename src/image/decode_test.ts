@@ -1,7 +1,9 @@
 import { assert, assertEquals, assertMatch, assertRejects } from "@std/assert";
+import { toFileUrl } from "@std/path";
 import { createHash } from "node:crypto";
 import { deflateSync } from "node:zlib";
 import { random, uniform } from "../tensor/random.ts";
+import { codec } from "./codec.ts";
 import { decode } from "./decode.ts";
 import { ImageError } from "./image.ts";
 import golden from "./decode_golden.json" with { type: "json" };
@@ -167,6 +169,29 @@ Deno.test("a picture cut anywhere is refused", async () => {
       n += 1 + Math.floor(bytes.length / 150)
     ) await refused(bytes.slice(0, n));
   }
+});
+
+Deno.test("a decoder that could not be read, or not be started, is tried again", async () => {
+  let starts = 0;
+  const pixels = new ImageData(1, 1), file = await Deno.makeTempFile();
+  await Deno.writeFile(file, Uint8Array.of(0, 97, 115, 109, 1, 0, 0, 0));
+  const decode = codec({
+    wasm: () => {
+      if (++starts === 1) throw new Error("no such file");
+      return toFileUrl(file).href;
+    },
+    init: () =>
+      starts === 2
+        ? Promise.reject(new RangeError("no memory"))
+        : Promise.resolve(),
+    decode: () => Promise.resolve(pixels),
+  });
+  const bytes = new Uint8Array(1);
+  await assertRejects(() => decode(bytes), Error, "no such file");
+  await assertRejects(() => decode(bytes), RangeError, "no memory");
+  for (let i = 0; i < 2; i++) assertEquals(await decode(bytes), pixels);
+  assertEquals(starts, 3);
+  await Deno.remove(file);
 });
 
 Deno.test("damaged pictures never harm the good ones after them", async () => {

@@ -16,9 +16,6 @@ export type Fault =
   /** A file ends earlier than it did: somebody cut it. */
   | "end";
 
-/** All ways. */
-export const FAULTS: readonly Fault[] = ["error", "denied", "short", "end"];
-
 const CALLS = [
   ...["openSync", "open", "readFile", "readFileSync", "readTextFile"],
   ...["readTextFileSync", "renameSync", "rename", "removeSync", "remove"],
@@ -33,12 +30,28 @@ const FILE_CALLS = [
 // deno-lint-ignore no-explicit-any
 type Functions = Record<string, (...args: any[]) => any>;
 
+/** A call to the file system. */
+export interface Call {
+  /** Its function. */
+  readonly name: string;
+  /** The ways in which it can fail. */
+  readonly faults: readonly Fault[];
+}
+
 /** What happened to the calls of a run. */
 export interface Injected {
-  /** How many calls there were. */
-  readonly calls: number;
+  /** All of them, in order. */
+  readonly calls: readonly Call[];
   /** Name of the call that failed; undefined where the run had fewer, or where the fault does not fit it. */
   readonly failed: string | undefined;
+}
+
+function faultsOf(name: string, bytes: unknown): Fault[] {
+  const moves = /^(read|write)Sync$/.test(name) && bytes instanceof Uint8Array;
+  const faults: Fault[] = ["error", "denied"];
+  if (moves && bytes.length > 1) faults.push("short");
+  if (moves && name === "readSync") faults.push("end");
+  return faults;
 }
 
 /** Runs `work` while its call number `at` (from 1) fails by `fault`; 0: none does. */
@@ -47,27 +60,21 @@ export async function withFault(
   fault: Fault,
   work: () => Promise<void>,
 ): Promise<Injected> {
-  let calls = 0, failed: string | undefined;
+  const calls: Call[] = [];
+  let failed: string | undefined;
   const restore: (() => void)[] = [];
   const stand = (object: Functions, name: string) => {
     const real = object[name];
     object[name] = function (this: unknown, ...args: unknown[]) {
-      if (++calls !== at) return real.apply(this, args);
-      const bytes = args[0];
-      const moves = /^(read|write)Sync$/.test(name) &&
-        bytes instanceof Uint8Array;
-      if (fault === "short") {
-        if (!moves || bytes.length < 2) return real.apply(this, args);
-        failed = name;
-        return real.call(this, bytes.subarray(0, 1));
-      }
-      if (fault === "end") {
-        if (!moves || name !== "readSync") return real.apply(this, args);
-        failed = name;
-        return null;
+      const faults = faultsOf(name, args[0]);
+      calls.push({ name, faults });
+      if (calls.length !== at || !faults.includes(fault)) {
+        return real.apply(this, args);
       }
       failed = name;
-      throw errorOf(fault, name);
+      if (fault === "end") return null;
+      if (fault !== "short") throw errorOf(fault, name);
+      return real.call(this, (args[0] as Uint8Array).subarray(0, 1));
     };
     restore.push(() => object[name] = real);
   };

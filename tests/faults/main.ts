@@ -1,6 +1,7 @@
 /**
  * `deno task faults`: every call that a command makes to the file system fails
- * once in every way; `--count` caps how many calls of each command are tried.
+ * once in every way that it can; `--count` caps how many calls of each command
+ * are tried.
  * @module
  */
 import {
@@ -11,7 +12,7 @@ import {
 import { ticker } from "../campaign/campaign.ts";
 import { runTasks } from "../campaign/pool.ts";
 import { SCENARIOS, wholeRun } from "./scenarios.ts";
-import type { Range, Tried } from "./worker.ts";
+import type { Place, Tried } from "./worker.ts";
 
 const options = campaignOptions(
   "faults",
@@ -20,15 +21,14 @@ const options = campaignOptions(
   { count: 1_000_000 },
 );
 const head = await circumstances(), tick = ticker();
-const tasks: Range[] = [], calls: Record<string, number> = {};
+const tasks: Place[] = [], calls: Record<string, number> = {};
 for (const scenario of SCENARIOS) {
   const { name } = scenario;
   if (options.only.length > 0 && !options.only.includes(name)) continue;
-  ({ calls: calls[name] } = await wholeRun(scenario));
+  calls[name] = (await wholeRun(scenario)).calls.length;
   const step = Math.max(1, calls[name] / options.count);
   for (let at = 1; at <= calls[name]; at += step) {
-    const from = Math.floor(at);
-    tasks.push({ scenario: name, from, to: from + 1 });
+    tasks.push({ scenario: name, at: Math.floor(at) });
   }
 }
 const end = Date.now() + options.minutes * 60_000, all = tasks.length;
@@ -36,20 +36,20 @@ const hit: Record<string, Record<string, number>> = {};
 const findings: unknown[] = [];
 let tried = 0, done = 0;
 const args = ["run", "--no-prompt", "--no-check", "--allow-all"];
-await runTasks<Range, Tried>(
+await runTasks<Place, Tried>(
   tasks,
   {
     args: [...args, "tests/faults/worker.ts"],
     jobs: options.jobs,
     taskMs: 180_000,
   },
-  (range, result, failure) => {
+  (place, result, failure) => {
     done++;
-    if (!result) findings.push({ ...range, what: failure });
+    if (!result) findings.push({ ...place, what: failure });
     else {
       tried += result.tried;
       findings.push(...result.findings);
-      const of = hit[range.scenario] ??= {};
+      const of = hit[place.scenario] ??= {};
       for (const [key, n] of Object.entries(result.hit)) {
         of[key] = (of[key] ?? 0) + n;
       }

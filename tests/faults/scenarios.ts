@@ -8,14 +8,14 @@ import { assert, assertEquals, assertMatch } from "@std/assert";
 import { main } from "../../src/cli/main.ts";
 import { writeModelFile } from "../../src/format/write_model.ts";
 import { toy } from "../agreement/toy_file.ts";
-import { type Fault, type Injected, withFault } from "./inject.ts";
+import { type Call, type Fault, type Injected, withFault } from "./inject.ts";
 
 /** A command under faults. */
 export interface Scenario {
   /** Its name. */
   readonly name: string;
   /** Puts a fresh folder into its first state. */
-  prepare(folder: string): void;
+  prepare(folder: string): void | Promise<void>;
   /** Its command line; or, where it is no command, what it does. */
   readonly run: (folder: string) => readonly string[] | (() => void);
   /** Checks the folder after a failure, against what a run without one leaves. */
@@ -61,6 +61,33 @@ const quantize: Scenario = {
   ],
   check: (folder, whole) => oldOrNew(folder, "out", whole),
   codes: [1],
+};
+
+/** Work that a killed run has left: about half of its records, the last one torn. */
+let left: Promise<Uint8Array> | undefined;
+
+function halfDone(): Promise<Uint8Array> {
+  return left ??= inFolder(quantize, async (folder) => {
+    const { calls } = await wholeRun(quantize);
+    const at = Math.floor(calls.length / 2);
+    await withFault(
+      at,
+      "error",
+      async () => void await runOnce(quantize, folder),
+    );
+    const part = Deno.readFileSync(`${folder}/out.part`);
+    return part.subarray(0, part.length - 99);
+  });
+}
+
+const resume: Scenario = {
+  ...quantize,
+  name: "resume",
+  async prepare(folder) {
+    const part = await halfDone();
+    quantize.prepare(folder);
+    Deno.writeFileSync(`${folder}/out.part`, part);
+  },
 };
 
 const write: Scenario = {
@@ -144,6 +171,7 @@ export const SCENARIOS: readonly Scenario[] = [
   caption,
   captionFolder,
   quantize,
+  resume,
 ];
 
 /** Contents of the files below a folder, as Latin-1 text, by path. */
@@ -186,18 +214,25 @@ async function runOnce(scenario: Scenario, folder: string) {
   }
 }
 
-/** A folder in which the scenario has run without a fault, and the calls that took. */
-export async function wholeRun(
-  scenario: Scenario,
-): Promise<{ files: Map<string, string>; calls: number }> {
-  return await inFolder(scenario, async (folder) => {
-    let code = -1;
-    const { calls } = await withFault(0, "error", async () => {
-      code = (await runOnce(scenario, folder)).code;
+/** What a scenario leaves where nothing fails, and its calls. */
+export interface Whole {
+  readonly files: ReadonlyMap<string, string>;
+  readonly calls: readonly Call[];
+}
+
+/** Runs a scenario without a fault: twice, since what a process reads once (a decoder) does not come again. */
+export async function wholeRun(scenario: Scenario): Promise<Whole> {
+  const once = () =>
+    inFolder(scenario, async (folder) => {
+      let code = -1;
+      const { calls } = await withFault(0, "error", async () => {
+        code = (await runOnce(scenario, folder)).code;
+      });
+      assertEquals(code, 0);
+      return { files: filesOf(folder), calls };
     });
-    assertEquals(code, 0);
-    return { files: filesOf(folder), calls };
-  });
+  await once();
+  return await once();
 }
 
 /** Lets call `at` of a scenario fail by `fault`, checks what is left, runs it again. */
@@ -254,7 +289,7 @@ async function inFolder<T>(
 ): Promise<T> {
   const folder = Deno.makeTempDirSync();
   try {
-    scenario.prepare(folder);
+    await scenario.prepare(folder);
     return await work(folder);
   } finally {
     Deno.removeSync(folder, { recursive: true });

@@ -1,16 +1,14 @@
-/** Lets a range of calls of one scenario fail; run by main.ts. */
+/** Lets a call of a scenario fail in every way that it can; run by main.ts. */
 import { answerTasks } from "../campaign/lines.ts";
-import { FAULTS } from "./inject.ts";
-import { SCENARIOS, tryFault, wholeRun } from "./scenarios.ts";
+import { SCENARIOS, tryFault, type Whole, wholeRun } from "./scenarios.ts";
 
-/** Calls of a scenario that shall fail, by every fault. */
-export interface Range {
+/** A call of a scenario that shall fail, counted from 1. */
+export interface Place {
   readonly scenario: string;
-  readonly from: number;
-  readonly to: number;
+  readonly at: number;
 }
 
-/** What came of a range. */
+/** What came of it. */
 export interface Tried {
   readonly tried: number;
   /** Faults by the call they hit. */
@@ -18,30 +16,26 @@ export interface Tried {
   readonly findings: unknown[];
 }
 
-const wholes = new Map<string, Promise<Map<string, string>>>();
+const wholes = new Map<string, Promise<Whole>>();
 
-async function work({ scenario: name, from, to }: Range): Promise<Tried> {
+async function work({ scenario: name, at }: Place): Promise<Tried> {
   const scenario = SCENARIOS.find((s) => s.name === name)!;
-  const known = wholes.get(name) ?? wholeRun(scenario).then((r) => r.files);
+  const known = wholes.get(name) ?? wholeRun(scenario);
   wholes.set(name, known);
-  const whole = await known, hit: Record<string, number> = {};
-  const findings: unknown[] = [];
-  let tried = 0;
-  for (let at = from; at < to; at++) {
-    for (const fault of FAULTS) {
-      tried++;
-      try {
-        const { failed } = await tryFault(scenario, at, fault, whole);
-        if (!failed) continue;
-        const key = `${fault} in ${failed}`;
-        hit[key] = (hit[key] ?? 0) + 1;
-      } catch (error) {
-        const what = (error as Error).message.slice(0, 400);
-        findings.push({ scenario: name, at, fault, what });
-      }
+  const { files, calls } = await known;
+  const { name: call, faults } = calls[at - 1];
+  const hit: Record<string, number> = {}, findings: unknown[] = [];
+  for (const fault of faults) {
+    try {
+      const { failed } = await tryFault(scenario, at, fault, files);
+      if (failed !== call) throw new Error(`${call} became ${failed}`);
+      hit[`${fault} in ${failed}`] = 1;
+    } catch (error) {
+      const what = (error as Error).message.slice(0, 400);
+      findings.push({ scenario: name, at, fault, what });
     }
   }
-  return { tried, hit, findings };
+  return { tried: faults.length, hit, findings };
 }
 
 if (import.meta.main) await answerTasks(work);
