@@ -22,6 +22,7 @@ import {
 } from "./checkpoint.ts";
 import { Config } from "./config.ts";
 import { type Eva, eva, evaNames, evaOf, evaSource, patchesOf } from "./eva.ts";
+import { placeholders } from "./placeholders.ts";
 import { withRows } from "./rows.ts";
 import { clipPixels, type Supplement } from "./supplement.ts";
 
@@ -80,7 +81,7 @@ export function cogvlm2(checkpoint: Checkpoint): Model {
   g.phase = "text";
   g.write("text", image, "vision");
   g.write("text", g.embed("text.embed", text.dim), "text");
-  for (let i = 0; i < config.size("num_hidden_layers"); i++) {
+  for (let i = 0; i < config.layers("num_hidden_layers"); i++) {
     expertBlock(g, `text.${i}`, text);
   }
   const last = g.read("text.norm", "text", text.dim, "rms", text.eps);
@@ -97,7 +98,7 @@ export function cogvlm2(checkpoint: Checkpoint): Model {
       patch: tower.patch,
       tokens,
       tokenId: idOf(ROW),
-      text: ROW[0].repeat(tokens) + END[0],
+      text: placeholders(ROW[0], tokens) + END[0],
       atOnePlace: true,
       lead: 1,
     },

@@ -43,7 +43,13 @@ export function evaOf(
     eps: v.number("layer_norm_eps", 1e-6),
     postNorm: true,
   });
-  return { tower, layers: v.size("num_hidden_layers"), patch, size, ...sizes };
+  return {
+    tower,
+    layers: v.layers("num_hidden_layers"),
+    patch,
+    size,
+    ...sizes,
+  };
 }
 
 /** Patches of a picture. */

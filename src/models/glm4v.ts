@@ -22,6 +22,7 @@ import {
 } from "./checkpoint.ts";
 import { Config } from "./config.ts";
 import { type Eva, eva, evaNames, evaOf, evaSource, patchesOf } from "./eva.ts";
+import { placeholders } from "./placeholders.ts";
 import { pairsApart, scaled, withRows } from "./rows.ts";
 import { clipPixels, type Supplement } from "./supplement.ts";
 
@@ -66,7 +67,7 @@ export function glm4v(checkpoint: Checkpoint): Model {
   const g = new Builder(), patches = patchesOf(tower);
   const image = eva(g, tower);
   const vocabulary = config.size("padded_vocab_size");
-  const layers = config.size("num_layers");
+  const layers = config.layers("num_layers");
   decoder(g, image, text, { layers, vocabulary, tied: false });
 
   const tokens = patches / 4;
@@ -81,7 +82,7 @@ export function glm4v(checkpoint: Checkpoint): Model {
       patch: tower.patch,
       tokens,
       tokenId: checkpoint.idOf?.(ROW) ?? config.size("image_token_id"),
-      text: `<|begin_of_image|>${ROW.repeat(tokens)}<|end_of_image|>`,
+      text: `<|begin_of_image|>${placeholders(ROW, tokens)}<|end_of_image|>`,
       atOnePlace: true,
     },
   };

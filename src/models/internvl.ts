@@ -35,6 +35,7 @@ import {
   internlm2Source,
 } from "./internlm2.ts";
 import { classTokenLast } from "./patch.ts";
+import { placeholders } from "./placeholders.ts";
 
 type Names = readonly (readonly [RegExp, string])[];
 
@@ -186,7 +187,7 @@ export function internvl(checkpoint: Checkpoint): Model {
   });
 
   const tokens = patches / factor ** 2;
-  const context = "<IMG_CONTEXT>".repeat(tokens);
+  const context = placeholders("<IMG_CONTEXT>", tokens);
   const info: ModelInfo = {
     architecture,
     vocabulary,

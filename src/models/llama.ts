@@ -16,7 +16,7 @@ export function llama(checkpoint: Checkpoint): Model {
   const architecture = config.choice("model_type", ["llama", "qwen2", "qwen3"]);
   const vocabulary = config.size("vocab_size"), g = new Builder();
   decoder(g, undefined, decoderBlock(config), {
-    layers: config.size("num_hidden_layers"),
+    layers: config.layers("num_hidden_layers"),
     vocabulary,
     tied: config.flag("tie_word_embeddings", false),
   });

@@ -28,6 +28,7 @@ import {
   type Source,
 } from "./checkpoint.ts";
 import { Config } from "./config.ts";
+import { placeholders } from "./placeholders.ts";
 import {
   axesPlaces,
   type Resampler,
@@ -122,7 +123,7 @@ export function minicpmv(checkpoint: Checkpoint): Model {
     tied: config.flag("tie_word_embeddings", false),
   });
 
-  const rows = "<unk>".repeat(queries);
+  const rows = placeholders("<unk>", queries);
   const number = config.flag("use_image_id", true)
     ? "<image_id>{image}</image_id>"
     : "";

@@ -22,6 +22,7 @@ import {
   type Source,
 } from "./checkpoint.ts";
 import { Config } from "./config.ts";
+import { placeholders } from "./placeholders.ts";
 import { pairsApart } from "./rows.ts";
 import type { Supplement } from "./supplement.ts";
 
@@ -83,7 +84,7 @@ export function moondream(checkpoint: Checkpoint): Model {
   g.write("vision", g.table("vision.position", dim));
   const pixels = g.patches("vision.pixels", wide);
   g.write("vision", g.linear("vision.patch", pixels, wide, dim, bias));
-  for (let i = 0; i < v.size("enc_n_layers", 27); i++) {
+  for (let i = 0; i < v.layers("enc_n_layers", 27); i++) {
     block(g, `vision.${i}`, tower);
   }
   const seen = g.read("vision.norm", "vision", dim, "layer", EPS);
@@ -96,7 +97,7 @@ export function moondream(checkpoint: Checkpoint): Model {
   g.phase = "text";
   g.write("text", image, "vision");
   g.write("text", g.embed("text.embed", text.dim), "text");
-  for (let i = 0; i < t.size("n_layers", 24); i++) {
+  for (let i = 0; i < t.layers("n_layers", 24); i++) {
     parallelBlock(g, `text.${i}`, text);
   }
   const vocabulary = t.size("vocab_size", 51200);
@@ -117,7 +118,7 @@ export function moondream(checkpoint: Checkpoint): Model {
       patch,
       tokens,
       tokenId,
-      text: row.repeat(tokens),
+      text: placeholders(row, tokens),
       seesItself: true,
     },
   };

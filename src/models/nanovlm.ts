@@ -16,6 +16,7 @@ import {
   type Source,
 } from "./checkpoint.ts";
 import { Config } from "./config.ts";
+import { placeholders } from "./placeholders.ts";
 import { chatml, type Supplement } from "./supplement.ts";
 
 /** Our parameter names → the checkpoint's. */
@@ -62,14 +63,14 @@ export function nanovlm(checkpoint: Checkpoint): Model {
   g.write("vision", g.table("vision.position", dim));
   const pixels = g.patches("vision.pixels", wide);
   g.write("vision", g.linear("vision.patch", pixels, wide, dim, bias));
-  for (let i = 0; i < config.size("vit_n_blocks"); i++) {
+  for (let i = 0; i < config.layers("vit_n_blocks"); i++) {
     block(g, `vision.${i}`, vision);
   }
   const seen = g.read("vision.norm", "vision", dim, "layer", vision.eps);
   const merged = g.shuffle("vision.shuffle", seen, dim, factor);
   const image = g.linear("connector", merged, dim * factor ** 2, text.dim);
   const tied = config.flag("lm_tie_weights", true);
-  const layers = config.size("lm_n_blocks");
+  const layers = config.layers("lm_n_blocks");
   decoder(g, image, text, { layers, vocabulary, tied });
 
   const tokens = (side / factor) ** 2;
@@ -88,7 +89,7 @@ export function nanovlm(checkpoint: Checkpoint): Model {
       patch,
       tokens,
       tokenId: checkpoint.idOf?.(token) ?? vocabulary - 1,
-      text: global + token.repeat(tokens),
+      text: global + placeholders(token, tokens),
     },
   };
   // Of tied tensors a file keeps the first by name, which is the head.

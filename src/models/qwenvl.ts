@@ -21,6 +21,7 @@ import {
 } from "./checkpoint.ts";
 import { Config } from "./config.ts";
 import { resizeTableCubic } from "./patch.ts";
+import { placeholders } from "./placeholders.ts";
 import {
   type Resampler,
   resampler,
@@ -120,7 +121,9 @@ export function qwenvl(checkpoint: Checkpoint): Model {
       patch,
       tokens: queries,
       tokenId: begin + 2,
-      text: `Picture {picture}: <img>${"<imgpad>".repeat(queries)}</img>\n`,
+      text: `Picture {picture}: <img>${
+        placeholders("<imgpad>", queries)
+      }</img>\n`,
     },
   };
   const nameOf = naming(NAMES);

@@ -15,6 +15,7 @@ import {
 import { Builder } from "./builder.ts";
 import { bind, type Checkpoint, decoderNames, naming } from "./checkpoint.ts";
 import { Config } from "./config.ts";
+import { placeholders } from "./placeholders.ts";
 
 /** Our parameter names → the checkpoint's, longest stems first. */
 const NAMES: readonly (readonly [RegExp, string])[] = [
@@ -101,8 +102,8 @@ export function smolvlm(checkpoint: Checkpoint): Model {
 
   const tokens = (side / factor) ** 2;
   const fake = "<fake_token_around_image>";
-  const placeholders = "<image>".repeat(tokens);
-  const whole = `${fake}<global-img>${placeholders}${fake}`;
+  const rows = placeholders("<image>", tokens);
+  const whole = `${fake}<global-img>${rows}${fake}`;
   const info: ModelInfo = {
     architecture,
     vocabulary,
@@ -117,7 +118,7 @@ export function smolvlm(checkpoint: Checkpoint): Model {
       text: whole,
       tiles: {
         begin: "",
-        tile: `${fake}<row_{row}_col_{col}>${placeholders}`,
+        tile: `${fake}<row_{row}_col_{col}>${rows}`,
         rowEnd: "\n",
         end: `\n${whole}`,
       },

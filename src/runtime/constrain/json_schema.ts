@@ -201,7 +201,9 @@ function compiler(root: unknown, book: RuleBook): Compile {
   function object(keys: Keywords, where: string, depth: number): Item[] {
     const properties = keywords(keys.properties, `${where}/properties`);
     const required = keys.required ?? [];
-    if (!Array.isArray(required)) fail(where, "required must be a list");
+    if (
+      !Array.isArray(required) || required.some((r) => typeof r !== "string")
+    ) fail(where, "required must be a list of names");
     const others = keys.additionalProperties ?? true;
     const value = (name: string) =>
       Object.hasOwn(properties, name)
@@ -210,7 +212,7 @@ function compiler(root: unknown, book: RuleBook): Compile {
     const names = new Set([...Object.keys(properties), ...required]);
     if (names.size === 0) return others === false ? text({}) : map(value(""));
     const pair = (name: string) => [
-      ...text(String(name)),
+      ...text(name),
       ...book.text(":"),
       blank(),
       ...value(name),
