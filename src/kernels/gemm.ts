@@ -161,6 +161,8 @@ export const shapes: readonly Shape[] = [
   { m: 23, k: 96, n: 16, why: "a block of 5 groups, then one of 3 rows" },
   { m: 37, k: 64, n: 8, why: "two blocks, the last group lends one row" },
   { m: 29, k: 16384, n: 8, why: "rows in two passes of the cache" },
+  { m: 1, k: 64, n: 48, why: "5 panels in stretches of 2, 2, 1, 0" },
+  { m: 1, k: 96, n: 64, why: "7 panels in stretches of 2, 2, 2, 1" },
   { m: 196, k: 320, n: 320, why: "flickr-mini vision attention" },
   { m: 53, k: 384, n: 1024, why: "flickr-mini text up" },
   { m: 49, k: 1280, n: 384, why: "flickr-mini connector" },
