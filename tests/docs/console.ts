@@ -35,28 +35,51 @@ export function transcript(markdown: string): Typed[] {
   return typed;
 }
 
+/** What came of a line. */
+export interface Said {
+  /** What it said, without the noise. */
+  readonly lines: readonly string[];
+  /** Its exit code; undefined where the shell ended before. */
+  readonly code: number | undefined;
+}
+
 const MARK = "\u0001";
 
 /** What bash says of a killed process, and progress, which a log hears of every 30 s. */
 const NOISE = /: line \d+: +\d+ Killed|^caption \[[#.]+\] /;
 
-/** Types all of it into one shell; returns what each line said. */
+/**
+ * Types all of it into one shell. Whatever still runs after `seconds` is killed,
+ * with all that the shell has started.
+ */
 export async function type(
-  typed: readonly Typed[],
-  options: { readonly cwd: string; readonly env: Record<string, string> },
-): Promise<string[][]> {
-  const script = typed.map(({ command }) => `${command}\nprintf '${MARK}\\n'`);
-  const shell = new Deno.Command("bash", {
-    args: ["-c", `exec 2>&1\n${script.join("\n")}\n`],
+  commands: readonly string[],
+  { seconds = 120, ...options }: {
+    readonly cwd: string;
+    readonly env: Record<string, string>;
+    readonly seconds?: number;
+  },
+): Promise<Said[]> {
+  const script = commands.map((c) => `${c}\nprintf '${MARK}%s\\n' $?`);
+  const shell = new Deno.Command("timeout", {
+    args: [
+      "-k5",
+      `${seconds}`,
+      "bash",
+      "-c",
+      `exec 2>&1\n${script.join("\n")}`,
+    ],
     ...options,
     stdin: "null",
   });
   const { stdout } = await shell.output();
-  const said = new TextDecoder().decode(stdout).split(`${MARK}\n`);
-  return typed.map((_, i) =>
-    (said[i] ?? "(the shell ended before)").split("\n")
-      .filter((line) => line !== "" && !NOISE.test(line))
-  );
+  const said = new TextDecoder().decode(stdout)
+    .split(RegExp(`${MARK}(\\d+)\n`));
+  return commands.map((_, i) => ({
+    lines: (said[2 * i] ?? "(the shell ended before)").split("\n")
+      .filter((line) => line !== "" && !NOISE.test(line)),
+    code: said[2 * i + 1] === undefined ? undefined : Number(said[2 * i + 1]),
+  }));
 }
 
 /** `line` with its numbers replaced, where they may differ. */

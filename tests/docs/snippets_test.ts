@@ -1,192 +1,223 @@
 /**
- * Every block of code in README and docs/ is run: TypeScript by `deno test
- * --doc`, transcripts by the tests beside this one, the rest here, or by what
- * is named here.
+ * Every block of code in the documents is run. TypeScript by `deno test --doc`,
+ * transcripts by the tests beside this one; commands here, each line of each
+ * `sh` block in a clone, with the flags that stand there and none beside.
  */
-import { assert, assertEquals, assertMatch } from "@std/assert";
-import { ROOT } from "../hostile_cli/run.ts";
+import { assert, assertEquals, assertStringIncludes } from "@std/assert";
+import { clone } from "./clone.ts";
+import { type } from "./console.ts";
+import { blocksOf, commandsOf, DOCUMENTS } from "./documents.ts";
 
-interface Block {
+/** What is not simply typed, by a piece of its command or block. */
+interface Note {
   readonly document: string;
-  /** What follows the fence: "sh", "ts ignore". */
-  readonly kind: string;
-  readonly code: string;
+  readonly piece: string;
+  /** Not typed here, and why. */
+  readonly not?: string;
+  /** Goes on until it is stopped, and answers at this address meanwhile. */
+  readonly answers?: string;
+  /** Needs what a clone does not have; put there beforehand. */
+  readonly stands?: readonly [what: string, into: string];
+  /** Is no command: written into this file, and run by this command. */
+  readonly as?: readonly [file: string, command: string];
 }
 
-function documents(folder: string): string[] {
-  return [...Deno.readDirSync(ROOT + folder)].flatMap((e) =>
-    e.isDirectory
-      ? documents(`${folder}${e.name}/`)
-      : e.name.endsWith(".md")
-      ? [folder + e.name]
-      : []
-  );
-}
+const MODEL = "models/flickr-mini/flickr-mini.w4a8.safetensors";
+const CAT = "models/flickr-mini/photos/cat.jpg";
+const SERVED = "http://127.0.0.1:8080/health";
 
-const blocks: Block[] = ["README.md", ...documents("docs/")].flatMap((
-  document,
-) =>
-  [
-    ...Deno.readTextFileSync(ROOT + document).matchAll(
-      /^```(.+)\n([^]*?)^```$/gm,
-    ),
-  ].map(([, kind, code]) => ({ document, kind, code }))
-);
-
-/** Output, and what runs by itself: `deno test --doc`, transcripts (recipes_test.ts, tour_test.ts). */
-const BY_THEMSELVES = /^(text|json|ts|js|console)$/;
-
-/** The others, by a piece of their code: who runs them. "here" is below. */
-const RUN: readonly [document: string, piece: string, by: string][] = [
-  ["README.md", "deno task caption models", ".ci/run"],
-  ["README.md", "npx --yes deno@", ".ci/run"],
-  ["docs/browser.md", "deno task browser", "tests/browser/browser_test.ts"],
-  ["docs/browser.md", 'from "./mquant.js"', "tests/browser/browser_test.ts"],
-  ["docs/server.md", "deno task serve ", "tests/server/commands_test.ts"],
-  ["docs/server.md", "deno run --allow-read --allow-net", "here"],
-  ["docs/server.md", "curl -s", "here"],
-  ["docs/server.md", 'from "openai"', "here"],
-  ["docs/server.md", "export default", "here"],
-  ["docs/server.md", "deno task chat", "here"],
+/** The only table of exceptions. A line that fits nothing is an error. */
+const NOTES: readonly Note[] = [
+  {
+    document: "README.md",
+    piece: "deno task test",
+    not: "this test is one of those; .ci/run types it",
+  },
+  {
+    document: "README.md",
+    piece: "npx --yes deno@2.9.6 task test",
+    not: "the same",
+  },
+  {
+    document: "README.md",
+    piece: "npx --yes deno@2.9.6 task caption",
+    stands: ['#!/bin/sh\nshift 2; exec deno "$@"\n', "bin/npx"], // no network in tests
+  },
+  {
+    document: "docs/browser.md",
+    piece: "deno task browser --serve",
+    answers: "http://127.0.0.1:8000/",
+  },
+  {
+    document: "docs/browser.md",
+    piece: 'from "./mquant.js"',
+    not: "tests/browser/browser_test.ts runs it, in Chromium",
+  },
+  { document: "docs/server.md", piece: "deno task serve", answers: SERVED },
+  {
+    document: "docs/server.md",
+    piece: "deno task serve --model my.w4a8.safetensors",
+    stands: [MODEL, "my.w4a8.safetensors"],
+  },
+  {
+    document: "docs/server.md",
+    piece: "deno run --allow-read --allow-net",
+    answers: SERVED,
+  },
+  {
+    document: "docs/server.md",
+    piece: 'from "openai"',
+    stands: [CAT, "photo.jpg"],
+    as: [
+      "ask.ts",
+      "deno run --quiet --allow-read --allow-env --allow-net=127.0.0.1:8080 ask.ts",
+    ],
+  },
+  {
+    document: "docs/server.md",
+    piece: "export default",
+    answers: SERVED,
+    as: [
+      "main.ts",
+      "deno serve --quiet --allow-read --host 127.0.0.1 --port 8080 main.ts",
+    ],
+  },
+  {
+    document: "examples/deploy/README.md",
+    piece: "deno run -A examples/deploy/main.ts",
+    answers: "http://127.0.0.1:8000/",
+  },
+  {
+    document: "examples/deploy/README.md",
+    piece: "path/to/deno-2.5.7",
+    stands: ['#!/bin/sh\nexec deno "$@"\n', "path/to/deno-2.5.7"], // tests/deploy has the real one in CI
+  },
 ];
 
-Deno.test("every block of code in the documents is run by something", () => {
-  const others = blocks.filter(({ kind }) => !BY_THEMSELVES.test(kind));
-  const unknown = others.filter(({ document, code }) =>
-    !RUN.some(([d, piece]) => d === document && code.includes(piece))
-  );
-  assertEquals(unknown, []);
-  for (const [document, piece, by] of RUN) {
-    assert(
-      others.some((b) => b.document === document && b.code.includes(piece)),
-      `${document} has no ${piece}`,
-    );
-    if (by !== "here") assert(Deno.statSync(ROOT + by).isFile, by);
-  }
-});
+/** What commands must say, where it is not enough that they end well. */
+const SAY: readonly (readonly [piece: string, said: string])[] = [
+  [
+    "task caption",
+    blocksOf("README.md").find((b) => b.kind === "text")!.code.split("\n")[0],
+  ],
+  ["curl -s http", '"content":"A tabby cat is biting a cat."'],
+  ["ask.ts", "A tabby cat is biting a cat."],
+  ["curl --data-binary", '"caption":"A tabby cat is biting a cat."'],
+  ["--verify", "are as they were written"],
+  ["task sbom", '"bomFormat": "CycloneDX"'],
+];
 
-const snippet = (piece: string) =>
-  blocks.find(({ document, code }) =>
-    document === "docs/server.md" && code.includes(piece)
-  )!.code;
+/** Blocks that are run elsewhere in the documents where they are, and output. */
+const BY_THEMSELVES: Readonly<Record<string, RegExp>> = {
+  text: /^/,
+  json: /^/,
+  ts: /^(README\.md|docs\/.*)$/, // deno test --doc
+  console: /^docs\/(tour|recipes\/.*)\.md$/, // tour_test.ts, recipes_test.ts
+};
 
-/** Port that was free a moment ago. */
-function freePort(): number {
-  using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
-  return listener.addr.port;
+const notesOf = (document: string, code: string) =>
+  NOTES.filter((n) => n.document === document && code.includes(n.piece));
+
+interface Step {
+  readonly command: string;
+  readonly notes: readonly Note[];
+  /** A file it needs, and what is in it. */
+  readonly file?: readonly [name: string, code: string];
 }
 
-/** Runs `work` while a shell runs `command`, which must answer at /health. */
-async function during(
-  command: string,
-  port: number,
-  work: () => Promise<void>,
-): Promise<void> {
-  const child = new Deno.Command("bash", {
-    args: ["-c", `exec ${command.trim()}`],
-    cwd: ROOT,
-    env: { NO_COLOR: "1" },
-    stdin: "null",
-    stdout: "null",
-    stderr: "null",
-  }).spawn();
-  const ended = child.status;
-  try {
-    for (let i = 0;; i++) {
-      const up = await fetch(`http://127.0.0.1:${port}/health`).then(
-        async (r) => (await r.body?.cancel(), r.ok),
-        () => false,
-      );
-      if (up) break;
-      assert(i < 300, `${command} does not answer`);
-      await new Promise((done) => setTimeout(done, 100));
+/** Commands of a document in order. */
+function stepsOf(document: string): Step[] {
+  return blocksOf(document).flatMap(({ kind, code }) => {
+    if (kind in BY_THEMSELVES) {
+      assert(BY_THEMSELVES[kind].test(document), `${document}: ${code}`);
+      return [];
     }
-    await work();
-  } finally {
-    child.kill("SIGTERM");
-    await ended;
-  }
-}
-
-async function said(command: string, args: string[], cwd = ROOT) {
-  const { success, stdout, stderr } = await new Deno.Command(command, {
-    args,
-    cwd,
-    env: { NO_COLOR: "1" },
-    stdin: "null",
-  }).output();
-  const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
-  assert(success, text(stderr));
-  return text(stdout);
-}
-
-const CAT = "A tabby cat is biting a cat.";
-
-Deno.test({
-  name:
-    "docs/server.md: the server as it is started there answers curl and the official client as they ask there",
-  ignore: Deno.build.os === "windows",
-  async fn() {
-    const port = freePort(), folder = await Deno.makeTempDir();
-    const here = (code: string) => code.replaceAll("8080", `${port}`);
-    try {
-      const [command] = snippet("deno run --allow-read").trim().split("\n");
-      await during(
-        `${here(command)} --port ${port} --quiet`,
-        port,
-        async () => {
-          const answer = await said("bash", ["-c", here(snippet("curl -s"))]);
-          assertEquals(JSON.parse(answer).choices[0].message.content, CAT);
-          await Deno.copyFile(
-            `${ROOT}models/flickr-mini/photos/cat.jpg`,
-            `${folder}/photo.jpg`,
-          );
-          await Deno.writeTextFile(
-            `${folder}/ask.ts`,
-            here(snippet('from "openai"')),
-          );
-          const words = await said("deno", [
-            ...["run", "--quiet", "--no-check", "--config", `${ROOT}deno.json`],
-            ...["--allow-read", "--allow-env", `--allow-net=127.0.0.1:${port}`],
-            "ask.ts",
-          ], folder);
-          assertEquals(words.replaceAll("\n", ""), CAT);
-        },
-      );
-    } finally {
-      await Deno.remove(folder, { recursive: true });
+    if (kind === "sh") {
+      return commandsOf(code).map((command) => ({
+        command,
+        notes: notesOf(document, command),
+      }));
     }
-  },
-});
+    const notes = notesOf(document, code);
+    const as = notes.find((n) => n.as)?.as;
+    assert(as || notes.some((n) => n.not), `${document}, ${kind}: ${code}`);
+    return as
+      ? [{ command: as[1], notes, file: [as[0], code] as const }]
+      : [{ command: "", notes }];
+  });
+}
 
-Deno.test({
-  name: "docs/server.md: the handler of its own program serves, by deno serve",
-  ignore: Deno.build.os === "windows",
-  async fn() {
-    const port = freePort(), folder = await Deno.makeTempDir();
-    const at = (path: string) => new URL(path, `file://${ROOT}`).href;
-    try {
-      const code = snippet("export default")
-        .replace('"@mquant/mquant"', JSON.stringify(at("src/mod.ts")))
-        .replace(
-          '"@mquant/mquant/server"',
-          JSON.stringify(at("src/server/mod.ts")),
-        )
-        .replace('"models/', JSON.stringify(`${ROOT}models/`).slice(0, -1));
-      await Deno.writeTextFile(`${folder}/main.ts`, code);
-      const command =
-        `deno serve --quiet --no-check --config deno.json --allow-read --host 127.0.0.1 --port ${port} ${folder}/main.ts`;
-      await during(command, port, async () => {
-        const models = await fetch(`http://127.0.0.1:${port}/v1/models`);
-        assertEquals((await models.json()).data[0].id, "flickr-mini");
+const STEPS = DOCUMENTS.map((document) => ({
+  document,
+  steps: stepsOf(document),
+})).filter(({ steps }) => steps.length > 0);
+
+for (const { document, steps } of STEPS) {
+  Deno.test({
+    name: `the commands of ${document} do what they say`,
+    ignore: Deno.build.os === "windows",
+    async fn(t) {
+      const typed: string[] = [], meant: string[] = [];
+      using made = clone();
+      const { folder, here } = made;
+      for (const { command, notes, file } of steps) {
+        const { not } = notes.find((n) => n.not) ?? {};
+        if (not) {
+          const name = `not here: ${command || "a block"} (${not})`;
+          await t.step({ name, ignore: true, fn() {} });
+          continue;
+        }
+        for (const { stands } of notes) if (stands) put(folder, ...stands);
+        if (file) Deno.writeTextFileSync(`${folder}/${file[0]}`, here(file[1]));
+        const answers = notes.find((n) => n.answers)?.answers;
+        typed.push(here(answers ? begun(command, answers) : command));
+        meant.push(command);
+      }
+      const said = await type([...typed, STOP], {
+        cwd: folder,
+        env: { NO_COLOR: "1", PATH: `${folder}/bin:${Deno.env.get("PATH")}` },
+        seconds: 100,
       });
-    } finally {
-      await Deno.remove(folder, { recursive: true });
-    }
-  },
+      for (const [i, command] of meant.entries()) {
+        const { lines, code } = said[i], text = lines.join("");
+        assertEquals(code, 0, `${command}\n${lines.join("\n")}`);
+        for (const [piece, what] of SAY) {
+          if (command.includes(piece)) assertStringIncludes(text, what);
+        }
+      }
+    },
+  });
+}
+
+Deno.test("every exception among the commands is one that is met", () => {
+  const all = STEPS.flatMap(({ steps }) => steps);
+  for (const note of NOTES) {
+    assert(all.some(({ notes }) => notes.includes(note)), note.piece);
+  }
+  for (const [piece] of SAY) {
+    assert(all.some(({ command }) => command.includes(piece)), piece);
+  }
 });
 
-Deno.test("docs/server.md: chat begins with a photo and ends with its input", async () => {
-  const words = snippet("deno task chat").trim().split(" ");
-  assertMatch(await said(words[0], words.slice(1)), /^$/);
-});
+/** Ends what was begun last; it must still have run. */
+const STOP =
+  'if [ -n "${running-}" ]; then kill $running; wait $running; fi; running=';
+
+/** Begins a command, and goes on once it answers; what was begun before ends. */
+function begun(command: string, address: string): string {
+  return `${STOP}
+${command} > /dev/null 2>&1 & running=$!
+until curl --silent --fail --output /dev/null ${address}; do
+  kill -0 $running || break; sleep 0.1
+done
+kill -0 $running`;
+}
+
+/** Puts a file of the clone, or a program, where it is looked for. */
+function put(folder: string, what: string, into: string) {
+  const path = `${folder}/${into}`;
+  Deno.mkdirSync(path.replace(/\/[^/]*$/, ""), { recursive: true });
+  if (what.startsWith("#!")) {
+    Deno.writeTextFileSync(path, what, { mode: 0o755 });
+  } else Deno.copyFileSync(`${folder}/${what}`, path);
+}
