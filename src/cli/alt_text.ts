@@ -6,6 +6,7 @@
 import { createHash } from "node:crypto";
 import { dirname, join } from "@std/path";
 import { writeAll, writeAtomically } from "../format/atomic_write.ts";
+import { decode } from "../image/decode.ts";
 import type { Session } from "../mod.ts";
 import { altGaps, fillGaps, type Gap, kindOf } from "./alt_gaps.ts";
 import {
@@ -31,7 +32,7 @@ export async function fillAltTexts(
   io: Io,
   say: Io,
 ): Promise<number> {
-  const { photos: pages, problems } = findPhotos(operands, PAGE);
+  const { photos: pages, problems } = findPhotos(operands, { wanted: PAGE });
   await using model = lazily(() => openSession(values, io.signal));
   const known = new Map<string, string>(); // by content: pages share images
   let filled = 0, failed = 0, elsewhere = 0, rootless = 0;
@@ -94,7 +95,7 @@ export async function fillAltTexts(
     if (alt === undefined) {
       const session: Session = await model.get();
       const answer = await session.caption(
-        bytes,
+        await decode(bytes, { name: path }),
         askOptions(values, io.signal),
       );
       io.signal.throwIfAborted();

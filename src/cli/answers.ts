@@ -8,6 +8,7 @@ import { forcedLogits } from "../evaluate/forced.ts";
 import type { Floats } from "../graph/executor.ts";
 import { generate } from "../graph/generate.ts";
 import type { Loaded } from "../graph/interpreter.ts";
+import { decode } from "../image/decode.ts";
 import { open } from "../mod.ts";
 import type { Engine } from "../runtime/engine.ts";
 import type { FloatCheckpoint } from "./checkpoint.ts";
@@ -49,7 +50,8 @@ export async function quantizedAnswers(
   for (const { item, path, prompt } of asks) {
     let text = journal.get(item);
     if (text === undefined) {
-      const answer = await session.caption(await Deno.readFile(path), {
+      const photo = await decode(await Deno.readFile(path), { name: path });
+      const answer = await session.caption(photo, {
         prompt,
         maxTokens,
         temperature: 0,

@@ -32,8 +32,8 @@ export interface Keeping {
   readonly journal: CaptionJournal;
   /** Print JSON. */
   readonly json: boolean;
-  /** Captions bytes. */
-  readonly caption: (photo: Uint8Array) => PromiseLike<Result>;
+  /** Captions the bytes of a photo; errors call it by its path. */
+  readonly caption: (bytes: Uint8Array, path: string) => PromiseLike<Result>;
   /** Where results and messages go. */
   readonly io: Io;
 }
@@ -130,7 +130,7 @@ async function captionFile(
   let answer: Result | undefined;
   let caption = known?.caption;
   if (caption === undefined) {
-    answer = await keeping.caption(bytes);
+    answer = await keeping.caption(bytes, photo);
     io.signal.throwIfAborted(); // a caption that was cut short is none
     caption = answer.text.trim();
   }

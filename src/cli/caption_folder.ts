@@ -4,6 +4,7 @@
  * @module
  */
 import { join } from "@std/path";
+import { decode } from "../image/decode.ts";
 import {
   askOptions,
   type CaptionValues,
@@ -20,7 +21,7 @@ import {
 } from "./caption_files.ts";
 import { modelHash, openCaptionJournal, sha256Of } from "./caption_journal.ts";
 import { EXIT, sentence, UsageError } from "./errors.ts";
-import { findPhotos } from "./find_photos.ts";
+import { findPhotos, type FoundPhotos } from "./find_photos.ts";
 import { dim, type Io } from "./io.ts";
 import { modelPath } from "./model_path.ts";
 import { type Kind, KINDS } from "./sidecar.ts";
@@ -42,7 +43,8 @@ export async function keepCaptions(
       "Cannot caption stdin into files: it has no name; give photos or folders, or leave --sidecar, --journal and --watch away",
     );
   }
-  const found = findPhotos(operands);
+  const find = () => findPhotos(operands, { mayBeEmpty: values.watch });
+  const found = find();
   if (found.photos.length === 0 && !values.watch) {
     for (const [operand, why] of found.problems) {
       io.err(sentence(why, `caption ${JSON.stringify(operand)}`));
@@ -62,19 +64,22 @@ export async function keepCaptions(
     overwrite: values.overwrite,
     journal,
     json: values.json,
-    caption: async (bytes) =>
-      await (await model.get()).caption(bytes, askOptions(values, io.signal)),
+    caption: async (bytes, name) => {
+      const image = await decode(bytes, { name });
+      const session = await model.get();
+      return await session.caption(image, askOptions(values, io.signal));
+    },
     io: values.quiet ? { ...io, status() {} } : io,
   };
   const done = new Map<string, string>(); // versions of photos, while watching
   const code = await once(found);
   if (!values.watch) return code;
   await watch(found.folders, io, say, async () => {
-    await once(findPhotos(operands));
+    await once(find());
   });
   return EXIT.ok;
 
-  async function once(found: ReturnType<typeof findPhotos>): Promise<number> {
+  async function once(found: FoundPhotos): Promise<number> {
     const begin = performance.now();
     for (const [operand, why] of found.problems) {
       io.err(sentence(why, `caption ${JSON.stringify(operand)}`));

@@ -21,10 +21,17 @@ export interface FoundPhotos {
   readonly folders: readonly string[];
 }
 
-/** Finds what `operands` name; reads folders, opens no photo. */
+/**
+ * Finds what `operands` name; reads folders, opens no photo.
+ * @param options `wanted`: names to look for in folders; `mayBeEmpty`: folders
+ * and patterns that name nothing yet are no problem
+ */
 export function findPhotos(
   operands: readonly string[],
-  wanted: RegExp = PHOTO,
+  { wanted = PHOTO, mayBeEmpty = false }: {
+    readonly wanted?: RegExp;
+    readonly mayBeEmpty?: boolean;
+  } = {},
 ): FoundPhotos {
   const photos = new Set<string>(), links: string[] = [];
   const problems: [string, Error][] = [];
@@ -39,7 +46,7 @@ export function findPhotos(
       }
       const before = photos.size;
       walk(base, depth, accept, photos, links);
-      if (photos.size === before) throw nothing(operand);
+      if (photos.size === before && !mayBeEmpty) throw nothing(operand);
     } catch (error) {
       if (error instanceof Deno.errors.NotCapable) throw error;
       problems.push([operand, error as Error]);

@@ -61,6 +61,11 @@ Deno.test("what names nothing, or a link, is a problem of its own", () => {
       findPhotos([root]).problems[0][1].message,
       /no JPEG, PNG or WebP in it; check the path$/,
     );
+    // A watched folder may be empty yet; a link is refused all the same.
+    const watched = (...names: string[]) =>
+      findPhotos(names.map((n) => root + n), { mayBeEmpty: true }).problems;
+    assertEquals(watched("", "/*.png"), []);
+    assertEquals(watched("", "/link.jpg").length, 1);
     // A missing file is found out when it is read: it may be a pipe's name.
     assertEquals(findPhotos([`${root}/no.jpg`, "-"]).photos, [
       ...[`${root}/no.jpg`, "-"],

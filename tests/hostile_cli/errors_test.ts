@@ -1,6 +1,6 @@
 /** Wrong files and wrong words: one sentence, the right exit code, no stack trace. */
 import { assert, assertEquals, assertMatch } from "@std/assert";
-import { bundledModel, type Outcome, ROOT, run } from "./run.ts";
+import { bundledModel, type Outcome, ROOT, run, spawn } from "./run.ts";
 
 const folder = Deno.makeTempDirSync();
 addEventListener("unload", () => Deno.removeSync(folder, { recursive: true }));
@@ -118,6 +118,31 @@ Deno.test("a folder without photos, a link, a kind of sidecar that is none", asy
     const outcome = await run(["caption", ...args]);
     assertEquals(outcome.code, code, outcome.err);
     assertSentence(outcome, want);
+  }
+});
+
+Deno.test("a damaged photo is called by its name, alone, in a folder and on a page", async () => {
+  const place = `${folder}/damaged`;
+  Deno.mkdirSync(place);
+  const photo = Deno.readFileSync(`${ROOT}${PHOTO}`).subarray(0, 500);
+  Deno.writeFileSync(`${place}/cut.jpg`, photo);
+  Deno.writeTextFileSync(`${place}/page.md`, "![](cut.jpg)\n");
+  const flags = ["--allow-read", `--allow-write=${place}`];
+  for (
+    const args of [
+      [`${place}/cut.jpg`],
+      [place, "--sidecar=txt"],
+      [`${place}/page.md`, "--alt-text"],
+    ]
+  ) {
+    const { code, stderr } = await spawn(["caption", ...args], "null", flags)
+      .output();
+    const [first] = new TextDecoder().decode(stderr).split("\n");
+    assertEquals(code, 1);
+    assertEquals(
+      first,
+      `Cannot decode "${place}/cut.jpg": the file is truncated; copy it again`,
+    );
   }
 });
 
