@@ -16,13 +16,13 @@ export async function openOurs(
   name: string,
   folder: string,
   threads: number,
-  bits: 4 | 8 = 4,
+  { bits = 4, head = 8 } = {},
 ): Promise<Engine> {
-  const path = `${folder}/${name}.w${bits}.safetensors`;
+  const path = `${folder}/${name}.w${bits}h${head}.safetensors`;
   try {
     Deno.statSync(path);
   } catch {
-    randomModelFile(name, path, { bits });
+    randomModelFile(name, path, { bits, head });
   }
   using file = openModelFile(fileSource(path));
   const half = [0.5, 0.5, 0.5];

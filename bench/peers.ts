@@ -184,7 +184,7 @@ async function vision(
   const patches = (SIGLIP.side / SIGLIP.patch) ** 2;
   const model = encoder(SIGLIP), pixels = 3 * SIGLIP.patch ** 2;
   for (const bits of [4, 8] as const) {
-    await using engine = await openOurs(SIGLIP_OF, folder, threads, bits);
+    await using engine = await openOurs(SIGLIP_OF, folder, threads, { bits });
     const image = {
       width: SIGLIP.side,
       height: SIGLIP.side,

@@ -49,16 +49,23 @@ export function rank1_f32__simd(
   }
 }
 
-/** Codes of a row lie four by four, 32 bytes apart: a tied head reads the same panels. */
-export function embed_w8_f32__simd(
-  codes: usize, scale: usize, ids: usize, y: usize, ldy: i32, k: i32, row0: i32, row1: i32,
+/**
+ * Codes of a row lie four by four in the panels that a tied head reads, too: 32 bytes
+ * apart, or 16 where two columns share a byte. All are brought to w + zero, unsigned.
+ */
+export function embed_f32__simd(
+  codes: usize, bits: i32, scale: usize, ids: usize, y: usize, ldy: i32, k: i32, row0: i32, row1: i32,
 ): void {
+  const step: usize = bits == 4 ? 16 : 32, panel = step * <usize>(roundUp(k, 32) >> 2);
+  const zero = i32x4.splat(1 << (bits - 1)), flips = i8x16.splat(bits == 8 ? -128 : 0);
+  const mask = i8x16.splat(bits == 4 ? 15 : -1), columns: i32 = bits == 4 ? 3 : 7;
   for (let r = row0; r < row1; r++) {
     const id = load<i32>(word(ids, r)), s = v128.load32_splat(word(scale, id));
-    let from = codes + <usize>(id >> 3) * (<usize>roundUp(k, 32) << 3) + (<usize>(id & 7) << 2);
-    let to = rowAt(y, r, ldy);
-    for (const end = to + (<usize>k << 2); to < end; from += 32, to += 16) {
-      const q = i32x4.extend_low_i16x8_s(i16x8.extend_low_i8x16_s(v128.load32_zero(from)));
+    const shift = bits == 4 ? id & 4 : 0; // the upper four columns are the high nibbles
+    let from = codes + <usize>(id >> 3) * panel + (<usize>(id & columns) << 2), to = rowAt(y, r, ldy);
+    for (const end = to + (<usize>k << 2); to < end; from += step, to += 16) {
+      const t = v128.xor(v128.and(i32x4.shr_u(v128.load32_zero(from), shift), mask), flips);
+      const q = i32x4.sub(i32x4.extend_low_i16x8_u(i16x8.extend_low_i8x16_u(t)), zero);
       v128.store(to, f32x4.mul(f32x4.convert_i32x4_s(q), s));
     }
   }

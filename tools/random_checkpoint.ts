@@ -5,7 +5,7 @@
  * they say means anything. NAME is one of tests/golden/real_sizes.json.
  *
  *     deno run --allow-read --allow-write tools/random_checkpoint.ts NAME OUT_DIR [--seed 1]
- *     deno run --allow-read --allow-write tools/random_checkpoint.ts NAME OUT.safetensors --static [--bits 4]
+ *     deno run --allow-read --allow-write tools/random_checkpoint.ts NAME OUT.safetensors --static [--bits 4] [--head 8]
  *
  * @module
  */
@@ -116,11 +116,11 @@ export function randomCheckpoint(name: string, out: string, seed = 1): void {
   });
 }
 
-/** Writes a static model file of random codes; every linear of the recipe has `bits`, table and head 8. */
+/** Writes a static model file of random codes; every linear has `bits`, table and head `head`. */
 export function randomModelFile(
   name: string,
   out: string,
-  { seed = 1, bits = 4 } = {},
+  { seed = 1, bits = 4, head = 8 } = {},
 ): void {
   const model = transformed(name);
   const weights = new Map<string, IntegerWeight>();
@@ -146,12 +146,12 @@ export function randomModelFile(
     new Float32Array(count).fill(value);
   for (const node of model.nodes) {
     if (node.op === "embed") {
-      add(node.param, model.info.vocabulary, node.width, 8);
+      add(node.param, model.info.vocabulary, node.width, head);
     }
     if (node.op === "linear") {
-      const head = node === model.nodes.at(-1);
+      const last = node === model.nodes.at(-1);
       if (!weights.has(node.weight)) {
-        add(node.weight, node.n, node.k, head ? 8 : bits);
+        add(node.weight, node.n, node.k, last ? head : bits);
       }
       vectors.set(
         siteScale(node),
@@ -194,6 +194,7 @@ if (import.meta.main) {
       static: { type: "boolean", default: false },
       seed: { type: "string", default: "1" },
       bits: { type: "string", default: "4" },
+      head: { type: "string", default: "8" },
     },
   });
   if (out === undefined || !REAL.includes(name)) {
@@ -205,7 +206,8 @@ if (import.meta.main) {
     Deno.exit(2);
   }
   const seed = Number(values.seed), bits = Number(values.bits);
-  if (values.static) randomModelFile(name, out, { seed, bits });
+  const head = Number(values.head);
+  if (values.static) randomModelFile(name, out, { seed, bits, head });
   else randomCheckpoint(name, out, seed);
   console.error(out);
 }

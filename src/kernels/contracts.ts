@@ -19,7 +19,7 @@ import { keys_f32_s8, queries_f32_s8, values_f32_s8 } from "./heads.ts";
 import {
   add_f32,
   copy_f32,
-  embed_w8_f32,
+  embed_f32,
   gain_f32,
   packers,
   patchify_u8_s8,
@@ -49,7 +49,7 @@ export const contracts = {
   copy_f32,
   gain_f32,
   rank1_f32,
-  embed_w8_f32,
+  embed_f32,
   pixel_shuffle_f32,
   patchify_u8_s8,
   ...packers,

@@ -65,7 +65,7 @@ export type Gemv = (
 ) => void;
 
 /** The k signed weights of column n. */
-function column(
+export function column(
   v: Views,
   bits: WeightBits,
   w: number,

@@ -4,6 +4,7 @@
  * @module
  */
 import { type Arena, type Contract, contract } from "./contract.ts";
+import { column } from "./gemm.ts";
 import {
   activationBytes,
   activationOffset,
@@ -54,9 +55,10 @@ export type Rank1F32 = (
   ldy: number,
 ) => void;
 
-/** y[r] = codes[ids[r]]·scale[ids[r]]; codes W8 panels of [vocabulary, k], which a tied head reads too; k a multiple of 4. */
-export type EmbedW8F32 = (
+/** y[r] = codes[ids[r]]·scale[ids[r]]; codes are panels of [vocabulary, k] of 4 to 8 bits, which a tied head reads too; k a multiple of 4. */
+export type EmbedF32 = (
   codes: number,
+  bits: number,
   scale: number,
   ids: number,
   y: number,
@@ -218,21 +220,22 @@ export const rank1_f32: Contract<Rank1F32> = contract({
 });
 
 /** Token embedding rows. */
-export const embed_w8_f32: Contract<EmbedW8F32> = contract({
+export const embed_f32: Contract<EmbedF32> = contract({
   meaning: "y[r] = scale[id]·codes[id], id = ids[r]",
-  reference: (v) => (codes, scale, ids, y, ldy, k, row0, row1) => {
+  reference: (v) => (codes, bits, scale, ids, y, ldy, k, row0, row1) => {
     for (let r = row0; r < row1; r++) {
       const id = v.i32[(ids >> 2) + r], s = v.f32[(scale >> 2) + id];
-      for (let j = 0; j < k; j++) {
-        const q = v.i8[codes + weightOffset(8, id, j, paddedK(k))];
-        v.f32[(y >> 2) + r * ldy + j] = q * s;
-      }
+      const row = column(v, bits as WeightBits, codes, id, paddedK(k));
+      for (let j = 0; j < k; j++) v.f32[(y >> 2) + r * ldy + j] = row[j] * s;
     }
   },
-  cases: [[1, 4], [5, 36], [7, 576]].map(([rows, k]) => ({
-    name: `${rows}×${k}`,
+  cases: ([4, 5, 6, 7, 8] as WeightBits[]).flatMap((bits) =>
+    [[1, 4], [5, 36], [7, 576]].map(([rows, k]) => ({ bits, rows, k }))
+  ).map(({ bits, rows, k }) => ({
+    name: `${rows}×${k}, ${bits} bits`,
     build: (arena) => [
-      arena.codes(weightBytes(8, 11, k)),
+      arena.codes(weightBytes(bits, 11, k)),
+      bits,
       arena.floats(11, 0.1),
       arena.ints(rows, (i) => (i * 7 + 3) % 11),
       arena.floats(rows * (k + 4)),

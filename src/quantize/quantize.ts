@@ -80,9 +80,12 @@ export interface Progress {
   readonly share: number;
 }
 
-/** Bits of a linear's weight under a recipe; a weight shared with the embedding has 8, and so has the head. */
+/** Bits of the head and of embedding tables, which a head may share. */
+const headBits = ({ bits }: Recipe) => bits.head ?? 8;
+
+/** Bits of a linear's weight under a recipe. */
 function bitsOf(model: Model, node: LinearNode, recipe: Recipe): number {
-  if (node === model.nodes.at(-1)) return 8;
+  if (node === model.nodes.at(-1)) return headBits(recipe);
   if (node.phase === "text") return recipe.bits.text;
   const joins = model.nodes.filter((n) =>
     (n.op === "join" || n.op === "stack") && n.xs.includes(node.id)
@@ -185,7 +188,8 @@ class Fold {
       if (node.op !== "embed") continue;
       found.weight(node.param, () => {
         const t = model.params.get(node.param)!;
-        return roundToNearest(t.read(), t.shape[0], t.shape[1], 8);
+        const [n, k] = t.shape;
+        return roundToNearest(t.read(), n, k, headBits(recipe));
       });
     }
     this.#linears = model.nodes.filter((n) => n.op === "linear");

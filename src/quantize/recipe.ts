@@ -18,6 +18,8 @@ export interface Bits {
   readonly vision: number;
   readonly connector: number;
   readonly text: number;
+  /** Of the head and the embedding table, which are often one; default 8. */
+  readonly head?: number;
 }
 
 /** A recipe: every choice is a value, and all of them are printed into the file. */

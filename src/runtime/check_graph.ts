@@ -346,11 +346,13 @@ export function tensorsOf(
         break;
       case "embed":
         weight(node.param, info.vocabulary, node.width);
-        if (bits.get(node.param) !== 8) {
+        if (groups.has(node.param)) {
           fail(
             `embedding ${
               quoted(node.param)
-            } must have 8 bits: current value is ${bits.get(node.param)}`,
+            } must have one scale per row: it has groups of ${
+              groups.get(node.param)
+            }`,
           );
         }
         break;

@@ -94,7 +94,7 @@ export const STEP_KERNELS = [
   "copy_f32",
   "gain_f32",
   "rank1_f32",
-  "embed_w8_f32",
+  "embed_f32",
   "pixel_shuffle_f32",
   "patchify_u8_s8",
 ] as const satisfies readonly KernelName[];

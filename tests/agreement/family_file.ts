@@ -7,6 +7,7 @@ import { writeModelFile } from "../../src/format/write_model.ts";
 import { bytesSource } from "../../src/format/source.ts";
 import { emit } from "../../src/quantize/emit.ts";
 import type { Quantized } from "../../src/quantize/quantize.ts";
+import type { Recipe } from "../../src/quantize/recipe.ts";
 import {
   readStaticModel,
   type StaticModel,
@@ -17,7 +18,7 @@ import { quantizeFamily } from "../golden/quantized.ts";
 /** Quantizes, writes the file with its assets, opens it. */
 export function staticFamily(
   family: Family,
-  recipe: string,
+  recipe: string | Recipe,
 ): { quantized: Quantized; model: StaticModel; bytes: Uint8Array } {
   const quantized = quantizeFamily(family, recipe);
   const path = Deno.makeTempFileSync({ suffix: ".safetensors" });

@@ -51,7 +51,7 @@ Deno.test("profile counts the calls of one answer and no others", async () => {
     calls.attend_s8,
     count("vision", "attend_s8") + 3 * count("decode", "attend_s8"),
   );
-  assertEquals(calls.embed_w8_f32, 3);
+  assertEquals(calls.embed_f32, 3);
   const ms = kernels.reduce((sum, k) => sum + k.ms, 0);
   assert(ms > 0 && ms <= totalMs);
 });

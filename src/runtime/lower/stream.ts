@@ -14,7 +14,7 @@ import {
   widthOf,
   type WriteNode,
 } from "../../graph/node.ts";
-import { roundUp, weightBytes } from "../../kernels/layout.ts";
+import { roundUp, type WeightBits, weightBytes } from "../../kernels/layout.ts";
 import { type Buffer, ref } from "../buffer.ts";
 import type { Form, Segment } from "../form.ts";
 import { codesFor } from "./codes.ts";
@@ -121,11 +121,12 @@ function writeEmbeddings(l: Lowering, node: WriteNode, x: EmbedNode): void {
       }: embeddings must be the first on the text rows of the text phase`,
     );
   }
+  const bits = l.model.bits.get(x.param) as WeightBits;
   const codes = l.store.weight( // a tied head's, too
     `panels ${x.param}`,
-    weightBytes(8, vocabulary, x.width),
+    weightBytes(bits, vocabulary, x.width),
     {
-      bits: 8,
+      bits,
       parts: [{ tensor: x.param, n: vocabulary, k: x.width, offset: 0 }],
     },
     true,
@@ -139,10 +140,11 @@ function writeEmbeddings(l: Lowering, node: WriteNode, x: EmbedNode): void {
   const segments = form.segments.filter((s) => s.modality === 1);
   for (const s of segments) {
     l.emit(
-      "embed_w8_f32",
+      "embed_f32",
       x.id,
       [
         ref(codes),
+        bits,
         ref(scale),
         ref(ids),
         ref(stream.buffer, 0, s.start, stream.stride * 4),
@@ -154,7 +156,7 @@ function writeEmbeddings(l: Lowering, node: WriteNode, x: EmbedNode): void {
       s.rows,
       x.width,
       {
-        split: { lo: 6, hi: 7, unit: 1 },
+        split: { lo: 7, hi: 8, unit: 1 },
         ...(s.when === undefined ? {} : { when: s.when }),
       },
     );
