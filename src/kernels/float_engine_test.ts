@@ -2,8 +2,9 @@ import { assert, assertEquals, assertThrows } from "@std/assert";
 import { gptq, prepareSpread } from "../quantize/gptq.ts";
 import { inverseUpperFactor, NotPositiveDefinite } from "../tensor/linalg.ts";
 import { normal, random } from "../tensor/random.ts";
-import { startCrew } from "./crew.ts";
+import { alone, startCrew } from "./crew.ts";
 import { floatEngine } from "./float_engine.ts";
+import { productAt } from "./product.ts";
 
 const f = Math.fround;
 const wave = (n: number, step: number) =>
@@ -25,6 +26,25 @@ Deno.test("matmulTransposed sums in the order of k, bit for bit", () => {
     }
     assertEquals(engine.matmulTransposed(x, m, k, w, n, bias), want);
   }
+});
+
+Deno.test("a product by blocks of columns has the bits of one at once, in less memory", () => {
+  const [m, k, n] = [9, 37, 45];
+  const x = wave(m * k, 1.7), w = wave(n * k, 0.3), bias = wave(n, 2.1);
+  const ends: number[] = [], crew = alone();
+  const by = (panelBytes?: number) =>
+    productAt(
+      crew.memory,
+      1024,
+      (x, w, bias, y, rows, k, n) =>
+        crew.run(
+          { task: "gemm", x, w, bias, y, rows, k, ldx: k, ldy: n, n },
+        ),
+      (end) => void ends.push(end),
+      panelBytes,
+    )(x, m, k, w, n, bias);
+  assertEquals(by(2 * 8 * 4 * k), by()); // 16 columns at a time
+  assert(ends[0] < ends[1]);
 });
 
 Deno.test("gram is symmetric and agrees with float64", () => {

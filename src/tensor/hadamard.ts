@@ -146,14 +146,29 @@ export function transform(
         }
       }
     }
-    for (let b = 0; b < width; b++) {
-      for (let a = 0; a < order; a++) column[a] = x[row + a * width + b];
-      for (let a = 0; a < order; a++) {
-        let sum = 0;
+    for (let b = row; b < row + width; b++) {
+      for (let c = 0; c < order; c++) column[c] = x[b + c * width];
+      let a = 0;
+      for (; a + 4 <= order; a += 4) { // four sums at once: each waits for itself
+        const m0 = a * order, m1 = m0 + order, m2 = m1 + order, m3 = m2 + order;
+        let s0 = 0, s1 = 0, s2 = 0, s3 = 0;
         for (let c = 0; c < order; c++) {
-          sum += m[a * order + c] * column[c];
+          const v = column[c];
+          s0 += m[m0 + c] * v;
+          s1 += m[m1 + c] * v;
+          s2 += m[m2 + c] * v;
+          s3 += m[m3 + c] * v;
         }
-        x[row + a * width + b] = sum * scale;
+        const at = b + a * width;
+        x[at] = s0 * scale;
+        x[at + width] = s1 * scale;
+        x[at + 2 * width] = s2 * scale;
+        x[at + 3 * width] = s3 * scale;
+      }
+      for (; a < order; a++) { // orders 1 and 2
+        let sum = 0;
+        for (let c = 0; c < order; c++) sum += m[a * order + c] * column[c];
+        x[b + a * width] = sum * scale;
       }
     }
   }
