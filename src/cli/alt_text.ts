@@ -19,6 +19,7 @@ import { EXIT, sentence } from "./errors.ts";
 import { findPhotos } from "./find_photos.ts";
 import { dim, type Io, PipeClosed, printable } from "./io.ts";
 import { readPhotoBytes } from "./photo.ts";
+import { count } from "./table.ts";
 
 const PAGE = /\.(x?html?|md|markdown)$/i;
 
@@ -51,10 +52,11 @@ export async function fillAltTexts(
       fail(`fill in ${JSON.stringify(page)}`, error);
     }
   }
-  const notes = [`${filled} texts filled in`];
-  if (elsewhere > 0) notes.push(`${elsewhere} images lie elsewhere`);
+  const notes = [`${count(filled, "text")} filled in`];
+  if (elsewhere > 0) notes.push(`${count(elsewhere, "image")} elsewhere`);
   if (rootless > 0) {
-    notes.push(`${rootless} addresses begin with / (name --site-root FOLDER)`);
+    const addresses = count(rootless, "address", "addresses");
+    notes.push(`${addresses} with / in front (name --site-root FOLDER)`);
   }
   say.err(dim(notes.join(", ")));
   if (failed === 0) return EXIT.ok;

@@ -6,7 +6,7 @@ import { benchKernels, benchTable } from "../kernels/bench.ts";
 import { open } from "../mod.ts";
 import type { KernelTime, Session } from "../mod.ts";
 import { command } from "./command.ts";
-import { EXIT } from "./errors.ts";
+import { EXIT, UsageError } from "./errors.ts";
 import type { Io } from "./io.ts";
 import { BUNDLE, MODEL_OPTION, modelPath } from "./model_path.ts";
 import { progress } from "./progress.ts";
@@ -76,6 +76,13 @@ export default command({
     }
     io.status("kernels …");
     const kernels = benchKernels({ rounds, ...(only ? { only: [only] } : {}) });
+    if (kernels.measurements.length === 0) {
+      throw new UsageError(
+        `Cannot bench --only ${
+          JSON.stringify(only)
+        }: no kernel's name contains it; leave it out to see all`,
+      );
+    }
     if (!json) io.out(`${benchTable(kernels).trimEnd()}\n`);
     const caption = only === undefined
       ? await withSession(

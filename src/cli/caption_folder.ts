@@ -26,6 +26,7 @@ import { dim, type Io } from "./io.ts";
 import { modelPath } from "./model_path.ts";
 import { type Kind, KINDS } from "./sidecar.ts";
 import { nearest } from "./suggest.ts";
+import { count } from "./table.ts";
 
 /** Quiet time after a change before a watched folder is looked through: copying a photo is many changes. */
 const SETTLE_MS = 500;
@@ -93,7 +94,7 @@ export async function keepCaptions(
     for (const [p, v] of versions) done.set(p, v);
     const failed = tally.failed + found.problems.length;
     const links = found.links.length > 0
-      ? `; ${found.links.length} symbolic links were not followed`
+      ? `; not followed: ${count(found.links.length, "symbolic link")}`
       : "";
     const seconds = (performance.now() - begin) / 1000;
     say.err(dim(`${tallyText({ ...tally, failed }, seconds)}${links}`));

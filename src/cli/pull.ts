@@ -9,7 +9,7 @@ import { download, type HubFile, isWhole, placeOf } from "./download.ts";
 import { EXIT, UsageError } from "./errors.ts";
 import { dim, type Io, printable, quiet } from "./io.ts";
 import { progress } from "./progress.ts";
-import { bytes } from "./table.ts";
+import { bytes, count } from "./table.ts";
 
 /** What was pulled, kept beside it: how `--offline` knows what must be there. */
 interface Manifest {
@@ -147,7 +147,7 @@ function report(
   io.out(
     json
       ? `${JSON.stringify({ repository, commit, folder, fetched, files })}\n`
-      : `${folder}: ${files.length} files, ${
+      : `${folder}: ${count(files.length, "file")}, ${
         bytes(size)
       }, of ${repository} at ${commit.slice(0, 12)}\n`,
   );

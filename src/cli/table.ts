@@ -21,6 +21,15 @@ export function table(rows: readonly (readonly string[])[]): string {
   ).join("");
 }
 
+/** A number with its noun: `1 file`, `2 files`. */
+export function count(
+  n: number,
+  one: string,
+  more: string = `${one}s`,
+): string {
+  return `${n} ${n === 1 ? one : more}`;
+}
+
 /** Bytes in words: `512 B`, `18.4 MB`. */
 export function bytes(n: number): string {
   if (n < 1e3) return `${n} B`;

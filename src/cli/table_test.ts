@@ -1,6 +1,6 @@
 import { assertEquals } from "@std/assert";
 import { duration } from "./progress.ts";
-import { bytes, table } from "./table.ts";
+import { bytes, count, table } from "./table.ts";
 
 Deno.test("numbers stand right, words left", () => {
   assertEquals(
@@ -10,7 +10,8 @@ Deno.test("numbers stand right, words left", () => {
   assertEquals(table([]), "");
 });
 
-Deno.test("bytes and durations in words", () => {
+Deno.test("counts, bytes and durations in words", () => {
+  assertEquals([count(1, "file"), count(0, "file")], ["1 file", "0 files"]);
   assertEquals([bytes(999), bytes(18_400_000)], ["999 B", "18.4 MB"]);
   assertEquals([duration(48), duration(185), duration(7800)], [
     "48 s",

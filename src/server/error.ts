@@ -110,6 +110,7 @@ export function shown(value: unknown): string {
     return String(value);
   }
   if (value === null) return "null";
+  if (value === undefined) return "missing";
   if (Array.isArray(value)) return `a list of ${value.length}`;
   if (typeof value === "object") return "an object";
   const text = String(value);

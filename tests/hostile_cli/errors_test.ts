@@ -76,6 +76,10 @@ Deno.test("an unknown command, flag or value is answered with the nearest", asyn
       /--recipe must be w4a8 or .*"w4a9".*w4a8\?/,
     ],
     [["quantize", "x"], /--calibration is missing; /],
+    [
+      ["bench", "--only=frob", "--rounds=1"],
+      /--only "frob": no kernel.*; leave/,
+    ],
   ];
   await Promise.all(cases.map(async ([args, want]) => {
     const outcome = await run(args);

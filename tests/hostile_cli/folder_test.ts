@@ -94,7 +94,7 @@ Deno.test("--alt-text keeps the mode of a page, refuses what is no UTF-8, and sa
   assertMatch(first.err, /latin\.html".*it is not UTF-8; save it as UTF-8/);
   assertMatch(
     first.err,
-    /1 texts.*1 images lie elsewhere, 1 addr.*--site-root/,
+    /1 text filled in, 1 image elsewhere, 1 address with .*--site-root/,
   );
   const filled = Deno.readTextFileSync(page);
   assertMatch(filled, /^<img alt="[^"]+" src=a\.png>\r\n<img src="\/a\.png">/);

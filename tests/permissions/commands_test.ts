@@ -87,7 +87,7 @@ function calls(hub: string, port: number): Call[] {
       command: "pull",
       args: ["owner/name", `--hub=${hub}`, `--to=${out}/pulled`],
       flags: [read, write, net],
-      says: /1 files/,
+      says: /1 file,/,
     },
     {
       command: "quantize",
