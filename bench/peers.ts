@@ -13,13 +13,23 @@
  */
 import { parseArgs } from "node:util";
 import { table } from "../src/cli/table.ts";
+import { imageOf } from "../src/graph/node.ts";
+import type { Engine } from "../src/runtime/engine.ts";
+import { transformed } from "../tests/models/real.ts";
 import { writeGguf } from "./gguf.ts";
 import { type Contestant, interleave, type Rates } from "./interleave.ts";
-import { type LlamaCpp, llamaCpp } from "./llama.ts";
+import { type Llama, type LlamaCpp, llamaCpp } from "./llama.ts";
 import { encoder, matMulInteger, matMulNBits } from "./onnx.ts";
 import { type OnnxRuntime, onnxRuntime } from "./ort.ts";
 import { openOurs, product } from "./ours.ts";
-import { PRODUCTS, SIGLIP, SIGLIP_OF, TEXT, type TextShape } from "./shapes.ts";
+import {
+  PRODUCTS,
+  SIGLIP,
+  SIGLIP_OF,
+  SIGLIP_TEXT,
+  TEXT,
+  type TextShape,
+} from "./shapes.ts";
 
 /** One comparison. */
 interface Row {
@@ -84,11 +94,52 @@ function note(
   }
 }
 
-/** Prompts of 128 and 512 tokens, and 64 tokens one by one. */
+/** What both sides do from an empty cache. */
+interface Work {
+  readonly name: string;
+  /** Tokens, or what else is counted, a run. */
+  readonly units: number;
+  readonly unit: string;
+  ours(engine: Engine): Promise<unknown>;
+  peer(peer: Llama): unknown;
+}
+
+const ids = (count: number) =>
+  Array.from({ length: count }, (_, i) => 100 + (i * 7919) % 40000);
+
+/** A prompt of `count` text tokens. */
+function prompt(count: number): Work {
+  const some = ids(count);
+  return {
+    name: `pp${count}`,
+    units: count,
+    unit: "tokens/s",
+    ours: (engine) => engine.prefill(some),
+    peer: (peer) => peer.decode(some),
+  };
+}
+
+/** Tokens one by one. */
+function tokens(count: number): Work {
+  return {
+    name: `tg${count}`,
+    units: count,
+    unit: "tokens/s",
+    async ours(engine) {
+      for (const id of ids(count)) await engine.decode(id);
+    },
+    peer(peer) {
+      for (const id of ids(count)) peer.decode([id]);
+    },
+  };
+}
+
+/** This engine and llama.cpp on a text tower, work after work. */
 async function text(
   shape: TextShape,
   threads: number,
   cpp: LlamaCpp,
+  works: readonly Work[],
 ): Promise<void> {
   const path = `${folder}/${shape.name}.gguf`;
   writeGguf(path, shape);
@@ -96,53 +147,73 @@ async function text(
   // Flash attention is faster for some workloads and slower for others: both take part.
   using plain = cpp.open(path, threads, false);
   using flash = cpp.open(path, threads, true);
-  const ids = (count: number) =>
-    Array.from({ length: count }, (_, i) => 100 + (i * 7919) % 40000);
-  const workloads: [string, number, (decode: Decode) => unknown][] = [
-    ["pp128", 128, (decode) => decode(ids(128))],
-    ["pp512", 512, (decode) => decode(ids(512))],
-    ["tg64", 64, async (decode) => {
-      for (const id of ids(64)) {
-        const pending = decode([id]);
-        if (pending) await pending;
-      }
-    }],
-  ];
-  const llama = (peer: typeof plain, name: string, work: typeof workloads[0]) =>
-    ({
+  for (const work of works) {
+    const llama = (peer: Llama, name: string): Contestant => ({
       name,
-      run: () => {
+      run() {
         peer.clear();
-        return work[2]((some) => peer.decode(some));
+        return work.peer(peer);
       },
       awake: (yes) => peer.awake(yes),
-    }) as Contestant;
-  for (const work of workloads) {
+    });
     const ours: Contestant = {
       name: "mquant",
-      run: () => {
+      run() {
         engine.reset();
-        return work[2]((some) =>
-          some.length > 1 ? engine.prefill(some) : engine.decode(some[0])
-        );
+        return work.ours(engine);
       },
     };
     const [mine, without, withFlash] = await interleave(
       [
         ours,
-        llama(plain, cpp.name, work),
-        llama(flash, `${cpp.name}, flash attention`, work),
+        llama(plain, cpp.name),
+        llama(flash, `${cpp.name}, flash attention`),
       ],
-      work[1],
+      work.units,
       rounds,
     );
     const faster = without.median > withFlash.median ? without : withFlash;
-    note(shape.name, work[0], threads, "tokens/s", [mine, faster]);
+    note(shape.name, work.name, threads, work.unit, [mine, faster]);
   }
   Deno.removeSync(path);
 }
 
-type Decode = (ids: readonly number[]) => Promise<unknown> | void;
+/**
+ * A picture in one tile and a short question, the prompt of docs/models.md: its
+ * rows and text as a prompt, tokens behind it, and all up to the first token,
+ * the tower included, where the peer has no tower and does the prompt alone.
+ */
+function captioning(): Work[] {
+  const { tokenId, tokens: rows } = imageOf(transformed(SIGLIP_OF).info);
+  const inPrompt = prompt(142), tile = image();
+  const mixed = ids(142).map((id, i) => i >= 4 && i < 4 + rows ? tokenId : id);
+  let seen: Float32Array = new Float32Array(rows * SIGLIP_TEXT.dim);
+  return [
+    {
+      ...inPrompt,
+      name: `prompt of 142, ${rows} of them the picture's`,
+      ours: (engine) => engine.prefill(mixed, seen),
+    },
+    tokens(64),
+    {
+      ...inPrompt,
+      name: "first token; the peer without tower",
+      units: 1,
+      unit: "/s",
+      async ours(engine) {
+        seen = await engine.encode(tile);
+        await engine.prefill(mixed, seen);
+      },
+    },
+  ];
+}
+
+/** A picture of the tower's size. */
+function image() {
+  const { side } = SIGLIP;
+  const data = new Uint8Array(side ** 2 * 3).map((_, i) => i * 37);
+  return { width: side, height: side, data };
+}
 
 /** Single products, 4 bits from float to float and 8 bits from codes. */
 async function products(
@@ -185,18 +256,14 @@ async function vision(
   const model = encoder(SIGLIP), pixels = 3 * SIGLIP.patch ** 2;
   for (const bits of [4, 8] as const) {
     await using engine = await openOurs(SIGLIP_OF, folder, threads, { bits });
-    const image = {
-      width: SIGLIP.side,
-      height: SIGLIP.side,
-      data: new Uint8Array(SIGLIP.side ** 2 * 3).map((_, i) => i * 37),
-    };
+    const tile = image();
     const peers = await Promise.all(runtimes.map(async (r) => {
       const s = await r.open(model, threads, "float32", [patches, pixels]);
       return { name: `${r.name}, int8`, ...s };
     }));
     const ours = {
       name: `mquant w${bits}a8`,
-      run: () => engine.encode(image),
+      run: () => engine.encode(tile),
     };
     const rates = await interleave([ours, ...peers], 1, Math.min(rounds, 3));
     note(SIGLIP.name, `image, w${bits}a8`, threads, "images/s", rates);
@@ -208,7 +275,12 @@ try {
   const cpp = await llamaCpp();
   for (const shape of TEXT) {
     if (!wanted(shape.name)) continue;
-    for (const threads of threadCounts) await text(shape, threads, cpp);
+    for (const threads of threadCounts) {
+      await text(shape, threads, cpp, [prompt(128), prompt(512), tokens(64)]);
+    }
+  }
+  for (const threads of wanted(SIGLIP_OF) ? threadCounts : []) {
+    await text(SIGLIP_TEXT, threads, cpp, captioning());
   }
   const web = await onnxRuntime("onnxruntime-web");
   const native = await onnxRuntime("onnxruntime-node");

@@ -70,6 +70,13 @@ export const TEXT: readonly TextShape[] = [
 /** Model whose vision tower `SIGLIP` is, in tests/golden/real_sizes.json. */
 export const SIGLIP_OF = "SmolVLM-256M";
 
+/** Its text part: SmolLM2-135M's with the tokens of pictures. */
+export const SIGLIP_TEXT: TextShape = {
+  ...TEXT[0],
+  name: SIGLIP_OF,
+  vocabulary: 49280,
+};
+
 /** An image encoder. */
 export interface VisionShape {
   readonly name: string;
