@@ -19,17 +19,17 @@ export function gather(q0: usize, q1: usize, q2: usize, q3: usize, to: usize, he
 /** Scores of a run of keys for 4 rows, `line` bytes apart. */
 export function scores(
   q: usize, k: usize, s: usize, line: usize, max: usize, tile: usize, scale: usize,
-  order: usize, keyOrder: usize, first: i32, end: i32, keys: i32, headDim: i32,
+  order: usize, since: usize, keyOrder: usize, first: i32, end: i32, keys: i32, headDim: i32,
 ): void {
   const panel = <usize>headDim << 3;
   k += <usize>first * <usize>headDim;
   for (let j = first; j < end; j += 8, k += panel, s += 32) {
     tile4x8<i16, i8>(q, k, tile, headDim, false);
-    const theirs = ordersOf(keyOrder, j), all = allSeen(theirs, j, keys, order);
+    const theirs = ordersOf(keyOrder, j), all = allSeen(theirs, j, keys, order, since);
     for (let r: usize = 0; r < 4; r++) {
       const t = tile + (r << 5);
       putScores(v128.load(t), v128.load(t, 16), scale + (r << 2), s + r * line, max + (r << 4),
-        all, theirs, order + (r << 2), j, keys);
+        all, theirs, order + (r << 2), since ? since + (r << 2) : 0, j, keys);
     }
   }
 }

@@ -30,7 +30,7 @@ export function gather(
 /** Scores of a run of keys for 4 rows, `line` bytes apart. */
 export function scores(
   q: usize, k: usize, s: usize, line: usize, max: usize, scale: usize,
-  order: usize, keyOrder: usize, first: i32, end: i32, keys: i32, headDim: i32, flip: i32,
+  order: usize, since: usize, keyOrder: usize, first: i32, end: i32, keys: i32, headDim: i32, flip: i32,
 ): void {
   const flips = i8x16.splat(<i8>flip), q1 = q + (<usize>headDim << 2);
   k += <usize>first * <usize>headDim;
@@ -45,11 +45,11 @@ export function scores(
       r = lane2(rows); c4 = dotAdd(c4, r, lo); c5 = dotAdd(c5, r, hi);
       r = lane3(rows); c6 = dotAdd(c6, r, lo); c7 = dotAdd(c7, r, hi);
     }
-    const theirs = ordersOf(keyOrder, j), all = allSeen(theirs, j, keys, order);
-    putScores(c0, c1, scale, s, max, all, theirs, order, j, keys);
-    putScores(c2, c3, scale + 4, s + line, max + 16, all, theirs, order + 4, j, keys);
-    putScores(c4, c5, scale + 8, s + 2 * line, max + 32, all, theirs, order + 8, j, keys);
-    putScores(c6, c7, scale + 12, s + 3 * line, max + 48, all, theirs, order + 12, j, keys);
+    const theirs = ordersOf(keyOrder, j), all = allSeen(theirs, j, keys, order, since);
+    putScores(c0, c1, scale, s, max, all, theirs, order, since, j, keys);
+    putScores(c2, c3, scale + 4, s + line, max + 16, all, theirs, order + 4, since ? since + 4 : 0, j, keys);
+    putScores(c4, c5, scale + 8, s + 2 * line, max + 32, all, theirs, order + 8, since ? since + 8 : 0, j, keys);
+    putScores(c6, c7, scale + 12, s + 3 * line, max + 48, all, theirs, order + 12, since ? since + 12 : 0, j, keys);
   }
 }
 

@@ -1,13 +1,13 @@
 // Integer attention. A work item is 4 query rows of one kv head (grouped heads
 // count as rows, so that they share every key and value that is read).
 //
-//   keyOrder ─attend_seen▶ runs of keys that one of the 4 rows sees
+//   keyOrder ─attend_seen▶ runs of keys that one of the 4 rows sees (`reach`: so many back)
 //   q ─gather▶ Q
 //   Q · K panels of 8 keys ─▶ scores ─·scale, mask▶ S [4][keys] f32, row maxima
 //   S ─attend_weights▶ P, row sums
 //   P · V panels of 8 d ─▶ Σ P·v ─·(valueScale / ΣP)▶ y
 //
-//   scratch:  tile 128 B │ f64 sums 256 B │ row data 112 B │ Q 8·d + 16 B │ runs keys B │ S 16·keys B │ P 8·keys B
+//   scratch:  tile 128 B │ f64 sums 256 B │ row data 128 B │ Q 8·d + 16 B │ runs keys B │ S 16·keys B │ P 8·keys B
 //
 // Both sums are exact integers, so the order of the keys changes nothing: image
 // tokens may stand first in the cache. The products are those of attend_i16.ts, or of
@@ -56,14 +56,15 @@ import { roundUp, word } from "./vector";
 @inline export function attend(
   dots: bool,
   q: usize, k: usize, v: usize, y: usize, ldy: i32, scoreScale: usize, valueScale: usize,
-  queryOrder: usize, keyOrder: usize, rows: i32, keys: i32, capacity: i32,
+  queryOrder: usize, keyOrder: usize, queryPlace: usize, reach: i32, rows: i32, keys: i32, capacity: i32,
   heads: i32, kvHeads: i32, headDim: i32, item0: i32, item1: i32, scratch: usize,
 ): void {
   const group = heads / kvHeads, all = rows * group, perHead = (all + 3) >> 2;
   const headBytes = <usize>capacity * <usize>headDim, k8 = roundUp(keys, 8), line = <usize>k8 << 2;
   const tile = scratch, exact = tile + 128, maxima = exact + 256;
   const scale = maxima + 64, order = scale + 16, sums = order + 16;
-  const queries = sums + 16, runs = queries + (<usize>headDim << 3) + 16;
+  const firsts = sums + 16, since: usize = queryOrder && reach > 0 ? firsts : 0;
+  const queries = firsts + 16, runs = queries + (<usize>headDim << 3) + 16;
   const s = runs + <usize>roundUp(k8, 16), p = s + 4 * line;
   let flip = 0;
   if (ASC_FEATURE_RELAXED_SIMD && dots) flip = flipOf();
@@ -76,20 +77,21 @@ import { roundUp, word } from "./vector";
       const u = u0 + (i < count ? i : 0), r = u / group, h = kv * group + u % group;
       store<f32>(word(scale, i), load<f32>(word(scoreScale, h)));
       if (queryOrder) store<i32>(word(order, i), load<i32>(word(queryOrder, r)));
+      if (since) store<i32>(word(since, i), load<i32>(word(queryPlace, r)) - reach + 1);
       from3 = from2; from2 = from1; from1 = from0;
       from0 = q + <usize>(r * heads + h) * <usize>headDim;
       v128.store(maxima + (<usize>i << 4), f32x4.splat(-Infinity));
     }
     if (ASC_FEATURE_RELAXED_SIMD && dots) i8s.gather(from0, from1, from2, from3, queries, headDim, flip);
     else i16s.gather(from0, from1, from2, from3, queries, headDim);
-    const end = seenRuns(keyOrder, k8, order, runs);
+    const end = seenRuns(keyOrder, k8, order, since, runs);
     let n = 0;
     for (let run = runs; run < end; run += 8) {
       const first = load<i32>(run), last = first + load<i32>(run, 4), to = word(s, n);
       if (ASC_FEATURE_RELAXED_SIMD && dots) {
-        i8s.scores(queries, keyHead, to, line, maxima, scale, order, keyOrder, first, last, keys, headDim, flip);
+        i8s.scores(queries, keyHead, to, line, maxima, scale, order, since, keyOrder, first, last, keys, headDim, flip);
       } else {
-        i16s.scores(queries, keyHead, to, line, maxima, tile, scale, order, keyOrder, first, last, keys, headDim);
+        i16s.scores(queries, keyHead, to, line, maxima, tile, scale, order, since, keyOrder, first, last, keys, headDim);
       }
       n += last - first;
     }

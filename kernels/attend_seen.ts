@@ -3,8 +3,8 @@
 //   keyOrder, 8 keys a panel    ┌ seen ┬ seen ┬ none ┬ none ┬ seen ┬ none ┐
 //   runs [first key, keys]…       0, 16                        32, 8
 //
-// A row sees the keys whose order is at most its own. Image rows stand first in a chunk,
-// so what a row sees may be in several pieces; panels that none of the four sees are
+// A row sees the keys whose order is at most its own, and, where `first` is not 0, at least
+// its first. Image rows stand first in a chunk, so what a row sees may be in several pieces; panels that none of the four sees are
 // passed over by everything behind: their weights would be 0, and all sums are exact.
 import { word } from "./vector";
 
@@ -26,13 +26,16 @@ export const BLOCK: i32 = 1024;
   return largest ? i32x4.max_s(u, x) : i32x4.min_s(u, x);
 }
 
-/** Runs of panels that a row of order ≤ `top` may see; returns their end. All where keyOrder is 0. */
-export function seenRuns(keyOrder: usize, k8: i32, order: usize, runs: usize): usize {
+/** Runs of panels that one of the rows may see; returns their end. All where keyOrder is 0. */
+export function seenRuns(keyOrder: usize, k8: i32, order: usize, since: usize, runs: usize): usize {
   if (!keyOrder) return add(runs, 0, k8);
   const top = lanes4(v128.load(order), true);
+  const bottom = since ? lanes4(v128.load(since), false) : i32x4.splat(i32.MIN_VALUE);
   let first = -1;
   for (let j = 0; j < k8; j += 8, keyOrder += 32) {
-    const low = i32x4.le_s(v128.load(keyOrder), top), high = i32x4.le_s(v128.load(keyOrder, 16), top);
+    const a = v128.load(keyOrder), b = v128.load(keyOrder, 16);
+    const low = v128.and(i32x4.le_s(a, top), i32x4.ge_s(a, bottom));
+    const high = v128.and(i32x4.le_s(b, top), i32x4.ge_s(b, bottom));
     if (v128.any_true(v128.or(low, high))) {
       if (first < 0) first = j;
     } else if (first >= 0) {
@@ -44,11 +47,12 @@ export function seenRuns(keyOrder: usize, k8: i32, order: usize, runs: usize): u
 }
 
 /** Whether every one of 8 keys is there and seen by all four rows. */
-@inline export function allSeen(theirs: usize, j: i32, keys: i32, order: usize): bool {
+@inline export function allSeen(theirs: usize, j: i32, keys: i32, order: usize, since: usize): bool {
   if (j + 8 > keys) return false;
   if (!theirs) return true;
-  const bottom = lanes4(v128.load(order), false);
-  return v128.any_true(i32x4.gt_s(i32x4.max_s(v128.load(theirs), v128.load(theirs, 16)), bottom)) == 0;
+  const a = v128.load(theirs), b = v128.load(theirs, 16);
+  if (since && v128.any_true(i32x4.lt_s(i32x4.min_s(a, b), lanes4(v128.load(since), true)))) return false;
+  return v128.any_true(i32x4.gt_s(i32x4.max_s(a, b), lanes4(v128.load(order), false))) == 0;
 }
 
 /**
@@ -57,7 +61,7 @@ export function seenRuns(keyOrder: usize, k8: i32, order: usize, runs: usize): u
  */
 @inline export function putScores(
   low: v128, high: v128, scale: usize, s: usize, max: usize,
-  all: bool, theirs: usize, order: usize, j: i32, keys: i32,
+  all: bool, theirs: usize, order: usize, since: usize, j: i32, keys: i32,
 ): void {
   const c = v128.load32_splat(scale);
   let a = f32x4.mul(f32x4.convert_i32x4_s(low), c), b = f32x4.mul(f32x4.convert_i32x4_s(high), c);
@@ -69,6 +73,11 @@ export function seenRuns(keyOrder: usize, k8: i32, order: usize, runs: usize): u
       const mine = v128.load32_splat(order);
       seen = v128.and(seen, i32x4.le_s(v128.load(theirs), mine));
       seenHigh = v128.and(seenHigh, i32x4.le_s(v128.load(theirs, 16), mine));
+      if (since) {
+        const first = v128.load32_splat(since);
+        seen = v128.and(seen, i32x4.ge_s(v128.load(theirs), first));
+        seenHigh = v128.and(seenHigh, i32x4.ge_s(v128.load(theirs, 16), first));
+      }
     }
     a = v128.bitselect(a, unseen, seen);
     b = v128.bitselect(b, unseen, seenHigh);

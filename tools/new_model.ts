@@ -24,30 +24,16 @@ function description(name: string): string {
  * @module
  */
 import type { Model, ModelInfo } from "../graph/node.ts";
-import {
-  activation,
-  type Block,
-  block,
-  decoder,
-  decoderBlock,
-  stopIds,
-} from "./block.ts";
+import { decoder, decoderBlock, stopIds } from "./block.ts";
 import { Builder } from "./builder.ts";
 import { bind, type Checkpoint, decoderNames, naming } from "./checkpoint.ts";
 import { Config } from "./config.ts";
-
-const LAYER = "model.vision_model.encoder.layers.$1.";
+import { placeholders } from "./placeholders.ts";
+import { siglip, siglipNames, siglipOf } from "./siglip.ts";
 
 /** Our parameter names → the checkpoint's. */
 const NAMES: readonly (readonly [RegExp, string])[] = [
-  [/^vision\\.patch\\./, "model.vision_model.embeddings.patch_embedding."],
-  [/^vision\\.position\\./, "model.vision_model.embeddings.position_embedding."],
-  [/^vision\\.(\\d+)\\.norm([12])\\./, \`\${LAYER}layer_norm$2.\`],
-  [/^vision\\.(\\d+)\\.([qkv])\\./, \`\${LAYER}self_attn.$2_proj.\`],
-  [/^vision\\.(\\d+)\\.o\\./, \`\${LAYER}self_attn.out_proj.\`],
-  [/^vision\\.(\\d+)\\.up\\./, \`\${LAYER}mlp.fc1.\`],
-  [/^vision\\.(\\d+)\\.down\\./, \`\${LAYER}mlp.fc2.\`],
-  [/^vision\\.norm\\./, "model.vision_model.post_layernorm."],
+  ...siglipNames("model.vision_model."),
   [/^connector\\./, "model.connector.modality_projection.proj."],
   ...decoderNames("model.text_model.", "lm_head."),
 ];
@@ -56,44 +42,22 @@ const NAMES: readonly (readonly [RegExp, string])[] = [
 export function ${name}(checkpoint: Checkpoint): Model {
   const config = new Config(checkpoint.config), architecture = "${name}";
   const v = config.object("vision_config"), t = config.object("text_config");
-  const patch = v.side("patch_size", 16), size = v.side("image_size", 224);
+  const tower = siglipOf(v), { patch, block: { dim } } = tower;
+  const size = v.side("image_size", 224), side = size / patch;
   const factor = config.size("scale_factor", 2);
-  const side = size / patch, vocabulary = t.size("vocab_size");
+  const text = decoderBlock(t), vocabulary = t.size("vocab_size");
   if (!Number.isInteger(side / factor)) {
     throw new RangeError(
       \`Cannot build \${architecture}: image_size must be patch_size times a multiple of \${factor}: it is \${size} with patch_size \${patch}\`,
     );
   }
-  const dim = v.size("hidden_size"), heads = v.size("num_attention_heads");
-  const vision: Block = {
-    stream: "vision",
-    dim,
-    ffn: v.size("intermediate_size"),
-    heads,
-    kvHeads: heads,
-    headDim: dim / heads,
-    norm: "layer",
-    eps: v.number("layer_norm_eps", 1e-6),
-    bias: { qkv: true, o: true, mlp: true },
-    act: activation(v, "hidden_act", "gelu_pytorch_tanh"),
-    gated: false,
-    attend: { mask: "full" },
-  };
-  const text = decoderBlock(t);
 
   // Vision first, then text; the last node is the head.
-  const g = new Builder(), wide = 3 * patch * patch, bias = { bias: true };
-  g.write("vision", g.table("vision.position", dim));
-  const pixels = g.patches("vision.pixels", wide);
-  g.write("vision", g.linear("vision.patch", pixels, wide, dim, bias));
-  for (let i = 0; i < v.size("num_hidden_layers"); i++) {
-    block(g, \`vision.\${i}\`, vision);
-  }
-  const seen = g.read("vision.norm", "vision", dim, "layer", vision.eps);
-  const merged = g.shuffle("vision.shuffle", seen, dim, factor);
+  const g = new Builder();
+  const merged = g.shuffle("vision.shuffle", siglip(g, tower), dim, factor);
   const image = g.linear("connector", merged, dim * factor ** 2, text.dim);
   decoder(g, image, text, {
-    layers: t.size("num_hidden_layers"),
+    layers: t.layers("num_hidden_layers"),
     vocabulary,
     tied: config.flag("tie_word_embeddings", false),
   });
@@ -110,7 +74,8 @@ export function ${name}(checkpoint: Checkpoint): Model {
       patch,
       tokens,
       tokenId: config.size("image_token_id"),
-      text: "<image>".repeat(tokens), // what the processor writes for a picture
+      text: placeholders("<image>", tokens), // what the processor writes for a picture
+      // mark: what the template writes, where that is another token
     },
   };
   return {
@@ -152,7 +117,7 @@ def main() -> None:
     torch.set_num_threads(1)
     model, prepare = make(), processor(out)
     model.half().save_pretrained(out)
-    model.float()
+    model.float()  # now look at config.json and at the names in model.safetensors: published files may have others
     items = []
     for name, parts in parts_of(["formula:waves:32x32", "formula:stripes:75x50"]).items():
         names = [p for p in parts if p.startswith("formula:")]
@@ -172,6 +137,7 @@ def main() -> None:
             item["vision"], item["connector"] = summary(seen[0]), summary(rows)
         item["steps"] = greedy(model, ids, STEPS, **more)
         items.append(item)
+        print(name, len(ids), [s["ids"][0] for s in item["steps"]], flush=True)  # differ, or smaller embeddings
     write_json(out / "golden.json", {"_comment": comment("${name}.py", "vision is …"), "items": items})
 
 
@@ -198,10 +164,12 @@ A tower of …, a connector of …, a decoder of …. Description:
 const NEXT = (name: string) =>
   `Now:
   1. tools/golden/${name}.py: build the toy with the family's code, run it into tests/golden/${name}-toy
+     (a vocabulary of pieces or ranks: "words" beside "items", and tests/golden/words_test.ts)
   2. src/models/${name}.ts: names, config, nodes
   3. src/models/mod.ts: ${name} under its model_type; tests/golden/family.ts: "${name}-toy"
   4. deno test --allow-all tests/golden/family_test.ts --filter ${name}, then tests/invariance and tests/agreement
-  5. tools/golden/shapes.py: the published sizes; docs/models.md and models/${name}.md: what holds
+  5. tools/golden/shapes.py: the published sizes, under the published names
+  6. models/${name}.md and the first table of docs/models.md; deno task families; deno task docs
 docs/adding-a-model.md says the rest.`;
 
 if (import.meta.main) {

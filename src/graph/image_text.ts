@@ -63,8 +63,8 @@ export function imageFormat(
   grid?: Grid,
 ): Pick<ChatFormat, "image"> {
   if (!info.image) return {};
-  const { tokenId } = info.image;
-  const token = tokenizer.decode([tokenId], { skipSpecial: false });
+  const { tokenId, mark } = info.image;
+  const token = mark ?? tokenizer.decode([tokenId], { skipSpecial: false });
   return {
     image: { token, tokens: (i) => imageText(info, whole(info, grid), i) },
   };

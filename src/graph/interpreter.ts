@@ -610,8 +610,8 @@ function slice(
 
 /** cos and sin of a segment's rows, each [count, headDim/2]; all layers of a kind share them. */
 function tablesOf(node: AttendNode, s: Segment): RopeTables {
-  const { theta, headDim: d, rotary = d, grid, sections } = node;
-  const key = [theta, d, rotary, grid, sections].join();
+  const { theta, headDim: d, rotary = d, grid, sections, stretch } = node;
+  const key = [theta, d, rotary, grid, sections, stretch].join();
   const known = s.tables.get(key);
   if (known) return known;
   const make = () => {
@@ -619,7 +619,14 @@ function tablesOf(node: AttendNode, s: Segment): RopeTables {
     if (sections) {
       return placeTables(theta!, d, axesOf(node), s.places!, rotary);
     }
-    return ropeTables(theta!, d, s.count, rotary, s.sequence?.length);
+    return ropeTables(
+      theta!,
+      d,
+      s.count,
+      rotary,
+      s.sequence?.length,
+      stretch,
+    );
   };
   const tables = make();
   s.tables.set(key, tables);
@@ -698,7 +705,8 @@ function attend(
         const visible = node.mask === "full"
           ? total
           : offset + (segment.sight?.[r] ?? r) + 1;
-        softmax(p.subarray(r * total, (r + 1) * total), visible, scale);
+        const first = Math.max(0, offset + r + 1 - (node.reach ?? Infinity));
+        softmax(p.subarray(r * total, (r + 1) * total), first, visible, scale);
       }
       const vt = executor.zeros(d * total);
       for (let j = 0; j < total; j++) {
@@ -771,15 +779,16 @@ function join(executor: Executor, a: Floats, b: Floats): Floats {
   return c;
 }
 
-/** Softmax of the first `visible` scaled scores, in place; the rest become 0. */
-function softmax(row: Floats, visible: number, scale: number): void {
+/** Softmax of the scaled scores [first, end), in place; the others become 0. */
+function softmax(row: Floats, first: number, end: number, scale: number): void {
   let max = -Infinity, sum = 0;
-  for (let j = 0; j < visible; j++) max = Math.max(max, row[j]);
-  for (let j = 0; j < visible; j++) {
+  for (let j = first; j < end; j++) max = Math.max(max, row[j]);
+  for (let j = first; j < end; j++) {
     sum += row[j] = Math.exp((row[j] - max) * scale);
   }
-  for (let j = 0; j < visible; j++) row[j] /= sum;
-  row.fill(0, visible);
+  for (let j = first; j < end; j++) row[j] /= sum;
+  row.fill(0, 0, first);
+  row.fill(0, end);
 }
 
 /** Adds v to the first rows of each image's part of the stream. */

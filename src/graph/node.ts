@@ -116,6 +116,10 @@ export interface AttendNode extends Base {
   readonly mask: "full" | "causal";
   /** Rotary embedding of q and k, half-split pairs ("rotate_half"), base θ; by a token's index where nothing else is said. */
   readonly theta?: number;
+  /** Positions count so many times less (linear scaling). */
+  readonly stretch?: number;
+  /** Text phase: a token sees so many places back, its own counted (sliding window); all where nothing is said. */
+  readonly reach?: number;
   /** So many channels of a head turn, pair i with channel i + headDim/2 as ever, by θ^(−2i/rotary); the other pairs stand still. Default: all. */
   readonly rotary?: number;
   /** Vision phase, pictures of any size: a patch sees only those of its window, so many patches a side (windows.ts, Qwen2.5-VL). */
@@ -232,6 +236,8 @@ export interface ImageInfo {
   readonly fixedTokens?: true;
   /** Id of the token that stands for one of them. */
   readonly tokenId: number;
+  /** What a chat template writes for an image, where that is not its token (Gemma 3). */
+  readonly mark?: string;
   /** What a chat template's `<image>` expands to, with `anySize` once per token; {image} is the picture's number in the prompt, from 0, {picture} the same from 1. */
   readonly text: string;
   /** All tokens of an image stand at one place (GLM-4V); otherwise each at its row and column. */

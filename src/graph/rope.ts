@@ -39,7 +39,8 @@ function frequencies(theta: number, d: number): Float64Array {
 
 /**
  * cos and sin tables of `positions` positions from `first` on, each [positions,
- * headDim/2], equal on every machine; `rotary` channels of the head turn.
+ * headDim/2], equal on every machine; `rotary` channels of the head turn, by
+ * positions that count `stretch` times less.
  */
 export function ropeTables(
   theta: number,
@@ -47,13 +48,14 @@ export function ropeTables(
   positions: number,
   rotary = headDim,
   first = 0,
+  stretch = 1,
 ): RopeTables {
   const f = frequencies(theta, rotary);
   return tables(
     positions,
     headDim / 2,
     rotary / 2,
-    (p, i) => (first + p) * f[i],
+    (p, i) => (first + p) * f[i] / stretch,
   );
 }
 

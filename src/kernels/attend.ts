@@ -33,6 +33,8 @@ export const SOFTMAX_ONE = 16383;
  * @param queryOrder int32 per row, or 0: every key is seen by every row
  * @param keyOrder int32 per key, readable up to a multiple of 8: key j is seen by row i iff keyOrder[j] ≤ queryOrder[i]
  *   (each row must see at least one key)
+ * @param queryPlace int32 per row, where `reach` is not 0
+ * @param reach row i sees only keys with keyOrder[j] > queryPlace[i] − reach, too; 0: however far back
  * @param keys keys in the cache, 1 to capacity
  * @param capacity a multiple of 8, at most 65536
  * @param headDim a multiple of 8
@@ -50,6 +52,8 @@ export type AttendS8 = (
   valueScale: number,
   queryOrder: number,
   keyOrder: number,
+  queryPlace: number,
+  reach: number,
   rows: number,
   keys: number,
   capacity: number,
@@ -69,6 +73,7 @@ interface AttendShape {
   kvHeads: number;
   headDim: number;
   causal: boolean;
+  reach?: number;
   why: string;
 }
 
@@ -154,6 +159,28 @@ const attendShapes: AttendShape[] = [
     why: "more than one block of keys",
   },
   {
+    rows: 13,
+    keys: 65,
+    capacity: 80,
+    heads: 4,
+    kvHeads: 2,
+    headDim: 16,
+    causal: true,
+    reach: 20,
+    why: "sliding window",
+  },
+  {
+    rows: 1,
+    keys: 1500,
+    capacity: 1504,
+    heads: 2,
+    kvHeads: 1,
+    headDim: 256,
+    causal: true,
+    reach: 1024,
+    why: "Gemma 3 decode",
+  },
+  {
     rows: 1,
     keys: 8190,
     capacity: 8192,
@@ -179,6 +206,8 @@ export const attend_s8: Contract<AttendS8> = contract({
     valueScale,
     queryOrder,
     keyOrder,
+    queryPlace,
+    reach,
     rows,
     keys,
     capacity,
@@ -200,8 +229,9 @@ export const attend_s8: Contract<AttendS8> = contract({
             acc += m.i8[q + (row * heads + h) * headDim + d] *
               m.i8[k + kv * capacity * headDim + keyOffset(j, d, headDim)];
           }
-          const seen = !queryOrder ||
-            m.i32[(keyOrder >> 2) + j] <= m.i32[(queryOrder >> 2) + row];
+          const at = m.i32[(keyOrder >> 2) + j];
+          const seen = !queryOrder || at <= m.i32[(queryOrder >> 2) + row] &&
+              (reach === 0 || at > m.i32[(queryPlace >> 2) + row] - reach);
           s[j] = seen ? f(acc) * m.f32[(scoreScale >> 2) + h] : -Infinity;
         }
         const max = s.reduce((a, b) => Math.max(a, b), -Infinity);
@@ -227,7 +257,7 @@ export const attend_s8: Contract<AttendS8> = contract({
     [false, true].map((uniform) => ({
       name:
         `${s.rows} rows × ${s.keys} keys, ${s.heads}/${s.kvHeads} heads of ${s.headDim}` +
-        `${s.causal ? ", causal" : ""}${
+        `${s.causal ? ", causal" : ""}${s.reach ? `, ${s.reach} back` : ""}${
           uniform ? ", equal scores, v = −128" : ""
         } (${s.why})`,
       build(arena) {
@@ -251,6 +281,8 @@ export const attend_s8: Contract<AttendS8> = contract({
               (i) => (i * 7 + 2) % s.keys === 0 ? 0 : i % (s.keys - 1 || 1),
             )
             : 0,
+          s.reach ? arena.ints(s.rows, (i) => s.keys - s.rows + i - i % 3) : 0,
+          s.reach ?? 0,
           s.rows,
           s.keys,
           s.capacity,

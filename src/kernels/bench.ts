@@ -236,6 +236,8 @@ function jobs(build: Build, only: string[]): Job[] {
           at.alpha,
           0,
           0,
+          0,
+          0,
           rows,
           keys,
           capacity,

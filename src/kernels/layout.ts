@@ -144,7 +144,7 @@ export function rowScratchBytes(k: number): number {
 export function attendScratchBytes(keys: number, headDim: number): number {
   demand("place scratch", "headDim", headDim, 8);
   demand("place scratch", "keys", keys, 1);
-  return roundUp(keys, 8) * (16 + 8 + 1) + headDim * 8 + 544;
+  return roundUp(keys, 8) * (16 + 8 + 1) + headDim * 8 + 560;
 }
 
 /** Number of work items `attend_s8` splits into; threads take ranges of them. */

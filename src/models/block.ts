@@ -46,10 +46,18 @@ export interface Block {
   /** Mask and rotary embedding. */
   readonly attend: Pick<
     AttendNode,
-    "mask" | "theta" | "rotary" | "grid" | "window" | "sections" | "interleaved"
+    | "mask"
+    | "theta"
+    | "stretch"
+    | "rotary"
+    | "reach"
+    | "grid"
+    | "window"
+    | "sections"
+    | "interleaved"
   >;
-  /** The norms stand behind the sub-layers, which take the stream as it stands: x + norm(f(x)). */
-  readonly postNorm?: boolean;
+  /** Where norms stand, if not in front of the sub-layers: behind them, x + norm(f(x)), or in both places, x + norm(f(norm(x))). */
+  readonly norms?: "behind" | "both";
   /** RMS norms of each head of queries and keys. */
   readonly headNorm?: boolean;
   /** Learned gains in front of both writes (LayerScale). */
@@ -74,28 +82,15 @@ export function towerBlock(
   };
 }
 
-/** Writes a block down. Parameters: norm1, q, k, v, qnorm, knorm, o, scale1, norm2, gate, up, down, scale2. */
+/** Writes a block down. Parameters: norm1, q, k, v, qnorm, knorm, o, scale1, norm2, gate, up, down, scale2; post1 and post2 where norms stand in both places. */
 export function block(g: Builder, id: string, c: Block): void {
   const { bias } = c;
   const q = c.heads * c.headDim, kv = c.kvHeads * c.headDim;
-  const enter = (i: 1 | 2) =>
-    c.postNorm
-      ? g.peek(`${id}.enter${i}`, c.stream, c.dim)
-      : g.read(`${id}.norm${i}`, c.stream, c.dim, c.norm, c.eps);
-  const leave = (i: 1 | 2, x: string) => {
-    if (c.layerScale) x = g.gain(`${id}.scale${i}`, x, c.dim);
-    if (c.postNorm) {
-      const norm = `${id}.norm${i}`; // of a stream of its own
-      g.write(norm, x);
-      x = g.read(norm, norm, c.dim, c.norm, c.eps);
-    }
-    g.write(c.stream, x);
-  };
+  const x = entered(g, id, 1, c);
   const headed = (part: string, x: string, width: number) =>
     c.headNorm
       ? g.headNorm(`${id}.${part}norm`, x, width, c.headDim, c.eps)
       : x;
-  const x = enter(1);
   const a = g.attend(`${id}.attend`, {
     q: headed("q", g.linear(`${id}.q`, x, c.dim, q, { bias: bias.qkv }), q),
     k: headed("k", g.linear(`${id}.k`, x, c.dim, kv, { bias: bias.qkv }), kv),
@@ -106,15 +101,33 @@ export function block(g: Builder, id: string, c: Block): void {
     ...c.attend,
   });
   const o = g.linear(`${id}.o`, a, q, c.dim, { bias: bias.o });
-  leave(1, o);
-  const y = enter(2);
+  leave(g, id, 1, c, o);
+  const y = entered(g, id, 2, c);
   const gate = c.gated
     ? g.linear(`${id}.gate`, y, c.dim, c.ffn, { bias: bias.mlp })
     : undefined;
   const up = g.linear(`${id}.up`, y, c.dim, c.ffn, { bias: bias.mlp });
   const h = g.act(`${id}.act`, c.act, c.ffn, up, gate);
   const down = g.linear(`${id}.down`, h, c.ffn, c.dim, { bias: bias.mlp });
-  leave(2, down);
+  leave(g, id, 2, c, down);
+}
+
+/** The stream as a sub-layer takes it. */
+function entered(g: Builder, id: string, i: 1 | 2, c: Block): string {
+  return c.norms === "behind"
+    ? g.peek(`${id}.enter${i}`, c.stream, c.dim)
+    : g.read(`${id}.norm${i}`, c.stream, c.dim, c.norm, c.eps);
+}
+
+/** Adds what a sub-layer makes of it. */
+function leave(g: Builder, id: string, i: 1 | 2, c: Block, x: string): void {
+  if (c.layerScale) x = g.gain(`${id}.scale${i}`, x, c.dim);
+  if (c.norms) { // a norm of a stream of its own
+    const norm = `${id}.${c.norms === "both" ? "post" : "norm"}${i}`;
+    g.write(norm, x);
+    x = g.read(norm, norm, c.dim, c.norm, c.eps);
+  }
+  g.write(c.stream, x);
 }
 
 /** A block of a Llama, Qwen2 or Qwen3 decoder, from its text_config. */
@@ -167,12 +180,14 @@ export function decoder(
   g: Builder,
   image: string | undefined,
   c: Block,
-  { layers, vocabulary, tied, deep = 0 }: {
+  { layers, vocabulary, tied, deep = 0, layer = () => c }: {
     readonly layers: number;
     readonly vocabulary: number;
     readonly tied: boolean;
     /** Image rows are wider by so many more values, added behind layers 0, 1, … (DeepStack). */
     readonly deep?: number;
+    /** Layer i, where not all are the same block: another one, or the function that writes it down. */
+    readonly layer?: (i: number) => Block | ((id: string) => void);
   },
 ): void {
   const part = (i: number) =>
@@ -181,7 +196,9 @@ export function decoder(
   if (image !== undefined) g.write("text", image, "vision", part(0));
   g.write("text", g.embed("text.embed", c.dim), "text");
   for (let i = 0; i < layers; i++) {
-    block(g, `text.${i}`, c);
+    const own = layer(i), id = `text.${i}`;
+    if (typeof own === "function") own(id);
+    else block(g, id, own);
     if (i < deep) g.write("text", image!, "vision", part(i + 1));
   }
   const norm = g.read("text.norm", "text", c.dim, "rms", c.eps);

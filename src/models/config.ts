@@ -101,6 +101,14 @@ export class Config {
       : this.#fail(key, "a list of positive integers");
   }
 
+  /** A list of texts; empty where the field is absent. */
+  texts(key: string): string[] {
+    const list = this.json[key] ?? [];
+    return Array.isArray(list) && list.every((v) => typeof v === "string")
+      ? list
+      : this.#fail(key, "a list of texts");
+  }
+
   /** Token ids or indexes: one, a list, or none where the field is absent. */
   ids(key: string): number[] {
     const list = [this.json[key] ?? []].flat();

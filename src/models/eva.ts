@@ -41,7 +41,7 @@ export function evaOf(
     heads: v.size("num_heads"),
     act: activation(v, "hidden_act", "gelu"),
     eps: v.number("layer_norm_eps", 1e-6),
-    postNorm: true,
+    norms: "behind",
   });
   return {
     tower,

@@ -11,14 +11,7 @@
  * @module
  */
 import type { Model, ModelInfo } from "../graph/node.ts";
-import {
-  activation,
-  block,
-  decoder,
-  decoderBlock,
-  stopIds,
-  towerBlock,
-} from "./block.ts";
+import { decoder, decoderBlock, stopIds } from "./block.ts";
 import { Builder } from "./builder.ts";
 import {
   bind,
@@ -37,23 +30,15 @@ import {
   resamplerSource,
 } from "./resampler.ts";
 import { transposed } from "./rows.ts";
+import { siglip, siglipNames, siglipOf } from "./siglip.ts";
 import { chatml, type Supplement } from "./supplement.ts";
 
 /** How many times as long as a square one a picture may be: 64 : 1. */
 const LONGEST = 8;
 
-const LAYER = "vpm.encoder.layers.$1.";
-
 /** Our parameter names → the checkpoint's. */
 const NAMES: readonly (readonly [RegExp, string])[] = [
-  [/^vision\.patch\./, "vpm.embeddings.patch_embedding."],
-  [/^vision\.position\./, "vpm.embeddings.position_embedding."],
-  [/^vision\.(\d+)\.norm([12])\./, `${LAYER}layer_norm$2.`],
-  [/^vision\.(\d+)\.([qkv])\./, `${LAYER}self_attn.$2_proj.`],
-  [/^vision\.(\d+)\.o\./, `${LAYER}self_attn.out_proj.`],
-  [/^vision\.(\d+)\.up\./, `${LAYER}mlp.fc1.`],
-  [/^vision\.(\d+)\.down\./, `${LAYER}mlp.fc2.`],
-  [/^vision\.norm\./, "vpm.post_layernorm."],
+  ...siglipNames("vpm."),
   ...resamplerNames("resampler."),
   [/^connector\.post\./, "resampler.ln_post."],
   [/^connector\.proj\.weight/, "resampler.proj"],
@@ -72,13 +57,15 @@ export function minicpmv(checkpoint: Checkpoint): Model {
   }
   const v = config.object("vision_config");
   const slice = config.object("slice_config");
-  const patch = v.size("patch_size"), size = sideOf(config);
+  const dropped = config.flag("drop_vision_last_layer", true) ? 1 : 0;
+  const known = siglipOf(v), { patch, block: { dim } } = known;
+  const tower = { ...known, layers: known.layers - dropped };
+  const size = sideOf(config);
   const side = size / patch, queries = config.size("query_num", 64);
   const longest = LONGEST * side;
   const text = decoderBlock(
     config.with({ model_type: "qwen2", rope_scaling: null }),
   );
-  const dim = v.size("hidden_size");
   if (
     !Number.isInteger(side) || text.dim % 128 !== 0 ||
     slice.size("patch_size", patch) !== patch
@@ -87,13 +74,6 @@ export function minicpmv(checkpoint: Checkpoint): Model {
       `Cannot build ${architecture}: scale_resolution must be a multiple of patch_size and hidden_size of 128: they are ${size}, ${patch} and ${text.dim}`,
     );
   }
-  const vision = towerBlock({
-    dim,
-    ffn: v.size("intermediate_size"),
-    heads: v.size("num_attention_heads"),
-    act: activation(v, "hidden_act", "gelu_pytorch_tanh"),
-    eps: v.number("layer_norm_eps", 1e-6),
-  });
   const pool: Resampler = {
     kv: dim,
     dim: text.dim,
@@ -103,19 +83,9 @@ export function minicpmv(checkpoint: Checkpoint): Model {
     place: { side: longest, by: "axes" },
   };
 
-  const g = new Builder(), wide = 3 * patch * patch, bias = { bias: true };
+  const g = new Builder();
   const places = v.size("image_size") / patch; // of the table, a side
-  g.write(
-    "vision",
-    g.table("vision.position", dim, { side: places, by: "buckets" }),
-  );
-  const pixels = g.patches("vision.pixels", wide);
-  g.write("vision", g.linear("vision.patch", pixels, wide, dim, bias));
-  const dropped = config.flag("drop_vision_last_layer", true) ? 1 : 0;
-  for (let i = 0; i < v.layers("num_hidden_layers") - dropped; i++) {
-    block(g, `vision.${i}`, vision);
-  }
-  const seen = g.read("vision.norm", "vision", dim, "layer", vision.eps);
+  const seen = siglip(g, tower, { side: places, by: "buckets" });
   const vocabulary = config.size("vocab_size");
   decoder(g, resampler(g, seen, pool), text, {
     layers: config.layers("num_hidden_layers"),

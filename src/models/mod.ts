@@ -7,6 +7,7 @@ import type { Model } from "../graph/node.ts";
 import type { Checkpoint } from "./checkpoint.ts";
 import { Config } from "./config.ts";
 import { cogvlm2, cogvlm2Supplement } from "./cogvlm2.ts";
+import { gemma3 } from "./gemma3.ts";
 import { glm4v, glm4vSupplement } from "./glm4v.ts";
 import { internvl } from "./internvl.ts";
 import { internvlSupplement } from "./internvl_prompt.ts";
@@ -35,6 +36,7 @@ const ARCHITECTURES: Record<string, (checkpoint: Checkpoint) => Model> = {
   minicpmv,
   nanovlm,
   chatglm: glm4v,
+  gemma3,
   CogVLMForCausalLM: cogvlm2,
   moondream1: moondream,
 };

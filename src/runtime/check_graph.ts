@@ -229,7 +229,16 @@ function checkAnySize(nodes: readonly Node[], image: ImageInfo): void {
 
 /** Rotary embedding by row and column, or by a token's place. */
 function checkRotary(node: AttendNode, info: ModelInfo, say: string): void {
-  const { theta, headDim, grid, sections, rotary, window } = node;
+  const { theta, headDim, grid, sections, rotary, window, reach, stretch } =
+    node;
+  if (reach !== undefined && node.phase !== "text") {
+    fail(`${say}: reach must be of the text phase: current value is ${reach}`);
+  }
+  if (stretch !== undefined && (theta === undefined || grid || sections)) {
+    fail(
+      `${say}: stretch must come with theta, without grid and sections: current value is ${stretch}`,
+    );
+  }
   if (window !== undefined) {
     const { image } = info;
     if (

@@ -76,6 +76,9 @@ function split(config: Record<string, unknown>): Cut {
     );
   }
   if (config.behavior === "Isolated") return isolate(pattern);
+  if (config.behavior === "MergedWithPrevious" && config.invert !== true) {
+    return mergeWithPrevious(pattern);
+  }
   if (config.behavior === "Removed") {
     return config.invert === true
       ? (text) => text.match(pattern)?.filter(Boolean) ?? []
@@ -84,7 +87,7 @@ function split(config: Record<string, unknown>): Cut {
   throw TokenizerError.inFile(
     `Split behavior ${
       JSON.stringify(config.behavior)
-    } is not known; known are Isolated and Removed`,
+    } is not known; known are Isolated, Removed and MergedWithPrevious`,
   );
 }
 
@@ -114,6 +117,22 @@ function translate(pattern: string): string {
         return /[\^$\\.*+?()[\]{}|/-]/.test(c) ? whole : c;
     }
   });
+}
+
+/** Each match ends the word in front of it. */
+function mergeWithPrevious(pattern: RegExp): Cut {
+  return (text) => {
+    const words: string[] = [];
+    let at = 0;
+    for (const match of text.matchAll(pattern)) {
+      if (match[0] === "") continue;
+      const end = match.index + match[0].length;
+      words.push(text.slice(at, end));
+      at = end;
+    }
+    if (at < text.length) words.push(text.slice(at));
+    return words;
+  };
 }
 
 /** Each match a word of its own, and each stretch between matches. */

@@ -33,6 +33,7 @@ import { chat, type ChatPart } from "../../src/tokenizer/chat.ts";
 /** Families with a toy, by folder. */
 export const FAMILIES = [
   "cogvlm2-toy",
+  "gemma3-toy",
   "glm4v-toy",
   "internvl-toy",
   "internvl2-toy",

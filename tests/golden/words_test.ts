@@ -8,7 +8,7 @@ import { TokenizerError } from "../../src/tokenizer/error.ts";
 import { readRanks } from "../../src/tokenizer/tiktoken.ts";
 import { openFamily } from "./family.ts";
 
-for (const name of ["glm4v-toy", "internvl2-toy", "qwenvl-toy"]) {
+for (const name of ["gemma3-toy", "glm4v-toy", "internvl2-toy", "qwenvl-toy"]) {
   Deno.test(`the original tokenizer's ids: ${name}`, () => {
     using family = openFamily(name);
     const { tokenizer } = family.files, { words } = family;

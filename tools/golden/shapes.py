@@ -14,6 +14,8 @@ from pathlib import Path
 import torch
 import transformers
 from transformers import (
+    Gemma3Config,
+    Gemma3ForConditionalGeneration,
     InternVLConfig,
     InternVLForConditionalGeneration,
     LlamaConfig,
@@ -154,6 +156,26 @@ def qwen2_text(dim: int, layers: int, heads: int, kv: int, ffn: int) -> tuple:
     return Qwen2ForCausalLM, Qwen2Config(tie_word_embeddings=True, eos_token_id=151645, **text)
 
 
+def gemma3(dim: int, layers: int, heads: int, kv: int, ffn: int) -> tuple:
+    text = dict(
+        vocab_size=262208,
+        hidden_size=dim,
+        intermediate_size=ffn,
+        num_hidden_layers=layers,
+        num_attention_heads=heads,
+        num_key_value_heads=kv,
+        head_dim=256,
+        sliding_window=1024,
+        rope_parameters={
+            "full_attention": {"rope_type": "linear", "factor": 8.0, "rope_theta": 1000000.0},
+            "sliding_attention": {"rope_type": "default", "rope_theta": 10000.0},
+        },
+    )
+    vision = SIGLIP_400M | {"image_size": 896, "vision_use_head": False}
+    config = Gemma3Config(text_config=text, vision_config=vision, eos_token_id=[1, 106])
+    return Gemma3ForConditionalGeneration, config
+
+
 SIGLIP2_LARGE = dict(
     depth=24, hidden_size=1024, intermediate_size=4096, num_heads=16, deepstack_visual_indexes=[5, 11, 17]
 )
@@ -173,6 +195,7 @@ MODELS = {
     "Qwen2.5-VL-7B": qwen25vl(3584, 28, 28, 4, 18944, 152064, False),
     "Qwen3-VL-2B": qwen3vl(2048, 28, 16, 8, 6144, SIGLIP2_LARGE),
     "Qwen3-VL-4B": qwen3vl(2560, 36, 32, 8, 9728, SIGLIP2_LARGE),
+    "Gemma-3-4B": gemma3(2560, 34, 8, 4, 10240),
     "SmolLM2-135M": smollm2(576, 30, 9, 3, 1536),
     "SmolLM2-360M": smollm2(960, 32, 15, 5, 2560),
     "Qwen2-0.5B": qwen2_text(896, 24, 14, 2, 4864),
@@ -212,6 +235,9 @@ def rename(model, name: str) -> str:
         return re.sub(r"^language_model\.(?!lm_head)", "language_model.model.", name)
     if isinstance(model, (Qwen2VLForConditionalGeneration, Qwen2_5_VLForConditionalGeneration)):
         return name.replace("model.visual.", "visual.").replace("model.language_model.", "model.")
+    if isinstance(model, Gemma3ForConditionalGeneration):
+        name = name.removeprefix("model.").replace("language_model.", "language_model.model.")
+        return name.replace("vision_tower.", "vision_tower.vision_model.")
     return name
 
 

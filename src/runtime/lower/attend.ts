@@ -19,7 +19,7 @@ import type { Lowering } from "./context.ts";
 import { floatsOf } from "./floats.ts";
 import { narrowed, narrows } from "./narrow.ts";
 import { prefixFill } from "./prefix.ts";
-import { orderBuffer, sight, turnsOf } from "./turns.ts";
+import { orderBuffer, sight, tokenOrder, turnsOf } from "./turns.ts";
 import type { Floats } from "./value.ts";
 
 /** Largest capacity of a cache (src/kernels/attend.ts). */
@@ -135,7 +135,7 @@ export function lowerAttend(l: Lowering, node: AttendNode): Floats {
     );
   }
 
-  const narrow = narrows(l, node), asked = narrow ? narrowed(l, q) : q;
+  const narrow = narrows(l, node), asked = narrow ? narrowed(l, node, q) : q;
   const { most } = asked.form, one = most === 1;
   const codes = l.temporary(`${id} query codes`, most * heads * d, one);
   const turns = turnsOf(l, node, narrow);
@@ -169,7 +169,7 @@ export function lowerAttend(l: Lowering, node: AttendNode): Floats {
     kvHeads * 4,
     () => vectors("v"),
   );
-  const masked = text && !one;
+  const reach = node.reach ?? 0, masked = text && (!one || reach > 0);
   const seen = text ? capacity : cut ? each : form.most;
   const items: Amount = typeof asked.form.rows === "number"
     ? kvHeads * Math.ceil(most * (heads / kvHeads) / 4)
@@ -188,8 +188,10 @@ export function lowerAttend(l: Lowering, node: AttendNode): Floats {
         y.stride,
         ref(score),
         ref(value),
-        masked ? sight(l) : 0,
+        masked ? one ? tokenOrder(l, narrow) : sight(l) : 0,
         masked ? ref(orderBuffer(l)) : 0,
+        reach > 0 ? tokenOrder(l, narrow) : 0,
+        reach,
         count,
         text ? { register: REGISTER.keys } : piece.rows ?? rows,
         slots,
@@ -203,7 +205,7 @@ export function lowerAttend(l: Lowering, node: AttendNode): Floats {
       count,
       heads * d * seen, // half of it: causal
       {
-        split: { lo: 15, hi: 16, unit: 1 },
+        split: { lo: 17, hi: 18, unit: 1 },
         ...(when === undefined ? {} : { when }),
         sync: i === pieces.length - 1,
       },

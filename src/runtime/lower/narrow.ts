@@ -21,10 +21,13 @@ export function narrows(l: Lowering, node: AttendNode): boolean {
     );
 }
 
-/** The queries of the last row; streams go on as that row, too. */
-export function narrowed(l: Lowering, q: Floats): Floats {
+/** The queries of the last row; streams that go on behind the attention do so as that row, too. */
+export function narrowed(l: Lowering, node: AttendNode, q: Floats): Floats {
   l.tail = Math.min(l.tail, l.steps.length);
+  const later = l.nodes.slice(l.nodes.indexOf(node) + 1);
+  const used = new Set(later.map((n) => "stream" in n ? n.stream : ""));
   for (const [name, stream] of l.streams) {
+    if (!used.has(name)) continue;
     const { buffer, stride } = l.rows(
       `stream ${name}, last row`,
       SINGLE,

@@ -56,14 +56,14 @@ export function orderBuffer(l: Lowering): Buffer {
 
 /** [cos, sin] by a token's index, by its place, or by a patch's row and column: [rows, headDim/2] each. */
 function rotaryTables(l: Lowering, node: AttendNode): Buffer[] {
-  const { theta, headDim: d, rotary = d, grid, sections } = node;
+  const { theta, headDim: d, rotary = d, grid, sections, stretch = 1 } = node;
   const { capacity } = l.options;
   const bytes = (rows: number) => rows * d / 2 * 4;
   const both = (key: string, rows: number, make: () => RopeTables) => {
     let tables: RopeTables | undefined; // made once, for both
     return PARTS.map((part) =>
       l.store.constant(
-        `${part} ${key} ${theta} ${d} ${rotary}`,
+        `${part} ${key} ${theta} ${d} ${rotary} ${stretch}`,
         bytes(rows),
         () => (tables ??= make())[part],
       )
@@ -78,7 +78,7 @@ function rotaryTables(l: Lowering, node: AttendNode): Buffer[] {
     return both(
       "tokens",
       capacity,
-      () => ropeTables(theta!, d, capacity, rotary),
+      () => ropeTables(theta!, d, capacity, rotary, 0, stretch),
     );
   }
   const image = imageOf(l.model.info), { patches, form } = l.options;

@@ -1,0 +1,65 @@
+/**
+ * SigLIP towers as transformers has them (models/siglip/modeling_siglip.py;
+ * SigLIP 2 differs in its table of positions): learned positions, a convolution
+ * over patches, usual blocks, a norm behind the last.
+ * @module
+ */
+import type { TableNode } from "../graph/node.ts";
+import { activation, type Block, block, towerBlock } from "./block.ts";
+import type { Builder } from "./builder.ts";
+import type { Config } from "./config.ts";
+
+/** Sizes of a tower. */
+export interface Siglip {
+  readonly block: Block;
+  readonly layers: number;
+  /** Pixels a side of a patch. */
+  readonly patch: number;
+}
+
+/** Sizes from a `vision_config`; what it leaves out is SiglipVisionConfig's, or given. */
+export function siglipOf(
+  v: Config,
+  { dim = 768, heads = 12, patch = 16 } = {},
+): Siglip {
+  return {
+    block: towerBlock({
+      dim: v.size("hidden_size", dim),
+      ffn: v.size("intermediate_size", 3072),
+      heads: v.size("num_attention_heads", heads),
+      act: activation(v, "hidden_act", "gelu_pytorch_tanh"),
+      eps: v.number("layer_norm_eps", 1e-6),
+    }),
+    layers: v.layers("num_hidden_layers", 12),
+    patch: v.side("patch_size", patch),
+  };
+}
+
+/** Writes a tower down; returns the rows behind its last norm. `positions` says how its table becomes a picture's. */
+export function siglip(
+  g: Builder,
+  { block: c, layers, patch }: Siglip,
+  positions: Pick<TableNode, "side" | "by"> = {},
+): string {
+  const wide = 3 * patch * patch, bias = { bias: true };
+  g.write("vision", g.table("vision.position", c.dim, positions));
+  const pixels = g.patches("vision.pixels", wide);
+  g.write("vision", g.linear("vision.patch", pixels, wide, c.dim, bias));
+  for (let i = 0; i < layers; i++) block(g, `vision.${i}`, c);
+  return g.read("vision.norm", "vision", c.dim, c.norm, c.eps);
+}
+
+/** Names of a tower's tensors below `at`. */
+export function siglipNames(at: string): (readonly [RegExp, string])[] {
+  const layer = `${at}encoder.layers.$1.`;
+  return [
+    [/^vision\.patch\./, `${at}embeddings.patch_embedding.`],
+    [/^vision\.position\./, `${at}embeddings.position_embedding.`],
+    [/^vision\.(\d+)\.norm([12])\./, `${layer}layer_norm$2.`],
+    [/^vision\.(\d+)\.([qkv])\./, `${layer}self_attn.$2_proj.`],
+    [/^vision\.(\d+)\.o\./, `${layer}self_attn.out_proj.`],
+    [/^vision\.(\d+)\.up\./, `${layer}mlp.fc1.`],
+    [/^vision\.(\d+)\.down\./, `${layer}mlp.fc2.`],
+    [/^vision\.norm\./, `${at}post_layernorm.`],
+  ];
+}
