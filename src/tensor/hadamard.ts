@@ -137,7 +137,17 @@ export function transform(
       inverse ? matrix[(i % order) * order + Math.floor(i / order)] : matrix[i],
   );
   for (let row = 0; row < x.length; row += n) {
-    for (let h = 1; h < width; h *= 2) {
+    // Float64 rows take the first two steps at once; float32 rounds between them.
+    const first = width >= 4 && x instanceof Float64Array ? 4 : 1;
+    for (let i = row; first > 1 && i < row + n; i += 4) {
+      const s = x[i] + x[i + 1], d = x[i] - x[i + 1];
+      const t = x[i + 2] + x[i + 3], e = x[i + 2] - x[i + 3];
+      x[i] = s + t;
+      x[i + 1] = d + e;
+      x[i + 2] = s - t;
+      x[i + 3] = d - e;
+    }
+    for (let h = first; h < width; h *= 2) {
       for (let a = row; a < row + n; a += 2 * h) {
         for (let i = a; i < a + h; i++) {
           const u = x[i], v = x[i + h];

@@ -51,16 +51,21 @@ export function signsOf(r: Rotation): Int8Array {
 
 /** Rotates each row of `x` ([rows, r.n]) in place. */
 export function rotate(x: Float64Array | Float32Array, r: Rotation): void {
-  const signs = signsOf(r);
-  for (let i = 0; i < x.length; i++) x[i] *= signs[i % r.n];
+  sign(x, r);
   transform(x, r.block, r.order);
 }
 
 /** Undoes `rotate`, in place. */
 export function unrotate(x: Float64Array | Float32Array, r: Rotation): void {
   transform(x, r.block, r.order, true);
+  sign(x, r);
+}
+
+function sign(x: Float64Array | Float32Array, r: Rotation): void {
   const signs = signsOf(r);
-  for (let i = 0; i < x.length; i++) x[i] *= signs[i % r.n];
+  for (let row = 0; row < x.length; row += r.n) {
+    for (let i = 0; i < r.n; i++) x[row + i] *= signs[i];
+  }
 }
 
 /** Transposes [rows, columns] to [columns, rows]. */
