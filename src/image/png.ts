@@ -1,6 +1,6 @@
 /**
- * PNG, decoded here: inflating is the web's own, the rest is small, and no
- * decoder's memory depends on what a header claims (W3C PNG, third edition).
+ * PNG, decoded here: it is small, and no decoder's memory depends on what a
+ * header claims (W3C PNG, third edition).
  * Bytes are those PIL's convert("RGB") gives, 16-bit grey excepted: PIL cuts
  * it off at 255, here its upper byte counts, as for 16-bit colour.
  * @module
@@ -8,6 +8,7 @@
 import { exifOrientation } from "./exif.ts";
 import { checkSize, ImageError } from "./image.ts";
 import type { Header, Image, ImageLimits } from "./image.ts";
+import { inflate } from "./inflate.ts";
 import { unfilter } from "./png_filter.ts";
 
 /** A PNG's header and where its data lie. */
@@ -140,7 +141,7 @@ export async function decodePng(png: Png): Promise<Image> {
     }))
     .filter(({ columns, rows }) => columns > 0 && rows > 0);
   const rowBytes = (columns: number) => Math.ceil(columns * bits / 8);
-  const raw = await inflate(
+  const raw = await inflated(
     png.data,
     passes.reduce((sum, p) => sum + p.rows * (1 + rowBytes(p.columns)), 0),
   );
@@ -164,52 +165,32 @@ export async function decodePng(png: Png): Promise<Image> {
   return { width, height, data: out };
 }
 
-/** Bytes inflated at once: a stream holds all that one write gives, which may be 1032 times as much. */
-const INFLATE_BYTES = 4096;
-
 /** Deflate packs at most so many bytes into one (RFC 1951: 258 into two bits). */
 const MOST_PACKED = 1032;
 
+/** Time after which others get a turn. */
+const TURN_MS = 20;
+
 /** What zlib data hold: exactly `size` bytes. */
-async function inflate(
+async function inflated(
   pieces: readonly Uint8Array[],
   size: number,
 ): Promise<Uint8Array> {
   const packed = pieces.reduce((sum, piece) => sum + piece.length, 0);
   if (size > packed * MOST_PACKED) throw endsEarly(); // no memory for a lie
-  const out = new Uint8Array(size);
-  let at = 0, more = false, taken = false;
-  try {
-    const stream = new DecompressionStream("deflate");
-    const writer = stream.writable.getWriter();
-    const fed = (async () => {
-      for (const piece of pieces) {
-        for (let from = 0; from < piece.length; from += INFLATE_BYTES) {
-          await writer.write(piece.slice(from, from + INFLATE_BYTES));
-        }
-      }
-      taken = true; // what fails from here on is the end that is missing
-      await writer.close();
-    })();
-    fed.catch(() => {}); // the reader hears of it too
-    for await (const part of stream.readable) {
-      more = at + part.length > size; // a lie in the header: stop there
-      if (more) break;
-      out.set(part, at);
-      at += part.length;
-    }
-    if (!more) await fed;
-  } catch {
-    more = !taken || at === size;
+  const out = new Uint8Array(size), work = inflate(pieces, out);
+  let step = work.next();
+  for (let begun = performance.now(); !step.done; step = work.next()) {
+    if (performance.now() - begun < TURN_MS) continue;
+    await new Promise((turn) => setTimeout(turn));
+    begun = performance.now();
   }
-  if (more) {
-    throw new ImageError(
-      "damaged",
-      "its pixels cannot be decoded; copy it again",
-    );
-  }
-  if (at < size) throw endsEarly();
-  return out;
+  if (step.value === "short") throw endsEarly();
+  if (step.value === "whole") return out;
+  throw new ImageError(
+    "damaged",
+    "its pixels cannot be decoded; copy it again",
+  );
 }
 
 function endsEarly(): ImageError {

@@ -21,11 +21,12 @@ export interface CampaignOptions {
   readonly report: string | undefined;
 }
 
-/** Reads `--seed --count --jobs --minutes --only --report` and what else `more` names; ends the process where they make no sense. */
+/** Reads `--seed --count --jobs --minutes --only --report`; `--only` takes some of `kinds`. Ends the process where they make no sense. */
 export function campaignOptions(
   task: string,
   what: string,
   defaults: { count: number; minutes?: number },
+  kinds: readonly string[] = [],
 ): CampaignOptions {
   const string = { type: "string" } as const;
   const { values } = parseArgs({
@@ -56,12 +57,22 @@ export function campaignOptions(
     );
     Deno.exit(2);
   };
+  const only = values.only?.split(",") ?? [];
+  const unknown = only.find((kind) => !kinds.includes(kind));
+  if (unknown !== undefined) {
+    console.error(
+      `Cannot run ${task}: --only has ${JSON.stringify(unknown)}; known are ${
+        kinds.join(", ") || "none"
+      }`,
+    );
+    Deno.exit(2);
+  }
   return {
     seed: number("seed", 1),
     count: number("count", defaults.count),
     jobs: Math.max(1, number("jobs", 1)),
     minutes: number("minutes", defaults.minutes ?? 600),
-    only: values.only?.split(",") ?? [],
+    only,
     report: values.report,
   };
 }

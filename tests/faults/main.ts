@@ -14,11 +14,12 @@ import { runTasks } from "../campaign/pool.ts";
 import { SCENARIOS, wholeRun } from "./scenarios.ts";
 import type { Place, Tried } from "./worker.ts";
 
+const NAMES = SCENARIOS.map((s) => s.name);
 const options = campaignOptions(
   "faults",
-  "failing calls to the file system in " +
-    SCENARIOS.map((s) => s.name).join(", "),
+  `failing calls to the file system in ${NAMES.join(", ")}`,
   { count: 1_000_000 },
+  NAMES,
 );
 const head = await circumstances(), tick = ticker();
 const tasks: Place[] = [], calls: Record<string, number> = {};

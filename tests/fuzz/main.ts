@@ -17,10 +17,12 @@ import type { Range } from "./worker.ts";
 
 const CHUNK = 5000;
 
+const NAMES = TARGETS.map((t) => t.name);
 const options = campaignOptions(
   "fuzz",
-  "damaged input for every parser: " + TARGETS.map((t) => t.name).join(", "),
+  `damaged input for every parser: ${NAMES.join(", ")}`,
   { count: 200_000 },
+  NAMES,
 );
 const { seed, count, jobs, minutes, only } = options;
 const head = await circumstances();

@@ -21,6 +21,7 @@ const options = campaignOptions(
   "kills",
   `kill -9 in ${Object.keys(PER_LIFE).join(", ")}`,
   { count: 500 },
+  Object.keys(PER_LIFE),
 );
 const { seed, count, jobs, minutes, only } = options;
 const head = await circumstances(), tick = ticker();

@@ -230,10 +230,24 @@ export const MUTANTS: readonly Mutant[] = [
       "checkSize(header.width, header.height, limits);",
       "",
     ],
+  ),
+  ...of(
+    "src/image/inflate.ts",
+    ["src/image", "tests/hostile"],
     [
       "fewer pixels than the header says",
-      "if (at < size) throw endsEarly();",
-      "",
+      'if (s.at < out.length) return "short";',
+      'if (s.at < out.length) return "whole";',
+    ],
+    [
+      "matches from before the beginning",
+      "if (step > at || length > size - at) break;",
+      "if (length > size - at) break;",
+    ],
+    [
+      "a checksum that nobody compares",
+      ".getUint32(p) === adler32(out)",
+      ".getUint32(p) >= 0",
     ],
   ),
   ...of(

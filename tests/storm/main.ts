@@ -26,6 +26,7 @@ const options = campaignOptions(
   "storm",
   `a server under ${Object.keys(SHARE).join(", ")}`,
   { count: 5000 },
+  Object.keys(SHARE),
 );
 const { seed, count, jobs, minutes, only } = options;
 const head = await circumstances(), tick = ticker();
