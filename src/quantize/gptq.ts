@@ -139,6 +139,8 @@ export interface Spread {
   readonly factor: Floats;
   /** Diagonal of the Hessian in storage order. */
   readonly diagonal: Float64Array;
+  /** The damped Hessian in storage order, [k, k], where `descend` wants it. */
+  readonly hessian?: Floats;
 }
 
 /** What a Hessian is factored with: plain float64 where nothing else is said. */
@@ -152,12 +154,13 @@ const plain: Factoring = { zeros: (n) => new Float64Array(n) };
 /**
  * Orders, damps and factors H = Σ xᵀx ([k, k]).
  * @param damping share of the mean diagonal that is added to the diagonal
+ * @param descend above 0: keep the damped Hessian
  * @returns undefined where H cannot be factored even so
  */
 export function prepareSpread(
   h: Floats,
   k: number,
-  { actOrder = true, damping = 0.01 } = {},
+  { actOrder = true, damping = 0.01, descend = 0 } = {},
   { zeros, inverseUpperFactor: factorOf = inverseUpperFactor }: Factoring =
     plain,
 ): Spread | undefined {
@@ -171,8 +174,14 @@ export function prepareSpread(
     if (diagonal[order[i]] === 0) ordered[i * k + i] = 1; // a column nobody excites
     ordered[i * k + i] += damping * mean;
   }
+  const spread = { order, diagonal };
   try {
-    return { order, factor: factorOf(ordered, k), diagonal };
+    const factor = factorOf(ordered, k);
+    if (descend === 0) return { ...spread, factor };
+    const hessian = zeros(k * k);
+    hessian.set(h);
+    for (let i = 0; i < k; i++) hessian[i * k + i] += damping * mean;
+    return { ...spread, factor, hessian };
   } catch (error) {
     if (error instanceof NotPositiveDefinite) return undefined;
     throw error;

@@ -43,8 +43,10 @@ export function withPrefix(loaded: Loaded, ids: readonly number[]): Loaded {
 }
 
 /**
- * Tokens to put in front: one that begins texts, then whatever is still an
- * outlier behind them most often, until nothing is or there are `most`.
+ * Tokens to put in front. Where texts tower in their first place, whatever
+ * stands there, that is a stop token: what stands before a text in training.
+ * Then whatever else is an outlier most often, until nothing is or there are
+ * `most`.
  * @param most longest prefix, or the prefix itself
  */
 export function findPrefix(
@@ -53,34 +55,44 @@ export function findPrefix(
   most: number | readonly number[],
 ): readonly number[] {
   if (typeof most !== "number") return most;
-  const { image } = loaded.model.info;
+  const { image, stopIds } = loaded.model.info;
   const samples = texts.slice(0, SAMPLES)
     .map(({ ids, answer }) =>
       [...ids, ...answer].filter((id) => id !== image?.tokenId).slice(0, TOKENS)
     ).filter((ids) => ids.length > 0);
   const prefix: number[] = [];
   while (prefix.length < most) {
-    const next = worst(withPrefix(loaded, prefix), samples);
+    const places = towering(withPrefix(loaded, prefix), samples);
+    const first = samples.filter((_, i) => places.has(`${i} 0`)).length;
+    const next = prefix.length === 0 && 2 * first > samples.length
+      ? stopIds[0] ?? samples[0][0]
+      : mostFrequent(
+        [...places].map((place) => {
+          const [sample, at] = place.split(" ").map(Number);
+          return samples[sample][at];
+        }).filter((id) => !prefix.includes(id)), // one that towers behind itself is none that soaks up
+      );
     if (next === undefined) break;
     prefix.push(next);
   }
   return prefix;
 }
 
-/** The token that is an outlier in most places; undefined where none is. */
-function worst(
+/** Where an outlier stands: sample and place in it. */
+function towering(
   loaded: Loaded,
   samples: readonly (readonly number[])[],
-): number | undefined {
-  const ids = samples.flat(), places = new Map<number, number>();
+): Set<string> {
+  const at = samples.flatMap((ids, i) =>
+    ids.map((_, place) => `${i} ${place}`)
+  );
+  const places = new Set<string>();
   const hooks: Hooks = {
     headless: true,
     everyRow: true,
     input(node, x) {
       if (node.phase === "text") {
-        for (const row of outliers(x, node.k)) {
-          places.set(ids[row], (places.get(ids[row]) ?? 0) + 1);
-        }
+        for (const row of outliers(x, node.k)) places.add(at[row]);
       }
       return x;
     },
@@ -90,12 +102,15 @@ function worst(
     samples.map((ids) => ({ sequence: newSequence(), ids })),
     hooks,
   );
-  let best: number | undefined;
-  for (const [id, count] of places) {
-    const most = best === undefined ? 0 : places.get(best)!;
-    if (count > most || (count === most && id < best!)) best = id;
-  }
-  return best;
+  return places;
+}
+
+/** The smallest of the most frequent; undefined where none stands in two places. */
+function mostFrequent(ids: readonly number[]): number | undefined {
+  const counts = new Map<number, number>();
+  for (const id of ids) counts.set(id, (counts.get(id) ?? 0) + 1);
+  return [...counts].filter(([, n]) => n > 1)
+    .sort(([a, m], [b, n]) => n - m || a - b)[0]?.[0];
 }
 
 /** Rows of x ([rows, width]) that hold a magnitude far above the median row's largest. */

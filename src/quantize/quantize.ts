@@ -28,6 +28,7 @@ import {
 } from "./gptq.ts";
 import { memoryRecords, type Records } from "../format/records.ts";
 import { code } from "../tensor/round.ts";
+import { descend } from "./descend.ts";
 import { type Findings, findings, type Rounded } from "./findings.ts";
 import { chooseBits, sensitivities } from "./mixed.ts";
 import { findPrefix, withPrefix } from "./prefix.ts";
@@ -297,10 +298,14 @@ class Fold {
     const { groups = 0 } = this.recipe;
     const group = bits === 4 && groups > 0 && k % groups === 0 ? groups : 0;
     const fast = group === 0 ? this.engine.gptq : undefined;
-    const weight = !spread
+    const once = !spread
       ? roundToNearest(w, n, k, bits, { group })
       : fast?.(w, n, k, bits, spread) ??
         gptq(w, n, k, bits, spread, matmul, zeros, undefined, group);
+    const rounds = this.recipe.gptq && this.recipe.gptq.descend || 0;
+    const weight = spread?.hessian
+      ? descend(w, once, spread.hessian, rounds, this.engine)
+      : once;
     const rounded = this.#rounded(weight);
     if (node.split) {
       for (let r = 0; r < node.n; r++) {
