@@ -32,3 +32,58 @@ Deno.test("what is shipped is what src/ imports, and what that needs", () => {
   assertEquals(components.length, packages.length);
   assert(components.every((c) => c.hashes.length === 1));
 });
+
+/** What `deno info` says of a module. */
+interface Module {
+  readonly specifier: string;
+  readonly npmPackage?: string;
+  readonly dependencies?: readonly {
+    readonly isDynamic?: boolean;
+    readonly code?: { readonly specifier: string };
+  }[];
+}
+
+/** npm packages that are loaded with a file: of what it imports, not of what it may import later. */
+async function loadedWith(file: string): Promise<string[]> {
+  const { stdout } = await new Deno.Command("deno", {
+    args: ["info", "--json", file],
+    cwd: ROOT,
+  }).output();
+  const graph = JSON.parse(new TextDecoder().decode(stdout)) as {
+    modules: Module[];
+    roots: string[];
+    redirects: Record<string, string>;
+  };
+  const modules = new Map(graph.modules.map((m) => [m.specifier, m]));
+  const seen = new Set<string>(), packages = new Set<string>();
+  const visit = (name: string) => {
+    const specifier = graph.redirects[name] ?? name;
+    if (seen.has(specifier)) return;
+    seen.add(specifier);
+    const module = modules.get(specifier);
+    if (module?.npmPackage) packages.add(module.npmPackage);
+    for (const { isDynamic, code } of module?.dependencies ?? []) {
+      if (code && !isDynamic) visit(code.specifier);
+    }
+  };
+  for (const root of graph.roots) visit(root);
+  assert(seen.size > 20, file);
+  return [...packages].map((p) => p.replace(/@[^@]*$/, "")).sort();
+}
+
+Deno.test("four packages are loaded to open, caption and serve; the others by the commands that need them", async () => {
+  const four = [
+    "@assemblyscript/loader",
+    "@huggingface/jinja",
+    "@jsquash/jpeg",
+    "@jsquash/webp",
+  ];
+  for (const file of ["mod.ts", "cli/caption.ts", "cli/serve.ts"]) {
+    assertEquals(await loadedWith(`src/${file}`), four, file);
+  }
+  assertEquals(await loadedWith("src/server/mod.ts"), []);
+  assertEquals(
+    (await loadedWith("src/cli/alt_text.ts")).filter((p) => !four.includes(p)),
+    ["mdast-util-from-markdown", "parse5"],
+  );
+});

@@ -5,14 +5,14 @@
  */
 import { Environment, Interpreter, parse, tokenize } from "@huggingface/jinja";
 
-/** Limits of a template's run; real ones take some hundred steps. */
+/** Limits of a template's run; real ones take some 40 steps a message. */
 export const TEMPLATE_LIMITS = {
   /** Characters of the template. */
   length: 65_536,
-  /** Statements, expressions, and four for each element of a list that one of them gives. */
-  steps: 1_000_000,
+  /** Statements and expressions, and more for what is large: see `Bounded`. */
+  steps: 100_000,
   /** Characters of any text that it makes. */
-  text: 4_000_000,
+  text: 1_000_000,
 } as const;
 
 /** What the template writes, given `variables`; throws an `Error` where it fails or takes too long. */
@@ -70,18 +70,52 @@ const GLOBALS = {
 
 type Evaluate = Interpreter["evaluate"];
 
+/** Statements and expressions of the interpreter, as far as they matter here. */
+type Node = {
+  readonly type: string;
+  readonly value?: unknown;
+  readonly filter?: { readonly value?: unknown };
+} | undefined;
+
+/** Whether a list that `node` uses is only put away, or asked for one element. */
+function isShallow(node: Node): boolean {
+  if (node?.type === "Set") return node.value !== null; // else it is a block
+  return /^(MemberExpression|(Array|Tuple|Object)Literal)$/
+    .test(node?.type ?? "") ||
+    /^(length|count|first|last)$/.test(String(node?.filter?.value));
+}
+
+/**
+ * Counts what a run costs, about a microsecond a step: one for each statement
+ * and expression; one for 64 characters of a text, as often as it is used; four
+ * for each element of a list that is made, two where a loop goes through it, an
+ * eighth where it is used otherwise; and where all of it may be gone through
+ * down to its leaves (to print it, say), an eighth for each of those. A list
+ * within lists may have more of them than there is time to count.
+ */
 class Bounded extends Interpreter {
   #steps = 0;
+  #user: Node;
 
   override evaluate(
     ...[statement, environment]: Parameters<Evaluate>
   ): ReturnType<Evaluate> {
+    const node = statement as Node, user = this.#user;
     this.#spend(1);
+    this.#user = node;
     const result = super.evaluate(statement, environment);
+    this.#user = user;
     const { value } = result as { value?: unknown };
-    if (Array.isArray(value)) this.#spend(4 * value.length); // it may be walked
-    if (typeof value === "string" && value.length > TEMPLATE_LIMITS.text) {
-      throw tooMuch("text", "a text");
+    if (typeof value === "string") {
+      if (value.length > TEMPLATE_LIMITS.text) throw tooMuch("text", "a text");
+      this.#spend(value.length >> 6);
+    } else if (Array.isArray(value)) {
+      const known = /^(Identifier|MemberExpression)$/.test(node?.type ?? "");
+      if (user?.type === "For") this.#spend(2 * value.length);
+      this.#spend(known ? value.length >> 3 : 4 * value.length);
+    }
+    if (!isShallow(user)) {
+      this.#spend(leaves(value, 8 * TEMPLATE_LIMITS.steps) >> 3);
     }
     return result;
   }
@@ -90,6 +124,22 @@ class Bounded extends Interpreter {
     this.#steps += steps;
     if (this.#steps > TEMPLATE_LIMITS.steps) throw tooMuch("steps", "its run");
   }
+}
+
+/** Values within a list or an object, and within those, a text for one in 8 characters; counting ends at `most`. */
+function leaves(value: unknown, most: number): number {
+  let count = 0;
+  for (const open = [value]; open.length > 0 && count <= most;) {
+    const next = open.pop();
+    if (Array.isArray(next) || next instanceof Map) {
+      for (const { value } of next.values()) {
+        if (++count > most) break;
+        if (typeof value === "string") count += value.length >> 3;
+        else if (typeof value === "object" && value !== null) open.push(value);
+      }
+    }
+  }
+  return count;
 }
 
 function tooMuch(limit: "steps" | "text", what: string): Error {
