@@ -195,18 +195,20 @@ function solvePart(
 ): void {
   const a = new Float32Array(memory.buffer, l, n * n), size = to - from;
   const [r0, r1] = share(n - to, 1, thread, threads);
-  const corner = new Float64Array(size * size), row = new Float64Array(size);
+  // Copies of their own: reads of wasm memory are several times slower. Column
+  // after column, so that no subtraction waits for the one before it.
+  const columns = new Float64Array(size * size), row = new Float64Array(size);
   for (let j = 0; j < size; j++) {
     for (let c = 0; c <= j; c++) {
-      corner[j * size + c] = a[(from + j) * n + from + c];
+      columns[c * size + j] = a[(from + j) * n + from + c];
     }
   }
   for (let i = to + r0; i < to + r1; i++) {
     const at = i * n + from;
-    for (let j = 0; j < size; j++) {
-      let sum = a[at + j];
-      for (let c = 0; c < j; c++) sum -= row[c] * corner[j * size + c];
-      a[at + j] = row[j] = sum / corner[j * size + j];
+    for (let j = 0; j < size; j++) row[j] = a[at + j];
+    for (let c = 0; c < size; c++) {
+      const x = a[at + c] = row[c] /= columns[c * size + c];
+      for (let j = c + 1; j < size; j++) row[j] -= x * columns[c * size + j];
     }
   }
 }
@@ -219,6 +221,7 @@ function inversePart(
 ): void {
   const f32 = new Float32Array(memory.buffer), size = to - from;
   const out = y + thread * 64 * 8 * 4;
+  const products = new Float64Array(size * 8), sums = new Float64Array(8);
   for (let panel = thread; panel * 8 < from; panel += threads) {
     const j = panel * 8; // the first row of X that is not 0 in these columns
     const at = x + panel * n * 32;
@@ -234,14 +237,14 @@ function inversePart(
       0,
       8,
     );
+    for (let i = 0; i < size * 8; i++) products[i] = f32[(out >> 2) + i];
     for (let r = 0; r < size; r++) {
-      for (let c = 0; c < 8; c++) {
-        let sum = 0;
-        for (let i = 0; i <= r; i++) {
-          sum -= corner[r * size + i] * f32[(out >> 2) + i * 8 + c];
-        }
-        f32[(at >> 2) + (from + r) * 8 + c] = sum;
+      sums.fill(0);
+      for (let i = 0; i <= r; i++) {
+        const m = corner[r * size + i];
+        for (let c = 0; c < 8; c++) sums[c] -= m * products[i * 8 + c];
       }
+      f32.set(sums, (at >> 2) + (from + r) * 8);
     }
   }
 }

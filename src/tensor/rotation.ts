@@ -68,6 +68,9 @@ function sign(x: Float64Array | Float32Array, r: Rotation): void {
   }
 }
 
+/** Side of the squares that `transpose` moves: their rows stay in cache on both sides. */
+const SQUARE = 32;
+
 /** Transposes [rows, columns] to [columns, rows]. */
 export function transpose(
   x: Float64Array,
@@ -75,8 +78,14 @@ export function transpose(
   columns: number,
 ): Float64Array {
   const y = new Float64Array(x.length);
-  for (let i = 0; i < rows; i++) {
-    for (let j = 0; j < columns; j++) y[j * rows + i] = x[i * columns + j];
+  for (let top = 0; top < rows; top += SQUARE) {
+    const bottom = Math.min(rows, top + SQUARE);
+    for (let left = 0; left < columns; left += SQUARE) {
+      const right = Math.min(columns, left + SQUARE);
+      for (let i = top; i < bottom; i++) {
+        for (let j = left; j < right; j++) y[j * rows + i] = x[i * columns + j];
+      }
+    }
   }
   return y;
 }
