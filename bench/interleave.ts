@@ -18,6 +18,8 @@ export interface Rates {
   readonly name: string;
   readonly median: number;
   readonly best: number;
+  /** How many rates they are of. */
+  readonly rounds: number;
 }
 
 /** Shortest turn: short runs are repeated until this is over. */
@@ -56,6 +58,7 @@ export async function interleave(
       name,
       median: sorted[sorted.length >> 1],
       best: sorted[sorted.length - 1],
+      rounds: sorted.length,
     };
   });
 }

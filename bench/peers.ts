@@ -3,11 +3,16 @@
  * random weights, by turns in one process. Peers come from npm, pinned in
  * llama.ts and ort.ts; nothing else in the project knows them.
  *
- *     deno task bench:peers [--only TEXT] [--threads 1,2] [--rounds 5] [--json]
+ *     deno task bench:peers [--only TEXT] [--threads 1,2] [--rounds 5] [--json] [--keep FILE]
+ *
+ * `--keep docs/reports/peers.json` puts the rows into that report, in the place
+ * of what they measure anew; `deno task docs` makes the tables of README.md and
+ * docs/performance.md of it.
  *
  * What is not equal: Q4_0 has a scale for each 32 weights and takes the scales
  * of its activations as they come, this engine has one scale per channel and
- * static ones; the embedding, which is the head too, is 8 bits here and 4 there.
+ * static ones. The embedding, which is the head too, is 4 bits there; here it is
+ * 8, as recipes have it, and for single tokens 4 as well, the equal comparison.
  * Only speed is compared, not what a model would say.
  * @module
  */
@@ -22,6 +27,7 @@ import { type Llama, type LlamaCpp, llamaCpp } from "./llama.ts";
 import { encoder, matMulInteger, matMulNBits } from "./onnx.ts";
 import { type OnnxRuntime, onnxRuntime } from "./ort.ts";
 import { openOurs, product } from "./ours.ts";
+import { allCells, keepRows, type Row } from "./report.ts";
 import {
   PRODUCTS,
   SIGLIP,
@@ -31,22 +37,6 @@ import {
   type TextShape,
 } from "./shapes.ts";
 
-/** One comparison. */
-interface Row {
-  readonly shape: string;
-  readonly workload: string;
-  readonly threads: number;
-  readonly unit: string;
-  /** Medians. */
-  readonly ours: number;
-  readonly peer: number;
-  readonly oursBest: number;
-  readonly peerBest: number;
-  readonly peerName: string;
-  /** ours / peer, medians. */
-  readonly ratio: number;
-}
-
 const { values } = parseArgs({
   args: Deno.args,
   options: {
@@ -54,6 +44,7 @@ const { values } = parseArgs({
     threads: { type: "string", default: "1,2" },
     rounds: { type: "string", default: "5" },
     json: { type: "boolean", default: false },
+    keep: { type: "string" },
   },
 });
 const rounds = Number(values.rounds);
@@ -82,6 +73,8 @@ function note(
       peerBest: p.best,
       peerName: p.name,
       ratio: ours.median / p.median,
+      rounds: p.rounds,
+      at: new Date().toISOString().slice(0, 16),
     };
     rows.push(row);
     console.error(
@@ -100,9 +93,13 @@ interface Work {
   /** Tokens, or what else is counted, a run. */
   readonly units: number;
   readonly unit: string;
+  /** Bits of our heads, each a row of its own; 8 where nothing is said. */
+  readonly heads?: readonly number[];
   ours(engine: Engine): Promise<unknown>;
   peer(peer: Llama): unknown;
 }
+
+const headsOf = ({ heads = [8] }: Work) => heads;
 
 const ids = (count: number) =>
   Array.from({ length: count }, (_, i) => 100 + (i * 7919) % 40000);
@@ -125,6 +122,7 @@ function tokens(count: number): Work {
     name: `tg${count}`,
     units: count,
     unit: "tokens/s",
+    heads: [8, 4],
     async ours(engine) {
       for (const id of ids(count)) await engine.decode(id);
     },
@@ -143,7 +141,12 @@ async function text(
 ): Promise<void> {
   const path = `${folder}/${shape.name}.gguf`;
   writeGguf(path, shape);
-  await using engine = await openOurs(shape.name, folder, threads);
+  await using opened = new AsyncDisposableStack();
+  const engines = new Map<number, Engine>();
+  for (const head of new Set(works.flatMap(headsOf))) {
+    const engine = await openOurs(shape.name, folder, threads, { head });
+    engines.set(head, opened.use(engine));
+  }
   // Flash attention is faster for some workloads and slower for others: both take part.
   using plain = cpp.open(path, threads, false);
   using flash = cpp.open(path, threads, true);
@@ -156,24 +159,29 @@ async function text(
       },
       awake: (yes) => peer.awake(yes),
     });
-    const ours: Contestant = {
-      name: "mquant",
+    const ours = headsOf(work).map((head): Contestant => ({
+      name: head === 8 ? "" : `, head of ${head} bits`,
       run() {
+        const engine = engines.get(head)!;
         engine.reset();
         return work.ours(engine);
       },
-    };
-    const [mine, without, withFlash] = await interleave(
+    }));
+    const rates = await interleave(
       [
-        ours,
+        ...ours,
         llama(plain, cpp.name),
         llama(flash, `${cpp.name}, flash attention`),
       ],
       work.units,
       rounds,
     );
+    const [without, withFlash] = rates.splice(-2);
     const faster = without.median > withFlash.median ? without : withFlash;
-    note(shape.name, work.name, threads, work.unit, [mine, faster]);
+    for (const mine of rates) {
+      const name = `${work.name}${mine.name}`;
+      note(shape.name, name, threads, work.unit, [mine, faster]);
+    }
   }
   Deno.removeSync(path);
 }
@@ -293,21 +301,6 @@ try {
   Deno.removeSync(folder, { recursive: true });
 }
 
+if (values.keep) keepRows(values.keep, rows);
 if (values.json) console.log(JSON.stringify(rows, null, 1));
-else {
-  const number = (x: number) => x.toFixed(x < 10 ? 2 : x < 100 ? 1 : 0);
-  console.log(table([
-    ["shape", "work", "threads", "mquant", "best", "peer", "best", "", "ratio"],
-    ...rows.map((r) => [
-      r.shape,
-      r.workload,
-      String(r.threads),
-      number(r.ours),
-      number(r.oursBest),
-      number(r.peer),
-      number(r.peerBest),
-      `${r.unit}, ${r.peerName}`,
-      r.ratio.toFixed(2),
-    ]),
-  ]));
-}
+else console.log(table(allCells(rows)));

@@ -1,13 +1,14 @@
 /**
  * Writes the generated parts of docs/: the command line's help, the list of
- * rooms, the table of model sizes; and the imports of an installed mquant. `deno task docs` writes, `--check` compares with what is there.
+ * rooms, the table of model sizes, what `bench:peers` measured; and the imports of an installed mquant. `deno task docs` writes, `--check` compares with what is there.
  * @module
  */
+import { allCells, llamaCells, onnxCells, readRows } from "../bench/report.ts";
 import config from "../deno.json" with { type: "json" };
 import { loadAll } from "../src/cli/commands.ts";
 import { commandHelp, overview } from "../src/cli/help.ts";
 import { ROOMS } from "./lint_rooms.ts";
-import { sizesTable } from "./models.ts";
+import { markdown, sizesTable } from "./models.ts";
 
 const folder = new URL("../docs/", import.meta.url);
 
@@ -75,8 +76,19 @@ async function main(check: boolean): Promise<number> {
     new URL("architecture.md", folder),
   );
   const models = await Deno.readTextFile(new URL("models.md", folder));
+  const performance = await Deno.readTextFile(
+    new URL("performance.md", folder),
+  );
+  const readme = await Deno.readTextFile(new URL("../README.md", folder));
+  const peers = readRows(new URL("reports/peers.json", folder));
   const files = {
     "cli.md": await cli(),
+    "performance.md": between(performance, "peers", markdown(allCells(peers))),
+    "../README.md": between(
+      readme,
+      "peers",
+      `${markdown(llamaCells(peers))}\n${markdown(onnxCells(peers))}`,
+    ),
     "architecture.md": between(architecture, "rooms", rooms()),
     "models.md": between(models, "sizes", sizesTable()),
     "../tools/imports.json": imports(),

@@ -27,6 +27,7 @@ import { placeKey, type PlaceTable } from "./places.ts";
 import type { StaticModel } from "./static_model.ts";
 import {
   MOST_RATIO,
+  mostSteps,
   REGISTER,
   REGISTER_COUNT,
   type Step,
@@ -127,6 +128,8 @@ export interface ControlAddresses {
   readonly command: number;
   /** Registers, int32. */
   readonly registers: number;
+  /** For each step of a list, how many of its pieces are taken, int32 (walk.ts). */
+  readonly taken: number;
 }
 
 /** Longest chunk of a prefill: longer prompts are taken in several. */
@@ -226,12 +229,14 @@ function planWithin(
   const barrier = FIRST_ADDRESS,
     command = barrier + 64,
     words = command + 64;
-  const start = aligned(words + registers * 4);
+  const lists = [vision, prefill, decode].filter((l) => l !== undefined);
+  const most = mostSteps(lists.map((l) => l.steps));
+  const taken = aligned(words + registers * 4);
+  const start = aligned(taken + most * 4);
   const all = [...store.buffers.values()];
   const of = (region: string, memory = 0) =>
     all.filter((b) => b.region === region && (b.memory ?? 0) === memory);
   const stateEnd = placeInOrder(of("state"), start);
-  const lists = [vision, prefill, decode].filter((l) => l !== undefined);
   const count = 1 + Math.max(...all.map((b) => b.memory ?? 0));
   const placed = Array.from(
     { length: count },
@@ -286,7 +291,7 @@ function planWithin(
       places: placeTablesOf(model.nodes, store),
       grids: vision?.grids.map((table) => table()) ?? [],
     },
-    control: { barrier, command, registers: words },
+    control: { barrier, command, registers: words, taken },
     persistent: all.filter((b) => b.fill || b.weights),
     constants: { at: stateEnd, bytes: main.ends.constants - stateEnd },
   };

@@ -9,7 +9,7 @@ import { COMMAND, type ListName, LISTS, send, STOP } from "./command.ts";
 import { RuntimeError } from "./error.ts";
 import { type Pace, pace } from "./pace.ts";
 import type { Plan } from "./plan.ts";
-import { REGISTER, type Step } from "./step.ts";
+import { mostSteps, REGISTER, type Step, workOf } from "./step.ts";
 import { type Place, walk, type Walker } from "./walk.ts";
 import type { WorkerStart } from "./worker.ts";
 
@@ -17,12 +17,14 @@ import type { WorkerStart } from "./worker.ts";
 export interface Sharing {
   /** Multiply–adds after which the main thread looks at the clock. */
   readonly sliceWork: number;
+  /** Multiply–adds of a piece of a step that whoever is free takes. */
+  readonly pieceWork: number;
   /** Chooses for slices that are alike. */
   readonly pace: () => Pace;
 }
 
-/** A few ms a slice, by what was faster. */
-const SHARING: Sharing = { sliceWork: 2e8, pace };
+/** A few ms a slice, by what was faster; some 30 µs a piece: fetching it is nothing to that. */
+const SHARING: Sharing = { sliceWork: 2e8, pieceWork: 2e6, pace };
 
 /** Longest time between two turns of the event loop. */
 const TURN_MS = 8;
@@ -56,7 +58,7 @@ export class Pool implements AsyncDisposable {
     sharing: Sharing,
   ) {
     this.#sharing = sharing;
-    const { barrier, command, registers } = plan.control;
+    const { barrier, command, registers, taken } = plan.control;
     this.#lists = LISTS.map((name) => plan[name]?.steps ?? []);
     const { buffer } = memories[0];
     this.#words = new Int32Array(buffer, command, 16);
@@ -68,6 +70,8 @@ export class Pool implements AsyncDisposable {
       copies: plan.threads,
       barrier,
       registers: new Int32Array(plan.registers),
+      taken: new Int32Array(buffer, taken, mostSteps(this.#lists)),
+      pieceWork: sharing.pieceWork,
     };
     this.#together = { ...this.#alone, threads: plan.threads, copies: 1 };
   }
@@ -100,6 +104,7 @@ export class Pool implements AsyncDisposable {
           lists: pool.#lists,
           control: plan.control,
           registers: plan.registers,
+          pieceWork: sharing.pieceWork,
           thread,
           threads: plan.threads,
         };
@@ -141,14 +146,16 @@ export class Pool implements AsyncDisposable {
       signal?.throwIfAborted();
       let work = 0, end = from, most = 0, heaviest = "";
       while (end < to && (end === from || work < this.#sharing.sliceWork)) {
-        const { work: [constant, register, perUnit], kernel } = steps[end++];
-        const own = constant + perUnit * registers[register];
+        const step = steps[end++], own = workOf(step, registers);
         work += own;
-        if (own > most) most = own, heaviest = kernel;
+        if (own > most) most = own, heaviest = step.kernel;
       }
       const pace = this.#pace(`${name} ${heaviest}`), begin = performance.now();
       const shared = this.#workers.length > 0 && pace.shared();
-      if (shared) send(this.#words, list, from, end);
+      if (shared) {
+        this.#alone.taken.fill(0, from, end);
+        send(this.#words, list, from, end);
+      }
       const walker = shared ? this.#together : this.#alone;
       walk(walker, steps, from, end, this.measure);
       pace.note(shared, work, performance.now() - begin);

@@ -105,13 +105,13 @@ export type StepKernel = (typeof STEP_KERNELS)[number];
 /** A step that calls no kernel: (from memory, address, to memory, address, bytes). */
 export const MOVE = "move";
 
-/** Arguments [lo] and [hi] hold a range; threads take shares of it in whole units. */
+/** Arguments [lo] and [hi] hold a range; threads take pieces of it in whole units. */
 export interface Split {
   /** Index of the argument with the start of the range. */
   readonly lo: number;
   /** Index of the argument with its end. */
   readonly hi: number;
-  /** Smallest share: 8 columns, a group of rows, or one item. */
+  /** Smallest piece: 8 columns, a group of rows, or one item. */
   readonly unit: number;
 }
 
@@ -136,6 +136,19 @@ export interface Step {
   readonly sync: boolean;
   /** Multiply–adds: constant + perUnit · register. */
   readonly work: readonly [constant: number, register: number, perUnit: number];
+}
+
+/** Multiply–adds of a step. */
+export function workOf(
+  { work: [constant, register, perUnit] }: Step,
+  registers: Int32Array,
+): number {
+  return constant + perUnit * registers[register];
+}
+
+/** Steps of the longest of some lists. */
+export function mostSteps(lists: readonly (readonly unknown[])[]): number {
+  return Math.max(...lists.map((steps) => steps.length));
 }
 
 /** Whether a kernel name may stand in a plan. */

@@ -3,7 +3,7 @@
  * @module
  */
 import type { Kernels } from "../kernels/contracts.ts";
-import { MOVE, REGISTER, type Step } from "./step.ts";
+import { MOVE, REGISTER, type Step, workOf } from "./step.ts";
 
 /** A memory and the kernels over it. */
 export interface Place {
@@ -28,7 +28,14 @@ export interface Walker {
   readonly barrier: number;
   /** Own copy of the registers; [0] is `thread`. */
   readonly registers: Int32Array;
+  /** For each step, how many of its pieces are taken; shared, zeroed before a walk. */
+  readonly taken: Int32Array;
+  /** Multiply–adds of a piece. */
+  readonly pieceWork: number;
 }
+
+/** Most pieces of a step, for each thread. */
+const MOST_PIECES = 4;
 
 /** Polls before a thread at a barrier goes to sleep, some 50 µs. */
 export const SPINS = 20_000;
@@ -52,7 +59,7 @@ export function walk(
     const step = steps[i];
     const begin = measure ? performance.now() : 0;
     try {
-      if (failure === undefined) runStep(w, step);
+      if (failure === undefined) runStep(w, step, i);
     } catch (error) {
       failure = error ?? new Error("a kernel failed");
     }
@@ -64,7 +71,7 @@ export function walk(
   if (failure !== undefined) throw failure;
 }
 
-function runStep(w: Walker, step: Step): void {
+function runStep(w: Walker, step: Step, index: number): void {
   const { registers: r, thread, threads } = w;
   if (step.when !== undefined && r[step.when] === 0) return;
   if (step.each) {
@@ -78,18 +85,27 @@ function runStep(w: Walker, step: Step): void {
   const { split } = step;
   if (split === undefined && thread !== 0) return;
   const args = argsOf(step, r);
-  if (split !== undefined) {
-    const { lo, hi, unit } = split;
-    const start = args[lo], end = args[hi];
-    const units = Math.ceil((end - start) / unit);
-    args[lo] = start + Math.floor(units * thread / threads) * unit;
+  if (split === undefined || threads === 1) return call(w, step, args);
+  const { lo, hi, unit } = split, start = args[lo], end = args[hi];
+  const units = Math.ceil((end - start) / unit);
+  const piece = (i: number, pieces: number) => {
+    args[lo] = start + Math.floor(units * i / pieces) * unit;
     args[hi] = Math.min(
       end,
-      start + Math.floor(units * (thread + 1) / threads) * unit,
+      start + Math.floor(units * (i + 1) / pieces) * unit,
     );
-    if (args[lo] >= args[hi]) return;
+    if (args[lo] < args[hi]) call(w, step, args);
+  };
+  // Much work is cut finer, and whoever is done fetches the next piece: pieces are
+  // not alike (causal attention), and a thread may lose its core for a while.
+  const wish = Math.floor(workOf(step, r) / w.pieceWork);
+  const pieces = Math.min(threads * MOST_PIECES, wish);
+  if (pieces <= threads) return piece(thread, threads);
+  for (;;) {
+    const next = Atomics.add(w.taken, index, 1);
+    if (next >= pieces) return;
+    piece(next, pieces);
   }
-  call(w, step, args);
 }
 
 function argsOf(step: Step, registers: Int32Array): number[] {

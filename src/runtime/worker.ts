@@ -6,7 +6,7 @@
 import { loadKernels } from "../kernels/load.ts";
 import { COMMAND, receive, STOP } from "./command.ts";
 import type { ControlAddresses } from "./plan.ts";
-import { REGISTER, type Step } from "./step.ts";
+import { mostSteps, REGISTER, type Step } from "./step.ts";
 import { walk } from "./walk.ts";
 
 /** What a worker is given. */
@@ -17,6 +17,7 @@ export interface WorkerStart {
   readonly lists: readonly (readonly Step[])[];
   readonly control: ControlAddresses;
   readonly registers: number;
+  readonly pieceWork: number;
   readonly thread: number;
   readonly threads: number;
 }
@@ -50,6 +51,8 @@ scope.onmessage = ({ data }) => {
     copies: 1,
     barrier: control.barrier,
     registers,
+    taken: new Int32Array(memory.buffer, control.taken, mostSteps(lists)),
+    pieceWork: data.pieceWork,
   };
   let seen = Atomics.load(words, COMMAND.generation);
   scope.postMessage("ready");

@@ -97,12 +97,30 @@ Deno.test("work may be shared or done alone, step by step: no bit changes", asyn
     let slices = 0;
     const sharing: Sharing = {
       sliceWork: 0, // each step is a slice
+      pieceWork: Infinity,
       pace: () => ({ shared: () => slices++ % every === at, note: () => {} }),
     };
     await using engine = await toyEngine(made, { threads, sharing });
     for (let run = 0; run < 4; run++) {
       assertEquals(await engineLogits(engine), want, `${threads} threads`);
       slices++; // the other steps are shared now
+    }
+  }
+});
+
+Deno.test("whoever takes which piece of a step: no bit changes", async () => {
+  const made = toy({ split: true });
+  await using one = await toyEngine(made, { threads: 1 });
+  const want = await engineLogits(one);
+  for (const threads of [2, 3]) {
+    const sharing: Sharing = {
+      sliceWork: 2e8,
+      pieceWork: 1, // every step in as many pieces as there may be
+      pace: () => ({ shared: () => true, note: () => {} }),
+    };
+    await using engine = await toyEngine(made, { threads, sharing });
+    for (let run = 0; run < 6; run++) {
+      assertEquals(await engineLogits(engine), want, `${threads} threads`);
     }
   }
 });
