@@ -74,14 +74,14 @@ export function activate_f32_s8__simd(
 }
 
 export function activate_hadamard_f32_s8__simd(
-  act: i32, g: usize, u: usize, ldx: i32, signs: usize, matrix: usize, order: i32,
+  act: i32, g: usize, u: usize, ldx: i32, signs: usize, matrix: usize, order: i32, outer: i32,
   inv: f32, outlier: usize, a: usize, sums: usize,
   k: i32, row0: i32, row1: i32, group: i32, scratch: usize,
 ): void {
   for (let r = row0; r < row1; r++) {
     const at = <usize>r * <usize>ldx << 2;
     activateRow(act, g + at, u ? u + at : 0, scratch, k);
-    storeRotated(rotate(scratch, signs, scratch, matrix, order, k), inv, outlier, a, sums, k, r, group);
+    storeRotated(rotate(scratch, signs, scratch, matrix, order, outer, k), inv, outlier, a, sums, k, r, group);
   }
   padRows(a, sums, k, row1, group);
 }

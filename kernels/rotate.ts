@@ -1,12 +1,14 @@
-// One row through (M ⊗ S)·diag(signs), unnormalised: k = order · 2^p seen as
+// One row through (N ⊗ M ⊗ S)·diag(signs), unnormalised: k = outer · order · 2^p seen as
 //
 //             2^p = width
-//          ┌──────────────────┐   1. every row of this view: fast Walsh–Hadamard,
+//          ┌──────────────────┐   `outer` such blocks, one behind the other
+//          │                  │   1. every row of this view: fast Walsh–Hadamard,
 //    order │ x[a, b]          │      butterflies at distance 1, 2, 4, … width/2
 //          └──────────────────┘   2. every column: the dense ±1 matrix M, in the
 //                                    order of c: y[a,b] = Σ_c M[a,c]·x[c,b]
+//                                 3. the same with N over the blocks, each a row of its view
 //
-//   M as sign masks [order/4][order c][4 a]: 0 or 2^31, to be xored.
+//   M as sign masks [order/4][order c][4 a]: 0 or 2^31, to be xored; N alike behind it.
 //   Butterflies give the same bits in any radix, so passes may be merged freely.
 import { lane0, lane1, lane2, lane3 } from "./vector";
 
@@ -104,11 +106,16 @@ function dense(x: usize, y: usize, matrix: usize, order: i32, width: i32): void 
  * Transforms the row x of k floats, times signs where there are any, in `scratch` (2·k
  * floats; x may be its first half) and returns where in it the result stands.
  */
-export function rotate(x: usize, signs: usize, scratch: usize, matrix: usize, order: i32, k: i32): usize {
-  const width = k / order;
+export function rotate(
+  x: usize, signs: usize, scratch: usize, matrix: usize, order: i32, outer: i32, k: i32,
+): usize {
+  const block = k / outer, width = block / order, y = scratch + (<usize>k << 2);
   walsh(x, signs, scratch, k, width);
   if (order == 1) return scratch;
-  const y = scratch + (<usize>k << 2);
-  dense(scratch, y, matrix, order, width);
-  return y;
+  for (let from: usize = 0, end = <usize>k << 2; from < end; from += <usize>block << 2) {
+    dense(scratch + from, y + from, matrix, order, width);
+  }
+  if (outer == 1) return y;
+  dense(y, scratch, matrix + (<usize>(order * order) << 2), outer, block);
+  return scratch;
 }

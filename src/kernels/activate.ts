@@ -64,6 +64,7 @@ export type ActivateHadamardF32S8 = (
   signs: number,
   matrix: number,
   order: number,
+  outer: number,
   inv: number,
   outlier: number,
   a: number,
@@ -185,7 +186,7 @@ export const activate_f32_s8: Contract<ActivateF32S8> = contract({
 export const activate_hadamard_f32_s8: Contract<ActivateHadamardF32S8> =
   contract({
     meaning:
-      "a = rne(inv·(M ⊗ S)·diag(signs)·(act(g)·u)), channel 0 to `outlier`, sums = Σₖ a",
+      "a = rne(inv·(N ⊗ M ⊗ S)·diag(signs)·(act(g)·u)), channel 0 to `outlier`, sums = Σₖ a",
     reference: (v) =>
     (
       act,
@@ -195,6 +196,7 @@ export const activate_hadamard_f32_s8: Contract<ActivateHadamardF32S8> =
       signs,
       matrix,
       order,
+      outer,
       inv,
       outlier,
       a,
@@ -207,7 +209,7 @@ export const activate_hadamard_f32_s8: Contract<ActivateHadamardF32S8> =
       const rowOf = activateRow(v, act, g, u, ldx, k);
       packRows(
         v,
-        (r) => rotate(v, rowOf(r), signs, matrix, order),
+        (r) => rotate(v, rowOf(r), signs, matrix, order, outer),
         f(inv),
         a,
         sums,

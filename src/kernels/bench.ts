@@ -193,6 +193,7 @@ function jobs(build: Build, only: string[]): Job[] {
         matrix,
         order,
         1,
+        1,
         0,
         at.a,
         at.sums,

@@ -74,6 +74,7 @@ Deno.test("hadamard_f32 is the transform of src/tensor/hadamard.ts", () => {
       0,
       16384,
       order,
+      1,
       1 / Math.sqrt(n),
       n,
       0,

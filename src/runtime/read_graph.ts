@@ -97,30 +97,38 @@ const optional = (f: Field): Field => ({ ...f, optional: true });
 
 const rotation: Field = {
   wish:
-    "a rotation {n, block, order, seed} whose block divides n and is order·2^p with a Hadamard matrix of that order",
+    "a rotation {n, block, order, outer?, seed} whose block divides n and is order·2^p, or outer·order·2^p, with Hadamard matrices of those orders",
   read(v) {
-    if (!(v instanceof Map) || v.size !== 4) return undefined;
-    const [n, block, order, seed] = ["n", "block", "order", "seed"].map((k) =>
-      v.get(k)
-    );
-    if (![n, block, order].every((x) => size.read(x ?? null) !== undefined)) {
-      return undefined;
-    }
+    if (!(v instanceof Map)) return undefined;
+    const pair = v.has("outer");
+    if (v.size !== (pair ? 5 : 4)) return undefined;
+    const [n, block, order, seed, outer = 1] = [
+      "n",
+      "block",
+      "order",
+      "seed",
+      "outer",
+    ].map((k) => v.get(k));
+    if (
+      ![n, block, order, outer].every((x) => size.read(x ?? null) !== undefined)
+    ) return undefined;
     if (
       !Number.isInteger(seed) || seed as number < 0 || seed as number >= 2 ** 32
     ) {
       return undefined;
     }
-    const r = { n, block, order, seed } as Rotation;
-    const power = r.block / r.order;
+    const r = { n, block, order, ...pair ? { outer } : {}, seed } as Rotation;
+    const second = r.outer ?? 1, power = r.block / second / r.order;
     if (
-      r.n % r.block !== 0 || r.order > 256 ||
+      r.n % r.block !== 0 || r.order > 256 || second > 256 ||
+      (pair && (r.order < 4 || second < 4)) ||
       !Number.isInteger(Math.log2(power))
     ) {
       return undefined;
     }
     try {
       hadamardMatrix(r.order);
+      hadamardMatrix(second);
     } catch {
       return undefined;
     }

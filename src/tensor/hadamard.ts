@@ -106,12 +106,39 @@ export function hadamardMatrix(order: number): Int8Array {
  */
 export function hadamardOrder(n: number): number | undefined {
   for (let k = oddPart(n); k <= Math.min(n, 256); k *= 2) {
-    try {
-      hadamardMatrix(k);
-      return k;
-    } catch { /* try the next doubling */ }
+    if (exists(k)) return k;
   }
   return undefined;
+}
+
+/**
+ * Two orders [outer, inner], neither above `most` and their sum the smallest, with
+ * n = outer·inner·2^p and 2^p ≥ 4: the cheapest transform of all n where no single
+ * order is small enough.
+ * @returns undefined where there is none
+ */
+export function hadamardPair(
+  n: number,
+  most: number,
+): [number, number] | undefined {
+  let best: [number, number] | undefined;
+  for (let outer = 12; outer <= most; outer += 4) {
+    if (n % outer !== 0 || oddPart(outer) === 1 || !exists(outer)) continue;
+    const inner = hadamardOrder(n / outer);
+    if (inner === undefined || inner > most || n / outer / inner < 4) continue;
+    if (inner === 1 || (best && best[0] + best[1] <= outer + inner)) continue;
+    best = [outer, inner];
+  }
+  return best;
+}
+
+function exists(order: number): boolean {
+  try {
+    hadamardMatrix(order);
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 function oddPart(n: number): number {
@@ -120,34 +147,20 @@ function oddPart(n: number): number {
 }
 
 /**
- * In-place transform of each row of `x` ([rows, n], n = order·2^p), scaled by
- * 1/√n so that it is orthonormal; `inverse` applies the transpose.
+ * In-place transform of each row of `x` ([rows, n], n = outer·order·2^p), scaled
+ * by 1/√n so that it is orthonormal; `inverse` applies the transpose. Where there
+ * is an outer factor N, y = (M_N ⊗ M_K ⊗ S)·x / √n.
  */
 export function transform(
   x: Float64Array | Float32Array,
   n: number,
   order: number,
   inverse = false,
+  outer = 1,
 ): void {
-  const width = n / order, scale = 1 / Math.sqrt(n);
-  const matrix = hadamardMatrix(order), column = new Float64Array(order);
-  const m = Float64Array.from(
-    matrix,
-    (_, i) =>
-      inverse ? matrix[(i % order) * order + Math.floor(i / order)] : matrix[i],
-  );
+  const block = n / outer, width = block / order, scale = 1 / Math.sqrt(n);
   for (let row = 0; row < x.length; row += n) {
-    // Float64 rows take the first two steps at once; float32 rounds between them.
-    const first = width >= 4 && x instanceof Float64Array ? 4 : 1;
-    for (let i = row; first > 1 && i < row + n; i += 4) {
-      const s = x[i] + x[i + 1], d = x[i] - x[i + 1];
-      const t = x[i + 2] + x[i + 3], e = x[i + 2] - x[i + 3];
-      x[i] = s + t;
-      x[i + 1] = d + e;
-      x[i + 2] = s - t;
-      x[i + 3] = d - e;
-    }
-    for (let h = first; h < width; h *= 2) {
+    for (let h = 1; h < width; h *= 2) {
       for (let a = row; a < row + n; a += 2 * h) {
         for (let i = a; i < a + h; i++) {
           const u = x[i], v = x[i + h];
@@ -156,29 +169,35 @@ export function transform(
         }
       }
     }
-    for (let b = row; b < row + width; b++) {
-      for (let c = 0; c < order; c++) column[c] = x[b + c * width];
-      let a = 0;
-      for (; a + 4 <= order; a += 4) { // four sums at once: each waits for itself
-        const m0 = a * order, m1 = m0 + order, m2 = m1 + order, m3 = m2 + order;
-        let s0 = 0, s1 = 0, s2 = 0, s3 = 0;
-        for (let c = 0; c < order; c++) {
-          const v = column[c];
-          s0 += m[m0 + c] * v;
-          s1 += m[m1 + c] * v;
-          s2 += m[m2 + c] * v;
-          s3 += m[m3 + c] * v;
-        }
-        const at = b + a * width;
-        x[at] = s0 * scale;
-        x[at + width] = s1 * scale;
-        x[at + 2 * width] = s2 * scale;
-        x[at + 3 * width] = s3 * scale;
-      }
-      for (; a < order; a++) { // orders 1 and 2
+  }
+  dense(x, block, order, inverse, outer === 1 ? scale : 1);
+  if (outer > 1) dense(x, n, outer, inverse, scale);
+}
+
+/** Each n of x, seen as `order` rows, through the dense matrix of that order (or its transpose), scaled. */
+function dense(
+  x: Float64Array | Float32Array,
+  n: number,
+  order: number,
+  inverse: boolean,
+  scale: number,
+): void {
+  const width = n / order;
+  const matrix = hadamardMatrix(order), column = new Float64Array(order);
+  const m = Float64Array.from(
+    matrix,
+    (_, i) =>
+      inverse ? matrix[(i % order) * order + Math.floor(i / order)] : matrix[i],
+  );
+  for (let row = 0; row < x.length; row += n) {
+    for (let b = 0; b < width; b++) {
+      for (let a = 0; a < order; a++) column[a] = x[row + a * width + b];
+      for (let a = 0; a < order; a++) {
         let sum = 0;
-        for (let c = 0; c < order; c++) sum += m[a * order + c] * column[c];
-        x[b + a * width] = sum * scale;
+        for (let c = 0; c < order; c++) {
+          sum += m[a * order + c] * column[c];
+        }
+        x[row + a * width + b] = sum * scale;
       }
     }
   }

@@ -3,7 +3,7 @@
  * transform, on each block of the row (MQuant §5; QuaRot).
  * @module
  */
-import { hadamardOrder, transform } from "./hadamard.ts";
+import { hadamardOrder, hadamardPair, transform } from "./hadamard.ts";
 import { random, seedOf } from "./random.ts";
 
 /** x → transform(x · diag(signs)), block by block. Plain data: it is stored in the model file. */
@@ -12,11 +12,16 @@ export interface Rotation {
   readonly n: number;
   /** Length of the blocks transformed independently; divides n. */
   readonly block: number;
-  /** Order K of the dense factor: block = K·2^p. */
+  /** Order K of the dense factor: block = K·2^p, or outer·K·2^p. */
   readonly order: number;
+  /** Order of a second dense factor in front of it; none where absent. */
+  readonly outer?: number;
   /** Seed of the ±1 diagonal; 0 means all ones. */
   readonly seed: number;
 }
+
+/** Largest order of a dense factor: an output costs as many additions. */
+const MOST = 64;
 
 /** The largest block of a row of n that has a fast transform with K ≤ `most`. */
 function largestBlock(n: number, most: number): [number, number] {
@@ -30,8 +35,13 @@ function largestBlock(n: number, most: number): [number, number] {
 
 /** The rotation of vectors of n named `name`; `seed` 0 leaves the signs out. */
 export function rotation(n: number, seed: number, name = ""): Rotation {
-  const [block, order] = largestBlock(n, 64);
-  return { n, block, order, seed: seed === 0 ? 0 : seedOf(seed, name) || 1 };
+  const [block, order] = largestBlock(n, MOST);
+  const pair = block < n ? hadamardPair(n, MOST) : undefined;
+  return {
+    n,
+    ...pair ? { block: n, order: pair[1], outer: pair[0] } : { block, order },
+    seed: seed === 0 ? 0 : seedOf(seed, name) || 1,
+  };
 }
 
 /** The rotation of vectors of n without signs in one block where there is one, whatever K it takes: channel 0 is √n·mean. */
@@ -52,12 +62,12 @@ export function signsOf(r: Rotation): Int8Array {
 /** Rotates each row of `x` ([rows, r.n]) in place. */
 export function rotate(x: Float64Array | Float32Array, r: Rotation): void {
   sign(x, r);
-  transform(x, r.block, r.order);
+  transform(x, r.block, r.order, false, r.outer);
 }
 
 /** Undoes `rotate`, in place. */
 export function unrotate(x: Float64Array | Float32Array, r: Rotation): void {
-  transform(x, r.block, r.order, true);
+  transform(x, r.block, r.order, true, r.outer);
   sign(x, r);
 }
 

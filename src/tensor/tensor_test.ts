@@ -60,6 +60,41 @@ Deno.test("rotation: falls back to blocks where n has no transform", () => {
   y.forEach((v, i) => assertAlmostEquals(v, x[i], 1e-11));
 });
 
+Deno.test("rotation: two dense factors where one would be too large, all of a row mixed", () => {
+  for (const [n, outer, order] of [[8960, 20, 28], [1344, 12, 28]]) {
+    const r = rotation(n, 7, "ffn"), next = random(3);
+    assertEquals([r.block, r.outer, r.order], [n, outer, order]);
+    const x = Float64Array.from({ length: n }, () => normal(next) + 1);
+    const y = x.slice();
+    rotate(y, r);
+    unrotate(y, r);
+    y.forEach((v, i) => assertAlmostEquals(v, x[i], 1e-11));
+    // (N ⊗ M ⊗ S) as it is defined, one output.
+    const plain = rotation(n, 0), z = x.slice();
+    rotate(z, plain);
+    const N = hadamardMatrix(outer), M = hadamardMatrix(order);
+    const width = n / outer / order;
+    const walsh = (i: number, j: number) =>
+      [...(i & j).toString(2)].filter((b) => b === "1").length % 2 ? -1 : 1;
+    const at = (i: number) => [
+      Math.floor(i / width / order),
+      Math.floor(i / width) % order,
+      i % width,
+    ];
+    for (const i of [0, 1, width, 5 * width + 3, n - 1]) {
+      const [a, b, c] = at(i);
+      let sum = 0;
+      for (let j = 0; j < n; j++) {
+        const [d, e, f] = at(j);
+        sum += N[a * outer + d] * M[b * order + e] * walsh(c, f) *
+          x[j];
+      }
+      assertAlmostEquals(z[i], sum / Math.sqrt(n), 1e-9);
+    }
+  }
+  assertEquals("outer" in rotation(1536, 7), false);
+});
+
 Deno.test("inverseUpperFactor: Uᵀ·U·A = I, and a singular matrix is refused", () => {
   const n = 9, next = random(1);
   const b = Float64Array.from({ length: n * n }, () => normal(next));

@@ -12,7 +12,13 @@ import type { Rotation } from "../../tensor/rotation.ts";
 import { type Arg, type Buffer, ref } from "../buffer.ts";
 import { type Form, packedRows, type Segment } from "../form.ts";
 import { REGISTER, type StepKernel } from "../step.ts";
-import { diagonalBuffer, isFast, matrixOf, signsBuffer } from "./constants.ts";
+import {
+  additions,
+  diagonalBuffer,
+  isFast,
+  matricesOf,
+  signsBuffer,
+} from "./constants.ts";
 import type { Lowering } from "./context.ts";
 import { actInputs, floatsOf } from "./floats.ts";
 import type { Codes, ReadValue } from "./value.ts";
@@ -185,11 +191,12 @@ function actCodes(l: Lowering, t: Target, node: ActNode): void {
 /** A rotation of the whole row; an activation in front of it comes along. */
 function rotatedCodes(l: Lowering, t: Target, id: string, r: Rotation): void {
   const inner = l.value(id), { k } = t;
-  const work = k * (Math.log2(k / r.order) + r.order);
+  const work = k * additions(r);
   const common = (signs: Buffer | undefined, s: Segment): Arg[] => [
     signs ? ref(signs) : 0,
-    matrixOf(l, r.order, false),
+    matricesOf(l, r, false),
     r.order,
+    r.outer ?? 1,
     t.inv(s) / Math.sqrt(r.n),
     t.outlier(s),
     ...t.tail(s),
@@ -197,7 +204,7 @@ function rotatedCodes(l: Lowering, t: Target, id: string, r: Rotation): void {
   ];
   if (inner.kind === "act") {
     const { g, u, stride } = actInputs(l, inner.node);
-    t.call("activate_hadamard_f32_s8", work + 8 * k, 12, (s) => [
+    t.call("activate_hadamard_f32_s8", work + 8 * k, 13, (s) => [
       ACTIVATIONS[inner.node.fn],
       l.pointer(g, s.start),
       u ? l.pointer(u, s.start) : 0,
@@ -210,7 +217,7 @@ function rotatedCodes(l: Lowering, t: Target, id: string, r: Rotation): void {
   const signs = x.diagonal
     ? diagonalBuffer(l, [...x.diagonal, { signs: r }])
     : signsBuffer(l, r);
-  t.call("hadamard_f32_s8", work, 10, (s) => [
+  t.call("hadamard_f32_s8", work, 11, (s) => [
     l.pointer(x, s.start),
     x.stride,
     ...common(signs, s),

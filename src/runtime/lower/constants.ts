@@ -62,7 +62,8 @@ function multiply(
 }
 
 /** Whether the Hadamard kernels take a rotation: 2^p must be at least one vector. */
-export const isFast = (r: Rotation): boolean => r.block / r.order >= 4;
+export const isFast = (r: Rotation): boolean =>
+  r.block / (r.outer ?? 1) / r.order >= 4;
 
 /** A rotation that is too short for them, as a float matrix [n, n] in panels. */
 export function denseRotation(
@@ -78,7 +79,7 @@ export function denseRotation(
     multiply(l, diagonal, factors);
     const rows = new Float64Array(n * n); // row i: what the unit vector i becomes
     for (let i = 0; i < n; i++) rows[i * n + i] = diagonal[i];
-    transform(rows, r.block, r.order, inverse);
+    transform(rows, r.block, r.order, inverse, r.outer);
     const w = new Float32Array(n * n);
     for (let i = 0; i < n * n; i++) {
       w[(i % n) * n + Math.floor(i / n)] = rows[i];
@@ -93,19 +94,31 @@ export function zeros(l: Lowering, n: number, memory = 0): Buffer {
   return l.store.constant(`zeros ${n}`, n * 4, make, memory);
 }
 
-/** The dense factor of a Hadamard transform, as the kernels read it; 0 for order 1. */
-export function matrixOf(l: Lowering, order: number, transposed: boolean): Arg {
+/** The dense factors of a Hadamard transform, as the kernels read them, inner first; 0 where there are none. */
+export function matricesOf(
+  l: Lowering,
+  { order, outer = 1 }: Rotation,
+  transposed: boolean,
+): Arg {
   if (order === 1) return 0;
-  const key = `hadamard ${order}${transposed ? " transposed" : ""}`;
-  return ref(l.store.constant(key, order * order * 4, () => {
-    let m = hadamardMatrix(order);
-    if (transposed) {
-      const t = new Int8Array(m.length);
-      for (let i = 0; i < m.length; i++) {
-        t[i] = m[(i % order) * order + Math.floor(i / order)];
-      }
-      m = t;
-    }
-    return packHadamard(m, order);
-  }));
+  const key = `hadamard ${outer} ${order}${transposed ? " transposed" : ""}`;
+  const sizes = [order, outer].filter((n) => n > 1);
+  const bytes = 4 * sizes.reduce((sum, n) => sum + n * n, 0);
+  return ref(
+    l.store.constant(key, bytes, () =>
+      Int32Array.from(sizes.flatMap((n) => [
+        ...packHadamard(matrixOf(n, transposed), n),
+      ]))),
+  );
 }
+
+function matrixOf(order: number, transposed: boolean): Int8Array {
+  const m = hadamardMatrix(order);
+  return transposed
+    ? m.map((_, i) => m[(i % order) * order + Math.floor(i / order)])
+    : m;
+}
+
+/** Additions per value of a transform. */
+export const additions = ({ block, order, outer = 1 }: Rotation): number =>
+  Math.log2(block / outer / order) + order + (outer > 1 ? outer : 0);

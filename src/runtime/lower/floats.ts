@@ -10,10 +10,11 @@ import { type Rotation, wholeRotation } from "../../tensor/rotation.ts";
 import { ref } from "../buffer.ts";
 import { REGISTER } from "../step.ts";
 import {
+  additions,
   denseRotation,
   diagonalBuffer,
   isFast,
-  matrixOf,
+  matricesOf,
   zeros,
 } from "./constants.ts";
 import type { Lowering } from "./context.ts";
@@ -213,8 +214,9 @@ export function rotated(
         ref(y.buffer, from * 4),
         y.stride,
         signs ? ref(signs, from * 4) : 0,
-        matrixOf(l, r.order, inverse),
+        matricesOf(l, r, inverse),
         r.order,
+        r.outer ?? 1,
         1 / Math.sqrt(r.block),
         r.block,
         0,
@@ -222,8 +224,8 @@ export function rotated(
         { scratch: rowScratchBytes(r.block) },
       ],
       rows,
-      r.block * (Math.log2(r.block / r.order) + r.order),
-      { split: { lo: 7, hi: 8, unit: 1 }, sync: from + r.block === r.n },
+      r.block * additions(r),
+      { split: { lo: 8, hi: 9, unit: 1 }, sync: from + r.block === r.n },
     );
   }
   return y;
