@@ -42,6 +42,8 @@ export interface EngineOptions {
   readonly maxMemory?: number;
   /** Most bytes of one WebAssembly memory; weights beyond go into further ones. Default 4 GiB, less for tests. */
   readonly memoryBytes?: number;
+  /** First address used of the first memory, for tests. */
+  readonly firstAddress?: number;
   readonly build?: Build;
   readonly signal?: AbortSignal;
   /** Kernels over the given memory instead of the compiled ones, for tests with one thread. */
@@ -75,7 +77,7 @@ export function planFor(
   pixels: PixelScale | undefined,
   options: Pick<
     EngineOptions,
-    "threads" | "context" | "maxPixels" | "memoryBytes"
+    "threads" | "context" | "maxPixels" | "memoryBytes" | "firstAddress"
   >,
 ): Plan {
   const most = Math.floor(model.info.maxPositions / 8) * 8;
@@ -96,13 +98,14 @@ export function planFor(
       `Cannot open the model: threads must be a whole number from 1 to 64: current value is ${threads}`,
     );
   }
-  const { maxPixels, memoryBytes } = options;
+  const { maxPixels, memoryBytes, firstAddress } = options;
   checkPixels(model.info, maxPixels);
   return plan(model, {
     context: Math.ceil(wanted / 8) * 8,
     threads: canStartWorkers() ? threads : 1,
     ...(maxPixels === undefined ? {} : { maxPixels }),
     ...(memoryBytes === undefined ? {} : { memoryBytes }),
+    ...(firstAddress === undefined ? {} : { firstAddress }),
     ...(pixels ? { pixelCodes: (scale) => pixelCodes(pixels, scale) } : {}),
   });
 }
@@ -315,9 +318,10 @@ export class Engine implements AsyncDisposable {
   async decode(id: number, signal?: AbortSignal): Promise<Float32Array> {
     this.#check([id], new Float32Array(0));
     return await this.#alone(async () => {
+      // Addresses reach 4 GiB: `>> 2` would take those from 2 GiB on for negative.
       const { inputs } = this.plan, ints = new Int32Array(this.#buffer);
-      ints[inputs.ids >> 2] = id;
-      ints[(inputs.order >> 2) + this.length] = this.length;
+      ints[inputs.ids / 4] = id;
+      ints[inputs.order / 4 + this.length] = this.length;
       this.#places.write(this.#seen, [id]);
       this.#set(0, 1, 0);
       await this.#run("decode", this.plan.decode.steps.length, signal);
@@ -399,11 +403,11 @@ export class Engine implements AsyncDisposable {
       this.#info.image?.tokenId,
     );
     original.forEach((from, i) => {
-      ints[(inputs.order >> 2) + this.length + i] = this.length + from;
-      if (i >= imageRows) ints[(inputs.ids >> 2) + i - imageRows] = ids[from];
+      ints[inputs.order / 4 + this.length + i] = this.length + from;
+      if (i >= imageRows) ints[inputs.ids / 4 + i - imageRows] = ids[from];
     });
     if (inputs.sight !== undefined) {
-      const sight = sightOf(ids, this.#info.image), at = inputs.sight >> 2;
+      const sight = sightOf(ids, this.#info.image), at = inputs.sight / 4;
       original.forEach((from, i) => {
         ints[at + this.length + i] = this.length + sight[from];
       });
@@ -413,7 +417,7 @@ export class Engine implements AsyncDisposable {
       const floats = new Float32Array(this.#buffer);
       for (let r = 0; r < imageRows; r++) {
         const from = (row + r) * width;
-        floats.set(images.subarray(from, from + width), (at >> 2) + r * stride);
+        floats.set(images.subarray(from, from + width), at / 4 + r * stride);
       }
     }
     this.#places.write(this.#seen, ids);

@@ -78,6 +78,8 @@ export interface PlanOptions {
   readonly maxPixels?: number;
   /** Most bytes of one memory; default 4 GiB. */
   readonly memoryBytes?: number;
+  /** First address used of the first memory; default `FIRST_ADDRESS`, higher for tests. */
+  readonly firstAddress?: number;
   /** Code of each pixel byte at a scale, [3][256]. */
   readonly pixelCodes?: (scale: number) => Int8Array;
 }
@@ -226,7 +228,7 @@ function planWithin(
   const order = store.state("order", context * 4);
   const sight = store.buffers.get("sight");
 
-  const barrier = FIRST_ADDRESS,
+  const barrier = options.firstAddress ?? FIRST_ADDRESS,
     command = barrier + 64,
     words = command + 64;
   const lists = [vision, prefill, decode].filter((l) => l !== undefined);

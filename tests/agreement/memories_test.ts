@@ -1,5 +1,5 @@
 /**
- * A model cut over several memories gives the bits of one memory: every build,
+ * A model cut over several memories, or above 2 GiB of one, gives the same bits: every build,
  * any number of threads, pictures and text, weights of 4 and 8 bits, products
  * that add to a stream and products that do not.
  */
@@ -82,6 +82,8 @@ for (const name of TOYS) {
       };
       const one = await logits({ threads: 1 });
       assertEquals(one.memories, 1);
+      const high = await logits({ threads: 2, firstAddress: 2 ** 31 });
+      assertEquals(high.all, one.all, "addresses of more than 31 bits");
       const ways: EngineOptions[] = [
         { threads: 1, build: "simd" },
         { threads: 3, build: "relaxed" },
