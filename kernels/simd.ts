@@ -1,4 +1,5 @@
 // Entry of the `simd` builds: plain SIMD128 only (tools/build.ts checks it).
+export * from "./convolve";
 export * from "./gemm_f32";
 export * from "./gemm_i16";
 export * from "./gemv_i16";

@@ -84,6 +84,7 @@ export function gridRows(
 ): void {
   if (by === undefined) return resample(table, side, width, grid, out);
   const { rows, cols } = grid;
+  if (by === "area") return smooth(table, side, width, grid, out);
   const [down, across] = [rows, cols].map((n) => buckets(side, n));
   let to = 0;
   for (let y = 0; y < rows; y++) {
@@ -151,6 +152,54 @@ function resample(
       }
     }
   }
+}
+
+/**
+ * A square table of positions at another grid, as a picture is resized: cells
+ * have an area, and the filter widens where there are fewer than before (torch,
+ * interpolate with mode bilinear, align_corners false and antialias true; SigLIP 2).
+ */
+function smooth(
+  table: ArrayLike<number>,
+  side: number,
+  width: number,
+  { rows, cols }: Grid,
+  out: { [i: number]: number },
+): void {
+  const [down, across] = [rows, cols].map((n) => triangles(side, n));
+  let to = 0;
+  for (const y of down) {
+    for (const x of across) {
+      for (let i = 0; i < width; i++) {
+        let sum = 0;
+        for (const [r, a] of y) {
+          for (const [c, b] of x) {
+            sum += a * b * table[(r * side + c) * width + i];
+          }
+        }
+        out[to++] = sum;
+      }
+    }
+  }
+}
+
+/** For each of `to` cells, the cells of `from` it is made of and their shares. */
+function triangles(from: number, to: number): (readonly [number, number])[][] {
+  const scale = from / to, reach = Math.max(scale, 1);
+  return Array.from({ length: to }, (_, i) => {
+    const center = (i + 0.5) * scale;
+    const first = Math.max(0, Math.trunc(center - reach + 0.5));
+    const end = Math.min(from, Math.trunc(center + reach + 0.5));
+    const shares = Array.from({ length: end - first }, (_, k) => {
+      const at = first + k;
+      return [
+        at,
+        Math.max(0, 1 - Math.abs(at + 0.5 - center) / reach),
+      ] as const;
+    });
+    const sum = shares.reduce((all, [, share]) => all + share, 0);
+    return shares.map(([at, share]) => [at, share / sum] as const);
+  });
 }
 
 /** Where `to` points, the ends in place, fall on a line of `from`. */

@@ -32,11 +32,15 @@ export function imageText(
   { rows, cols, grids }: Cut,
   index: number,
 ): string {
-  const image = imageOf(info), { text: whole, tiles } = image;
-  const numbered = (text: string) =>
-    text.replaceAll("{image}", `${index}`)
+  const image = imageOf(info), { text: whole, tiles, each } = image;
+  const counted = (text: string, grid: Grid) =>
+    each === undefined
+      ? text
+      : text.replace("{tokens}", () => each.repeat(tokensIn(image, grid)));
+  const numbered = (text: string, grid = grids[0]) =>
+    counted(text, grid).replaceAll("{image}", `${index}`)
       .replaceAll("{picture}", `${index + 1}`);
-  if (image.anySize && !image.fixedTokens) {
+  if (image.anySize && !image.fixedTokens && each === undefined) {
     return whole.repeat(tokensIn(image, grids[0]));
   }
   if (rows * cols === 0) return numbered(whole);
@@ -48,12 +52,13 @@ export function imageText(
   let text = numbered(tiles.begin);
   for (let row = 1; row <= rows; row++) {
     for (let col = 1; col <= cols; col++) {
-      text += tiles.tile.replace("{row}", `${row}`).replace("{col}", `${col}`);
+      text += counted(tiles.tile, grids[(row - 1) * cols + col - 1])
+        .replace("{row}", `${row}`).replace("{col}", `${col}`);
     }
     text += tiles.rowEnd;
     if (row < rows) text += tiles.rowGap ?? "";
   }
-  return text + numbered(tiles.end);
+  return text + numbered(tiles.end, grids.at(-1));
 }
 
 /** What a chat format says of pictures, each whole and of the grid, or the tower's own size; nothing where the model takes none. */

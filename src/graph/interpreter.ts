@@ -13,6 +13,7 @@ import { type Grid, gridRows, mergeOf, ownGrid, patchesIn } from "./grid.ts";
 import { windowsOf } from "./windows.ts";
 import {
   type AttendNode,
+  type ConvolveNode,
   extraRows,
   fixedRows,
   imageOf,
@@ -83,6 +84,8 @@ export interface Sequence {
   /** Grids of its images; the tower's own where none are noted. */
   readonly grids: Grid[];
   readonly cache: Prefix;
+  /** The last values that entered each convolution, [taps − 1, width]. */
+  readonly past: Map<string, Floats>;
 }
 
 /** New tokens of one sequence, and the image rows its image tokens stand for. */
@@ -101,7 +104,13 @@ function ahead({ model, prefix }: Loaded): number {
 
 /** An empty sequence. */
 export function newSequence(): Sequence {
-  return { length: 0, at: counter(), grids: [], cache: new Map() };
+  return {
+    length: 0,
+    at: counter(),
+    grids: [],
+    cache: new Map(),
+    past: new Map(),
+  };
 }
 
 /** Bytes of parameters that `load` keeps where nothing else is said. */
@@ -399,6 +408,17 @@ function step(phase: Phase, run: Run): Floats | undefined {
       case "attend":
         value = attend(run, node, x(node.q), x(node.k), x(node.v));
         break;
+      case "convolve": {
+        const gate = (id?: string) => id === undefined ? undefined : x(id);
+        value = convolve(
+          run,
+          node,
+          x(node.x),
+          gate(node.before),
+          gate(node.behind),
+        );
+        break;
+      }
       case "act": {
         const fn = ACTIVATIONS[node.fn], v = x(node.x);
         value = executor.zeros(v.length);
@@ -724,6 +744,35 @@ function attend(
     }
   }
   return out;
+}
+
+/** Each sequence's rows, with what it kept of those before in front. */
+function convolve(
+  { loaded, segments }: Run,
+  { id, width, taps, param, bias }: ConvolveNode,
+  x: Floats,
+  before: Floats | undefined,
+  behind: Floats | undefined,
+): Floats {
+  const { executor } = loaded, w = loaded.param(param);
+  const b = bias === undefined ? undefined : loaded.param(bias);
+  const y = executor.zeros(x.length), kept = (taps - 1) * width;
+  for (const { start, count, sequence } of segments) {
+    const at = start * width, u = executor.zeros(kept + count * width);
+    u.set(sequence!.past.get(id) ?? executor.zeros(kept));
+    for (let i = 0; i < count * width; i++) {
+      u[kept + i] = before ? before[at + i] * x[at + i] : x[at + i];
+    }
+    sequence!.past.set(id, u.slice(u.length - kept));
+    for (let i = 0; i < count * width; i++) {
+      let sum = b ? b[i % width] : 0;
+      for (let t = 0; t < taps; t++) {
+        sum += w[t * width + i % width] * u[t * width + i];
+      }
+      y[at + i] = behind ? sum * behind[at + i] : sum;
+    }
+  }
+  return y;
 }
 
 /** Attention of each window for itself: the rows in window order, a window as a picture of one. */

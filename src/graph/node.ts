@@ -50,8 +50,8 @@ export interface TableNode extends Base {
   readonly rows?: number;
   /** The table is a square of so many rows a side, [side², width], resampled to each picture's grid (grid.ts). */
   readonly side?: number;
-  /** How it is resampled: to the nearest bucket's row, or as the sum of a row for the column (the first `side`) and one for the row (the others); bilinear where nothing is said. */
-  readonly by?: "buckets" | "axes";
+  /** How it is resampled: to the nearest bucket's row, as the sum of a row for the column (the first `side`) and one for the row (the others), or bilinear as a picture is, corners not kept, smoothed where it shrinks; bilinear with its corners kept where nothing is said. */
+  readonly by?: "buckets" | "axes" | "area";
 }
 
 /** Token embeddings: one row of `param` ([vocabulary, width]) per text token. */
@@ -130,6 +130,23 @@ export interface AttendNode extends Base {
   readonly sections?: readonly number[];
   /** The pairs of the sections take turns (time, row, column, time …) instead of standing in a row (Qwen3-VL). */
   readonly interleaved?: true;
+}
+
+/**
+ * A causal convolution of each channel along the tokens of a sequence, text
+ * phase: y[t] = (bias + Σ_i w[i] ⊙ u[t − taps + 1 + i]) ⊙ behind[t], where
+ * u = x ⊙ before; gates that are not named are 1, what is before the first token is 0.
+ */
+export interface ConvolveNode extends Base {
+  readonly op: "convolve";
+  readonly x: string;
+  readonly before?: string;
+  readonly behind?: string;
+  readonly width: number;
+  readonly taps: number;
+  /** w: [taps, width]. */
+  readonly param: string;
+  readonly bias?: string;
 }
 
 /** fn(x), or fn(gate)·x where a gate is named. */
@@ -211,6 +228,7 @@ export type Node =
   | ReadNode
   | PeekNode
   | AttendNode
+  | ConvolveNode
   | ActNode
   | RotateNode
   | GainNode
@@ -238,6 +256,8 @@ export interface ImageInfo {
   readonly tokenId: number;
   /** What a chat template writes for an image, where that is not its token (Gemma 3). */
   readonly mark?: string;
+  /** What stands for each {tokens} of a picture's texts, for families whose pictures of any size have more text than tokens. */
+  readonly each?: string;
   /** What a chat template's `<image>` expands to, with `anySize` once per token; {image} is the picture's number in the prompt, from 0, {picture} the same from 1. */
   readonly text: string;
   /** All tokens of an image stand at one place (GLM-4V); otherwise each at its row and column. */
@@ -291,6 +311,8 @@ export function inputsOf(node: Node): readonly string[] {
       return [node.q, node.k, node.v];
     case "act":
       return node.gate === undefined ? [node.x] : [node.gate, node.x];
+    case "convolve":
+      return [node.x, node.before, node.behind].filter((x) => x !== undefined);
     case "join":
     case "stack":
       return node.xs;
@@ -318,6 +340,8 @@ export function paramsOf(node: Node): readonly string[] {
       return [node.param];
     case "linear":
       return node.bias === undefined ? [node.weight] : [node.weight, node.bias];
+    case "convolve":
+      return node.bias === undefined ? [node.param] : [node.param, node.bias];
     case "read":
       return [node.gain, node.bias].filter((p) => p !== undefined);
     default:

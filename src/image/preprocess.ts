@@ -35,8 +35,9 @@ export interface ImagePlan {
   };
   /** Most tiles of one picture, the whole one included; undefined: as many as it makes. */
   readonly mostTiles?: number;
-  /** Pictures keep their shape, within bounds (Qwen2-VL); undefined: all get one size. */
+  /** Pictures keep their shape, within bounds (Qwen2-VL); undefined: all get one size. With `canvas`, those of more than `cutAbove` pixels are cut into tiles of `size`, the whole picture last, within the bounds (LFM2-VL). */
   readonly bounds?: PixelBounds;
+  readonly cutAbove?: number;
   /** The filter of every resize. */
   readonly resampling: Resampling;
   /** Factor from byte to value. */
@@ -86,9 +87,8 @@ export function readImagePlan(text: string): ImagePlan {
     if (!(error instanceof StrictJsonError)) throw error;
     refuse(`it ${error.message}`);
   }
-  if (/^MiniCPMV/.test(processorOf(json))) {
-    return readSlices(json);
-  }
+  if (/^MiniCPMV/.test(processorOf(json))) return readSlices(json);
+  if (/^Lfm2Vl/.test(processorOf(json))) return readShaped(json);
   const resampling = RESAMPLINGS.get(json.resample) ??
     refuse(
       `resample must be 1 (Lanczos), 2 (bilinear) or 3 (bicubic): it is ${
@@ -197,6 +197,53 @@ function readSlices(json: Record<string, unknown>): ImagePlan {
   };
 }
 
+/** LFM2-VL's processor (transformers, models/lfm2_vl/image_processing_lfm2_vl.py), which resizes with torch. */
+function readShaped(json: Record<string, unknown>): ImagePlan {
+  if (json.resample !== undefined && json.resample !== 2) {
+    refuse(
+      `resample must be 2 (bilinear): it is ${JSON.stringify(json.resample)}`,
+    );
+  }
+  const count = (key: string, fallback: number) =>
+    side(key, json[key] ?? fallback);
+  const unit = count("encoder_patch_size", 16) * count("downsample_factor", 2);
+  const tile = count("tile_size", 512),
+    tolerance = json.max_pixels_tolerance ?? 2;
+  const [least, most] = [count("min_tiles", 2), count("max_tiles", 10)];
+  if (
+    most < least || most > MOST_TILES || tile % unit !== 0 ||
+    typeof tolerance !== "number" || !(tolerance >= 1 && tolerance <= 64)
+  ) {
+    refuse(
+      `min_tiles, max_tiles, tile_size and max_pixels_tolerance must be at most ${MOST_TILES} tiles, in order, of whole tokens, and 1 to 64: they are ${
+        JSON.stringify([least, most, tile, tolerance])
+      }`,
+    );
+  }
+  const pixels = (key: string, fallback: number) =>
+    count(key, fallback) * unit ** 2;
+  const bounds: PixelBounds = {
+    unit,
+    least: pixels("min_image_tokens", 64),
+    most: pixels("max_image_tokens", 256),
+    whole: true,
+  };
+  const std = triple("image_std", json.image_std ?? [0.5, 0.5, 0.5]);
+  if (std.some((s) => s <= 0)) refuse("image_std must be positive");
+  return {
+    size: { height: tile, width: tile },
+    tile: undefined,
+    split: json.do_image_splitting !== false && json.use_thumbnail !== false,
+    canvas: { least, most },
+    bounds,
+    cutAbove: bounds.most * tolerance,
+    resampling: "torch-bilinear",
+    rescale: 1 / 255,
+    mean: triple("image_mean", json.image_mean ?? [0.5, 0.5, 0.5]),
+    std,
+  };
+}
+
 /** The plan that makes one tile of every picture, as transformers does with do_image_splitting false. */
 export function oneTile(plan: ImagePlan): ImagePlan {
   return { ...plan, split: false };
@@ -227,11 +274,15 @@ export function withinPixels(
   most: number,
   least?: number,
 ): ImagePlan {
-  const { bounds } = plan;
+  const { bounds, size, canvas } = plan;
   if (!bounds) return plan;
   const kept = Math.min(bounds.most, most);
+  // A tile is as large as the whole budget, or none is cut.
+  const fits = !canvas || !size || !("height" in size) ||
+    size.height * size.width <= most;
   return {
     ...plan,
+    split: plan.split && fits,
     bounds: {
       ...bounds,
       most: kept,
@@ -289,8 +340,15 @@ function triple(name: string, value: unknown): [number, number, number] {
 export function preprocess(image: Image, plan: ImagePlan): Tiles {
   const { size, tile, split, resampling, canvas, slices, bounds } = plan;
   if (bounds) {
-    const { width, height } = smartResize(image, bounds);
-    return whole(resize(image, width, height, resampling));
+    const small = smartResize(image, bounds);
+    if (split && canvas && size && "height" in size) {
+      const [down, across] = [image.height, image.width]
+        .map((side) => wholeUnits(side, bounds.unit));
+      if (down * across > plan.cutAbove!) {
+        return fitCanvas(image, size, canvas, resampling, small);
+      }
+    }
+    return whole(resize(image, small.width, small.height, resampling));
   }
   if (split && canvas && size && "height" in size) {
     return fitCanvas(image, size, canvas, resampling);
@@ -342,12 +400,13 @@ function longestEdge(
   return Math.min(longest, tile);
 }
 
-/** `get_optimal_tiled_canvas` and `crop_image_to_patches` (transformers, models/got_ocr2/image_processing_pil_got_ocr2.py). */
+/** `get_optimal_tiled_canvas` and `crop_image_to_patches` (transformers, models/got_ocr2/image_processing_pil_got_ocr2.py); the whole picture, at the end, has the size `small`. */
 function fitCanvas(
   image: Image,
   size: { readonly height: number; readonly width: number },
   { least, most }: { readonly least: number; readonly most: number },
   resampling: Resampling,
+  small: { readonly height: number; readonly width: number } = size,
 ): Tiles {
   const grids: [number, number][] = [];
   for (let cols = 1; cols <= most; cols++) {
@@ -368,10 +427,9 @@ function fitCanvas(
       [cols, rows] = [c, r];
     }
   }
-  const { height, width } = size,
-    tiles = grid(image, size, rows, cols, resampling);
+  const tiles = grid(image, size, rows, cols, resampling);
   if (rows * cols === 1) return whole(tiles[0]);
-  tiles.push(resize(image, width, height, resampling));
+  tiles.push(resize(image, small.width, small.height, resampling));
   return { tiles, rows, cols };
 }
 

@@ -31,7 +31,7 @@ Deno.test("squashed pixels equal transformers' for every filter and size", () =>
     assertEquals(sha256(source.data), source_sha256);
     for (const [filter, want] of Object.entries(filters)) {
       const plan = readImagePlan(
-        config({ resample: RESAMPLE[filter as Resampling] }),
+        config({ resample: RESAMPLE[filter as keyof typeof RESAMPLE] }),
       );
       const { tiles, rows, cols } = preprocess(source, plan);
       const { height, width, data } = tiles[0];

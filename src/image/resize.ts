@@ -3,28 +3,36 @@
  * with coefficients rounded to 22-bit fixed point and each pass rounded to
  * bytes; when shrinking, the filter widens with the scale (Pillow,
  * src/libImaging/Resample.c). Models were trained on exactly these pixels.
+ * torch's own resize of bytes, which processors without Pillow use, differs in
+ * two things: as many bits as fit the largest coefficient into an int16, and
+ * always across first (aten/src/ATen/native/cpu/UpSampleKernel.cpp).
  * @module
  */
 import { sincos } from "../tensor/math.ts";
 import { ImageError } from "./image.ts";
 import type { Image } from "./image.ts";
 
-/** A filter of Pillow's. */
-export type Resampling = "lanczos" | "bilinear" | "bicubic";
+/** A filter of Pillow's, or torch's bilinear one. */
+export type Resampling = "lanczos" | "bilinear" | "bicubic" | "torch-bilinear";
 
 interface Kernel {
   /** Half its width, in source pixels at scale 1. */
   readonly support: number;
   /** Its value at a distance. */
   at(x: number): number;
+  /** Coefficients fit into an int16, and across comes first. */
+  readonly torch?: true;
 }
 
 function sinc(x: number): number {
   return x === 0 ? 1 : sincos(Math.PI * x)[0] / (Math.PI * x);
 }
 
+const triangle = (x: number) => Math.max(0, 1 - Math.abs(x));
+
 const KERNELS: Readonly<Record<Resampling, Kernel>> = {
-  bilinear: { support: 1, at: (x) => Math.max(0, 1 - Math.abs(x)) },
+  bilinear: { support: 1, at: triangle },
+  "torch-bilinear": { support: 1, at: triangle, torch: true },
   bicubic: {
     support: 2,
     at(x) {
@@ -43,12 +51,22 @@ const KERNELS: Readonly<Record<Resampling, Kernel>> = {
 
 const PRECISION = 22; // bits: 255 · Σ|k| stays within int32
 
+/** Most bits, up to those, with which a coefficient is an int16. */
+function int16Bits(largest: number): number {
+  let bits = 0;
+  while (
+    bits < PRECISION && Math.trunc(0.5 + largest * 2 ** (bits + 1)) < 2 ** 15
+  ) bits++;
+  return bits;
+}
+
 /** For each output position the first source position, how many, and their weights. */
 interface Weights {
   readonly first: Int32Array;
   readonly count: Int32Array;
-  /** [outputs, stride] in units of 2^-22. */
+  /** [outputs, stride] in units of 2^-bits. */
   readonly weights: Int32Array;
+  readonly bits: number;
   readonly stride: number;
 }
 
@@ -58,25 +76,31 @@ function weightsOf(from: number, to: number, kernel: Kernel): Weights {
   const support = kernel.support * widening;
   const stride = Math.ceil(support) * 2 + 1;
   const first = new Int32Array(to), count = new Int32Array(to);
-  const weights = new Int32Array(to * stride);
-  const row = new Float64Array(stride);
+  const shares = new Float64Array(to * stride);
+  let largest = 0;
   for (let i = 0; i < to; i++) {
     const center = (i + 0.5) * scale;
     const begin = Math.max(0, Math.trunc(center - support + 0.5));
     const end = Math.min(from, Math.trunc(center + support + 0.5));
+    const row = shares.subarray(i * stride, (i + 1) * stride);
     let sum = 0;
     for (let k = 0; k < end - begin; k++) {
       // × 1/widening, not ÷ widening: the roundings are Pillow's.
       sum += row[k] = kernel.at((begin + k - center + 0.5) * (1 / widening));
     }
     for (let k = 0; k < end - begin; k++) {
-      const w = (sum === 0 ? row[k] : row[k] / sum) * 2 ** PRECISION;
-      weights[i * stride + k] = Math.trunc(w < 0 ? w - 0.5 : w + 0.5);
+      if (sum !== 0) row[k] /= sum;
+      largest = Math.max(largest, row[k]);
     }
     first[i] = begin;
     count[i] = end - begin;
   }
-  return { first, count, weights, stride };
+  const bits = kernel.torch ? int16Bits(largest) : PRECISION;
+  const weights = Int32Array.from(shares, (share) => {
+    const w = share * 2 ** bits;
+    return Math.trunc(w < 0 ? w - 0.5 : w + 0.5);
+  });
+  return { first, count, weights, bits, stride };
 }
 
 /** `image` at `width` × `height` pixels; a copy where the size is the same. */
@@ -107,17 +131,16 @@ export function resize(
     h = height;
   };
   // Pillow's rule since 13.0; before that it was always across first.
-  const downFirst = h > height && h - height > (w - width) * 2;
+  const downFirst = !kernel.torch && h > height &&
+    h - height > (w - width) * 2;
   if (downFirst) down();
   across();
   down();
   return { width, height, data: data === image.data ? data.slice() : data };
 }
 
-const HALF = 1 << (PRECISION - 1);
-
-function byte(x: number): number {
-  const v = x >> PRECISION;
+function byte(x: number, bits: number): number {
+  const v = x >> bits;
   return v < 0 ? 0 : v > 255 ? 255 : v;
 }
 
@@ -125,13 +148,14 @@ function horizontal(
   from: Uint8Array,
   width: number,
   height: number,
-  { first, count, weights, stride }: Weights,
+  { first, count, weights, bits, stride }: Weights,
 ): Uint8Array<ArrayBuffer> {
+  const half = 1 << (bits - 1);
   const outputs = first.length;
   const to = new Uint8Array(outputs * height * 3);
   for (let y = 0, o = 0; y < height; y++) {
     for (let x = 0; x < outputs; x++, o += 3) {
-      let r = HALF, g = HALF, b = HALF;
+      let r = half, g = half, b = half;
       let p = (y * width + first[x]) * 3;
       const begin = x * stride, end = begin + count[x];
       for (let k = begin; k < end; k++, p += 3) {
@@ -140,9 +164,9 @@ function horizontal(
         g = (g + Math.imul(from[p + 1], w)) | 0;
         b = (b + Math.imul(from[p + 2], w)) | 0;
       }
-      to[o] = byte(r);
-      to[o + 1] = byte(g);
-      to[o + 2] = byte(b);
+      to[o] = byte(r, bits);
+      to[o + 1] = byte(g, bits);
+      to[o + 2] = byte(b, bits);
     }
   }
   return to;
@@ -151,20 +175,20 @@ function horizontal(
 function vertical(
   from: Uint8Array,
   width: number,
-  { first, count, weights, stride }: Weights,
+  { first, count, weights, bits, stride }: Weights,
 ): Uint8Array<ArrayBuffer> {
   const rowBytes = width * 3;
   const to = new Uint8Array(rowBytes * first.length);
   const sums = new Int32Array(rowBytes); // a row at a time: reads run along memory
   for (let y = 0; y < first.length; y++) {
-    sums.fill(HALF);
+    sums.fill(1 << (bits - 1));
     for (let k = 0; k < count[y]; k++) {
       const w = weights[y * stride + k];
       const p = (first[y] + k) * rowBytes;
       for (let i = 0; i < rowBytes; i++) sums[i] += Math.imul(from[p + i], w);
     }
     for (let i = 0, o = y * rowBytes; i < rowBytes; i++) {
-      to[o + i] = byte(sums[i]);
+      to[o + i] = byte(sums[i], bits);
     }
   }
   return to;

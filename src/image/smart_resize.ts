@@ -13,6 +13,8 @@ export interface PixelBounds {
   readonly least: number;
   /** Most pixels. */
   readonly most: number;
+  /** A side that rounds to nothing is a unit long before pixels are counted (LFM2-VL). */
+  readonly whole?: true;
 }
 
 /** Largest side of the square that is the default, 256 image tokens of Qwen2-VL: a phone's photo at its own 12 megapixels would be 16 000. */
@@ -45,7 +47,7 @@ export function squareSide({ unit, most }: PixelBounds): number {
  */
 export function smartResize(
   { width, height }: { readonly width: number; readonly height: number },
-  { unit, least, most }: PixelBounds,
+  { unit, least, most, whole: some }: PixelBounds,
 ): { width: number; height: number } {
   const at = (scale: number, round: (x: number) => number) => ({
     width: round(width * scale / unit) * unit,
@@ -63,7 +65,7 @@ export function smartResize(
       height: Math.min(side(height), longest),
     };
   };
-  const whole = at(1, halfToEven);
+  const whole = at(1, (x) => Math.max(some ? 1 : 0, halfToEven(x)));
   if (area(whole) > most) return within();
   if (area(whole) >= least) return whole;
   const grown = at(Math.sqrt(least / (width * height)), Math.ceil);

@@ -11,6 +11,7 @@ import {
 } from "./activate.ts";
 import { attend_s8 } from "./attend.ts";
 import { barrier } from "./barrier.ts";
+import { convolve_f32, place_f32 } from "./convolve.ts";
 import { gemms, gemvs } from "./gemm.ts";
 import { gemm_f32 } from "./gemm_f32.ts";
 import { hadamard_f32, hadamard_f32_s8 } from "./hadamard.ts";
@@ -45,6 +46,8 @@ export const contracts = {
   keys_f32_s8,
   values_f32_s8,
   attend_s8,
+  place_f32,
+  convolve_f32,
   add_f32,
   copy_f32,
   gain_f32,

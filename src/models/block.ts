@@ -102,7 +102,12 @@ export function block(g: Builder, id: string, c: Block): void {
   });
   const o = g.linear(`${id}.o`, a, q, c.dim, { bias: bias.o });
   leave(g, id, 1, c, o);
-  const y = entered(g, id, 2, c);
+  feedForward(g, id, c);
+}
+
+/** The second half of a block. */
+export function feedForward(g: Builder, id: string, c: Block): void {
+  const { bias } = c, y = entered(g, id, 2, c);
   const gate = c.gated
     ? g.linear(`${id}.gate`, y, c.dim, c.ffn, { bias: bias.mlp })
     : undefined;
@@ -207,8 +212,9 @@ export function decoder(
 }
 
 /** Rotary base and sections: transformers 5 keeps them in `rope_parameters`, older files in `rope_theta` and `rope_scaling`. */
-function rope(
+export function rope(
   text: Config,
+  base = 10000,
 ): Pick<AttendNode, "theta" | "sections" | "interleaved"> {
   const at = text.object(
     text.has("rope_parameters") ? "rope_parameters" : "rope_scaling",
@@ -218,7 +224,7 @@ function rope(
     ["default", "mrope"],
     "default",
   );
-  const theta = (at.has("rope_theta") ? at : text).number("rope_theta", 10000);
+  const theta = (at.has("rope_theta") ? at : text).number("rope_theta", base);
   const sections = at.sizes("mrope_section");
   if (type !== "mrope" && sections.length === 0) return { theta };
   return at.flag("mrope_interleaved", false)

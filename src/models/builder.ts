@@ -168,6 +168,32 @@ export class Builder {
     return this.#add({ op: "attend", id, phase: this.phase, ...node });
   }
 
+  /** A causal convolution of each channel along the tokens. */
+  convolve(
+    id: string,
+    x: string,
+    width: number,
+    taps: number,
+    { before, behind, bias = false }: {
+      readonly before?: string;
+      readonly behind?: string;
+      readonly bias?: boolean;
+    } = {},
+  ): string {
+    return this.#add({
+      op: "convolve",
+      id,
+      phase: this.phase,
+      x,
+      ...(before === undefined ? {} : { before }),
+      ...(behind === undefined ? {} : { behind }),
+      width,
+      taps,
+      param: `${id}.weight`,
+      ...(bias ? { bias: `${id}.bias` } : {}),
+    });
+  }
+
   /** fn(x), or fn(gate)·x. */
   act(
     id: string,

@@ -44,6 +44,10 @@ function expectedShapes(
           node.width,
         ]);
         break;
+      case "convolve":
+        shapes.set(node.param, [node.taps, node.width]);
+        if (node.bias !== undefined) shapes.set(node.bias, [node.width]);
+        break;
       case "headnorm":
         shapes.set(node.param, [node.headDim]);
         break;

@@ -24,7 +24,7 @@ import {
 import { Config } from "./config.ts";
 import { placeholders } from "./placeholders.ts";
 import { scaled, transposed } from "./rows.ts";
-import { siglip, siglipNames, siglipOf } from "./siglip.ts";
+import { siglip, siglipNames, siglipOf, towerAt } from "./siglip.ts";
 
 const LAYER = "language_model.model.layers.$1.";
 
@@ -191,12 +191,8 @@ function sources(
 ): (param: string) => Source {
   const nameOf = naming(NAMES), root = Math.sqrt(dim);
   const scores = Math.sqrt(headDim / t.number("query_pre_attn_scalar", 256));
-  const older = "vision_tower.vision_model.post_layernorm.weight";
-  const tower = tensors.has(older)
-    ? "vision_tower.vision_model."
-    : "vision_tower.";
   return (param) => {
-    const name = nameOf(param).replace(/^vision_tower\./, tower);
+    const name = towerAt(tensors, nameOf(param), "vision_tower.");
     const make = (f: (w: Tensor) => Tensor) => ({ from: [name], make: f });
     if (param === "text.embed.weight") return make((w) => scaled(w, root));
     if (param === "text.norm.weight") {

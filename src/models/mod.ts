@@ -11,6 +11,7 @@ import { gemma3 } from "./gemma3.ts";
 import { glm4v, glm4vSupplement } from "./glm4v.ts";
 import { internvl } from "./internvl.ts";
 import { internvlSupplement } from "./internvl_prompt.ts";
+import { lfm2vl } from "./lfm2vl.ts";
 import { llama } from "./llama.ts";
 import { minicpmv, minicpmvSupplement } from "./minicpmv.ts";
 import { moondream, moondreamSupplement } from "./moondream.ts";
@@ -26,6 +27,7 @@ const ARCHITECTURES: Record<string, (checkpoint: Checkpoint) => Model> = {
   idefics3: smolvlm,
   internvl,
   internvl_chat: internvl,
+  lfm2_vl: lfm2vl,
   llama,
   qwen2: llama,
   qwen3: llama,

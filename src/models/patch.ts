@@ -20,6 +20,22 @@ export function sumFrames(w: Tensor, frames: number, pixels: number): Tensor {
   };
 }
 
+/** Patch weights over pixels whose channels stand together, [n, patch²·3], as over channels one after the other: [n, 3·patch²]. */
+export function pixelsByChannel(w: Tensor, patch: number): Tensor {
+  const [n, k] = w.shape, pixels = patch * patch;
+  return {
+    shape: [n, k],
+    read() {
+      const from = w.read(), to = new Float64Array(from.length);
+      for (let i = 0; i < from.length; i++) {
+        const row = i - i % k, at = i - row;
+        to[row + (at % 3) * pixels + Math.floor(at / 3)] = from[i];
+      }
+      return to;
+    },
+  };
+}
+
 /** Weights of the four neighbours at a share of the way from the second to the third (Keys 1981, a = −0.75). */
 function cubic(t: number): number[] {
   const a = -0.75;

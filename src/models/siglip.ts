@@ -49,6 +49,16 @@ export function siglip(
   return g.read("vision.norm", "vision", c.dim, c.norm, c.eps);
 }
 
+/** Name of a tensor below `at` in files that have `vision_model` in between, or as it is. */
+export function towerAt(
+  tensors: ReadonlyMap<string, unknown>,
+  name: string,
+  at: string,
+): string {
+  const older = name.replace(at, `${at}vision_model.`);
+  return tensors.has(older) ? older : name;
+}
+
 /** Names of a tower's tensors below `at`. */
 export function siglipNames(at: string): (readonly [RegExp, string])[] {
   const layer = `${at}encoder.layers.$1.`;

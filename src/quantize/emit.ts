@@ -120,6 +120,10 @@ export function emit(
       case "embed":
         integer(node.param);
         break;
+      case "convolve":
+        param(node.param);
+        if (node.bias !== undefined) param(node.bias);
+        break;
       case "read": // those that no linear took in
         if (node.gain !== undefined) param(node.gain);
         if (node.bias !== undefined) param(node.bias);

@@ -98,6 +98,13 @@ export function redirect(draft: Draft, from: string, to: string): void {
       case "join":
       case "stack":
         return { ...n, xs: n.xs.map(one) };
+      case "convolve":
+        return {
+          ...n,
+          x: one(n.x),
+          ...(n.before === undefined ? {} : { before: one(n.before) }),
+          ...(n.behind === undefined ? {} : { behind: one(n.behind) }),
+        };
       case "act":
         return n.gate === undefined
           ? { ...n, x: one(n.x) }

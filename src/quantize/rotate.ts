@@ -206,7 +206,7 @@ function makersOf(
 export function rotateOnline(seed: number, { signs = true } = {}): Pass {
   return pass(signs ? "rotate-online" : "rotate-online-plain", (draft) => {
     for (const node of draft.model.nodes) {
-      if (node.op !== "act") continue;
+      if (node.op !== "act" && node.op !== "convolve") continue;
       const linears = consumersOf(draft.model.nodes, node.id)
         .filter((n) => n.op === "linear");
       if (linears.length === 0) continue;

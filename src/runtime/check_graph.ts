@@ -145,6 +145,16 @@ export function checkGraph(nodes: readonly Node[], info: ModelInfo): void {
           expect(widths[0], width, "the width of what it stacks");
         }
         break;
+      case "convolve":
+        for (const width of widths) {
+          expect(node.width, width, "the width of its input");
+        }
+        if (node.phase !== "text" || info.prefix) {
+          fail(
+            `${say} must be of the text phase, in a model without tokens in front of every sequence`,
+          );
+        }
+        break;
       case "act":
         for (const width of widths) {
           expect(node.width, width, "the width of its input");
@@ -372,6 +382,10 @@ export function tensorsOf(
           tableRowsOf(node) ?? node.rows ?? rowsPerImage(nodes, info),
           node.width,
         );
+        break;
+      case "convolve":
+        add(node.param, "F32", node.taps, node.width);
+        if (node.bias !== undefined) add(node.bias, "F32", node.width);
         break;
       case "headnorm":
         add(node.param, "F32", node.headDim);

@@ -144,7 +144,7 @@ const FIELDS: Readonly<Record<Node["op"], Readonly<Record<string, Field>>>> = {
     width: size,
     rows: optional(size),
     side: optional(side),
-    by: optional(choice("buckets", "axes")),
+    by: optional(choice("buckets", "axes", "area")),
   },
   embed: { param: text, width: size },
   linear: {
@@ -187,6 +187,15 @@ const FIELDS: Readonly<Record<Node["op"], Readonly<Record<string, Field>>>> = {
     window: optional(side),
     sections: optional(sections),
     interleaved: optional(yes),
+  },
+  convolve: {
+    x: text,
+    before: optional(text),
+    behind: optional(text),
+    width: size,
+    taps: side,
+    param: text,
+    bias: optional(text),
   },
   act: {
     fn: choice("gelu", "gelu_tanh", "quick_gelu", "silu"),
@@ -307,6 +316,7 @@ function readImage(map: Json): ImageInfo {
     fixedTokens: optional(yes),
     tokenId: id,
     mark: optional(longText),
+    each: optional(longText),
     text: longText,
     atOnePlace: optional(yes),
     seesItself: optional(yes),

@@ -90,6 +90,8 @@ export const STEP_KERNELS = [
   "keys_f32_s8",
   "values_f32_s8",
   "attend_s8",
+  "place_f32",
+  "convolve_f32",
   "add_f32",
   "copy_f32",
   "gain_f32",

@@ -25,14 +25,21 @@ for (const file of ["real_sizes", "original_sizes", "internvl2_sizes"]) {
 /** Names of the models. */
 export const REAL: readonly string[] = Object.keys(entries);
 
+/** Numbers of the layers that have a tensor: "{24}" is 0…23, "{2,5,}" are 2 and 5. */
+function layersOf(pattern: string): string[] {
+  const some = /\{([\d,]+)\}/.exec(pattern)?.[1] ?? "1";
+  return some.includes(",")
+    ? some.split(",").filter(Boolean)
+    : Array.from({ length: Number(some) }, (_, i) => `${i}`);
+}
+
 /** A checkpoint whose tensors have shapes only. */
 export function realCheckpoint(name: string): Checkpoint {
   const { config, tensors: folded } = entries[name];
   const tensors = new Map<string, Tensor>();
   for (const [pattern, shape] of Object.entries(folded)) {
-    const layers = Number(/\{(\d+)\}/.exec(pattern)?.[1] ?? 1);
-    for (let i = 0; i < layers; i++) {
-      const tensor = pattern.replace(/\{\d+\}/, `${i}`);
+    for (const layer of layersOf(pattern)) {
+      const tensor = pattern.replace(/\{[\d,]+\}/, layer);
       tensors.set(tensor, {
         shape,
         read: () => {

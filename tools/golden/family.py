@@ -26,12 +26,18 @@ CORPUS = [
 
 
 def qwen2_tokenizer(vocabulary: int, added: list[str]) -> Tokenizer:
-    """Byte-level BPE with Qwen2's words, `vocabulary` entries of its own, then the added tokens."""
+    """Byte-level BPE as Qwen2 has it."""
+    return byte_tokenizer(vocabulary, added, QWEN2_WORDS, normalizers.NFC())
+
+
+def byte_tokenizer(vocabulary: int, added: list[str], pattern: str, normalizer=None) -> Tokenizer:
+    """Byte-level BPE over the words of a pattern, `vocabulary` entries of its own, then the added tokens."""
     tokenizer = Tokenizer(models.BPE())
-    tokenizer.normalizer = normalizers.NFC()
+    if normalizer is not None:
+        tokenizer.normalizer = normalizer
     tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
         [
-            pre_tokenizers.Split(tokenizers.Regex(QWEN2_WORDS), "isolated"),
+            pre_tokenizers.Split(tokenizers.Regex(pattern), "isolated"),
             pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
         ]
     )

@@ -2,19 +2,18 @@
 
     python internvl2_shapes.py OUT.json INTERNVL_DIR
 
-Built on torch's meta device, without weights; layers are written once, "{24}" standing for 0…23. A checkpoint's own
-config.json decides.
+sizes.py says how they are kept.
 """
 
 import copy
 import importlib
-import json
-import re
 import sys
 from pathlib import Path
 
 import torch
+import transformers
 from internvl2 import original_names
+from sizes import fold, write_sizes
 from transformers import InternVLConfig, InternVLForConditionalGeneration
 
 TEXTS = {
@@ -35,22 +34,13 @@ VISION = dict(
 )
 
 
-def fold(names: dict[str, list[int]]) -> dict[str, list[int]]:
-    counts: dict[str, int] = {}
-    for name in names:
-        if m := re.search(r"layers\.(\d+)\.", name):
-            counts[name[: m.start()]] = max(counts.get(name[: m.start()], 0), int(m[1]) + 1)
-    first = {n: s for n, s in names.items() if not re.search(r"layers\.[1-9]", n)}
-    return {re.sub(r"layers\.0\.", lambda m: f"layers.{{{counts[n[: m.start()]]}}}.", n): s for n, s in first.items()}
-
-
 def main() -> None:
     sys.path.insert(0, str(Path(sys.argv[2]) / "internvl" / "model"))
     configuration = importlib.import_module("internlm2.configuration_internlm2")
     modeling = importlib.import_module("internlm2.modeling_internlm2")
     modeling.InternLM2ForCausalLM.all_tied_weights_keys = {}
     modeling.InternLM2ForCausalLM.post_init = modeling.InternLM2Model.post_init = lambda self: None
-    out = {"_comment": "Made by tools/golden/internvl2_shapes.py."}
+    out = {}
     for name, text in TEXTS.items():
         fields = text | REST
         small = dict(model_type="qwen2", hidden_size=fields["hidden_size"], num_hidden_layers=1, vocab_size=8)
@@ -76,8 +66,8 @@ def main() -> None:
             "tensors": fold(shapes),
         }
         print(name, len(out[name]["tensors"]), flush=True)
-    text = json.dumps(out, separators=(",", ":"))
-    Path(sys.argv[1]).write_text(text.replace('},"', '},\n"') + "\n")
+    versions = f"the original's text tower and transformers {transformers.__version__}"
+    write_sizes(sys.argv[1], "internvl2_shapes.py", versions, out)
 
 
 if __name__ == "__main__":

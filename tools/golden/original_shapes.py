@@ -2,15 +2,12 @@
 
     python original_shapes.py OUT.json QWENVL_DIR MINICPMV_DIR GLM4V_DIR COGVLM2_DIR MOONDREAM_DIR
 
-The directories are as the families' golden scripts want them. Layers are written once, "{24}" standing for 0…23. Models are
-built on torch's meta device, without weights. The sizes are those the original code and its documentation name; a
-checkpoint's own config.json decides.
+The directories are as the families' golden scripts want them. The sizes are those the original code and its
+documentation name; sizes.py says how they are kept.
 """
 
 import builtins
 import importlib
-import json
-import re
 import sys
 import typing
 from pathlib import Path
@@ -19,6 +16,7 @@ import cogvlm2 as golden_cogvlm2
 import glm4v as golden_glm4v
 import torch
 import transformers
+from sizes import fold, write_sizes
 
 
 def original(folder: str, *modules: str):
@@ -181,33 +179,18 @@ def moondream(folder: str) -> tuple:
 MODELS = {"Qwen-VL-Chat": qwenvl, "MiniCPM-V-2.6": minicpmv, "GLM-4V-9B": glm4v, "CogVLM2-19B": cogvlm2, "moondream2": moondream}
 
 
-def fold(state: dict) -> dict[str, list[int]]:
-    """Layers written once: the first number of a name counts them."""
-    counts: dict[str, int] = {}
-    for name in state:
-        if m := re.search(r"\.(\d+)\.", name):
-            counts[name[: m.start()]] = max(counts.get(name[: m.start()], 0), int(m[1]) + 1)
-    out = {}
-    for name, t in state.items():
-        m = re.search(r"\.(\d+)\.", name)
-        if m and int(m[1]) > 0:
-            continue
-        key = f"{name[: m.start()]}.{{{counts[name[: m.start()]]}}}.{name[m.end() :]}" if m else name
-        out[key] = list(t.shape)
-    return out
-
-
 def main() -> None:
-    out = {"_comment": f"Made by tools/golden/original_shapes.py with torch {torch.__version__.split('+')[0]}."}
+    out = {}
     for (name, make), folder in zip(MODELS.items(), sys.argv[2:], strict=True):
         config, build = make(folder)
         with torch.device("meta"):
             model = build()
         kept = config.to_diff_dict() if isinstance(config, transformers.PretrainedConfig) else config
-        out[name] = {"config": kept, "tensors": fold(model.state_dict())}
+        shapes = {name: list(t.shape) for name, t in model.state_dict().items()}
+        out[name] = {"config": kept, "tensors": fold(shapes)}
         print(name, len(out[name]["tensors"]), flush=True)
-    text = json.dumps(out, separators=(",", ":"), default=str)
-    Path(sys.argv[1]).write_text(text.replace('},"', '},\n"') + "\n")
+    versions = f"the originals' code, transformers {transformers.__version__} and torch {torch.__version__.split('+')[0]}"
+    write_sizes(sys.argv[1], "original_shapes.py", versions, out)
 
 
 if __name__ == "__main__":

@@ -2,22 +2,22 @@
 
     python shapes.py OUT.json
 
-No weights: models are built on torch's meta device. Layers are written once, "{24}" standing for 0…23. The sizes are
-those of the published checkpoints as documentation and code name them; a checkpoint's own config.json decides.
+The sizes are those of the published checkpoints as documentation and code name them; sizes.py says how they are kept.
 """
 
-import json
 import re
 import sys
-from pathlib import Path
 
 import torch
 import transformers
+from sizes import fold, write_sizes
 from transformers import (
     Gemma3Config,
     Gemma3ForConditionalGeneration,
     InternVLConfig,
     InternVLForConditionalGeneration,
+    Lfm2VlConfig,
+    Lfm2VlForConditionalGeneration,
     LlamaConfig,
     LlamaForCausalLM,
     Qwen2Config,
@@ -176,6 +176,22 @@ def gemma3(dim: int, layers: int, heads: int, kv: int, ffn: int) -> tuple:
     return Gemma3ForConditionalGeneration, config
 
 
+def lfm2vl(dim: int, layers: int, heads: int, kv: int, ffn: int, attention: list[int], vision: dict) -> tuple:
+    text = dict(
+        model_type="lfm2",
+        vocab_size=65536,
+        hidden_size=dim,
+        intermediate_size=ffn,  # becomes two thirds, in whole units
+        num_hidden_layers=layers,
+        num_attention_heads=heads,
+        num_key_value_heads=kv,
+        layer_types=["full_attention" if i in attention else "conv" for i in range(layers)],
+        eos_token_id=7,
+    )
+    tower = dict(model_type="siglip2_vision_model", num_patches=256, vision_use_head=False)
+    return Lfm2VlForConditionalGeneration, Lfm2VlConfig(text_config=text, vision_config=tower | vision)
+
+
 SIGLIP2_LARGE = dict(
     depth=24, hidden_size=1024, intermediate_size=4096, num_heads=16, deepstack_visual_indexes=[5, 11, 17]
 )
@@ -195,6 +211,7 @@ MODELS = {
     "Qwen2.5-VL-7B": qwen25vl(3584, 28, 28, 4, 18944, 152064, False),
     "Qwen3-VL-2B": qwen3vl(2048, 28, 16, 8, 6144, SIGLIP2_LARGE),
     "Qwen3-VL-4B": qwen3vl(2560, 36, 32, 8, 9728, SIGLIP2_LARGE),
+    "LFM2-VL-450M": lfm2vl(1024, 16, 16, 8, 6656, [2, 5, 8, 10, 12, 14], dict(hidden_size=768, num_hidden_layers=12)),
     "Gemma-3-4B": gemma3(2560, 34, 8, 4, 10240),
     "SmolLM2-135M": smollm2(576, 30, 9, 3, 1536),
     "SmolLM2-360M": smollm2(960, 32, 15, 5, 2560),
@@ -210,22 +227,7 @@ def tensors(cls, config) -> dict[str, list[int]]:
     state = model.state_dict()
     for name in model.all_tied_weights_keys if config.tie_word_embeddings else []:
         state.pop(name, None)
-    saved = {rename(model, name): list(t.shape) for name, t in state.items()}
-    counts: dict[str, int] = {}
-    for name in saved:
-        for m in re.finditer(r"\.(\d+)\.", name):
-            key = name[: m.start()]
-            counts[key] = max(counts.get(key, 0), int(m[1]) + 1)
-    folded = {}
-    for name, shape in saved.items():
-        m = re.search(r"(layers?|blocks)\.(\d+)\.", name)
-        if m and int(m[2]) > 0:
-            continue
-        if m:
-            n = counts[name[: m.start()] + m[1]]
-            name = f"{name[: m.start()]}{m[1]}.{{{n}}}.{name[m.end() :]}"
-        folded[name] = shape
-    return folded
+    return fold({rename(model, name): list(t.shape) for name, t in state.items()})
 
 
 def rename(model, name: str) -> str:
@@ -235,6 +237,8 @@ def rename(model, name: str) -> str:
         return re.sub(r"^language_model\.(?!lm_head)", "language_model.model.", name)
     if isinstance(model, (Qwen2VLForConditionalGeneration, Qwen2_5_VLForConditionalGeneration)):
         return name.replace("model.visual.", "visual.").replace("model.language_model.", "model.")
+    if isinstance(model, Lfm2VlForConditionalGeneration):
+        return name.replace("vision_tower.", "vision_tower.vision_model.")
     if isinstance(model, Gemma3ForConditionalGeneration):
         name = name.removeprefix("model.").replace("language_model.", "language_model.model.")
         return name.replace("vision_tower.", "vision_tower.vision_model.")
@@ -242,12 +246,11 @@ def rename(model, name: str) -> str:
 
 
 def main() -> None:
-    out = {"_comment": f"Made by tools/golden/shapes.py with transformers {transformers.__version__}."}
+    out = {}
     for name, (cls, config) in MODELS.items():
         out[name] = {"config": config.to_diff_dict(), "tensors": tensors(cls, config)}
         print(name, len(out[name]["tensors"]), flush=True)
-    text = json.dumps(out, separators=(",", ":"), default=str)
-    Path(sys.argv[1]).write_text(text.replace('},"', '},\n"') + "\n")
+    write_sizes(sys.argv[1], "shapes.py", f"transformers {transformers.__version__}", out)
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ import { imageOf, type Node, type WriteNode } from "../../graph/node.ts";
 import type { Store } from "../buffer.ts";
 import type { StaticModel } from "../static_model.ts";
 import { lowerAttend } from "./attend.ts";
+import { lowerConvolve } from "./convolve.ts";
 import { type Lowered, Lowering, type LowerOptions } from "./context.ts";
 import { floatsOf } from "./floats.ts";
 import { lowerLinear } from "./product.ts";
@@ -96,6 +97,9 @@ function lowerNode(l: Lowering, node: Node): void {
       return lowerPeek(l, node);
     case "attend":
       l.values.set(node.id, lowerAttend(l, node));
+      return;
+    case "convolve":
+      l.values.set(node.id, lowerConvolve(l, node));
       return;
     case "act":
       l.values.set(node.id, {

@@ -1,28 +1,36 @@
 /**
- * Behind the keys and values of the last attention only the chunk's last token
+ * Behind the keys and values of the last attention, or what the last convolution keeps, only the chunk's last token
  * matters: from there on one row goes on, and chunks that need no logits stop.
  * @module
  */
-import { type AttendNode, inputsOf } from "../../graph/node.ts";
+import {
+  type AttendNode,
+  type ConvolveNode,
+  inputsOf,
+} from "../../graph/node.ts";
 import { ref } from "../buffer.ts";
 import { SINGLE } from "../form.ts";
 import { REGISTER } from "../step.ts";
 import type { Lowering } from "./context.ts";
 import type { Floats } from "./value.ts";
 
-/** Whether only one row must go on behind an attention: it is the last, and what follows needs nothing older but streams. */
-export function narrows(l: Lowering, node: AttendNode): boolean {
+/** Where rows of different tokens meet. */
+type Mixer = AttendNode | ConvolveNode;
+
+/** Whether only one row must go on behind a mixer: it is the last, and what follows needs nothing older but streams. */
+export function narrows(l: Lowering, node: Mixer): boolean {
   if (l.options.phase !== "text" || l.options.form.most === 1) return false;
   const later = l.nodes.slice(l.nodes.indexOf(node) + 1);
   const known = new Set([node.id, ...later.map((n) => n.id)]);
   return later.some((n) => n.op === "last") &&
     later.every((n) =>
-      n.op !== "attend" && inputsOf(n).every((id) => known.has(id))
+      n.op !== "attend" && n.op !== "convolve" &&
+      inputsOf(n).every((id) => known.has(id))
     );
 }
 
-/** The queries of the last row; streams that go on behind the attention do so as that row, too. */
-export function narrowed(l: Lowering, node: AttendNode, q: Floats): Floats {
+/** The last row of a value that a mixer takes; streams that go on behind it do so as that row, too. */
+export function narrowed(l: Lowering, node: Mixer, q: Floats): Floats {
   l.tail = Math.min(l.tail, l.steps.length);
   const later = l.nodes.slice(l.nodes.indexOf(node) + 1);
   const used = new Set(later.map((n) => "stream" in n ? n.stream : ""));
