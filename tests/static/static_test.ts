@@ -27,7 +27,7 @@ Deno.test("every planned step is in the list, and the list has no kernel that me
     }
   }
   const meaning =
-    /gem[mv]|quantize|rmsnorm|hadamard|activate|queries|keys|values|attend|add|copy|gain|rank1|embed|shuffle|patchify/;
+    /gem[mv]|quantize|rmsnorm|hadamard|activate|queries|keys|values|attend|add|copy|gain|rank1|embed|shuffle|patchify|place|convolve/;
   for (const name of STEP_KERNELS) {
     assert(
       meaning.test(name) && !/max|scale|observe|calibrate/.test(name),
