@@ -4,7 +4,6 @@ import { formulaImage, formulaImageOf } from "./formula.ts";
 import { ImageError } from "./image.ts";
 import { preprocess, readImagePlan } from "./preprocess.ts";
 import { resize } from "./resize.ts";
-import type { Resampling } from "./resize.ts";
 import split from "./split_golden.json" with { type: "json" };
 import golden from "../../tests/golden/processor.json" with { type: "json" };
 
