@@ -29,8 +29,10 @@ export function randomTensor(
 }
 
 /** config.json and tensors of a SmolVLM checkpoint of toy size. */
-export function toyCheckpoint({ tied = true } = {}): Checkpoint {
-  const D = 40, F = 96, d = 48, f = 80, V = 64, side = 4, patch = 4;
+export function toyCheckpoint(
+  { tied = true, hidden: f = 80 } = {},
+): Checkpoint {
+  const D = 40, F = 96, d = 48, V = 64, side = 4, patch = 4;
   const tensors = new Map<string, Tensor>();
   const add = (name: string, shape: number[], std: number, mean = 0) =>
     tensors.set(name, randomTensor(name, shape, std, mean));
@@ -110,7 +112,7 @@ export function toyCheckpoint({ tied = true } = {}): Checkpoint {
 }
 
 /** The toy as a model. */
-export function toyModel(options?: { tied?: boolean }): Model {
+export function toyModel(options?: { tied?: boolean; hidden?: number }): Model {
   return describe(toyCheckpoint(options));
 }
 

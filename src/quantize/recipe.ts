@@ -12,6 +12,7 @@ import type { Mixed } from "./mixed.ts";
 import type { Pass } from "./pass.ts";
 import { rotateOnline, rotateStreams, rotateValues } from "./rotate.ts";
 import { suppress } from "./suppress.ts";
+import { widen } from "./widen.ts";
 
 /** How many bits the weights of each part get; activations are always int8. */
 export interface Bits {
@@ -59,6 +60,7 @@ const MQUANT: Omit<Recipe, "name" | "bits"> = {
     foldNorms, //                                  gains move into the readers
     rotateStreams(SEED), //   Hadamard through every residual stream
     rotateValues(SEED), //    and per head between v and o
+    widen(), //               hidden layers that only fall into short blocks
     rotateOnline(SEED), //    and online before the down projections
     suppress({ trigger: 1 }), // a channel 0 that still towers goes its own way
   ],

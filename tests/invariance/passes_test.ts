@@ -21,6 +21,7 @@ import {
   rotateValues,
 } from "../../src/quantize/rotate.ts";
 import { channelZeroRatio, suppress } from "../../src/quantize/suppress.ts";
+import { widen, widthFor } from "../../src/quantize/widen.ts";
 import { TOY_PROMPT, toyModel, toyPatches } from "../toy.ts";
 
 /** Logits after the prompt and after two more tokens. */
@@ -75,6 +76,34 @@ Deno.test("each rotation alone keeps the logits", () => {
     const change = moved(before, logits(pass.apply(toyModel())));
     assert(change < 1e-9, `${pass.name} moved the logits by ${change}`);
   }
+});
+
+Deno.test("widen: neurons that are always 0 move no logit, and let a hidden layer be rotated whole", () => {
+  const model = toyModel({ hidden: 68 }), before = logits(model);
+  const downs = (m: Model) => m.nodes.filter((n) => /^text.*down$/.test(n.id));
+  const wide = widen({ most: 1.3 }).apply(model);
+  const turned = rotateOnline(42).apply(wide);
+  for (const changed of [wide, turned]) {
+    assert(moved(before, logits(changed)) < 1e-9);
+    for (const n of downs(changed)) assert(n.op === "linear" && n.k === 80);
+  }
+  const rotations = (m: Model) =>
+    m.nodes.flatMap((n) => n.op === "rotate" ? [n.rotation] : [])
+      .filter((r) => r.n === 68 || r.n === 80);
+  assert(rotations(turned).length > 0);
+  for (const r of rotations(turned)) assertEquals(r.block, 80);
+  for (const r of rotations(rotateOnline(42).apply(model))) {
+    assert(r.block < 68);
+  }
+  assertEquals(widen().apply(model).nodes, model.nodes, "18 % is too much");
+});
+
+Deno.test("widthFor: only what falls into short blocks is widened", () => {
+  const widths = [1536, 4864, 8960, 18944, 4304, 3420];
+  assertEquals(
+    widths.map((n) => widthFor(n, 1.1)),
+    [1536, 4864, 8960, 18944, 4480, 3456],
+  );
 });
 
 Deno.test("the check can fail: a weight rotated without its partner moves the logits", () => {

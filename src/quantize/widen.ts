@@ -1,0 +1,87 @@
+/**
+ * Zero padding (MQuant §5): a hidden layer whose width falls into short blocks
+ * only (4304 = 269·16) gets neurons that are always 0, as many as it takes to be
+ * rotated whole. Rows of zeros in front of an activation that keeps 0, columns
+ * of zeros behind it: the function stays, and no kernel hears of it.
+ * @module
+ */
+import {
+  type ActNode,
+  consumersOf,
+  index,
+  type LinearNode,
+} from "../graph/node.ts";
+import { rotation } from "../tensor/rotation.ts";
+import { mapTensor } from "../tensor/tensor.ts";
+import { type Draft, param, type Pass, pass, replace } from "./pass.ts";
+
+/** Blocks shorter than this spread an outlier over too few. */
+const SHORT = 64;
+/** Rows of products are cut at multiples of this. */
+const STEP = 16;
+
+/**
+ * The next width that is rotated whole; n itself where its blocks are long
+ * enough, or none is within `most`.
+ * @param most widest, as a multiple of n
+ */
+export function widthFor(n: number, most: number): number {
+  const { block } = rotation(n, 0);
+  if (block === n || block >= SHORT) return n;
+  for (let w = Math.ceil(n / STEP) * STEP; w <= n * most; w += STEP) {
+    if (rotation(w, 0).block === w) return w;
+  }
+  return n;
+}
+
+/** Widens hidden layers; at most to `most` times their width. */
+export function widen({ most = 1.1 } = {}): Pass {
+  return pass("widen", (draft) => {
+    for (const act of draft.model.nodes) {
+      if (act.op !== "act") continue;
+      const width = widthFor(act.width, most);
+      const layer = width > act.width ? hiddenLayer(draft, act) : undefined;
+      if (!layer) continue;
+      for (const { weight, bias } of layer.makers) {
+        pad(draft, weight, 0, width);
+        if (bias !== undefined) pad(draft, bias, 0, width);
+      }
+      for (const { weight } of layer.readers) pad(draft, weight, 1, width);
+      for (const node of layer.makers) replace(draft, { ...node, n: width });
+      replace(draft, { ...act, width });
+      for (const node of layer.readers) replace(draft, { ...node, k: width });
+    }
+  });
+}
+
+/** The linears around an activation, where nobody else takes part. */
+function hiddenLayer(
+  { model: { nodes } }: Draft,
+  act: ActNode,
+): { makers: LinearNode[]; readers: LinearNode[] } | undefined {
+  const byId = index(nodes);
+  const inputs = act.gate === undefined ? [act.x] : [act.x, act.gate];
+  const makers = inputs.map(byId), readers = consumersOf(nodes, act.id);
+  const linear = (n: { op: string }): n is LinearNode => n.op === "linear";
+  const own = makers.every((m) => consumersOf(nodes, m.id).length === 1);
+  return own && makers.every(linear) && readers.every(linear)
+    ? { makers, readers }
+    : undefined;
+}
+
+/** A parameter with zeros behind it along an axis, up to `size`. */
+function pad(draft: Draft, name: string, axis: number, size: number): void {
+  const t = param(draft, name), shape = t.shape.with(axis, size);
+  const before = t.shape.slice(axis).reduce((a, b) => a * b, 1);
+  const after = shape.slice(axis).reduce((a, b) => a * b, 1);
+  draft.params.set(
+    name,
+    mapTensor(t, (values) => {
+      const out = new Float64Array(values.length / before * after);
+      for (let i = 0; i * before < values.length; i++) {
+        out.set(values.subarray(i * before, (i + 1) * before), i * after);
+      }
+      return out;
+    }, shape),
+  );
+}
