@@ -5,6 +5,7 @@
  * @module
  */
 import { TokenizerError } from "./error.ts";
+import { isQuick } from "./regex_cost.ts";
 
 /** Cuts a text into words whose concatenation is the text (or less, where a split removes). */
 export type Cut = (text: string) => string[];
@@ -73,6 +74,13 @@ function split(config: Record<string, unknown>): Cut {
       `the Split pattern ${
         JSON.stringify(source.slice(0, 80))
       } is not a regular expression`,
+    );
+  }
+  if (!isQuick(source)) {
+    throw TokenizerError.inFile(
+      `the Split pattern ${
+        JSON.stringify(source.slice(0, 80))
+      } can take for ever: no group may repeat, and only one loop may stand before what can fail`,
     );
   }
   if (config.behavior === "Isolated") return isolate(pattern);

@@ -40,6 +40,13 @@ export const TOKENIZER: readonly Case[] = [
   [E, "an added token over a word", added({ id: 0, content: "x" })],
   [E, "a pattern that is none", split({ Regex: "(" })],
   [E, "a pattern of 5000 characters", split({ Regex: "a".repeat(5000) })],
+  [E, "a pattern of loops in loops", split({ Regex: "(a+)+b" })],
+  [E, "a pattern of loops after loops", split({ Regex: "a*a*a*b" })],
+  [
+    E,
+    "a pattern of thirty choices",
+    split({ Regex: `${"a?".repeat(30)}${"a".repeat(30)}` }),
+  ],
   [E, "a pattern with a look behind by name", split({ Regex: "\\k<x>" })],
   [
     E,
@@ -174,6 +181,23 @@ export const TEMPLATE: readonly Case[] = [
     E,
     "a list that doubles sixty times",
     bytesOf(`{% set x = [1,2] %}${"{% set x = x + x %}".repeat(60)}`),
+  ],
+  [
+    E,
+    "a list within lists, printed",
+    bytesOf(`{% set x = [1] %}${"{% set x = [x, x] %}".repeat(60)}{{ x }}`),
+  ],
+  [
+    E,
+    "a long text in capitals again and again",
+    bytesOf(
+      "{% set n = namespace(s='aaaaaaaaaa') %}{% for i in range(17) %}{% set n.s = n.s ~ n.s %}{% endfor %}{% for i in range(9000) %}{% set t = n.s | upper %}{% endfor %}",
+    ),
+  ],
+  [
+    E,
+    "a namespace within itself, printed",
+    bytesOf("{% set n = namespace(a=1) %}{% set n.a = [n] %}{{ n | tojson }}"),
   ],
   [
     E,
