@@ -97,7 +97,8 @@ import sys
 from pathlib import Path
 
 import torch
-from family import STEPS, comment, greedy, parts_of, picture, randomise, resized_sha256, summary, user, write_json
+from answers import answers, save, save_words, watching, write_golden
+from family import parts_of, qwen2_tokenizer, randomise, resized_sha256
 
 
 def make() -> torch.nn.Module:
@@ -106,39 +107,24 @@ def make() -> torch.nn.Module:
 
 
 def processor(out: Path):
-    """Tokenizer, template and image settings, saved as the published checkpoint has them."""
+    """Tokenizer, template (save_words) and image settings (save_pretrained), as the published checkpoint has them."""
     raise SystemExit("build the family's processor here")
 
 
 @torch.no_grad()
 def main() -> None:
     out = Path(sys.argv[1])
-    out.mkdir(parents=True, exist_ok=True)
-    torch.set_num_threads(1)
-    model, prepare = make(), processor(out)
-    model.half().save_pretrained(out)
-    model.float()  # now look at config.json and at the names in model.safetensors: published files may have others
-    items = []
-    for name, parts in parts_of(["formula:waves:32x32", "formula:stripes:75x50"]).items():
-        names = [p for p in parts if p.startswith("formula:")]
-        text = prepare.apply_chat_template(user(*parts), add_generation_prompt=True, tokenize=False)
-        pictures = [picture(n) for n in names]
-        inputs = prepare(images=pictures or None, text=text, return_tensors="pt")
-        ids = inputs["input_ids"][0].tolist()
-        item, more = {"name": name, "parts": parts, "input_ids": ids}, {}
-        if names:
-            more["pixel_values"] = inputs["pixel_values"]
-            item["pixels_sha256"] = [h for p in pictures for h in resized_sha256(prepare.image_processor, p)]
-            seen = []
-            first = model.connector  # the connector's first linear
-            hook = first.register_forward_pre_hook(lambda _m, a: seen.append(a[0]))
-            rows = model.get_image_features(**more)
-            hook.remove()
-            item["vision"], item["connector"] = summary(seen[0]), summary(rows)
-        item["steps"] = greedy(model, ids, STEPS, **more)
-        items.append(item)
-        print(name, len(ids), [s["ids"][0] for s in item["steps"]], flush=True)  # differ, or smaller embeddings
-    write_json(out / "golden.json", {"_comment": comment("${name}.py", "vision is …"), "items": items})
+    model = make()
+    save(out, model)  # look at config.json and the names in model.safetensors: published files may have others
+    prepare = processor(out)
+    items = answers(
+        prepare,
+        parts_of(["formula:waves:32x32", "formula:stripes:75x50"]),
+        watching(model.connector, lambda given: model.get_image_features(**given)),  # the connector's first linear
+        lambda p: resized_sha256(prepare.image_processor, p),
+        model,  # its answers must not all be one token: make embeddings smaller
+    )
+    write_golden(out, "${name}.py", "vision is …", items)
 
 
 if __name__ == "__main__":

@@ -7,19 +7,8 @@ import sys
 from pathlib import Path
 
 import torch
-from family import (
-    CORPUS,
-    STEPS,
-    comment,
-    greedy,
-    parts_of,
-    picture,
-    randomise,
-    resized_sha256,
-    summary,
-    user,
-    write_json,
-)
+from answers import answers, save, save_words, watching, write_golden
+from family import CORPUS, STEPS, greedy, parts_of, randomise, resized_sha256
 from pieces import trained, words
 from transformers import Gemma3Config, Gemma3ForConditionalGeneration, Gemma3Processor, GemmaTokenizer
 from transformers.models.gemma3.image_processing_pil_gemma3 import Gemma3ImageProcessorPil
@@ -116,47 +105,26 @@ class Typed:
 @torch.no_grad()
 def main() -> None:
     out = Path(sys.argv[1])
-    out.mkdir(parents=True, exist_ok=True)
-    torch.set_num_threads(1)
     model, text = make(), tokenizer()
-    model.half().save_pretrained(out)
-    model.float()
-    text.backend_tokenizer.save(str(out / "tokenizer.json"))
-    write_json(out / "tokenizer_config.json", {"bos_token": "<bos>", "eos_token": "<eos>", "pad_token": "<pad>"})
-    (out / "chat_template.jinja").write_text(TEMPLATE)
+    save(out, model)
+    save_words(out, text, TEMPLATE, bos_token="<bos>", eos_token="<eos>", pad_token="<pad>")
     images = Gemma3ImageProcessorPil(size={"height": SIDE, "width": SIDE})
     images.save_pretrained(out)
     processor = Gemma3Processor(images, text, chat_template=TEMPLATE, image_seq_length=TOKENS)
 
-    items = []
-    for name, parts in parts_of(["formula:waves:32x32", "formula:stripes:75x50"]).items():
-        names = [p for p in parts if p.startswith("formula:")]
-        prompt = processor.apply_chat_template(user(*parts), add_generation_prompt=True, tokenize=False)
-        pictures = [picture(n) for n in names]
-        inputs = processor(images=pictures or None, text=prompt, return_tensors="pt")
-        ids = inputs["input_ids"][0].tolist()
-        item, more = {"name": name, "parts": parts, "input_ids": ids}, {}
-        if names:
-            more["pixel_values"] = inputs["pixel_values"]
-            item["pixels_sha256"] = [h for p in pictures for h in resized_sha256(images, p)]
-            seen = []
-            norm = model.model.multi_modal_projector.mm_soft_emb_norm
-            hook = norm.register_forward_hook(lambda _m, _a, y: seen.append(y))
-            rows = model.get_image_features(**more).pooler_output
-            hook.remove()
-            item["vision"], item["connector"] = summary(seen[0]), summary(rows)
-        item["steps"] = greedy(Typed(model), ids, STEPS, **more)
-        items.append(item)
-        print(name, len(ids), [s["ids"][0] for s in item["steps"]], flush=True)
-    note = "vision is what enters the connector's matrix: pooled, behind its norm."
-    write_json(
-        out / "golden.json",
-        {
-            "_comment": comment("gemma3.py", note),
-            "items": items,
-            "words": words(text.backend_tokenizer, [*FIRST, *ADDED]),
-        },
+    items = answers(
+        processor,
+        parts_of(["formula:waves:32x32", "formula:stripes:75x50"]),
+        watching(
+            model.model.multi_modal_projector.mm_soft_emb_norm,
+            lambda given: model.get_image_features(**given).pooler_output,
+            output=True,
+        ),
+        lambda p: resized_sha256(images, p),
+        lambda ids, **given: greedy(Typed(model), ids, STEPS, **given),
     )
+    note = "vision is what enters the connector's matrix: pooled, behind its norm."
+    write_golden(out, "gemma3.py", note, items, words=words(text.backend_tokenizer, [*FIRST, *ADDED]))
 
 
 if __name__ == "__main__":

@@ -7,19 +7,8 @@ import sys
 from pathlib import Path
 
 import torch
-from family import (
-    STEPS,
-    comment,
-    greedy,
-    parts_of,
-    picture,
-    qwen2_tokenizer,
-    randomise,
-    resized_sha256,
-    summary,
-    user,
-    write_json,
-)
+from answers import answers, save, save_words, watching, write_golden
+from family import parts_of, qwen2_tokenizer, randomise, resized_sha256
 from transformers import InternVLConfig, InternVLForConditionalGeneration, InternVLProcessor, PreTrainedTokenizerFast
 from transformers.models.got_ocr2.image_processing_pil_got_ocr2 import GotOcr2ImageProcessorPil
 from transformers.models.internvl.video_processing_internvl import InternVLVideoProcessor
@@ -80,11 +69,8 @@ def make(text: str) -> InternVLForConditionalGeneration:
 @torch.no_grad()
 def main() -> None:
     out = Path(sys.argv[1])
-    out.mkdir(parents=True, exist_ok=True)
-    torch.set_num_threads(1)
     model = make(sys.argv[2] if len(sys.argv) > 2 else "qwen2")
-    model.half().save_pretrained(out)
-    model.float()
+    save(out, model)
 
     tokenizer = PreTrainedTokenizerFast(
         tokenizer_object=qwen2_tokenizer(WORDS, ADDED),
@@ -97,9 +83,7 @@ def main() -> None:
             "video_token": "<video>",
         },
     )
-    tokenizer.backend_tokenizer.save(str(out / "tokenizer.json"))
-    write_json(out / "tokenizer_config.json", {"eos_token": "<|im_end|>", "pad_token": "<|endoftext|>"})
-    (out / "chat_template.jinja").write_text(TEMPLATE)
+    save_words(out, tokenizer, TEMPLATE, eos_token="<|im_end|>", pad_token="<|endoftext|>")
     images = GotOcr2ImageProcessorPil(
         size={"height": SIDE, "width": SIDE},
         crop_to_patches=False,
@@ -118,40 +102,22 @@ def main() -> None:
         chat_template=TEMPLATE,
     )
 
-    items = []
+    def rows_of(given: dict) -> torch.Tensor:
+        layers = dict(vision_feature_layer=-1, vision_feature_select_strategy="default")
+        return model.model.get_image_features(given["pixel_values"], **layers).pooler_output
+
     prompts = parts_of(["formula:waves:32x32", "formula:stripes:75x50"])
     prompts["in tiles"] = ["What is in", "formula:stripes:75x50", "and", "formula:waves:40x90", "here?"]
-    for name, parts in prompts.items():
-        names = [p for p in parts if p.startswith("formula:")]
-        text = processor.apply_chat_template(user(*parts), add_generation_prompt=True, tokenize=False)
-        pictures = [picture(n) for n in names]
-        tiles = dict(crop_to_patches=name == "in tiles", max_patches=MOST)
-        inputs = processor(images=pictures or None, text=text, return_tensors="pt", **tiles)
-        ids = inputs["input_ids"][0].tolist()
-        item = {"name": name, "parts": parts, "input_ids": ids}
-        if tiles["crop_to_patches"]:
-            item["max_tiles"] = MOST + 1  # the whole picture is one more
-        more = {}
-        if names:
-            more["pixel_values"] = inputs["pixel_values"]
-            item["pixels_sha256"] = [h for p in pictures for h in resized_sha256(images, p, **tiles)]
-            seen = []
-            hook = model.model.multi_modal_projector.linear_1.register_forward_pre_hook(lambda _m, a: seen.append(a[0]))
-            rows = model.model.get_image_features(
-                inputs["pixel_values"], vision_feature_layer=-1, vision_feature_select_strategy="default"
-            ).pooler_output
-            hook.remove()
-            item["vision"], item["connector"] = summary(seen[0]), summary(rows)
-        item["steps"] = greedy(model, ids, STEPS, **more)
-        items.append(item)
-        print(name, len(ids), [s["ids"][0] for s in item["steps"]], flush=True)
-    write_json(
-        out / "golden.json",
-        {
-            "_comment": comment("internvl.py", "vision is what enters the connector's first linear."),
-            "items": items,
-        },
+    items = answers(
+        processor,
+        prompts,
+        watching(model.model.multi_modal_projector.linear_1, rows_of),
+        lambda p, **tiles: resized_sha256(images, p, **tiles),
+        model,
+        options=lambda name: dict(crop_to_patches=name == "in tiles", max_patches=MOST),
+        fields=lambda name: {"max_tiles": MOST + 1} if name == "in tiles" else {},  # the whole picture is one more
     )
+    write_golden(out, "internvl.py", "vision is what enters the connector's first linear.", items)
 
 
 if __name__ == "__main__":

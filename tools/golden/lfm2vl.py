@@ -8,18 +8,8 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from family import (
-    STEPS,
-    byte_tokenizer,
-    comment,
-    greedy,
-    parts_of,
-    picture,
-    randomise,
-    summary,
-    user,
-    write_json,
-)
+from answers import answers, save, save_words, watching, write_golden
+from family import byte_tokenizer, parts_of, randomise
 from formula import sha256
 from pieces import words
 from transformers import Lfm2VlConfig, Lfm2VlForConditionalGeneration, Lfm2VlProcessor, PreTrainedTokenizerFast
@@ -110,20 +100,15 @@ def resized(images: Lfm2VlImageProcessor, image, **options) -> list[str]:
 @torch.no_grad()
 def main() -> None:
     out = Path(sys.argv[1])
-    out.mkdir(parents=True, exist_ok=True)
-    torch.set_num_threads(1)
     model = make()
-    model.half().save_pretrained(out)
-    model.float()
+    save(out, model)
     tokenizer = PreTrainedTokenizerFast(
         tokenizer_object=byte_tokenizer(WORDS, ADDED, PATTERN),
         bos_token="<|startoftext|>",
         eos_token="<|im_end|>",
         pad_token="<|pad|>",
     )
-    tokenizer.backend_tokenizer.save(str(out / "tokenizer.json"))
-    write_json(out / "tokenizer_config.json", {"bos_token": "<|startoftext|>", "eos_token": "<|im_end|>"})
-    (out / "chat_template.jinja").write_text(TEMPLATE)
+    save_words(out, tokenizer, TEMPLATE, bos_token="<|startoftext|>", eos_token="<|im_end|>")
     images = Lfm2VlImageProcessor(
         tile_size=SIDE,
         encoder_patch_size=PATCH,
@@ -136,41 +121,23 @@ def main() -> None:
     images.save_pretrained(out)
     processor = Lfm2VlProcessor(images, tokenizer, chat_template=TEMPLATE)
 
-    items = []
     prompts = parts_of(["formula:waves:32x32", "formula:stripes:75x50"])
     prompts["two shapes"] = ["formula:waves:20x90", "and", "formula:stripes:90x30", "of which shape?"]
     prompts["in tiles"] = ["What is in", "formula:stripes:75x50", "and", "formula:waves:40x110", "here?"]
-    for name, parts in prompts.items():
-        names = [p for p in parts if p.startswith("formula:")]
-        text = processor.apply_chat_template(user(*parts), add_generation_prompt=True, tokenize=False)
-        pictures = [picture(n) for n in names]
-        tiles = {} if name == "in tiles" else dict(do_image_splitting=False)
-        inputs = processor(images=pictures or None, text=text, return_tensors="pt", **tiles)
-        ids = inputs["input_ids"][0].tolist()
-        item, more = {"name": name, "parts": parts, "input_ids": ids}, {}
-        if name == "in tiles":
-            item["max_tiles"] = TILES + 1  # the whole picture is one more
-        if names:
-            more = {k: inputs[k] for k in ("pixel_values", "spatial_shapes", "pixel_attention_mask")}
-            item["pixels_sha256"] = [h for p in pictures for h in resized(images, p, **tiles)]
-            seen = []
-            first = model.model.multi_modal_projector.linear_1
-            hook = first.register_forward_pre_hook(lambda _m, a: seen.append(a[0].reshape(-1, a[0].shape[-1])))
-            rows = torch.cat(model.model.get_image_features(**more).pooler_output)
-            hook.remove()
-            item["vision"], item["connector"] = summary(torch.cat(seen)), summary(rows)
-        item["steps"] = greedy(model, ids, STEPS, **more)
-        items.append(item)
-        print(name, len(ids), [s["ids"][0] for s in item["steps"]], flush=True)
-    note = "vision is what enters the connector's first linear. pixels are put together from the processor's patches."
-    write_json(
-        out / "golden.json",
-        {
-            "_comment": comment("lfm2vl.py", note),
-            "items": items,
-            "words": words(tokenizer.backend_tokenizer, ADDED),
-        },
+    items = answers(
+        processor,
+        prompts,
+        watching(
+            model.model.multi_modal_projector.linear_1,
+            lambda given: torch.cat(model.model.get_image_features(**given).pooler_output),
+        ),
+        lambda p, **tiles: resized(images, p, **tiles),
+        model,
+        options=lambda name: {} if name == "in tiles" else dict(do_image_splitting=False),
+        fields=lambda name: {"max_tiles": TILES + 1} if name == "in tiles" else {},  # the whole picture is one more
     )
+    note = "vision is what enters the connector's first linear. pixels are put together from the processor's patches."
+    write_golden(out, "lfm2vl.py", note, items, words=words(tokenizer.backend_tokenizer, ADDED))
 
 
 if __name__ == "__main__":

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from family import STEPS, comment, parts_of, picture, qwen2_tokenizer, sha256, summary, user, write_json
+from answers import answers, save, save_words, watching, write_golden
+from family import STEPS, parts_of, qwen2_tokenizer, randomise, sha256
 from transformers import PreTrainedTokenizerFast
 from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil
 
@@ -68,6 +69,27 @@ def text_config(sections: list[int], theta: float = 1000000.0, layers: int = 2, 
     )
 
 
+def tied(model_class, config_class, seed: int, vision: dict, text: dict) -> torch.nn.Module:
+    """A model of random weights whose head is its embedding."""
+    vision = dict(patch_size=PATCH, spatial_merge_size=MERGE, temporal_patch_size=2, num_heads=4) | vision
+    config = config_class(
+        vision_config=vision,
+        text_config=text,
+        **special(),
+        tie_word_embeddings=True,
+        attn_implementation="eager",
+    )
+    model = model_class(config).eval().float()
+    randomise(model, seed, embed_std=0.25)  # a larger one would only repeat its own input
+    model.tie_weights()
+    return model
+
+
+def pooled(features) -> torch.Tensor:
+    """Image rows of all pictures."""
+    return torch.cat(list(features.pooler_output))
+
+
 @torch.no_grad()
 def greedy(model, ids: list[int], steps: int, **inputs) -> list[dict]:
     """As family.greedy, with the types of tokens that M-RoPE counts by."""
@@ -105,19 +127,14 @@ def write(out: Path, script: str, model, processors, system: str, first, rows_of
     processors: the family's processor and video processor classes; first: the merger's first linear; rows_of: image
     rows from what get_image_features returns.
     """
-    out.mkdir(parents=True, exist_ok=True)
-    torch.set_num_threads(1)
-    model.half().save_pretrained(out)
-    model.float()
+    save(out, model)
     tokenizer = PreTrainedTokenizerFast(
         tokenizer_object=qwen2_tokenizer(WORDS, ADDED),
         eos_token="<|im_end|>",
         pad_token="<|endoftext|>",
         extra_special_tokens={"image_token": "<|image_pad|>", "video_token": "<|video_pad|>"},
     )
-    tokenizer.backend_tokenizer.save(str(out / "tokenizer.json"))
-    write_json(out / "tokenizer_config.json", {"eos_token": "<|im_end|>", "pad_token": "<|endoftext|>"})
-    (out / "chat_template.jinja").write_text(template(system))
+    save_words(out, tokenizer, template(system), eos_token="<|im_end|>", pad_token="<|endoftext|>")
     images = Qwen2VLImageProcessorPil(
         size={"shortest_edge": 2 * (PATCH * MERGE) ** 2, "longest_edge": SIDE**2}, patch_size=PATCH, merge_size=MERGE
     )
@@ -129,28 +146,11 @@ def write(out: Path, script: str, model, processors, system: str, first, rows_of
         "two shapes": ["formula:waves:90x40", "and", "formula:stripes:20x60", "Compare the two images."],
         "small pictures": ["formula:waves:3x5", "formula:stripes:20x13", "formula:waves:60x9", "What is in the picture?"],
     }
-    items = []
-    for name, parts in prompts.items():
-        names = [p for p in parts if p.startswith("formula:")]
-        text = processor.apply_chat_template(user(*parts), add_generation_prompt=True, tokenize=False)
-        pictures = [picture(n) for n in names]
-        inputs = processor(images=pictures or None, text=text, return_tensors="pt")
-        ids = inputs["input_ids"][0].tolist()
-        item = {"name": name, "parts": parts, "input_ids": ids}
-        more = {}
-        if names:
-            more = {"pixel_values": inputs["pixel_values"], "image_grid_thw": inputs["image_grid_thw"]}
-            item["pixels_sha256"] = [resized_sha256(images, p) for p in pictures]
-            seen = []
-            hook = first.register_forward_pre_hook(lambda _m, a: seen.append(a[0]))
-            rows = rows_of(model.model.get_image_features(**more))
-            hook.remove()
-            item["vision"], item["connector"] = summary(seen[0]), summary(rows)
-        item["steps"] = greedy(model, ids, STEPS, **more)
-        items.append(item)
-        grids = more["image_grid_thw"].tolist() if more else []
-        print(name, len(ids), grids, [s["ids"][0] for s in item["steps"]], flush=True)
-    write_json(
-        out / "golden.json",
-        {"_comment": comment(script, "vision is what enters the merger's first linear."), "items": items},
+    items = answers(
+        processor,
+        prompts,
+        watching(first, lambda given: rows_of(model.model.get_image_features(**given))),
+        lambda p: [resized_sha256(images, p)],
+        lambda ids, **given: greedy(model, ids, STEPS, **given),
     )
+    write_golden(out, script, "vision is what enters the merger's first linear.", items)

@@ -8,19 +8,8 @@ import sys
 from pathlib import Path
 
 import torch
-from family import (
-    STEPS,
-    comment,
-    greedy,
-    parts_of,
-    picture,
-    qwen2_tokenizer,
-    randomise,
-    resized_sha256,
-    summary,
-    user,
-    write_json,
-)
+from answers import answers, save, save_words, watching, write_golden
+from family import parts_of, qwen2_tokenizer, randomise, resized_sha256
 from transformers import PreTrainedTokenizerFast, SmolVLMConfig, SmolVLMForConditionalGeneration, SmolVLMProcessor
 from transformers.models.smolvlm.image_processing_pil_smolvlm import SmolVLMImageProcessorPil
 from transformers.models.smolvlm.video_processing_smolvlm import SmolVLMVideoProcessor
@@ -92,11 +81,8 @@ def make() -> SmolVLMForConditionalGeneration:
 @torch.no_grad()
 def main() -> None:
     out = Path(sys.argv[1])
-    out.mkdir(parents=True, exist_ok=True)
-    torch.set_num_threads(1)
     model = make()
-    model.half().save_pretrained(out)
-    model.float()
+    save(out, model)
 
     tokenizer = PreTrainedTokenizerFast(
         tokenizer_object=qwen2_tokenizer(WORDS, ADDED),
@@ -109,9 +95,7 @@ def main() -> None:
             "global_image_token": "<global-img>",
         },
     )
-    tokenizer.backend_tokenizer.save(str(out / "tokenizer.json"))
-    write_json(out / "tokenizer_config.json", {"eos_token": "<end_of_utterance>", "pad_token": "<|endoftext|>"})
-    (out / "chat_template.jinja").write_text(TEMPLATE)
+    save_words(out, tokenizer, TEMPLATE, eos_token="<end_of_utterance>", pad_token="<|endoftext|>")
     images = SmolVLMImageProcessorPil(
         size={"longest_edge": 3 * SIDE},
         max_image_size={"longest_edge": SIDE},
@@ -128,39 +112,22 @@ def main() -> None:
         chat_template=TEMPLATE,
     )
 
-    items = []
+    def rows_of(given: dict) -> torch.Tensor:
+        assert bool(given["pixel_attention_mask"].all())
+        return model.model.get_image_features(**given).pooler_output
+
     prompts = parts_of(["formula:waves:32x32", "formula:stripes:75x50"])
     prompts["in tiles"] = ["formula:stripes:75x50", "and", "formula:waves:40x90", "are different?"]
-    for name, parts in prompts.items():
-        names = [p for p in parts if p.startswith("formula:")]
-        text = processor.apply_chat_template(user(*parts), add_generation_prompt=True, tokenize=False)
-        pictures = [picture(n) for n in names]
-        tiles = dict(do_image_splitting=name == "in tiles")
-        more, item = {}, {"name": name, "parts": parts}
-        if tiles["do_image_splitting"]:
-            item["max_tiles"] = 64
-        if names:
-            inputs = processor(images=[pictures], text=text, return_tensors="pt", **tiles)
-            more = {k: inputs[k] for k in ("pixel_values", "pixel_attention_mask")}
-            assert bool(more["pixel_attention_mask"].all())
-            ids = inputs["input_ids"][0].tolist()
-            item["input_ids"] = ids
-            item["pixels_sha256"] = [h for p in pictures for h in resized_sha256(images, p, **tiles)]
-            seen = []
-            hook = model.model.connector.modality_projection.register_forward_pre_hook(lambda _m, a: seen.append(a[0]))
-            rows = model.model.get_image_features(**more).pooler_output
-            hook.remove()
-            item["vision"], item["connector"] = summary(seen[0]), summary(rows)
-        else:
-            ids = tokenizer(text, add_special_tokens=False)["input_ids"]
-            item["input_ids"] = ids
-        item["steps"] = greedy(model, ids, STEPS, **more)
-        items.append(item)
-        print(name, len(ids), [s["ids"][0] for s in item["steps"]], flush=True)
-    write_json(
-        out / "golden.json",
-        {"_comment": comment("smolvlm.py", "vision is what enters the connector's linear."), "items": items},
+    items = answers(
+        processor,
+        prompts,
+        watching(model.model.connector.modality_projection, rows_of),
+        lambda p, **tiles: resized_sha256(images, p, **tiles),
+        model,
+        options=lambda name: dict(do_image_splitting=name == "in tiles"),
+        fields=lambda name: {"max_tiles": 64} if name == "in tiles" else {},
     )
+    write_golden(out, "smolvlm.py", "vision is what enters the connector's linear.", items)
 
 
 if __name__ == "__main__":
