@@ -4,6 +4,7 @@ import { Ajv2020 } from "ajv/dist/2020.js";
 import { random, uniform } from "../../tensor/random.ts";
 import { toyTokenizerJson } from "../../tokenizer/toy.ts";
 import { readTokenizer } from "../../tokenizer/tokenizer.ts";
+import { RuntimeError } from "../error.ts";
 import { constraint, vocabularyOf } from "./constraint.ts";
 import { start, type State } from "./grammar.ts";
 import { type JsonSchema, rulesOf } from "./json_schema.ts";
@@ -222,4 +223,29 @@ Deno.test("a schema that cannot be kept is refused by name", () => {
   const most = () =>
     constraint(rulesOf(SCHEMAS["a caption"]), VOCABULARY, TOKENIZER, STOPS, 10);
   assertThrows(most, Error, "maxTokens must be at least 26");
+});
+
+Deno.test("a schema with too many ways to begin is refused, soon; one of many words is not", () => {
+  const kinds = (depth: number): Record<string, unknown> =>
+    depth === 0 ? { const: 1 } : {
+      anyOf: [1, 2, 3, 4].map((maxItems) => ({
+        type: "array",
+        items: { $ref: `#/$defs/${depth - 1}` },
+        minItems: 1,
+        maxItems,
+      })),
+    };
+  const $defs = Object.fromEntries(
+    Array.from({ length: 13 }, (_, depth) => [depth, kinds(depth)]),
+  );
+  const begun = performance.now();
+  assertThrows(
+    () => drawn({ $defs, $ref: "#/$defs/12" }, 300, 1),
+    RuntimeError,
+    "begin alike",
+  );
+  const ms = performance.now() - begun;
+  assert(ms < 5000, `${ms} ms`); // once without end
+  const words = Array.from({ length: 4000 }, (_, i) => `word ${i * 7919}`);
+  assert(words.includes(JSON.parse(drawn({ enum: words }, 40, 1))));
 });
