@@ -51,9 +51,13 @@ async function start(args: readonly string[], killMs = Infinity) {
     stderr: "piped",
     env: { NO_COLOR: "1" },
   }).spawn();
-  const timer = killMs === Infinity
-    ? undefined
-    : setTimeout(() => child.kill("SIGKILL"), killMs);
+  const timer = killMs === Infinity ? undefined : setTimeout(() => {
+    try {
+      child.kill("SIGKILL");
+    } catch (error) { // it ended by itself in the same moment
+      if (!(error instanceof TypeError)) throw error;
+    }
+  }, killMs);
   const { code, signal, stderr } = await child.output();
   clearTimeout(timer);
   return {
