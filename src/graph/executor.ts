@@ -4,6 +4,7 @@
  * @module
  */
 import type { Tensor } from "../tensor/tensor.ts";
+import type { AttentionShape } from "./attention.ts";
 
 /** Float storage of an executor. */
 export type Floats = Float32Array | Float64Array;
@@ -24,6 +25,14 @@ export interface Executor {
     w: Floats,
     n: number,
     bias?: Floats,
+  ): Floats;
+  /** All heads of an attention, [rows, heads·d], as `attendHeads` makes them, which is asked where an engine has none. */
+  attend?(
+    q: Floats,
+    k: Floats,
+    v: Floats,
+    shape: AttentionShape,
+    seen: Int32Array,
   ): Floats;
 }
 

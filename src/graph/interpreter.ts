@@ -8,6 +8,7 @@
 import { rotate, unrotate } from "../tensor/rotation.ts";
 import { sizeOf } from "../tensor/tensor.ts";
 import { ACTIVATIONS } from "./activation.ts";
+import { attendHeads } from "./attention.ts";
 import type { Executor, Floats } from "./executor.ts";
 import { type Grid, gridRows, mergeOf, ownGrid, patchesIn } from "./grid.ts";
 import { windowsOf } from "./windows.ts";
@@ -697,7 +698,7 @@ function attend(
     v = hooks.heads(node, "v", v, run.modality);
   }
   if (node.window !== undefined) return inWindows(run, node, q, k, v);
-  const out = executor.zeros(q.length), scale = 1 / Math.sqrt(d);
+  const out = executor.zeros(q.length), wide = heads * d;
   const width = kvHeads * d, { nodes } = run.loaded.model;
   // In the vision phase queries may have other rows than keys.
   const fixed = (x: string) =>
@@ -716,32 +717,19 @@ function attend(
       segment.sequence.cache.set(node.id, { k: keys.slice(), v: vals.slice() });
     }
     const total = keys.length / width, offset = total - s.count;
-    for (let h = 0; h < heads; h++) {
-      const kv = Math.floor(h * kvHeads / heads) * d;
-      const qh = slice(executor, q, heads * d, s.start, s.count, h * d, d);
-      const kh = slice(executor, keys, width, 0, total, kv, d);
-      const p = executor.matmul(qh, s.count, d, kh, total);
-      for (let r = 0; r < s.count; r++) {
-        const visible = node.mask === "full"
-          ? total
-          : offset + (segment.sight?.[r] ?? r) + 1;
-        const first = Math.max(0, offset + r + 1 - (node.reach ?? Infinity));
-        softmax(p.subarray(r * total, (r + 1) * total), first, visible, scale);
-      }
-      const vt = executor.zeros(d * total);
-      for (let j = 0; j < total; j++) {
-        for (let c = 0; c < d; c++) {
-          vt[c * total + j] = vals[j * width + kv + c];
-        }
-      }
-      const o = executor.matmul(p, s.count, total, vt, d);
-      for (let r = 0; r < s.count; r++) {
-        out.set(
-          o.subarray(r * d, r * d + d),
-          (s.start + r) * heads * d + h * d,
-        );
-      }
+    const seen = new Int32Array(2 * s.count);
+    for (let r = 0; r < s.count; r++) {
+      seen[2 * r] = Math.max(0, offset + r + 1 - (node.reach ?? Infinity));
+      seen[2 * r + 1] = node.mask === "full"
+        ? total
+        : offset + (segment.sight?.[r] ?? r) + 1;
     }
+    const own = [s.start * wide, (s.start + s.count) * wide] as const;
+    const asking = q.subarray(...own), answer = out.subarray(...own);
+    const shape = { rows: s.count, keys: total, heads, kvHeads, headDim: d };
+    const attended = executor.attend?.(asking, keys, vals, shape, seen);
+    if (attended) answer.set(attended);
+    else attendHeads(executor, asking, keys, vals, shape, seen, answer);
   }
   return out;
 }
@@ -826,18 +814,6 @@ function join(executor: Executor, a: Floats, b: Floats): Floats {
   c.set(a);
   c.set(b, a.length);
   return c;
-}
-
-/** Softmax of the scaled scores [first, end), in place; the others become 0. */
-function softmax(row: Floats, first: number, end: number, scale: number): void {
-  let max = -Infinity, sum = 0;
-  for (let j = first; j < end; j++) max = Math.max(max, row[j]);
-  for (let j = first; j < end; j++) {
-    sum += row[j] = Math.exp((row[j] - max) * scale);
-  }
-  for (let j = first; j < end; j++) row[j] /= sum;
-  row.fill(0, 0, first);
-  row.fill(0, end);
 }
 
 /** Adds v to the first rows of each image's part of the stream. */

@@ -3,9 +3,11 @@
  * is. Addresses are bytes in the crew's memory.
  * @module
  */
+import { attendHeads, type AttentionShape } from "../graph/attention.ts";
 import { gptq } from "../quantize/gptq.ts";
+import type { Executor } from "../graph/executor.ts";
 import type { GemmF32 } from "./gemm_f32.ts";
-import { type MatmulTransposed, productAt } from "./product.ts";
+import { productAt } from "./product.ts";
 
 /** What a thread works with. */
 export interface Bench {
@@ -100,8 +102,26 @@ export interface RoundPlaces {
   readonly codes: number;
 }
 
+/** Attention: parts are heads; all that it reads and writes has its place. */
+interface Attend extends AttentionPlaces {
+  readonly task: "attend";
+  readonly shape: AttentionShape;
+  /** Room for the products of each thread, `roomBytes` each. */
+  readonly room: number;
+  readonly roomBytes: number;
+}
+
+/** q, y [rows, heads·d], k, v [keys, kvHeads·d] in float32; seen [rows, 2] int32. */
+export interface AttentionPlaces {
+  readonly q: number;
+  readonly k: number;
+  readonly v: number;
+  readonly seen: number;
+  readonly y: number;
+}
+
 /** One task. */
-export type Task = Gemm | Gram | Solve | InverseRows | Round;
+export type Task = Gemm | Gram | Solve | InverseRows | Round | Attend;
 
 /** [from, to) of `n` things for a thread; cut at multiples of `unit`. */
 function share(
@@ -134,6 +154,8 @@ export function doPart(
       return inversePart(bench, task, thread, threads);
     case "round":
       return roundPart(bench, task, thread, threads);
+    case "attend":
+      return attendPart(bench, task, thread, threads);
   }
 }
 
@@ -249,29 +271,65 @@ function inversePart(
   }
 }
 
+/** Products of one thread alone, in room of its own. */
+function productIn({ gemm, memory }: Bench, room: number) {
+  return productAt(
+    memory,
+    room,
+    (x, w, bias, y, rows, k, n) => gemm(x, w, bias, y, rows, k, k, n, 0, n),
+    () => {},
+  ) as Executor["matmul"];
+}
+
+const zeros = (n: number) => new Float32Array(n);
+
+function attendPart(
+  bench: Bench,
+  { shape, room, roomBytes, ...at }: Attend,
+  thread: number,
+  threads: number,
+): void {
+  const [from, to] = share(shape.heads, 1, thread, threads);
+  if (to === from) return;
+  const matmul = productIn(bench, room + thread * roomBytes);
+  const { q, k, v, seen, y } = attentionViews(bench.memory.buffer, at, shape);
+  attendHeads({ zeros, matmul }, q, k, v, shape, seen, y, from, to);
+}
+
+/** The arrays of an attention at their places. */
+export function attentionViews(
+  buffer: ArrayBufferLike,
+  at: AttentionPlaces,
+  { rows, keys, heads, kvHeads, headDim }: AttentionShape,
+) {
+  const wide = rows * heads * headDim, width = keys * kvHeads * headDim;
+  return {
+    q: new Float32Array(buffer, at.q, wide),
+    k: new Float32Array(buffer, at.k, width),
+    v: new Float32Array(buffer, at.v, width),
+    seen: new Int32Array(buffer, at.seen, 2 * rows),
+    y: new Float32Array(buffer, at.y, wide),
+  };
+}
+
 function roundPart(
-  { gemm, memory }: Bench,
+  bench: Bench,
   { n, k, bits, room, roomBytes, ...at }: Round,
   thread: number,
   threads: number,
 ): void {
   const [r0, r1] = share(n, 1, thread, threads);
   if (r1 === r0) return;
-  const matmul: MatmulTransposed = productAt(
-    memory,
-    room + thread * roomBytes,
-    (x, w, bias, y, rows, k, n) => gemm(x, w, bias, y, rows, k, k, n, 0, n),
-    () => {},
-  );
-  const views = roundViews(memory.buffer, at, n, k);
+  const matmul = productIn(bench, room + thread * roomBytes);
+  const views = roundViews(bench.memory.buffer, at, n, k);
   const { codes, scale } = gptq(
     views.w.subarray(r0 * k, r1 * k),
     r1 - r0,
     k,
     bits,
     views,
-    matmul as Parameters<typeof gptq>[5],
-    (size) => new Float32Array(size),
+    matmul,
+    zeros,
   );
   views.codes.set(codes, r0 * k);
   views.scale.set(scale, r0);

@@ -4,6 +4,7 @@
  * the largest call.
  * @module
  */
+import type { AttentionShape } from "../graph/attention.ts";
 import {
   BLOCK as GPTQ_BLOCK,
   type IntegerWeight,
@@ -16,7 +17,7 @@ import {
 } from "../tensor/linalg.ts";
 import { alone, type Crew } from "./crew.ts";
 import { roundUp } from "./layout.ts";
-import { roundViews } from "./crew_task.ts";
+import { attentionViews, roundViews } from "./crew_task.ts";
 import {
   check,
   type MatmulTransposed,
@@ -47,6 +48,14 @@ export interface FloatEngine {
    * @throws {NotPositiveDefinite}
    */
   inverseUpperFactor(a: ArrayLike<number>, n: number): Float32Array;
+  /** `attendHeads`, the heads shared among threads. */
+  attend(
+    q: Float32Array,
+    k: Float32Array,
+    v: Float32Array,
+    shape: AttentionShape,
+    seen: Int32Array,
+  ): Float32Array;
   /** GPTQ, its rows shared among threads. */
   gptq(
     w: Float64Array,
@@ -172,6 +181,36 @@ export function floatEngine(crew: Crew = alone()): FloatEngine {
     return u;
   }
 
+  /** memory │ q │ k │ v │ what rows see │ y │ room for the products of each thread │ */
+  function attend(
+    q: Float32Array,
+    k: Float32Array,
+    v: Float32Array,
+    shape: AttentionShape,
+    seen: Int32Array,
+  ): Float32Array {
+    const { rows, keys, headDim: d } = shape;
+    const roomBytes = roundUp(
+      Math.max(productBytes(rows, d, keys), productBytes(rows, keys, d)),
+      16,
+    );
+    const kAt = START + q.length * 4, vAt = kAt + k.length * 4;
+    const seenAt = vAt + v.length * 4, y = seenAt + seen.length * 4;
+    const room = roundUp(y + q.length * 4, 16);
+    reserve(room + threads * roomBytes);
+    const at = { q: START, k: kAt, v: vAt, seen: seenAt, y };
+    const views = attentionViews(memory.buffer, at, shape);
+    views.q.set(q);
+    views.k.set(k);
+    views.v.set(v);
+    views.seen.set(seen);
+    crew.run(
+      { task: "attend", shape, room, roomBytes, ...at },
+      q.length * keys < SMALL,
+    );
+    return views.y.slice();
+  }
+
   /** memory │ what rounding reads and writes │ room for the products of each thread │ */
   function roundAll(
     weight: Float64Array,
@@ -214,7 +253,13 @@ export function floatEngine(crew: Crew = alone()): FloatEngine {
       ),
     reserve,
   );
-  return { matmulTransposed, gram, inverseUpperFactor, gptq: roundAll };
+  return {
+    matmulTransposed,
+    gram,
+    inverseUpperFactor,
+    attend,
+    gptq: roundAll,
+  };
 }
 
 /**

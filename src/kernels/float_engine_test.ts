@@ -1,4 +1,6 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
+import { attendHeads } from "../graph/attention.ts";
+import type { Executor } from "../graph/executor.ts";
 import { gptq, prepareSpread } from "../quantize/gptq.ts";
 import { inverseUpperFactor, NotPositiveDefinite } from "../tensor/linalg.ts";
 import { normal, random } from "../tensor/random.ts";
@@ -144,4 +146,24 @@ Deno.test("one, two and three threads give the same bits, and GPTQ the codes of 
   assertEquals(rounded.scale, plain.scale);
   const differ = rounded.codes.filter((c, i) => c !== plain.codes[i]).length;
   assert(differ <= 5, `${differ} of ${n * k} codes differ`); // ties within float32
+});
+
+Deno.test("attention shared among threads has the bits of its definition", async () => {
+  const shape = { rows: 70, keys: 150, heads: 6, kvHeads: 2, headDim: 16 };
+  const q = wave(70 * 96, 0.7),
+    k = wave(150 * 32, 1.1),
+    v = wave(150 * 32, 0.3);
+  const seen = Int32Array.from(
+    { length: 140 },
+    (_, i) => i % 2 === 0 ? Math.max(0, i / 2 - 20) : 81 + (i >> 1),
+  );
+  const zeros = (n: number) => new Float32Array(n);
+  const matmul = floatEngine().matmulTransposed as Executor["matmul"];
+  const want = zeros(q.length);
+  attendHeads({ zeros, matmul }, q, k, v, shape, seen, want);
+  assert(want.every(Number.isFinite) && want.some((y) => y !== 0));
+  for (const threads of [1, 2, 3]) {
+    using crew = await startCrew(threads);
+    assertEquals(floatEngine(crew).attend(q, k, v, shape, seen), want);
+  }
 });
