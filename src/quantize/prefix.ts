@@ -69,19 +69,32 @@ export function findPrefix(
   const prefix: number[] = [];
   while (prefix.length < most) {
     const places = towering(withPrefix(loaded, prefix), samples);
-    const first = samples.filter((_, i) => places.has(`${i} 0`)).length;
-    const next = prefix.length === 0 && 2 * first > samples.length
-      ? stopIds[0] ?? samples[0][0]
-      : mostFrequent(
-        [...places].map((place) => {
-          const [sample, at] = place.split(" ").map(Number);
-          return samples[sample][at];
-        }).filter((id) => !prefix.includes(id)), // one that towers behind itself is none that soaks up
-      );
+    const next = nextSink(places, samples, prefix, stopIds[0]);
     if (next === undefined) break;
     prefix.push(next);
   }
   return prefix;
+}
+
+/**
+ * The next token to put in front of `samples`, or none.
+ * @param places where outliers stand behind `prefix`: "sample place"
+ * @param stop a stop token; the first sample's first where there is none
+ */
+export function nextSink(
+  places: ReadonlySet<string>,
+  samples: readonly (readonly number[])[],
+  prefix: readonly number[],
+  stop = samples[0]?.[0],
+): number | undefined {
+  const first = samples.filter((_, i) => places.has(`${i} 0`)).length;
+  if (prefix.length === 0 && 2 * first > samples.length) return stop;
+  const tokens = [...places].map((place) => {
+    const [sample, at] = place.split(" ").map(Number);
+    return samples[sample][at];
+  });
+  // One that towers behind itself soaks up nothing.
+  return mostFrequent(tokens.filter((id) => !prefix.includes(id)));
 }
 
 /** Where an outlier stands: sample and place in it. */
