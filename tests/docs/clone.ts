@@ -6,6 +6,7 @@
 import { dirname } from "@std/path";
 import { existsSync } from "node:fs";
 import { ROOT } from "../hostile_cli/run.ts";
+import { freePort } from "../free_port.ts";
 
 /** Files that name a port. */
 const WITH_PORTS = ["deno.json", "src/cli/serve.ts", "tools/browser.ts"];
@@ -59,9 +60,4 @@ function files(): string[] {
     name !== "" && !/^(tests|models\/checkpoints)\//.test(name) &&
     existsSync(ROOT + name) // one that is deleted is still listed
   );
-}
-
-function freePort(): number {
-  using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
-  return listener.addr.port;
 }

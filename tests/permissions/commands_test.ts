@@ -9,6 +9,7 @@ import { png } from "../../tools/crops.ts";
 import { toy, toyPixels } from "../agreement/toy_file.ts";
 import { ROOT } from "../hostile_cli/run.ts";
 import { serveHub } from "../hub/hub.ts";
+import { freePort } from "../free_port.ts";
 
 /** A way to call a command. */
 interface Call {
@@ -51,11 +52,6 @@ for (const name of ["src", "tools", "deno.json", "deno.lock"]) {
 const checkpoint = `${ROOT}tests/golden/smolvlm-toy`;
 const samples = `${ROOT}models/flickr-mini/photos`;
 const small = [`--model=${model}`, "--threads=1", "--max-tokens=2"];
-
-function freePort(): number {
-  using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
-  return listener.addr.port;
-}
 
 /** One call of each command at least; FOLDER is `out`. */
 function calls(hub: string, port: number): Call[] {

@@ -3,6 +3,7 @@ import { assert, assertEquals, assertMatch } from "@std/assert";
 import { toy } from "../agreement/toy_file.ts";
 import { ROOT } from "../hostile_cli/run.ts";
 import { say } from "./fake.ts";
+import { freePort } from "../free_port.ts";
 
 const folder = Deno.makeTempDirSync();
 addEventListener("unload", () => Deno.removeSync(folder, { recursive: true }));
@@ -34,12 +35,6 @@ async function run(flags: string[], args: string[], input = "") {
   const { code, stdout, stderr } = await child.output();
   const text = (b: Uint8Array) => new TextDecoder().decode(b);
   return { code, out: text(stdout), err: text(stderr) };
-}
-
-/** A port nobody listens on now. */
-function freePort(): number {
-  using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
-  return listener.addr.port;
 }
 
 /** Starts `serve`; its messages grow in `err`, which `ready` waits for. */

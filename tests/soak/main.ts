@@ -13,6 +13,7 @@ import {
   ticker,
 } from "../campaign/campaign.ts";
 import { drawOf } from "../fuzz/mutate.ts";
+import { freePort } from "../free_port.ts";
 
 const PHOTOS = ["cat", "photographer", "astronaut"];
 /** Share of the time that warms up: caches fill, code is compiled. */
@@ -188,10 +189,4 @@ function slopeOf(points: readonly { at: number; mb: number }[]): number {
 function p95Of(list: readonly { ms: number }[]): number {
   const sorted = list.map((t) => t.ms).toSorted((a, b) => a - b);
   return sorted[Math.floor(sorted.length * 0.95)];
-}
-
-/** A port nobody listens on now. */
-function freePort(): number {
-  using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
-  return listener.addr.port;
 }

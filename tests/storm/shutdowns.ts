@@ -7,6 +7,7 @@ import { toy } from "../agreement/toy_file.ts";
 import { ROOT } from "../hostile_cli/run.ts";
 import { say } from "../server/fake.ts";
 import { type Outcome, outcome } from "./outcome.ts";
+import { freePort } from "../free_port.ts";
 
 const STATES = [
   "loading",
@@ -171,10 +172,4 @@ async function listening(port: number) {
       await new Promise((go) => setTimeout(go, 5));
     }
   }
-}
-
-/** A port nobody listens on now. */
-function freePort(): number {
-  using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
-  return listener.addr.port;
 }
