@@ -16,6 +16,8 @@ interface Note {
   readonly not?: string;
   /** Goes on until it is stopped, and answers at this address meanwhile. */
   readonly answers?: string;
+  /** Needs a program; where there is none, it is not typed. */
+  readonly needs?: string;
   /** Needs what a clone does not have; put there beforehand. */
   readonly stands?: readonly [what: string, into: string];
   /** Is no command: written into this file, and run by this command. */
@@ -53,6 +55,7 @@ const NOTES: readonly Note[] = [
     piece: 'from "./mquant.js"',
     not: "tests/browser/browser_test.ts runs it, in Chromium",
   },
+  { document: "SECURITY.md", piece: "openssl pkeyutl", needs: "openssl" },
   { document: "docs/server.md", piece: "deno task serve", answers: SERVED },
   {
     document: "docs/server.md",
@@ -161,7 +164,9 @@ for (const { document, steps } of STEPS) {
       using made = clone();
       const { folder, here } = made;
       for (const { command, notes, file } of steps) {
-        const { not } = notes.find((n) => n.not) ?? {};
+        const lacking = notes.find((n) => n.needs && !has(n.needs))?.needs;
+        const not = notes.find((n) => n.not)?.not ??
+          (lacking && `there is no ${lacking}`);
         if (not) {
           const name = `not here: ${command || "a block"} (${not})`;
           await t.step({ name, ignore: true, fn() {} });
@@ -198,6 +203,12 @@ Deno.test("every exception among the commands is one that is met", () => {
     assert(all.some(({ command }) => command.includes(piece)), piece);
   }
 });
+
+/** Whether a program is installed. */
+function has(program: string): boolean {
+  const args = ["-c", `command -v ${program}`];
+  return new Deno.Command("sh", { args }).outputSync().success;
+}
 
 /** Ends what was begun last; it must still have run. */
 const STOP =
