@@ -10,7 +10,7 @@ import { EXIT, UsageError } from "./errors.ts";
 import type { Io } from "./io.ts";
 import { BUNDLE, MODEL_OPTION, modelPath } from "./model_path.ts";
 import { progress } from "./progress.ts";
-import { table } from "./table.ts";
+import { bytes, table } from "./table.ts";
 
 const PHOTO = new URL("photos/photographer.jpg", BUNDLE);
 
@@ -22,6 +22,16 @@ interface Times {
   readonly decodeMs: number;
   readonly tokens: number;
   readonly promptTokens: number;
+}
+
+/** What opening a model takes, in ms and in bytes of the whole process. */
+interface Opening {
+  readonly loadMs: number;
+  /** From `open` to the first token of the first caption. */
+  readonly firstTokenMs: number;
+  /** The most memory until the model was open, and what there is while it captions; Linux only. */
+  readonly peak?: number;
+  readonly steady?: number;
 }
 
 export default command({
@@ -84,7 +94,7 @@ export default command({
       );
     }
     if (!json) io.out(`${benchTable(kernels).trimEnd()}\n`);
-    const caption = only === undefined
+    const measured = only === undefined
       ? await withSession(
         model,
         threads,
@@ -92,8 +102,11 @@ export default command({
         (session, photo) => captionTimes(session, photo, rounds, io),
       )
       : undefined;
-    if (json) io.out(`${JSON.stringify({ kernels, caption })}\n`);
-    else if (caption) io.out(`\n${captionText(caption, rounds)}`);
+    if (json) io.out(`${JSON.stringify({ kernels, ...measured })}\n`);
+    else if (measured) {
+      const { caption, opening } = measured;
+      io.out(`\n${captionText(caption, rounds)}\n${openingText(opening)}`);
+    }
     return EXIT.ok;
   },
 });
@@ -133,7 +146,8 @@ async function captionTimes(
   photo: Uint8Array,
   rounds: number,
   io: Io,
-): Promise<Times> {
+): Promise<{ caption: Times; opening: Opening }> {
+  const peak = memoryOf("VmHWM");
   const line = progress(io, "caption", rounds + 1);
   const all: Times[] = [];
   for (let i = 0; i <= rounds; i++) {
@@ -149,7 +163,14 @@ async function captionTimes(
     const sorted = all.slice(1).map((t) => t[key]).sort((a, b) => a - b);
     return sorted[sorted.length >> 1]; // the first round warms up
   };
-  return {
+  const { loadMs } = session.info, [{ imageMs, visionMs, prefillMs }] = all;
+  const steady = memoryOf("VmRSS");
+  const opening = {
+    loadMs,
+    firstTokenMs: loadMs + imageMs + visionMs + prefillMs,
+    ...(peak && steady ? { peak, steady } : {}),
+  };
+  const caption = {
     imageMs: median("imageMs"),
     visionMs: median("visionMs"),
     prefillMs: median("prefillMs"),
@@ -157,6 +178,32 @@ async function captionTimes(
     tokens: median("tokens"),
     promptTokens: median("promptTokens"),
   };
+  return { caption, opening };
+}
+
+/** Bytes of this process by a line of Linux's account of it. */
+function memoryOf(line: "VmHWM" | "VmRSS"): number | undefined {
+  try {
+    const status = Deno.readTextFileSync("/proc/self/status");
+    return 1024 * Number(status.match(`${line}:\\s+(\\d+)`)![1]);
+  } catch {
+    return undefined;
+  }
+}
+
+function openingText({ loadMs, firstTokenMs, peak, steady }: Opening): string {
+  const ms = (x: number) => `${x.toFixed(0)} ms`;
+  return table([
+    ["opening, once", ""],
+    ["open the model", ms(loadMs)],
+    ["from there to the first token", ms(firstTokenMs)],
+    ...(peak && steady
+      ? [[
+        "peak memory, of that while captioning",
+        `${bytes(peak)}, ${(100 * peak / steady).toFixed(0)} %`,
+      ]]
+      : []),
+  ]);
 }
 
 function captionText(t: Times, rounds: number): string {

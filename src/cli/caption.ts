@@ -189,12 +189,15 @@ it says that an image is decoration.`,
       const { text, tokens, finish, timings } = await answer;
       io.signal.throwIfAborted();
       if (values.json) {
-        const caption = text.trim(), { length } = tokens;
-        io.out(
-          `${
-            JSON.stringify({ photo, caption, tokens: length, finish, timings })
-          }\n`,
-        );
+        const { loadMs } = s.info;
+        const line = {
+          photo,
+          caption: text.trim(),
+          tokens: tokens.length,
+          finish,
+          timings: { loadMs, ...timings },
+        };
+        io.out(`${JSON.stringify(line)}\n`);
       }
       const ms = (x: number) => `${Math.round(x)} ms`;
       say.err(dim(
