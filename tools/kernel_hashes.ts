@@ -3,10 +3,11 @@
  * scratch aside. Every implementation of every build runs; one hash a line means
  * that all agree, equal lines on two machines that the machines do.
  *
- *     deno run --allow-read tools/kernel_hashes.ts [--only NAME_PART] [--most BYTES]
+ *     deno run --allow-read --allow-write tools/kernel_hashes.ts CASES [--kib 192]
  *
- * `--most` leaves out the cases that take more memory: emulated, the real shapes
- * of the products take minutes.
+ * CASES is a file: the cases of at most `--kib` that it holds, or that are made
+ * and kept there. Making them is plain TypeScript, which takes minutes where the
+ * second machine is emulated; running them takes seconds.
  *
  * @module
  */
@@ -23,14 +24,69 @@ import {
   supportsRelaxed,
 } from "../src/kernels/load.ts";
 
-/** Most memory a case takes, in wasm pages. */
+/** What every case fits into, in wasm pages. */
 const PAGES = 96;
 
+/** A case as it is kept: its memory lies at `at` behind the list of all. */
+interface Kept {
+  readonly name: KernelName;
+  readonly args: readonly number[];
+  /** Byte ranges of scratch. */
+  readonly ignored: readonly (readonly [number, number])[];
+  readonly at: number;
+  readonly bytes: number;
+}
+
+/** Cases and their memories. */
+interface Cases {
+  readonly list: readonly Kept[];
+  readonly memory: Uint8Array;
+}
+
+function make(most: number): Cases {
+  const list: Kept[] = [], parts: Uint8Array[] = [];
+  const memory = new ArrayBuffer(PAGES * 65536);
+  let at = 0;
+  for (const name of Object.keys(contracts) as KernelName[]) {
+    for (const c of contracts[name].cases) {
+      const arena = new NoiseArena(memory), args = c.build(arena);
+      const { ignored, top: bytes } = arena;
+      if (bytes > most) continue;
+      list.push({ name, args, ignored, at, bytes });
+      parts.push(new Uint8Array(memory.slice(0, bytes)));
+      at += bytes;
+    }
+  }
+  const all = new Uint8Array(at);
+  list.forEach((kept, i) => all.set(parts[i], kept.at));
+  return { list, memory: all };
+}
+
+/** The cases a file holds: length of the list, the list as JSON, memories. */
+function read(path: string): Cases | undefined {
+  let file: Uint8Array<ArrayBuffer>;
+  try {
+    file = Deno.readFileSync(path);
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return undefined;
+    throw error;
+  }
+  const length = new DataView(file.buffer).getUint32(0, true);
+  const json = new TextDecoder().decode(file.subarray(4, 4 + length));
+  return { list: JSON.parse(json), memory: file.subarray(4 + length) };
+}
+
+function write(path: string, { list, memory }: Cases): void {
+  const json = new TextEncoder().encode(JSON.stringify(list));
+  const file = new Uint8Array(4 + json.length + memory.length);
+  new DataView(file.buffer).setUint32(0, json.length, true);
+  file.set(json, 4);
+  file.set(memory, 4 + json.length);
+  Deno.writeFileSync(path, file);
+}
+
 /** Distinct hashes of a kernel, and how many implementations made them. */
-function hashesOf(
-  name: KernelName,
-  most: number,
-): { count: number; hashes: Set<string> } {
+function hashesOf(name: KernelName, { list, memory: all }: Cases) {
   const builds: Build[] = supportsRelaxed() ? ["simd", "relaxed"] : ["simd"];
   const machines = builds.flatMap((build) => {
     const module = kernelModule(build, false);
@@ -42,15 +98,12 @@ function hashesOf(
       hash: createHash("sha256"),
     }));
   });
-  const fresh = new ArrayBuffer(PAGES * 65536);
-  for (const c of contracts[name].cases) {
-    const arena = new NoiseArena(fresh), args = c.build(arena);
-    if (arena.top > most) continue;
+  for (const c of list.filter((c) => c.name === name)) {
     for (const { run, buffer, hash } of machines) {
-      const bytes = new Uint8Array(buffer, 0, arena.top);
-      bytes.set(new Uint8Array(fresh, 0, arena.top));
-      run(...args);
-      for (const [from, to] of arena.ignored) bytes.fill(0, from, to);
+      const bytes = new Uint8Array(buffer, 0, c.bytes);
+      bytes.set(all.subarray(c.at, c.at + c.bytes));
+      run(...c.args);
+      for (const [from, to] of c.ignored) bytes.fill(0, from, to);
       hash.update(bytes);
     }
   }
@@ -59,17 +112,18 @@ function hashesOf(
 }
 
 if (import.meta.main) {
-  const { values } = parseArgs({
-    options: {
-      only: { type: "string", default: "" },
-      most: { type: "string", default: "Infinity" },
-    },
+  const { values, positionals: [path] } = parseArgs({
+    allowPositionals: true,
+    options: { kib: { type: "string", default: "192" } },
   });
-  for (const name of Object.keys(contracts) as KernelName[]) {
-    if (!name.includes(values.only) || contracts[name].cases.length === 0) {
-      continue;
-    }
-    const { count, hashes } = hashesOf(name, Number(values.most));
+  if (path === undefined) {
+    console.error("usage: kernel_hashes.ts CASES [--kib 192]");
+    Deno.exit(2);
+  }
+  let cases = read(path);
+  if (!cases) write(path, cases = make(1024 * Number(values.kib)));
+  for (const name of new Set(cases.list.map((c) => c.name))) {
+    const { count, hashes } = hashesOf(name, cases);
     console.log(`${name}, ${count} implementations: ${[...hashes].join(" ")}`);
   }
 }

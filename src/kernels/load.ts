@@ -92,30 +92,35 @@ export interface LoadOptions {
   prefer?: Partial<Record<KernelName, string>>;
 }
 
-/** (func (export "dot") (result i32) lane 0 of the 32-bit relaxed dot product of 127s and 255s). */
+/** (func (export "dot") (param i32 i32) (result i32) lane 0 of the 32-bit relaxed dot product of both as splatted bytes). */
 const dotProbe = new Uint8Array([
-  ...[0, 97, 115, 109, 1, 0, 0, 0, 1, 5, 1, 96, 0, 1, 127, 3, 2, 1, 0],
-  ...[7, 7, 1, 3, 100, 111, 116, 0, 0, 10, 23, 1, 21, 0],
-  ...[65, 255, 0, 253, 15, 65, 127, 253, 15, 65, 0, 253, 17],
+  ...[0, 97, 115, 109, 1, 0, 0, 0, 1, 7, 1, 96, 2, 127, 127, 1, 127],
+  ...[3, 2, 1, 0, 7, 7, 1, 3, 100, 111, 116, 0, 0, 10, 22, 1, 20, 0],
+  ...[32, 0, 253, 15, 32, 1, 253, 15, 65, 0, 253, 17],
   ...[253, 147, 2, 253, 27, 0, 11],
 ]);
 
 let wide: boolean | undefined;
 
 /**
- * Whether a 32-bit dot product is one instruction here. The result for bytes
- * above 127, which is the machine's own, tells which instruction ran: AVX-VNNI
- * takes them as unsigned, ARM's sdot as signed, both exactly; what x86 does
- * without AVX-VNNI, in five instructions, saturates. Asked once, and unlike a
- * measurement it says the same on a busy machine.
+ * Whether a 32-bit dot product is one instruction here. The results for bytes
+ * above 127, which are the machine's own, tell which instruction ran: AVX-VNNI
+ * takes them as unsigned, ARM's sdot as signed, both exactly. What x86 does
+ * without AVX-VNNI, in five instructions, saturates; what ARM does without sdot
+ * (a Raspberry Pi 4) adds pairs in int16, where −128·−128 twice does not fit.
+ * Asked once, and unlike a measurement it says the same on a busy machine.
  */
 export function wideDots(): boolean {
   if (wide === undefined) {
     const { exports } = new WebAssembly.Instance(
       new WebAssembly.Module(dotProbe),
     );
-    const sum = (exports.dot as () => number)();
-    wide = sum === 4 * 127 * 255 || sum === 4 * 127 * -1;
+    const dot = exports.dot as (a: number, w: number) => number;
+    wide = [128, -128].some((top) =>
+      // what 128 is as the second operand
+      dot(127, -1) === 4 * 127 * (top > 0 ? 255 : -1) &&
+      dot(-128, -128) === 4 * -128 * top
+    );
   }
   return wide;
 }

@@ -12,25 +12,36 @@ const QEMU = ["qemu-aarch64-static", "-L", "/usr/aarch64-linux-gnu"];
 const folder = Deno.makeTempDirSync();
 addEventListener("unload", () => Deno.removeSync(folder, { recursive: true }));
 const MODEL = `${folder}/toy.safetensors`;
+const CASES = `${folder}/cases`; // made by the first who needs them, run by all
 Deno.writeFileSync(MODEL, toy().bytes);
 
-/** The hashes that tools/logits.ts prints, all that differ. */
-async function hashes(
+/** Lines that a tool prints. */
+async function printed(
   [program, ...before]: readonly string[],
+  tool: string,
   ...options: string[]
-): Promise<{ hashes: Set<string>; lines: string[] }> {
+): Promise<string[]> {
   const { success, stdout, stderr } = await new Deno.Command(program, {
     args: [
       ...before,
-      ...["run", "--no-check", "--quiet", "--allow-read", "tools/logits.ts"],
-      ...[MODEL, ...options],
+      ...["run", "--no-check", "--quiet", "--allow-read"],
+      ...[`--allow-write=${folder}`, `tools/${tool}`],
+      ...options,
     ],
     cwd: ROOT,
     env: { NO_COLOR: "1" },
   }).output();
   const text = (b: Uint8Array) => new TextDecoder().decode(b).trim();
   assert(success, text(stderr));
-  const lines = text(stdout).split("\n");
+  return text(stdout).split("\n");
+}
+
+/** The hashes that tools/logits.ts prints, all that differ. */
+async function hashes(
+  command: readonly string[],
+  ...options: string[]
+): Promise<{ hashes: Set<string>; lines: string[] }> {
+  const lines = await printed(command, "logits.ts", MODEL, ...options);
   return {
     lines,
     hashes: new Set(lines.flatMap((line) => line.split(": ")[1].split(" "))),
@@ -70,6 +81,32 @@ function other(what: string, variable: string, before: readonly string[]) {
     },
   });
 }
+
+/** Each kernel and the hashes of what its implementations leave behind, on small cases. */
+async function kernels(command: readonly string[]): Promise<string[]> {
+  const lines = await printed(command, "kernel_hashes.ts", CASES);
+  return lines.map((line) => line.replace(/, \d+ implementations/, ""));
+}
+
+Deno.test("kernels: all implementations leave the same bytes", async () => {
+  const lines = await kernels([Deno.execPath()]);
+  assert(lines.length > 30);
+  for (const line of lines) assertEquals(line.split(" ").length, 2, line);
+});
+
+const arm64 = Deno.env.get("MQUANT_DENO_ARM64");
+Deno.test({
+  name: arm64
+    ? "arm64: the same bytes from every kernel"
+    : "arm64, kernels: skipped, MQUANT_DENO_ARM64 names none",
+  ignore: arm64 === undefined,
+  async fn() {
+    assertEquals(
+      await kernels([...QEMU, arm64!]),
+      await kernels([Deno.execPath()]),
+    );
+  },
+});
 
 other("another Deno", "MQUANT_DENO_LTS", []);
 other("arm64", "MQUANT_DENO_ARM64", QEMU);
