@@ -54,7 +54,7 @@ function placeholder(text: string): string {
 /** Tokenizer, chat template and image settings that go with no trained model. */
 function assetsOf(info: ModelInfo): Record<string, string> {
   const { image } = info, [end = 1] = info.stopIds;
-  const token = image ? placeholder(image.text) : "";
+  const token = image ? image.each ?? placeholder(image.text) : "";
   const added = [
     ...(image ? [{ id: image.tokenId, content: token }] : []),
     { id: end, content: "<end>" },
@@ -67,7 +67,9 @@ function assetsOf(info: ModelInfo): Record<string, string> {
     normalized: false,
   }));
   const content = image
-    ? `{% for c in m.content %}{% if c.type == 'image' %}${token}{% else %}{{ c.text }}{% endif %}{% endfor %}`
+    ? `{% for c in m.content %}{% if c.type == 'image' %}${
+      image.mark ?? token
+    }{% else %}{{ c.text }}{% endif %}{% endfor %}`
     : "{{ m.content }}";
   const files = {
     "tokenizer.json": toyTokenizerJson({ added_tokens: added }),
