@@ -58,8 +58,8 @@ export interface Block {
   >;
   /** Where norms stand, if not in front of the sub-layers: behind them, x + norm(f(x)), or in both places, x + norm(f(norm(x))). */
   readonly norms?: "behind" | "both";
-  /** RMS norms of each head of queries and keys. */
-  readonly headNorm?: boolean;
+  /** RMS norms of queries and keys: of each head, or of all heads of a row together (InternViT-6B). */
+  readonly headNorm?: boolean | "together";
   /** Learned gains in front of both writes (LayerScale). */
   readonly layerScale?: boolean;
 }
@@ -89,7 +89,13 @@ export function block(g: Builder, id: string, c: Block): void {
   const x = entered(g, id, 1, c);
   const headed = (part: string, x: string, width: number) =>
     c.headNorm
-      ? g.headNorm(`${id}.${part}norm`, x, width, c.headDim, c.eps)
+      ? g.headNorm(
+        `${id}.${part}norm`,
+        x,
+        width,
+        c.headNorm === "together" ? width : c.headDim,
+        c.eps,
+      )
       : x;
   const a = g.attend(`${id}.attend`, {
     q: headed("q", g.linear(`${id}.q`, x, c.dim, q, { bias: bias.qkv }), q),

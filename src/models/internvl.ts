@@ -52,6 +52,10 @@ const names = (vision: string, connector: string, text: Names): Names => [
     `${vision}encoder.layer.$1.attention.$2_proj.`,
   ],
   [
+    /^vision\.(\d+)\.([qk])norm\./,
+    `${vision}encoder.layer.$1.attention.$2_norm.`,
+  ],
+  [
     /^vision\.(\d+)\.o\./,
     `${vision}encoder.layer.$1.attention.projection_layer.`,
   ],
@@ -75,6 +79,10 @@ const ORIGINAL: Names = [
     "vision_model.encoder.layers.$1.norm$2.",
   ],
   [/^vision\.(\d+)\.[qkv]\./, "vision_model.encoder.layers.$1.attn.qkv."],
+  [
+    /^vision\.(\d+)\.([qk])norm\./,
+    "vision_model.encoder.layers.$1.attn.$2_norm.",
+  ],
   [/^vision\.(\d+)\.o\./, "vision_model.encoder.layers.$1.attn.proj."],
   [
     /^vision\.(\d+)\.scale([12])\.weight/,
@@ -240,8 +248,6 @@ function towerOf(v: Config, original: boolean): Block {
   const dim = v.size("hidden_size"), heads = v.size("num_attention_heads");
   for (
     const [field, built] of [
-      ["use_qk_norm", false],
-      ["qk_normalization", false],
       ["use_mask_token", false],
       ["use_mean_pooling", true],
       ["use_absolute_position_embeddings", true],
@@ -249,11 +255,12 @@ function towerOf(v: Config, original: boolean): Block {
   ) {
     if (v.flag(field, built) !== built) {
       throw new RangeError(
-        `Cannot build InternViT: ${field} must be ${built}: the 6B towers are not built yet`,
+        `Cannot build InternViT: ${field} must be ${built}`,
       );
     }
   }
-  v.choice("norm_type", ["layer_norm"], "layer_norm");
+  const norm = v.choice("norm_type", ["layer_norm", "rms_norm"], "layer_norm");
+  const together = v.flag(original ? "qk_normalization" : "use_qk_norm", false);
   return {
     stream: "vision",
     dim,
@@ -261,8 +268,9 @@ function towerOf(v: Config, original: boolean): Block {
     heads,
     kvHeads: heads,
     headDim: dim / heads,
-    norm: "layer",
+    norm: norm === "rms_norm" ? "rms" : "layer",
     eps: v.number("layer_norm_eps", 1e-6),
+    ...(together ? { headNorm: "together" } : {}),
     bias: {
       qkv: v.flag(original ? "qkv_bias" : "attention_bias", false),
       o: true,

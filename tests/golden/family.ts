@@ -38,6 +38,7 @@ export const FAMILIES = [
   "internvl-toy",
   "internvl2-toy",
   "internvl35-toy",
+  "internvl6b-toy",
   "lfm2vl-toy",
   "minicpmv-toy",
   "moondream-toy",

@@ -1,6 +1,6 @@
 """A toy InternVL checkpoint (transformers' InternVLForConditionalGeneration, random weights) and its golden values.
 
-python internvl.py OUT_DIR [qwen2|qwen3]
+python internvl.py OUT_DIR [qwen2|qwen3] [6b]      6b: a tower of InternViT-6B's kind
 """
 
 import sys
@@ -27,14 +27,16 @@ TEMPLATE = (
 )
 
 
-def make(text: str) -> InternVLForConditionalGeneration:
+def make(text: str, six: bool = False) -> InternVLForConditionalGeneration:
     config = InternVLConfig(
         vision_config=dict(
             hidden_size=40,
             intermediate_size=96,
             num_hidden_layers=2,
             num_attention_heads=5,
-            attention_bias=True,
+            attention_bias=not six,
+            norm_type="rms_norm" if six else "layer_norm",
+            use_qk_norm=six,
             image_size=[SIDE, SIDE],
             patch_size=[PATCH, PATCH],
             hidden_act="gelu",
@@ -69,7 +71,7 @@ def make(text: str) -> InternVLForConditionalGeneration:
 @torch.no_grad()
 def main() -> None:
     out = Path(sys.argv[1])
-    model = make(sys.argv[2] if len(sys.argv) > 2 else "qwen2")
+    model = make(sys.argv[2] if len(sys.argv) > 2 else "qwen2", sys.argv[3:] == ["6b"])
     save(out, model)
 
     tokenizer = PreTrainedTokenizerFast(
