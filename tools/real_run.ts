@@ -3,9 +3,9 @@
  * a formula, and prints one row of docs/models.md: time to the first token
  * (picture, tower, prompt), tokens per second behind it, peak memory of the
  * process. Random codes (random_checkpoint.ts --static) take the time of real
- * ones.
+ * ones. All permissions: Deno lets nobody read /proc with fewer.
  *
- *     deno run --allow-read tools/real_run.ts FILE [--threads 2] [--tokens 32] [--runs 3]
+ *     deno run --allow-all tools/real_run.ts FILE [--threads 2] [--tokens 32] [--runs 3]
  *
  * @module
  */
