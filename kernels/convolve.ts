@@ -5,11 +5,7 @@
 //          row taps−1+p     what entered at place p
 //
 //   x ─·gate, place_f32▶ cache ─all threads meet─ convolve_f32: Σ w·cache, + bias, ·gate ▶ y
-import { word } from "./vector";
-
-@inline function rowAt(base: usize, r: i32, ld: i32): usize {
-  return base + (<usize>r * <usize>ld << 2);
-}
+import { rowAt, word } from "./vector";
 
 /** cache[places[r]] = x[r] ⊙ gate[r], or x[r]. */
 export function place_f32__simd(

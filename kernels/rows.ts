@@ -1,10 +1,6 @@
 // Rows moved and added: residuals, embeddings, patches.
 import { padRows, rowOf } from "./codes";
-import { roundUp, word } from "./vector";
-
-@inline function rowAt(base: usize, r: i32, ld: i32): usize {
-  return base + (<usize>r * <usize>ld << 2);
-}
+import { roundUp, rowAt, word } from "./vector";
 
 export function add_f32__simd(
   y: usize, ldy: i32, x: usize, ldx: i32, k: i32, row0: i32, row1: i32,

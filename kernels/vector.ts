@@ -12,6 +12,11 @@
   return base + (<usize>i << 2);
 }
 
+/** Address of row r of 32-bit elements, rows `ld` elements apart. */
+@inline export function rowAt(base: usize, r: i32, ld: i32): usize {
+  return base + (<usize>r * <usize>ld << 2);
+}
+
 @inline export function roundUp(x: i32, step: i32): i32 {
   return (x + step - 1) & -step;
 }
