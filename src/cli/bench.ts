@@ -2,6 +2,7 @@
  * `bench`: the kernels, and the bundled model from photo to caption.
  * @module
  */
+import process from "node:process";
 import { benchKernels, benchTable } from "../kernels/bench.ts";
 import { open } from "../mod.ts";
 import type { KernelTime, Session } from "../mod.ts";
@@ -29,9 +30,9 @@ interface Opening {
   readonly loadMs: number;
   /** From `open` to the first token of the first caption. */
   readonly firstTokenMs: number;
-  /** The most memory until the model was open, and what there is while it captions; Linux only. */
-  readonly peak?: number;
-  readonly steady?: number;
+  /** The most memory until the model was open, and what there is while it captions. */
+  readonly peak: number;
+  readonly steady: number;
 }
 
 export default command({
@@ -84,6 +85,15 @@ export default command({
       );
       return EXIT.ok;
     }
+    // First: what the kernels are measured on is more memory than a model takes.
+    const measured = only === undefined
+      ? await withSession(
+        model,
+        threads,
+        io,
+        (session, photo) => captionTimes(session, photo, rounds, io),
+      )
+      : undefined;
     io.status("kernels …");
     const kernels = benchKernels({ rounds, ...(only ? { only: [only] } : {}) });
     if (kernels.measurements.length === 0) {
@@ -94,14 +104,6 @@ export default command({
       );
     }
     if (!json) io.out(`${benchTable(kernels).trimEnd()}\n`);
-    const measured = only === undefined
-      ? await withSession(
-        model,
-        threads,
-        io,
-        (session, photo) => captionTimes(session, photo, rounds, io),
-      )
-      : undefined;
     if (json) io.out(`${JSON.stringify({ kernels, ...measured })}\n`);
     else if (measured) {
       const { caption, opening } = measured;
@@ -147,7 +149,7 @@ async function captionTimes(
   rounds: number,
   io: Io,
 ): Promise<{ caption: Times; opening: Opening }> {
-  const peak = memoryOf("VmHWM");
+  const peak = process.resourceUsage().maxRSS * 1024;
   const line = progress(io, "caption", rounds + 1);
   const all: Times[] = [];
   for (let i = 0; i <= rounds; i++) {
@@ -164,11 +166,12 @@ async function captionTimes(
     return sorted[sorted.length >> 1]; // the first round warms up
   };
   const { loadMs } = session.info, [{ imageMs, visionMs, prefillMs }] = all;
-  const steady = memoryOf("VmRSS");
+  const steady = Deno.memoryUsage().rss;
   const opening = {
     loadMs,
     firstTokenMs: loadMs + imageMs + visionMs + prefillMs,
-    ...(peak && steady ? { peak, steady } : {}),
+    peak,
+    steady,
   };
   const caption = {
     imageMs: median("imageMs"),
@@ -181,28 +184,16 @@ async function captionTimes(
   return { caption, opening };
 }
 
-/** Bytes of this process by a line of Linux's account of it. */
-function memoryOf(line: "VmHWM" | "VmRSS"): number | undefined {
-  try {
-    const status = Deno.readTextFileSync("/proc/self/status");
-    return 1024 * Number(status.match(`${line}:\\s+(\\d+)`)![1]);
-  } catch {
-    return undefined;
-  }
-}
-
 function openingText({ loadMs, firstTokenMs, peak, steady }: Opening): string {
   const ms = (x: number) => `${x.toFixed(0)} ms`;
   return table([
     ["opening, once", ""],
     ["open the model", ms(loadMs)],
     ["from there to the first token", ms(firstTokenMs)],
-    ...(peak && steady
-      ? [[
-        "peak memory, of that while captioning",
-        `${bytes(peak)}, ${(100 * peak / steady).toFixed(0)} %`,
-      ]]
-      : []),
+    [
+      "peak memory, of that while captioning",
+      `${bytes(peak)}, ${(100 * peak / steady).toFixed(0)} %`,
+    ],
   ]);
 }
 
