@@ -122,7 +122,7 @@ const rotation: Field = {
     if (
       r.n % r.block !== 0 || r.order > 256 || second > 256 ||
       (pair && (r.order < 4 || second < 4)) ||
-      !Number.isInteger(Math.log2(power))
+      power < 1 || !Number.isInteger(Math.log2(power))
     ) {
       return undefined;
     }

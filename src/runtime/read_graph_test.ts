@@ -139,6 +139,13 @@ const bad: [RuntimeErrorCode, string, unknown, unknown?, unknown?][] = [
   ],
   [
     "graph",
+    "two factors larger than the block",
+    changed("turn", {
+      rotation: { ...rotation, order: 12, outer: 4, block: 12, n: 12 },
+    }),
+  ],
+  [
+    "graph",
     "order without matrix",
     changed("turn", { rotation: { ...rotation, order: 3, block: 12, n: 12 } }),
   ],
