@@ -140,9 +140,7 @@ const bad: [RuntimeErrorCode, string, unknown, unknown?, unknown?][] = [
   [
     "graph",
     "two factors larger than the block",
-    changed("turn", {
-      rotation: { ...rotation, order: 12, outer: 4, block: 12, n: 12 },
-    }),
+    changed("turn", { rotation: { ...rotation, order: 8, outer: 4 } }),
   ],
   [
     "graph",
