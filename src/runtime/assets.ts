@@ -27,6 +27,8 @@ export interface Assets {
   readonly stopIds: ReadonlySet<number>;
   /** Whether an answer may hold an id: not the image token, nor a row of the vocabulary that is no token. */
   sayable(id: number): boolean;
+  /** Ids that no answer may hold; made when first asked for. */
+  unsayable(): Int32Array;
   /** Its tokens, ordered for answers that must follow a schema; made when first asked for. */
   vocabulary(): Vocabulary;
 }
@@ -51,7 +53,7 @@ export function readAssets(
   }
   const { image } = info;
   const sayable = (id: number) => id !== image?.tokenId && has(tokenizer, id);
-  let vocabulary: Vocabulary | undefined;
+  let vocabulary: Vocabulary | undefined, unsayable: Int32Array | undefined;
   return {
     tokenizer,
     chat: {
@@ -68,12 +70,16 @@ export function readAssets(
       }
       : {}),
     sayable,
+    unsayable: () =>
+      unsayable ??= Int32Array.from({ length: info.vocabulary }, (_, id) => id)
+        .filter((id) => !sayable(id)),
     vocabulary: () => vocabulary ??= vocabularyOf(tokenizer, sayable),
     stopIds: new Set([...info.stopIds, ...generationStops(file, info)]),
   };
 }
 
 function has(tokenizer: Tokenizer, id: number): boolean {
+  if (id >= tokenizer.size) return false; // a padded vocabulary may have many
   try {
     tokenizer.decode([id]);
     return true;

@@ -71,7 +71,10 @@ export interface Chooser {
 /** A chooser for one answer. */
 export function chooser(
   { pick, constraint, logprobs: alternatives }: Choice,
-  { tokenizer, sayable }: Pick<Assets, "tokenizer" | "sayable">,
+  { tokenizer, sayable, unsayable }: Pick<
+    Assets,
+    "tokenizer" | "sayable" | "unsayable"
+  >,
 ): Chooser {
   const logprobs: TokenLogprob[] = [];
   let own: Float32Array | undefined; // logits as the model gave them
@@ -86,11 +89,11 @@ export function chooser(
     next(logits, left) {
       if (alternatives !== undefined) own = logits.slice();
       constraint?.restrict(logits, left);
-      for (let i = 0; i < logits.length; i++) {
-        const id = pick(logits);
-        if (sayable(id)) return id;
-        logits[id] = -Infinity;
-      }
+      const first = pick(logits);
+      if (sayable(first)) return first;
+      for (const id of unsayable()) logits[id] = -Infinity;
+      const id = pick(logits);
+      if (sayable(id)) return id;
       throw new RuntimeError(
         "codes",
         "Cannot answer: no token has a finite logit; the model file is damaged, quantize the checkpoint again",
