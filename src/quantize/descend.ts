@@ -7,6 +7,7 @@
  * @module
  */
 import type { Executor, Floats } from "../graph/executor.ts";
+import { cornerOf } from "../tensor/linalg.ts";
 import { roundEven } from "../tensor/round.ts";
 import type { IntegerWeight } from "./gptq.ts";
 import { stepOf } from "./groups.ts";
@@ -102,11 +103,8 @@ function again(
 ): Floats | undefined {
   const { n, k, bits, codes } = weight, step = stepOf(weight, k);
   const top = 2 ** (bits - 1) - 1, bottom = -top - 1, size = to - from;
-  const corner = new Float64Array(size * size), row = new Float64Array(size);
-  for (let i = 0; i < size; i++) {
-    const at = (from + i) * k + from;
-    corner.set(hessian.subarray(at, at + size), i * size);
-  }
+  const corner = cornerOf(hessian, k, from, to);
+  const row = new Float64Array(size);
   const moved = zeros(n * size);
   let any = false;
   for (let r = 0; r < n; r++) {

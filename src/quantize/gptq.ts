@@ -5,7 +5,11 @@
  * @module
  */
 import type { Executor, Floats } from "../graph/executor.ts";
-import { inverseUpperFactor, NotPositiveDefinite } from "../tensor/linalg.ts";
+import {
+  cornerOf,
+  inverseUpperFactor,
+  NotPositiveDefinite,
+} from "../tensor/linalg.ts";
 import { roundEven } from "../tensor/round.ts";
 import { groupScales, stepOf } from "./groups.ts";
 
@@ -234,12 +238,8 @@ export function gptq(
   for (let from = 0; from < k; from += block) {
     const to = Math.min(k, from + block), size = to - from, after = k - to;
     const errors = zeros(n * size);
-    // Copies of their own: reads of wasm memory are several times slower.
-    const corner = new Float64Array(size * size), row = new Float64Array(size);
-    for (let i = 0; i < size; i++) {
-      const at = (from + i) * k + from;
-      corner.set(factor.subarray(at, at + size), i * size);
-    }
+    const corner = cornerOf(factor, k, from, to);
+    const row = new Float64Array(size);
     for (let r = 0; r < n; r++) {
       row.set(rest.subarray(r * k + from, r * k + to));
       for (let i = 0; i < size; i++) {

@@ -28,6 +28,7 @@ import {
 } from "./gptq.ts";
 import { memoryRecords, type Records } from "../format/records.ts";
 import { code } from "../tensor/round.ts";
+import { bitsOf, headBits } from "./bits.ts";
 import { descend } from "./descend.ts";
 import { type Findings, findings, type Rounded } from "./findings.ts";
 import { chooseBits, sensitivities } from "./mixed.ts";
@@ -81,22 +82,6 @@ export interface Progress {
   readonly share: number;
 }
 
-/** Bits of the head and of embedding tables, which a head may share. */
-const headBits = ({ bits }: Recipe) => bits.head ?? 8;
-
-/** Bits of a linear's weight under a recipe. */
-function bitsOf(model: Model, node: LinearNode, recipe: Recipe): number {
-  if (node === model.nodes.at(-1)) return headBits(recipe);
-  if (node.phase === "text") return recipe.bits.text;
-  const joins = model.nodes.filter((n) =>
-    (n.op === "join" || n.op === "stack") && n.xs.includes(node.id)
-  ).map((n) => n.id);
-  const bridges = model.nodes.some((n) =>
-    n.op === "write" && n.phase === "text" && [node.id, ...joins].includes(n.x)
-  );
-  return bridges ? recipe.bits.connector : recipe.bits.vision;
-}
-
 /**
  * Quantizes a model. What `records` hold is not worked out again: a walk that
  * was cut short repeats its products, the same on every walk, and goes on.
@@ -125,7 +110,7 @@ export function quantize(
     () => findPrefix(bare, samples, recipe.prefix ?? []),
   )];
   const loaded = withPrefix(bare, ids), changed = loaded.model;
-  const bits = (node: LinearNode) => bitsOf(changed, node, recipe);
+  const bits = (node: LinearNode) => bitsOf(changed.nodes, node, recipe);
   const more = recipe.mixed
     ? chooseBits(
       changed,
@@ -279,7 +264,7 @@ class Fold {
     const w = this.model.params.get(node.weight)!.read();
     const rows = x.length / node.k;
     const bits = this.more.get(node.weight) ??
-      bitsOf(this.model, node, this.recipe);
+      bitsOf(this.model.nodes, node, this.recipe);
     const original = this.#floats(w);
     let input = x;
     if (node.split) {

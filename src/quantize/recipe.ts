@@ -75,13 +75,18 @@ const EVEN = { image: 0.2, even: true } as const;
 /** GPTQ, then codes and scales twice again. */
 const AGAIN = { actOrder: true, damping: 0.01, descend: 2 } as const;
 
+const W4A8: Recipe = {
+  ...MQUANT,
+  name: "w4a8",
+  bits: { vision: 4, connector: 4, text: 4 },
+};
+
+/** As large and as fast as w4a8, and several times closer to a small pretrained decoder (docs/results.md). */
+const FINE: Recipe = { ...W4A8, name: "w4a8-fine", prefix: 4, gptq: AGAIN };
+
 /** Recipes by name. */
 export const RECIPES: Readonly<Record<string, Recipe>> = {
-  "w4a8": {
-    ...MQUANT,
-    name: "w4a8",
-    bits: { vision: 4, connector: 4, text: 4 },
-  },
+  "w4a8": W4A8,
   "w8a8-w4a8": {
     ...MQUANT,
     name: "w8a8-w4a8",
@@ -92,30 +97,19 @@ export const RECIPES: Readonly<Record<string, Recipe>> = {
     name: "w8a8",
     bits: { vision: 8, connector: 8, text: 8 },
   },
-  // As large and as fast as w4a8, and several times closer to a small pretrained decoder (docs/results.md).
-  "w4a8-fine": {
-    ...MQUANT,
-    name: "w4a8-fine",
-    bits: { vision: 4, connector: 4, text: 4 },
-    prefix: 4,
-    gptq: AGAIN,
-  },
+  "w4a8-fine": FINE,
   // A little less still, for the memory of 8 bits.
   "w4a8-g64": {
-    ...MQUANT,
+    ...W4A8,
     name: "w4a8-g64",
-    bits: { vision: 4, connector: 4, text: 4 },
     groups: 64,
     prefix: 4,
     gptq: AGAIN,
   },
   // A fourth of the weights in 8 bits, those whose rounding moves the answer most: a fifth larger.
   "w4a8-mixed": {
-    ...MQUANT,
+    ...FINE,
     name: "w4a8-mixed",
-    bits: { vision: 4, connector: 4, text: 4 },
-    prefix: 4,
-    gptq: AGAIN,
     mixed: { bits: 8, budget: 5 },
   },
 };

@@ -4,6 +4,7 @@
  * @module
  */
 import type { Model } from "../graph/node.ts";
+import { bitsOf, headBits } from "../quantize/bits.ts";
 import { RECIPES } from "../quantize/recipe.ts";
 import { checkGraph, tensorsOf } from "./check_graph.ts";
 import type { StaticModel } from "./static_model.ts";
@@ -22,9 +23,9 @@ export function unquantized({ nodes, info }: Model): StaticModel {
   const bits = new Map<string, number>();
   for (const node of nodes) {
     if (node.op === "linear" && !bits.has(node.weight)) {
-      bits.set(node.weight, node === nodes.at(-1) ? 8 : 4);
+      bits.set(node.weight, bitsOf(nodes, node, RECIPES.w4a8));
     }
-    if (node.op === "embed") bits.set(node.param, 8);
+    if (node.op === "embed") bits.set(node.param, headBits(RECIPES.w4a8));
   }
   checkGraph(nodes, info);
   const specs = tensorsOf(nodes, info, bits);

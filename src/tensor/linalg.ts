@@ -72,3 +72,21 @@ export function inverseUpperFactor(
   const reversed = Float64Array.from(a).reverse(); // J·a·J, row-major
   return invertLower(cholesky(reversed, n), n).reverse();
 }
+
+/**
+ * A copy of rows and columns [from, to) of a square matrix [k, k]. Of its own,
+ * because reads of wasm memory are several times slower.
+ */
+export function cornerOf(
+  matrix: Float64Array | Float32Array,
+  k: number,
+  from: number,
+  to: number,
+): Float64Array {
+  const size = to - from, corner = new Float64Array(size * size);
+  for (let i = 0; i < size; i++) {
+    const at = (from + i) * k + from;
+    corner.set(matrix.subarray(at, at + size), i * size);
+  }
+  return corner;
+}

@@ -4,6 +4,7 @@
  * only, and that is told.
  * @module
  */
+import { killAfter } from "./kill_after.ts";
 import { lineStream } from "./lines.ts";
 
 /** How to start a worker and how long to wait for it. */
@@ -73,10 +74,7 @@ function start(args: readonly string[]): Worker {
   return {
     async ask(line, ms) {
       let late = false;
-      const timer = setTimeout(() => {
-        late = true;
-        child.kill("SIGKILL");
-      }, ms);
+      const timer = killAfter(child, ms, () => late = true);
       try {
         await writer.write(new TextEncoder().encode(line + "\n"));
         const { value, done } = await lines.read();

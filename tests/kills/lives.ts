@@ -5,6 +5,7 @@
  */
 import { deflateSync } from "node:zlib";
 import { toy } from "../agreement/toy_file.ts";
+import { killAfter } from "../campaign/kill_after.ts";
 import { filesOf } from "../faults/scenarios.ts";
 import { pngChunk } from "../fuzz/chunks.ts";
 import { drawOf, joined } from "../fuzz/mutate.ts";
@@ -51,13 +52,7 @@ async function start(args: readonly string[], killMs = Infinity) {
     stderr: "piped",
     env: { NO_COLOR: "1" },
   }).spawn();
-  const timer = killMs === Infinity ? undefined : setTimeout(() => {
-    try {
-      child.kill("SIGKILL");
-    } catch (error) { // it ended by itself in the same moment
-      if (!(error instanceof TypeError)) throw error;
-    }
-  }, killMs);
+  const timer = killMs === Infinity ? undefined : killAfter(child, killMs);
   const { code, signal, stderr } = await child.output();
   clearTimeout(timer);
   return {

@@ -10,6 +10,7 @@ import {
   conclude,
   ticker,
 } from "../campaign/campaign.ts";
+import { killAfter } from "../campaign/kill_after.ts";
 import { type Mutant, MUTANTS } from "./mutants.ts";
 
 /** Bugs that may go unnoticed. */
@@ -80,7 +81,7 @@ async function tryOne(copy: string, m: Mutant): Promise<boolean | undefined> {
       stderr: "null",
     }).spawn();
     // A bug that makes the tests hang is noticed, too.
-    const timer = setTimeout(() => child.kill("SIGKILL"), 120_000);
+    const timer = killAfter(child, 120_000);
     const { success } = await child.status;
     clearTimeout(timer);
     return !success;

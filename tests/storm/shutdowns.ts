@@ -4,6 +4,7 @@
  * @module
  */
 import { toy } from "../agreement/toy_file.ts";
+import { killAfter } from "../campaign/kill_after.ts";
 import { ROOT } from "../hostile_cli/run.ts";
 import { say } from "../server/fake.ts";
 import { type Outcome, outcome } from "./outcome.ts";
@@ -117,7 +118,7 @@ async function shutdown(
       child.kill(signal);
     } catch { /* it had nothing to finish */ }
   }
-  const timer = setTimeout(() => child.kill("SIGKILL"), MOST_MS + 5000);
+  const timer = killAfter(child, MOST_MS + 5000);
   const { code } = await child.status;
   clearTimeout(timer);
   const ms = performance.now() - begin;

@@ -1,6 +1,7 @@
 /**
- * Behind the keys and values of the last attention, or what the last convolution keeps, only the chunk's last token
- * matters: from there on one row goes on, and chunks that need no logits stop.
+ * Behind the keys and values of the last attention, or what the last convolution
+ * keeps, only the chunk's last token matters: from there on one row goes on, and
+ * chunks that need no logits stop.
  * @module
  */
 import {
@@ -17,10 +18,13 @@ import type { Floats } from "./value.ts";
 /** Where rows of different tokens meet. */
 type Mixer = AttendNode | ConvolveNode;
 
+const behind = ({ nodes }: Lowering, node: Mixer) =>
+  nodes.slice(nodes.indexOf(node) + 1);
+
 /** Whether only one row must go on behind a mixer: it is the last, and what follows needs nothing older but streams. */
 export function narrows(l: Lowering, node: Mixer): boolean {
   if (l.options.phase !== "text" || l.options.form.most === 1) return false;
-  const later = l.nodes.slice(l.nodes.indexOf(node) + 1);
+  const later = behind(l, node);
   const known = new Set([node.id, ...later.map((n) => n.id)]);
   return later.some((n) => n.op === "last") &&
     later.every((n) =>
@@ -32,8 +36,9 @@ export function narrows(l: Lowering, node: Mixer): boolean {
 /** The last row of a value that a mixer takes; streams that go on behind it do so as that row, too. */
 export function narrowed(l: Lowering, node: Mixer, q: Floats): Floats {
   l.tail = Math.min(l.tail, l.steps.length);
-  const later = l.nodes.slice(l.nodes.indexOf(node) + 1);
-  const used = new Set(later.map((n) => "stream" in n ? n.stream : ""));
+  const used = new Set(
+    behind(l, node).map((n) => "stream" in n ? n.stream : ""),
+  );
   for (const [name, stream] of l.streams) {
     if (!used.has(name)) continue;
     const { buffer, stride } = l.rows(

@@ -1,0 +1,26 @@
+/**
+ * How many bits a weight gets under a recipe.
+ * @module
+ */
+import type { LinearNode, Node } from "../graph/node.ts";
+import type { Recipe } from "./recipe.ts";
+
+/** Bits of the head and of embedding tables, which a head may share. */
+export const headBits = ({ bits }: Recipe): number => bits.head ?? 8;
+
+/** Bits of a linear's weight. */
+export function bitsOf(
+  nodes: readonly Node[],
+  node: LinearNode,
+  recipe: Recipe,
+): number {
+  if (node === nodes.at(-1)) return headBits(recipe);
+  if (node.phase === "text") return recipe.bits.text;
+  const joins = nodes.filter((n) =>
+    (n.op === "join" || n.op === "stack") && n.xs.includes(node.id)
+  ).map((n) => n.id);
+  const bridges = nodes.some((n) =>
+    n.op === "write" && n.phase === "text" && [node.id, ...joins].includes(n.x)
+  );
+  return bridges ? recipe.bits.connector : recipe.bits.vision;
+}
