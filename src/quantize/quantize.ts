@@ -28,6 +28,7 @@ import {
 } from "./gptq.ts";
 import { memoryRecords, type Records } from "../format/records.ts";
 import { code } from "../tensor/round.ts";
+import { aimed, correction, floatInputs, siteOf } from "./aim.ts";
 import { bitsOf, headBits } from "./bits.ts";
 import { descend } from "./descend.ts";
 import { type Findings, findings, type Rounded } from "./findings.ts";
@@ -130,6 +131,9 @@ export function quantize(
     found,
     loaded.prefix,
     more,
+    recipe.gptq && recipe.gptq.aim
+      ? floatInputs(loaded, samples)
+      : new Map<string, Floats>(),
   );
   const rows = rowsOfEach(
     changed.info,
@@ -157,7 +161,9 @@ export function quantize(
 
 /** The hooks of one walk. */
 class Fold {
-  #spread: { site: string; value: Spread | undefined } | undefined;
+  #spread:
+    | { site: string; value: Spread | undefined; correction?: Floats }
+    | undefined;
   readonly #linears: readonly LinearNode[];
   readonly #left: Set<LinearNode>;
 
@@ -169,6 +175,7 @@ class Fold {
     private readonly found: Findings,
     private readonly prefix: Prefix | undefined,
     private readonly more: ReadonlyMap<string, number>,
+    private readonly float: ReadonlyMap<string, Floats>,
   ) {
     for (const node of model.nodes) {
       if (node.op !== "embed") continue;
@@ -261,7 +268,7 @@ class Fold {
   }
 
   #round(node: LinearNode, x: Floats, modality: Uint8Array): Rounded {
-    const w = this.model.params.get(node.weight)!.read();
+    let w = this.model.params.get(node.weight)!.read();
     const rows = x.length / node.k;
     const bits = this.more.get(node.weight) ??
       bitsOf(this.model.nodes, node, this.recipe);
@@ -280,6 +287,16 @@ class Fold {
       ? this.#spreadOf(node, input, modality)
       : undefined;
     const { n, k } = node, { matmul, zeros } = this.engine;
+    if (spread && this.#spread?.correction && this.recipe.gptq) {
+      w = aimed(
+        w,
+        n,
+        k,
+        this.#spread.correction,
+        this.recipe.gptq.aim!,
+        this.engine,
+      );
+    }
     const { groups = 0 } = this.recipe;
     const group = bits === 4 && groups > 0 && k % groups === 0 ? groups : 0;
     const fast = group === 0 ? this.engine.gptq : undefined;
@@ -307,7 +324,7 @@ class Fold {
     x: Floats,
     modality: Uint8Array,
   ): Spread | undefined {
-    const site = `${node.x} ${node.rows ?? ""}`;
+    const site = siteOf(node);
     if (this.#spread?.site !== site) {
       const { k } = node, { gptq } = this.recipe, options = gptq || {};
       const weights = gptq ? gptq.rows : undefined;
@@ -323,6 +340,13 @@ class Fold {
           this.engine,
         ),
       };
+      const float = this.float.get(site), { value } = this.#spread;
+      if (float && value) {
+        if (node.split) {
+          for (let i = 0; i < float.length; i += node.k) float[i] = 0;
+        }
+        this.#spread.correction = correction(float, x, value, this.engine);
+      }
     }
     return this.#spread.value;
   }

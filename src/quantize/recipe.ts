@@ -35,6 +35,8 @@ export interface Recipe {
     readonly damping: number;
     /** Times that scales and codes are chosen again behind it (descend.ts); never where absent. */
     readonly descend?: number;
+    /** Share of what its inputs have lost that a weight makes up for (aim.ts), 0 to 1; none where absent. */
+    readonly aim?: number;
     /** How much calibration's rows weigh in the Hessian; all the same where absent. */
     readonly rows?: RowWeights;
   };
@@ -173,6 +175,24 @@ export const LADDER: readonly Recipe[] = [
   { ...RECIPES.w4a8, name: "=groups", groups: 64 },
   { ...RECIPES.w4a8, name: "=groups32", groups: 32 },
   { ...RECIPES["w4a8-g64"], name: "=fine groups" },
+  ...[0.25, 0.5, 0.75, 1].flatMap((aim) => [
+    { ...FINE, name: `=fine aim ${aim}`, gptq: { ...AGAIN, aim } },
+    {
+      ...W4A8,
+      name: `=aim ${aim}`,
+      gptq: { actOrder: true, damping: 0.01, aim },
+    },
+    {
+      ...RECIPES["w4a8-g64"],
+      name: `=fine groups aim ${aim}`,
+      gptq: { ...AGAIN, aim },
+    },
+    {
+      ...RECIPES["w4a8-mixed"],
+      name: `=mixed aim ${aim}`,
+      gptq: { ...AGAIN, aim },
+    },
+  ]),
   { ...RECIPES["w8a8-w4a8"], name: "=vision8" },
   { ...RECIPES.w8a8, name: "=w8a8" },
   { ...RECIPES.w8a8, name: "=w8a8 prefix", prefix: 4 },
