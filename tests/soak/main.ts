@@ -40,7 +40,7 @@ const findings: string[] = [];
 const find = (what: string) =>
   void (findings.length < 50 && findings.push(what));
 const times: { at: number; ms: number }[] = [];
-const memory: { at: number; mb: number }[] = [];
+const memory: { at: number; mb: number; cpu: number; done: number }[] = [];
 const ends: Record<string, number> = {}, answers = new Map<string, string>();
 const photos = await Promise.all(
   PHOTOS.map(async (name) =>
@@ -56,7 +56,13 @@ for (let i = 0; i < 600 && !await ready(); i++) {
 const begin = Date.now(), end = begin + minutes * 60_000;
 const hoursAt = () => (Date.now() - begin) / 3.6e6;
 const sampler = setInterval(() => {
-  memory.push({ at: hoursAt(), mb: rssOf(server.pid) });
+  const done = Object.values(ends).reduce((a, b) => a + b, 0);
+  memory.push({
+    at: hoursAt(),
+    mb: rssOf(server.pid),
+    cpu: cpuOf(server.pid),
+    done,
+  });
 }, 10_000);
 await Promise.all(Array.from({ length: jobs }, (_, job) => client(job)));
 clearInterval(sampler);
@@ -70,6 +76,8 @@ const slope = slopeOf(settled);
 const calm = times.filter((t) => t.at > warm);
 const third = Math.floor(calm.length / 3);
 const p95 = [p95Of(calm.slice(0, third)), p95Of(calm.slice(-third))];
+const part = Math.floor(settled.length / 3);
+const cpu = [cpuEach(settled.slice(0, part)), cpuEach(settled.slice(-part))];
 conclude(options, head, {
   requests: Object.values(ends).reduce((a, b) => a + b, 0),
   ends,
@@ -80,6 +88,12 @@ conclude(options, head, {
     slopePerHour: slope,
   },
   p95Ms: { firstThird: p95[0], lastThird: p95[1], drift: p95[1] / p95[0] - 1 },
+  // What the server itself worked: other work on the machine moves it less.
+  cpuMsPerRequest: {
+    firstThird: cpu[0],
+    lastThird: cpu[1],
+    drift: cpu[1] / cpu[0] - 1,
+  },
 }, findings);
 
 /** One client, one request after the other. */
@@ -174,6 +188,22 @@ async function ready(): Promise<boolean> {
 function rssOf(pid: number): number {
   const text = Deno.readTextFileSync(`/proc/${pid}/status`);
   return Number(/VmRSS:\s+(\d+)/.exec(text)?.[1]) / 1024;
+}
+
+/** Seconds of processor time that a process has had; Linux only, where a tick is 10 ms. */
+function cpuOf(pid: number): number {
+  const text = Deno.readTextFileSync(`/proc/${pid}/stat`);
+  const fields = text.slice(text.lastIndexOf(")") + 2).split(" ");
+  return (Number(fields[11]) + Number(fields[12])) / 100;
+}
+
+/** Milliseconds of processor time per request between the first and the last sample. */
+function cpuEach(
+  samples: readonly { readonly cpu: number; readonly done: number }[],
+): number {
+  const first = samples[0], last = samples.at(-1);
+  if (!first || !last) return NaN;
+  return 1000 * (last.cpu - first.cpu) / (last.done - first.done);
 }
 
 /** MB per hour, by least squares. */
