@@ -50,9 +50,13 @@ export interface Hooks {
   readonly headless?: boolean;
   /** The value entering the linears that share an input; called once per value. Returns what they shall see. */
   input?(node: LinearNode, x: Floats, modality: Uint8Array): Floats;
-  /** The weight [n, k] a linear shall use, having seen (replaced) input x; undefined keeps it. */
+  /**
+   * The weight [n, k] a linear shall use, having seen (replaced) input x;
+   * undefined keeps it. Of several each gets an equal share of the rows, in order.
+   */
   weight?(node: LinearNode, x: Floats, modality: Uint8Array):
     | Floats
+    | readonly Floats[]
     | undefined;
   /** q, k (after the rotary embedding) and v entering attention. */
   heads?(
@@ -269,6 +273,25 @@ interface Run {
   readonly ids?: readonly number[];
 }
 
+/** What a linear makes of its rows, each weight of an equal share of them. */
+function product(
+  { matmul, zeros }: Executor,
+  x: Floats,
+  { k, n }: LinearNode,
+  weights: readonly Floats[],
+  bias: Floats | undefined,
+): Floats {
+  if (x.length === 0) return zeros(0); // a modality that the chunk has not
+  const m = x.length / k / weights.length;
+  if (weights.length === 1) return matmul(x, m, k, weights[0], n, bias);
+  const y = zeros(m * n * weights.length);
+  for (const [i, weight] of weights.entries()) {
+    const rows = x.subarray(i * m * k, (i + 1) * m * k);
+    y.set(matmul(rows, m, k, weight, n, bias), i * m * n);
+  }
+  return y;
+}
+
 /** Walks the nodes of a phase; returns the last value made. */
 function step(phase: Phase, run: Run): Floats | undefined {
   const { loaded, hooks, values } = run;
@@ -331,17 +354,13 @@ function step(phase: Phase, run: Run): Floats | undefined {
           modality(input.length / node.k, node.rows),
         ) ?? loaded.param(node.weight);
         if (hooks.headless && node === model.nodes.at(-1)) break;
-        const { k, n, bias } = node, m = input.length / k;
-        value = m === 0 // a modality that the chunk has not
-          ? executor.zeros(0)
-          : executor.matmul(
-            input,
-            m,
-            k,
-            weight,
-            n,
-            bias === undefined ? undefined : loaded.param(bias),
-          );
+        value = product(
+          executor,
+          input,
+          node,
+          Array.isArray(weight) ? weight : [weight],
+          node.bias === undefined ? undefined : loaded.param(node.bias),
+        );
         break;
       }
       case "write": {

@@ -1,58 +1,91 @@
 /**
- * GPTQ rounds a weight against inputs that are already quantized, but what its
- * product should come to is float's, with float's inputs (the asymmetric
- * objective of GPTAQ, arXiv 2504.02692). In least squares the two part: with
+ * What a weight is rounded to be close to. GPTQ rounds against inputs that are
+ * already quantized, but its product should come to what float's comes to, with
+ * float's inputs (GPTAQ, arXiv 2504.02692). In least squares the two part: with
  * x̂ what arrives and x what float has there,
  *
  *     ‖w·x − v·x̂‖² = ‖(a − v)·x̂‖² + what no v changes,   a = w + w·D·H⁻¹,
  *     D = Σ (x − x̂)ᵀ·x̂,   H = Σ x̂ᵀ·x̂,
  *
- * so that everything behind stays as it is and rounds `a` instead of w.
+ * so all that follows stays as it is and rounds `a` instead of w. The samples say
+ * too much about themselves: going half of the way is better than the whole
+ * (docs/results.md).
  * @module
  */
 import type { Executor, Floats } from "../graph/executor.ts";
-import { encodeAll, rowsOfEach } from "../graph/generate.ts";
-import { type Loaded, newSequence, runText } from "../graph/interpreter.ts";
-import type { LinearNode } from "../graph/node.ts";
 import type { Spread } from "./gptq.ts";
-import type { Sample } from "./quantize.ts";
 
-/** Linears that share an input share this name. */
-export const siteOf = (node: LinearNode): string =>
-  `${node.x} ${node.rows ?? ""}`;
+type Products = Pick<Executor, "matmul" | "zeros">;
 
-/** What enters each site in float, all rows of all samples: as much memory as all of that is. */
-export function floatInputs(
-  loaded: Loaded,
-  samples: readonly Sample[],
-): Map<string, Floats> {
-  const seen = new Map<string, Floats>();
-  const hooks = {
-    everyRow: true,
-    headless: true,
-    weight(node: LinearNode, x: Floats) {
-      const site = siteOf(node);
-      if (!seen.has(site)) seen.set(site, x.slice());
-      return undefined;
-    },
-  };
-  const rows = rowsOfEach(
-    loaded.model.info,
-    samples,
-    encodeAll(loaded, samples, hooks),
-  );
-  const chunks = samples.map((s, i) => ({
-    sequence: newSequence(),
-    ids: [...s.ids, ...s.answer],
-    image: rows[i],
-    ...(s.grids ? { grids: s.grids } : {}),
-  }));
-  runText(loaded, chunks, hooks);
-  return seen;
+/** What the weights of a site are drawn towards. */
+export interface Pull {
+  /** Dᵀ, [k, k]. */
+  readonly gap: Floats;
+  readonly spread: Spread;
+  /** Uᵀ of the factor, [k, k]. */
+  readonly transposed: Floats;
+}
+
+/** Rows of a sum that stay in a cache. */
+const ROWS = 1024;
+
+/**
+ * @param gap x − x̂, [m, k]
+ * @param quantized x̂, [m, k]; both weighed as the Hessian's rows are
+ */
+export function pullOf(
+  gap: Floats,
+  quantized: Floats,
+  spread: Spread,
+  { matmul, zeros }: Products,
+): Pull {
+  const k = spread.order.length, all = quantized.length;
+  const sum = zeros(k * k);
+  for (let from = 0; from < all; from += ROWS * k) {
+    const to = Math.min(all, from + ROWS * k), m = (to - from) / k;
+    const part = matmul(
+      transpose(quantized.subarray(from, to), m, k, zeros),
+      k,
+      m,
+      transpose(gap.subarray(from, to), m, k, zeros),
+      k,
+    );
+    for (let i = 0; i < sum.length; i++) sum[i] += part[i];
+  }
+  const transposed = transpose(spread.factor, k, k, zeros);
+  return { gap: sum, spread, transposed };
+}
+
+/**
+ * w + share · w·D·H⁻¹, [n, k].
+ * @param w [n, k]
+ * @param share of what the inputs have lost that is made up for, 0 to 1
+ */
+export function aim(
+  w: Float64Array,
+  n: number,
+  { gap, spread: { order, factor }, transposed }: Pull,
+  share: number,
+  { matmul, zeros }: Products,
+): Float64Array {
+  const k = order.length, original = zeros(n * k);
+  original.set(w);
+  const drawn = matmul(original, n, k, gap, k);
+  const ordered = zeros(n * k); // H⁻¹ = Uᵀ·U in the order of rounding
+  for (let r = 0; r < n * k; r += k) {
+    for (let c = 0; c < k; c++) ordered[r + c] = drawn[r + order[c]];
+  }
+  const half = matmul(ordered, n, k, factor, k);
+  const change = matmul(half, n, k, transposed, k);
+  const aimed = w.slice();
+  for (let r = 0; r < n * k; r += k) {
+    for (let c = 0; c < k; c++) aimed[r + order[c]] += share * change[r + c];
+  }
+  return aimed;
 }
 
 /** [m, k] → [k, m]. */
-function transposed(
+function transpose(
   x: Floats,
   m: number,
   k: number,
@@ -63,56 +96,4 @@ function transposed(
     for (let c = 0; c < k; c++) t[c * m + r] = x[r * k + c];
   }
   return t;
-}
-
-/**
- * D·H⁻¹ of a site, [k, k].
- * @param float x, [m, k]
- * @param quantized x̂, [m, k]
- */
-export function correction(
-  float: Floats,
-  quantized: Floats,
-  { order, factor }: Spread,
-  { matmul, zeros }: Pick<Executor, "matmul" | "zeros">,
-): Floats {
-  const k = order.length, m = quantized.length / k;
-  const gap = zeros(m * k);
-  for (let i = 0; i < gap.length; i++) gap[i] = float[i] - quantized[i];
-  const d = matmul(
-    transposed(gap, m, k, zeros),
-    k,
-    m,
-    transposed(quantized, m, k, zeros),
-    k,
-  );
-  // H⁻¹ = Uᵀ·U in the order of rounding: d·Uᵀ·U.
-  const ordered = zeros(k * k);
-  for (let r = 0; r < k; r++) {
-    for (let c = 0; c < k; c++) ordered[r * k + c] = d[r * k + order[c]];
-  }
-  const half = matmul(ordered, k, k, factor, k);
-  const both = matmul(half, k, k, transposed(factor, k, k, zeros), k);
-  const out = zeros(k * k);
-  for (let r = 0; r < k; r++) {
-    for (let c = 0; c < k; c++) out[r * k + order[c]] = both[r * k + c];
-  }
-  return out;
-}
-
-/** w + share · w·c, [n, k]. */
-export function aimed(
-  w: Float64Array,
-  n: number,
-  k: number,
-  c: Floats,
-  share: number,
-  { matmul, zeros }: Pick<Executor, "matmul" | "zeros">,
-): Float64Array {
-  const float = zeros(n * k);
-  float.set(w);
-  const change = matmul(float, n, k, transposed(c, k, k, zeros), k);
-  const a = w.slice();
-  for (let i = 0; i < a.length; i++) a[i] += share * change[i];
-  return a;
 }

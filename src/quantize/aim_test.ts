@@ -1,10 +1,10 @@
-import { assert, assertAlmostEquals } from "@std/assert";
+import { assert, assertAlmostEquals, assertEquals } from "@std/assert";
 import { float64 } from "../graph/executor.ts";
 import { normal, random } from "../tensor/random.ts";
-import { aimed, correction } from "./aim.ts";
+import { aim, pullOf } from "./aim.ts";
 import { prepareSpread } from "./gptq.ts";
 
-const M = 200, N = 5, K = 24;
+const M = 1500, N = 5, K = 24;
 
 function gaussian(seed: number, size: number): Float64Array {
   const next = random(seed);
@@ -23,7 +23,9 @@ function inputs() {
       }
     }
   }
-  return { x, quantized, spread: prepareSpread(h, K, { damping: 1e-9 })! };
+  const spread = prepareSpread(h, K, { damping: 1e-9 })!;
+  const gap = x.map((v, i) => v - quantized[i]);
+  return { x, quantized, pull: pullOf(gap, quantized, spread, float64) };
 }
 
 /** w·x − a·x̂, [M, N]. */
@@ -42,16 +44,8 @@ const square = (x: ArrayLike<number>) =>
   Array.from(x).reduce((sum, v) => sum + v * v, 0);
 
 Deno.test("an aimed weight leaves nothing that goes along with its inputs: the least squares of float's product", () => {
-  const { x, quantized, spread } = inputs(), w = gaussian(3, N * K);
-  const a = aimed(
-    w,
-    N,
-    K,
-    correction(x, quantized, spread, float64),
-    1,
-    float64,
-  );
-  const left = gap(x, quantized, w, a as Float64Array);
+  const { x, quantized, pull } = inputs(), w = gaussian(3, N * K);
+  const left = gap(x, quantized, w, aim(w, N, pull, 1, float64));
   for (let n = 0; n < N; n++) {
     for (let c = 0; c < K; c++) {
       let along = 0;
@@ -65,13 +59,13 @@ Deno.test("an aimed weight leaves nothing that goes along with its inputs: the l
 });
 
 Deno.test("half an aim goes half the way, and inputs that lost nothing move no weight", () => {
-  const { x, quantized, spread } = inputs(), w = gaussian(3, N * K);
-  const c = correction(x, quantized, spread, float64);
-  const whole = aimed(w, N, K, c, 1, float64),
-    half = aimed(w, N, K, c, 0.5, float64);
+  const { quantized, pull } = inputs(), w = gaussian(3, N * K);
+  const whole = aim(w, N, pull, 1, float64);
+  const half = aim(w, N, pull, 0.5, float64);
   for (let i = 0; i < w.length; i++) {
     assertAlmostEquals(half[i] - w[i], (whole[i] - w[i]) / 2, 1e-12);
   }
-  const none = correction(quantized, quantized, spread, float64);
-  assert(none.every((v) => v === 0));
+  const nothing = quantized.map(() => 0);
+  const still = pullOf(nothing, quantized, pull.spread, float64);
+  assertEquals(aim(w, N, still, 1, float64), w);
 });

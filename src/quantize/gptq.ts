@@ -126,26 +126,34 @@ export interface RowWeights {
 }
 
 /**
- * Rows times the roots of their weights, so that Σ xᵀx is the weighted Hessian.
+ * Roots of the rows' weights, [rows]: rows times them make Σ xᵀx the weighted Hessian.
  * @param x [rows, k]
  * @param modality per row: 0 image, 1 text
  */
-export function weighRows(
+export function rowRoots(
   x: Floats,
   k: number,
   modality: Uint8Array,
   { image = 1, even }: RowWeights,
-  zeros: Executor["zeros"],
-): Floats {
-  const y = zeros(x.length);
-  for (let r = 0; r < x.length / k; r++) {
+): Float64Array {
+  return Float64Array.from({ length: x.length / k }, (_, r) => {
     let square = 0;
     for (let i = r * k; i < (r + 1) * k; i++) square += x[i] * x[i];
     const weight = (modality[r] === 0 ? image : 1) /
       (even ? square / k || 1 : 1);
-    const root = Math.sqrt(weight);
-    for (let i = r * k; i < (r + 1) * k; i++) y[i] = x[i] * root;
-  }
+    return Math.sqrt(weight);
+  });
+}
+
+/** Each row of x [rows, k] times its root. */
+export function weighRows(
+  x: Floats,
+  k: number,
+  roots: Float64Array,
+  zeros: Executor["zeros"],
+): Floats {
+  const y = zeros(x.length);
+  for (let i = 0; i < x.length; i++) y[i] = x[i] * roots[Math.floor(i / k)];
   return y;
 }
 

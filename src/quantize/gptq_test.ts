@@ -6,7 +6,9 @@ import {
   gptq,
   prepareSpread,
   roundToNearest,
+  rowRoots,
   rowScale,
+  type RowWeights,
   weighRows,
 } from "./gptq.ts";
 
@@ -100,9 +102,11 @@ Deno.test("rowScale: keeps the range of an even row, clips one outlier away", ()
 Deno.test("weighRows: the Gram matrix becomes the weighted one; an even row weighs what any other does", () => {
   const x = Float64Array.from([3, 4, 30, 40, 1, 0]), k = 2;
   const modality = Uint8Array.from([1, 1, 0]);
-  const image = weighRows(x, k, modality, { image: 0.25 }, float64.zeros);
+  const weighed = (weights: RowWeights) =>
+    weighRows(x, k, rowRoots(x, k, modality, weights), float64.zeros);
+  const image = weighed({ image: 0.25 });
   assertEquals([...image], [3, 4, 30, 40, 0.5, 0]);
-  const even = weighRows(x, k, modality, { even: true }, float64.zeros);
+  const even = weighed({ even: true });
   for (let r = 0; r < 3; r++) {
     assertAlmostEquals(even[r * k] ** 2 + even[r * k + 1] ** 2, k, 1e-12);
   }

@@ -4,6 +4,8 @@
  * at each linear the weight is rounded against inputs that are already
  * quantized, and the walk goes on with the rounded ones. Calibration (MSQ) and
  * GPTQ are thus two hooks of the interpreter, and no layer is described twice.
+ * Where weights are drawn towards what float has (aim.ts), every sample walks
+ * twice, in the first half of the rows as integers and in the second as float.
  * @module
  */
 import type { Executor, Floats } from "../graph/executor.ts";
@@ -11,6 +13,7 @@ import { encodeAll, type Prompt, rowsOfEach } from "../graph/generate.ts";
 import {
   type Hooks,
   load,
+  type Loaded,
   newSequence,
   type Prefix,
   runText,
@@ -23,12 +26,13 @@ import {
   type IntegerWeight,
   prepareSpread,
   roundToNearest,
+  rowRoots,
   type Spread,
   weighRows,
 } from "./gptq.ts";
 import { memoryRecords, type Records } from "../format/records.ts";
 import { code } from "../tensor/round.ts";
-import { aimed, correction, floatInputs, siteOf } from "./aim.ts";
+import { aim, type Pull, pullOf } from "./aim.ts";
 import { bitsOf, headBits } from "./bits.ts";
 import { descend } from "./descend.ts";
 import { type Findings, findings, type Rounded } from "./findings.ts";
@@ -124,23 +128,20 @@ export function quantize(
     )
     : new Map<string, number>();
   const fold = new Fold(
-    changed,
+    loaded,
     recipe,
     engine,
     progress,
     found,
-    loaded.prefix,
     more,
-    recipe.gptq && recipe.gptq.aim
-      ? floatInputs(loaded, samples)
-      : new Map<string, Floats>(),
   );
+  const walkers = fold.twice ? [...samples, ...samples] : samples;
   const rows = rowsOfEach(
     changed.info,
-    samples,
-    found.rows("image", () => encodeAll(loaded, samples, fold.hooks)),
+    walkers,
+    found.rows("image", () => encodeAll(loaded, walkers, fold.hooks)),
   );
-  const chunks = samples.map((s, i) => ({
+  const chunks = walkers.map((s, i) => ({
     sequence: newSequence(),
     ids: [...s.ids, ...s.answer],
     image: rows[i],
@@ -159,24 +160,30 @@ export function quantize(
   return prefix ? { ...all, prefix } : all;
 }
 
+/** What the linears of one site share. */
+interface Site {
+  readonly name: string;
+  readonly spread: Spread | undefined;
+  readonly pull: Pull | undefined;
+}
+
 /** The hooks of one walk. */
 class Fold {
-  #spread:
-    | { site: string; value: Spread | undefined; correction?: Floats }
-    | undefined;
+  #site: Site | undefined;
   readonly #linears: readonly LinearNode[];
   readonly #left: Set<LinearNode>;
+  readonly #share: number;
 
   constructor(
-    private readonly model: Model,
+    private readonly loaded: Loaded,
     private readonly recipe: Recipe,
     private readonly engine: Engine,
     private readonly progress: (p: Progress) => void,
     private readonly found: Findings,
-    private readonly prefix: Prefix | undefined,
     private readonly more: ReadonlyMap<string, number>,
-    private readonly float: ReadonlyMap<string, Floats>,
   ) {
+    const { model } = loaded;
+    this.#share = recipe.gptq && recipe.gptq.aim || 0;
     for (const node of model.nodes) {
       if (node.op !== "embed") continue;
       found.weight(node.param, () => {
@@ -197,13 +204,30 @@ class Fold {
     return weight && this.#rounded(weight);
   }
 
+  /** Whether the second half of all rows is the first in float. */
+  get twice(): boolean {
+    return this.#share > 0;
+  }
+
   readonly hooks: Hooks = {
     everyRow: true,
     headless: true,
-    input: (node, x, modality) => this.#input(node, x, modality),
-    weight: (node, x, modality) => this.#weight(node, x, modality),
-    heads: (node, part, x) => this.#heads(node, part, x),
+    input: (node, x, modality) =>
+      this.#first(x, (x) => this.#input(node, x, modality)),
+    weight: (node, x, modality) => {
+      const weight = this.#weight(node, x, modality);
+      return this.twice ? [weight, this.loaded.param(node.weight)] : weight;
+    },
+    heads: (node, part, x) => this.#first(x, (x) => this.#heads(node, part, x)),
   };
+
+  /** x with what `change` makes of the rows that walk as integers. */
+  #first(x: Floats, change: (x: Floats) => Floats): Floats {
+    if (!this.twice) return change(x);
+    const both = x.slice();
+    both.set(change(x.subarray(0, x.length / 2)));
+    return both;
+  }
 
   #rounded(weight: IntegerWeight): Floats {
     return dequantize(weight, this.engine.zeros(weight.n * weight.k));
@@ -217,10 +241,10 @@ class Fold {
 
   /** MSQ: fixes the site's scale per modality and returns the value on its grid. */
   #input(node: LinearNode, x: Floats, modality: Uint8Array): Floats {
-    const width = node.k, skip = node.split ? 1 : 0;
+    const width = node.k, skip = node.split ? 1 : 0, rows = x.length / width;
     const scales = this.found.vector(siteScale(node), () => {
       const seen = [histogram(), histogram()];
-      for (let row = 0; row < modality.length; row++) {
+      for (let row = 0; row < rows; row++) {
         const h = seen[modality[row]];
         for (let c = skip; c < width; c++) count(h, x[row * width + c]);
       }
@@ -229,7 +253,7 @@ class Fold {
         : this.#modalityScales(seen);
     });
     const q = this.engine.zeros(x.length);
-    for (let row = 0; row < modality.length; row++) {
+    for (let row = 0; row < rows; row++) {
       const scale = scales[node.phase === "vision" ? 0 : modality[row]];
       for (let i = row * width; i < (row + 1) * width; i++) {
         q[i] = skip === 1 && i === row * width
@@ -267,88 +291,77 @@ class Fold {
     return rounded;
   }
 
-  #round(node: LinearNode, x: Floats, modality: Uint8Array): Rounded {
-    let w = this.model.params.get(node.weight)!.read();
-    const rows = x.length / node.k;
-    const bits = this.more.get(node.weight) ??
-      bitsOf(this.model.nodes, node, this.recipe);
-    const original = this.#floats(w);
-    let input = x;
-    if (node.split) {
-      const column = new Float32Array(node.n);
-      input = x.slice();
-      for (let r = 0; r < node.n; r++) {
-        column[r] = w[r * node.k], w[r * node.k] = 0;
-      }
-      for (let r = 0; r < rows; r++) input[r * node.k] = 0;
-      this.found.vector(splitWeight(node), () => column);
-    }
-    const spread = this.recipe.gptq && rows > 0
-      ? this.#spreadOf(node, input, modality)
-      : undefined;
+  #round(node: LinearNode, all: Floats, modality: Uint8Array): Rounded {
     const { n, k } = node, { matmul, zeros } = this.engine;
-    if (spread && this.#spread?.correction && this.recipe.gptq) {
-      w = aimed(
-        w,
-        n,
-        k,
-        this.#spread.correction,
-        this.recipe.gptq.aim!,
-        this.engine,
-      );
+    const x = this.twice ? all.subarray(0, all.length / 2) : all;
+    const w = this.loaded.model.params.get(node.weight)!.read();
+    const rows = x.length / k;
+    const bits = this.more.get(node.weight) ??
+      bitsOf(this.loaded.model.nodes, node, this.recipe);
+    let input = x, column: Float32Array | undefined;
+    if (node.split) {
+      const apart = column = new Float32Array(n);
+      input = x.slice();
+      for (let r = 0; r < n; r++) apart[r] = w[r * k], w[r * k] = 0;
+      for (let r = 0; r < rows; r++) input[r * k] = 0;
+      this.found.vector(splitWeight(node), () => apart);
     }
+    const { spread, pull } = this.recipe.gptq && rows > 0
+      ? this.#siteOf(node, input, all.subarray(x.length), modality)
+      : {};
+    const target = pull ? aim(w, n, pull, this.#share, this.engine) : w;
     const { groups = 0 } = this.recipe;
     const group = bits === 4 && groups > 0 && k % groups === 0 ? groups : 0;
     const fast = group === 0 ? this.engine.gptq : undefined;
     const once = !spread
-      ? roundToNearest(w, n, k, bits, { group })
-      : fast?.(w, n, k, bits, spread) ??
-        gptq(w, n, k, bits, spread, matmul, zeros, undefined, group);
+      ? roundToNearest(target, n, k, bits, { group })
+      : fast?.(target, n, k, bits, spread) ??
+        gptq(target, n, k, bits, spread, matmul, zeros, undefined, group);
     const rounds = this.recipe.gptq && this.recipe.gptq.descend || 0;
     const weight = spread?.hessian
-      ? descend(w, once, spread.hessian, rounds, this.engine)
+      ? descend(target, once, spread.hessian, rounds, this.engine)
       : once;
-    const rounded = this.#rounded(weight);
-    if (node.split) {
-      for (let r = 0; r < node.n; r++) {
-        rounded[r * node.k] = original[r * node.k];
-      }
-    }
-    const sqnr = rows === 0 ? NaN : this.#sqnr(node, x, original, rounded);
+    const wanted = this.#floats(target), rounded = this.#rounded(weight);
+    column?.forEach((c, r) => wanted[r * k] = rounded[r * k] = c);
+    const sqnr = rows === 0 ? NaN : this.#sqnr(node, x, wanted, rounded);
     return Number.isFinite(sqnr) ? { ...weight, sqnr } : weight;
   }
 
-  /** The factored Hessian of a site; q, k and v share it. */
-  #spreadOf(
+  /**
+   * The factored Hessian of a site, and where its float rows draw the weights;
+   * q, k and v share them.
+   * @param float the same rows in float; none where nothing walks twice
+   */
+  #siteOf(
     node: LinearNode,
     x: Floats,
+    float: Floats,
     modality: Uint8Array,
-  ): Spread | undefined {
-    const site = siteOf(node);
-    if (this.#spread?.site !== site) {
-      const { k } = node, { gptq } = this.recipe, options = gptq || {};
-      const weights = gptq ? gptq.rows : undefined;
-      const rows = weights
-        ? weighRows(x, k, modality, weights, this.engine.zeros)
-        : x;
-      this.#spread = {
-        site,
-        value: prepareSpread(
-          this.engine.gram(rows, x.length / k, k),
-          node.k,
-          options,
-          this.engine,
-        ),
-      };
-      const float = this.float.get(site), { value } = this.#spread;
-      if (float && value) {
-        if (node.split) {
-          for (let i = 0; i < float.length; i += node.k) float[i] = 0;
-        }
-        this.#spread.correction = correction(float, x, value, this.engine);
-      }
+  ): Site {
+    const name = `${node.x} ${node.rows ?? ""}`;
+    if (this.#site?.name === name) return this.#site;
+    this.#site = undefined; // two at once are too much of a large model
+    const { k } = node, { gptq } = this.recipe, options = gptq || {};
+    const { zeros } = this.engine;
+    const roots = gptq && gptq.rows
+      ? rowRoots(x, k, modality, gptq.rows)
+      : undefined;
+    const weighed = (x: Floats) => roots ? weighRows(x, k, roots, zeros) : x;
+    const rows = weighed(x);
+    const spread = prepareSpread(
+      this.engine.gram(rows, x.length / k, k),
+      k,
+      options,
+      this.engine,
+    );
+    if (!spread || float.length === 0) {
+      return this.#site = { name, spread, pull: undefined };
     }
-    return this.#spread.value;
+    const gap = float.slice();
+    for (let i = 0; i < gap.length; i++) gap[i] -= x[i];
+    if (node.split) { for (let i = 0; i < gap.length; i += k) gap[i] = 0; }
+    const pull = pullOf(weighed(gap), rows, spread, this.engine);
+    return this.#site = { name, spread, pull };
   }
 
   #sqnr(node: LinearNode, x: Floats, w: Floats, rounded: Floats): number {
@@ -377,7 +390,7 @@ class Fold {
   /** One static scale per head for what enters attention. */
   #heads(node: AttendNode, part: "q" | "k" | "v", x: Floats): Floats {
     const heads = part === "q" ? node.heads : node.kvHeads, d = node.headDim;
-    const ahead = part === "q" ? undefined : this.prefix?.get(node.id);
+    const ahead = part === "q" ? undefined : this.loaded.prefix?.get(node.id);
     const scales = this.found.vector(headScale(node, part), () => {
       const seen = Array.from({ length: heads }, histogram);
       for (let i = 0; i < x.length; i++) {

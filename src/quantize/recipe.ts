@@ -35,7 +35,7 @@ export interface Recipe {
     readonly damping: number;
     /** Times that scales and codes are chosen again behind it (descend.ts); never where absent. */
     readonly descend?: number;
-    /** Share of what its inputs have lost that a weight makes up for (aim.ts), 0 to 1; none where absent. */
+    /** Share of what its inputs have lost that a weight makes up for, 0 to 1 (aim.ts); none where absent. */
     readonly aim?: number;
     /** How much calibration's rows weigh in the Hessian; all the same where absent. */
     readonly rows?: RowWeights;
@@ -77,6 +77,9 @@ const EVEN = { image: 0.2, even: true } as const;
 /** GPTQ, then codes and scales twice again. */
 const AGAIN = { actOrder: true, damping: 0.01, descend: 2 } as const;
 
+/** The same, drawn half of the way towards float's products. */
+const DRAWN = { ...AGAIN, aim: 0.5 } as const;
+
 const W4A8: Recipe = {
   ...MQUANT,
   name: "w4a8",
@@ -84,7 +87,7 @@ const W4A8: Recipe = {
 };
 
 /** As large and as fast as w4a8, and several times closer to a small pretrained decoder (docs/results.md). */
-const FINE: Recipe = { ...W4A8, name: "w4a8-fine", prefix: 4, gptq: AGAIN };
+const FINE: Recipe = { ...W4A8, name: "w4a8-fine", prefix: 4, gptq: DRAWN };
 
 /** Recipes by name. */
 export const RECIPES: Readonly<Record<string, Recipe>> = {
@@ -106,7 +109,7 @@ export const RECIPES: Readonly<Record<string, Recipe>> = {
     name: "w4a8-g64",
     groups: 64,
     prefix: 4,
-    gptq: AGAIN,
+    gptq: DRAWN,
   },
   // A fourth of the weights in 8 bits, those whose rounding moves the answer most: a fifth larger.
   "w4a8-mixed": {
@@ -161,13 +164,35 @@ export const LADDER: readonly Recipe[] = [
     gptq: { actOrder: true, damping: 0.01, rows: EVEN },
   },
   { ...RECIPES.w4a8, name: "=descend", gptq: AGAIN },
+  {
+    ...RECIPES.w4a8,
+    name: "=aim",
+    gptq: { actOrder: true, damping: 0.01, aim: 0.5 },
+  },
   { ...RECIPES.w4a8, name: "=prefix", prefix: 4 },
   RECIPES["w4a8-fine"],
   { ...RECIPES["w4a8-fine"], name: "=fine minmax", scales: "minmax" },
   {
     ...RECIPES["w4a8-fine"],
     name: "=fine weighted",
-    gptq: { ...AGAIN, rows: EVEN },
+    gptq: { ...DRAWN, rows: EVEN },
+  },
+  {
+    ...RECIPES["w4a8-g64"],
+    name: "=fine groups weighted",
+    gptq: { ...DRAWN, rows: EVEN },
+  },
+  { ...RECIPES["w4a8-g64"], name: "=fine groups32", groups: 32 },
+  {
+    ...RECIPES["w4a8-g64"],
+    name: "=fine groups32 weighted",
+    groups: 32,
+    gptq: { ...DRAWN, rows: EVEN },
+  },
+  {
+    ...RECIPES["w4a8-mixed"],
+    name: "=mixed weighted",
+    gptq: { ...DRAWN, rows: EVEN },
   },
   { ...RECIPES.w4a8, name: "=mixed", mixed: { bits: 8, budget: 5 } },
   RECIPES["w4a8-mixed"],
@@ -175,24 +200,6 @@ export const LADDER: readonly Recipe[] = [
   { ...RECIPES.w4a8, name: "=groups", groups: 64 },
   { ...RECIPES.w4a8, name: "=groups32", groups: 32 },
   { ...RECIPES["w4a8-g64"], name: "=fine groups" },
-  ...[0.25, 0.5, 0.75, 1].flatMap((aim) => [
-    { ...FINE, name: `=fine aim ${aim}`, gptq: { ...AGAIN, aim } },
-    {
-      ...W4A8,
-      name: `=aim ${aim}`,
-      gptq: { actOrder: true, damping: 0.01, aim },
-    },
-    {
-      ...RECIPES["w4a8-g64"],
-      name: `=fine groups aim ${aim}`,
-      gptq: { ...AGAIN, aim },
-    },
-    {
-      ...RECIPES["w4a8-mixed"],
-      name: `=mixed aim ${aim}`,
-      gptq: { ...AGAIN, aim },
-    },
-  ]),
   { ...RECIPES["w8a8-w4a8"], name: "=vision8" },
   { ...RECIPES.w8a8, name: "=w8a8" },
   { ...RECIPES.w8a8, name: "=w8a8 prefix", prefix: 4 },
