@@ -18,7 +18,7 @@ import {
   type Prefix,
   runText,
 } from "../graph/interpreter.ts";
-import type { AttendNode, LinearNode, Model } from "../graph/node.ts";
+import type { AttendNode, LinearNode, Model, Phase } from "../graph/node.ts";
 import { headScale, siteScale, splitWeight } from "../graph/names.ts";
 import {
   dequantize,
@@ -135,16 +135,18 @@ export function quantize(
     found,
     more,
   );
-  const walkers = fold.twice ? [...samples, ...samples] : samples;
+  const walking = (phase: Phase) =>
+    fold.aimOf(phase) > 0 ? [...samples, ...samples] : samples;
+  const seen = walking("vision");
   const rows = rowsOfEach(
     changed.info,
-    walkers,
-    found.rows("image", () => encodeAll(loaded, walkers, fold.hooks)),
+    seen,
+    found.rows("image", () => encodeAll(loaded, seen, fold.hooks)),
   );
-  const chunks = walkers.map((s, i) => ({
+  const chunks = walking("text").map((s, i) => ({
     sequence: newSequence(),
     ids: [...s.ids, ...s.answer],
-    image: rows[i],
+    image: rows[i % rows.length],
     ...(s.grids ? { grids: s.grids } : {}),
   }));
   runText(
@@ -172,7 +174,6 @@ class Fold {
   #site: Site | undefined;
   readonly #linears: readonly LinearNode[];
   readonly #left: Set<LinearNode>;
-  readonly #share: number;
 
   constructor(
     private readonly loaded: Loaded,
@@ -183,7 +184,6 @@ class Fold {
     private readonly more: ReadonlyMap<string, number>,
   ) {
     const { model } = loaded;
-    this.#share = recipe.gptq && recipe.gptq.aim || 0;
     for (const node of model.nodes) {
       if (node.op !== "embed") continue;
       found.weight(node.param, () => {
@@ -204,26 +204,34 @@ class Fold {
     return weight && this.#rounded(weight);
   }
 
-  /** Whether the second half of all rows is the first in float. */
-  get twice(): boolean {
-    return this.#share > 0;
+  /** How far a phase's weights are drawn towards float; above 0 the second half of its rows is the first in float. */
+  aimOf(phase: Phase): number {
+    const { gptq } = this.recipe;
+    return gptq && gptq.aim?.[phase] || 0;
   }
 
   readonly hooks: Hooks = {
     everyRow: true,
     headless: true,
     input: (node, x, modality) =>
-      this.#first(x, (x) => this.#input(node, x, modality)),
+      this.#first(node, x, (x) => this.#input(node, x, modality)),
     weight: (node, x, modality) => {
       const weight = this.#weight(node, x, modality);
-      return this.twice ? [weight, this.loaded.param(node.weight)] : weight;
+      return this.aimOf(node.phase) > 0
+        ? [weight, this.loaded.param(node.weight)]
+        : weight;
     },
-    heads: (node, part, x) => this.#first(x, (x) => this.#heads(node, part, x)),
+    heads: (node, part, x) =>
+      this.#first(node, x, (x) => this.#heads(node, part, x)),
   };
 
   /** x with what `change` makes of the rows that walk as integers. */
-  #first(x: Floats, change: (x: Floats) => Floats): Floats {
-    if (!this.twice) return change(x);
+  #first(
+    { phase }: LinearNode | AttendNode,
+    x: Floats,
+    change: (x: Floats) => Floats,
+  ): Floats {
+    if (this.aimOf(phase) === 0) return change(x);
     const both = x.slice();
     both.set(change(x.subarray(0, x.length / 2)));
     return both;
@@ -293,7 +301,8 @@ class Fold {
 
   #round(node: LinearNode, all: Floats, modality: Uint8Array): Rounded {
     const { n, k } = node, { matmul, zeros } = this.engine;
-    const x = this.twice ? all.subarray(0, all.length / 2) : all;
+    const share = this.aimOf(node.phase);
+    const x = share > 0 ? all.subarray(0, all.length / 2) : all;
     const w = this.loaded.model.params.get(node.weight)!.read();
     const rows = x.length / k;
     const bits = this.more.get(node.weight) ??
@@ -309,7 +318,7 @@ class Fold {
     const { spread, pull } = this.recipe.gptq && rows > 0
       ? this.#siteOf(node, input, all.subarray(x.length), modality)
       : {};
-    const target = pull ? aim(w, n, pull, this.#share, this.engine) : w;
+    const target = pull ? aim(w, n, pull, share, this.engine) : w;
     const { groups = 0 } = this.recipe;
     const group = bits === 4 && groups > 0 && k % groups === 0 ? groups : 0;
     const fast = group === 0 ? this.engine.gptq : undefined;

@@ -6,6 +6,7 @@
 import { centerWriters } from "./center_writers.ts";
 import { foldGains } from "./fold_gains.ts";
 import { foldNorms } from "./fold_norms.ts";
+import type { Phase } from "../graph/node.ts";
 import type { RowWeights } from "./gptq.ts";
 import type { ScaleRule } from "./histogram.ts";
 import type { Mixed } from "./mixed.ts";
@@ -35,8 +36,8 @@ export interface Recipe {
     readonly damping: number;
     /** Times that scales and codes are chosen again behind it (descend.ts); never where absent. */
     readonly descend?: number;
-    /** Share of what its inputs have lost that a weight makes up for, 0 to 1 (aim.ts); none where absent. */
-    readonly aim?: number;
+    /** Share of what its inputs have lost that a weight of each phase makes up for, 0 to 1 (aim.ts); none where absent. */
+    readonly aim?: Partial<Readonly<Record<Phase, number>>>;
     /** How much calibration's rows weigh in the Hessian; all the same where absent. */
     readonly rows?: RowWeights;
   };
@@ -77,8 +78,8 @@ const EVEN = { image: 0.2, even: true } as const;
 /** GPTQ, then codes and scales twice again. */
 const AGAIN = { actOrder: true, damping: 0.01, descend: 2 } as const;
 
-/** The same, drawn half of the way towards float's products. */
-const DRAWN = { ...AGAIN, aim: 0.5 } as const;
+/** The same, a tower drawn half of the way towards float's products; a decoder gains nothing by it (docs/results.md). */
+const DRAWN = { ...AGAIN, aim: { vision: 0.5 } } as const;
 
 const W4A8: Recipe = {
   ...MQUANT,
@@ -167,7 +168,7 @@ export const LADDER: readonly Recipe[] = [
   {
     ...RECIPES.w4a8,
     name: "=aim",
-    gptq: { actOrder: true, damping: 0.01, aim: 0.5 },
+    gptq: { actOrder: true, damping: 0.01, aim: { vision: 0.5 } },
   },
   { ...RECIPES.w4a8, name: "=prefix", prefix: 4 },
   RECIPES["w4a8-fine"],
