@@ -1,7 +1,7 @@
 import { assert, assertEquals } from "@std/assert";
 import { TOY_PROMPT, toyModel, toyPatches } from "../../tests/toy.ts";
 import { float64 } from "../graph/executor.ts";
-import { encodeImages, generate } from "../graph/generate.ts";
+import { encodeAll, encodeImages, generate } from "../graph/generate.ts";
 import {
   type Hooks,
   load,
@@ -103,6 +103,37 @@ Deno.test("quantize is deterministic: the same input gives the same bytes", () =
     ];
   };
   assertEquals(bytes(), bytes());
+});
+
+Deno.test("quantize: what walks along in float leaves the integers as they are, until weights are drawn to it", () => {
+  const recipe = RECIPES.w4a8, gptq = recipe.gptq || undefined!;
+  const drawn = (share: number) =>
+    quantize(
+      toyModel(),
+      samples(3),
+      { ...recipe, gptq: { ...gptq, aim: { vision: share, text: share } } },
+      engine,
+    );
+  const plain = quantize(toyModel(), samples(3), recipe, engine);
+  const none = drawn(Number.MIN_VALUE), half = drawn(0.5);
+  assertEquals(none.weights, plain.weights);
+  assertEquals(none.vectors, plain.vectors);
+  assert(
+    [...half.weights].some(([name, w]) =>
+      w.codes.some((c, i) => c !== plain.weights.get(name)!.codes[i])
+    ),
+  );
+});
+
+Deno.test("quantize: what walks along is float, to the bit", () => {
+  const recipe = RECIPES["w4a8-fine"], all = samples(3);
+  const records = memoryRecords();
+  quantize(toyModel(), all, recipe, engine, () => {}, records);
+  const rows = records.read("rows image")!.values as Float64Array;
+  const passed = recipe.passes.reduce((m, p) => p.apply(m), toyModel());
+  const float = encodeAll(load(passed, float64), all);
+  assertEquals(rows.length, 2 * float.length);
+  assertEquals(rows.slice(float.length), float);
 });
 
 Deno.test("quantize works out nothing that its records hold", () => {
