@@ -1,0 +1,302 @@
+/**
+ * What the walk of quantize.ts does on its way: the hooks that fix the scale of
+ * a site when its rows arrive, and round a weight when its linear is reached.
+ * Each works out only what its findings do not hold yet.
+ * @module
+ */
+import type { Floats } from "../graph/executor.ts";
+import type { Hooks, Loaded } from "../graph/interpreter.ts";
+import { headScale, siteScale, splitWeight } from "../graph/names.ts";
+import type { AttendNode, LinearNode, Phase } from "../graph/node.ts";
+import { code } from "../tensor/round.ts";
+import { aim, type Pull, pullOf } from "./aim.ts";
+import { bitsOf, headBits } from "./bits.ts";
+import { descend } from "./descend.ts";
+import type { Findings, Rounded } from "./findings.ts";
+import {
+  BLOCK,
+  dequantize,
+  gptq,
+  type IntegerWeight,
+  prepareSpread,
+  roundToNearest,
+  rowRoots,
+  type Spread,
+  weighRows,
+} from "./gptq.ts";
+import { count, type Histogram, histogram, scaleOf } from "./histogram.ts";
+import type { Engine, Progress } from "./quantize.ts";
+import type { Recipe } from "./recipe.ts";
+
+/** What the linears of one site share. */
+interface Site {
+  readonly name: string;
+  readonly spread: Spread | undefined;
+  readonly pull: Pull | undefined;
+}
+
+/** The hooks of one walk; what they find goes into `found`. */
+export class Fold {
+  #site: Site | undefined;
+  readonly #linears: readonly LinearNode[];
+  readonly #left: Set<LinearNode>;
+
+  constructor(
+    private readonly loaded: Loaded,
+    private readonly recipe: Recipe,
+    private readonly engine: Engine,
+    private readonly progress: (p: Progress) => void,
+    private readonly found: Findings,
+    private readonly more: ReadonlyMap<string, number>,
+  ) {
+    const { model } = loaded;
+    for (const node of model.nodes) {
+      if (node.op !== "embed") continue;
+      found.weight(node.param, () => {
+        const t = model.params.get(node.param)!;
+        const [n, k] = t.shape;
+        return roundToNearest(t.read(), n, k, headBits(recipe));
+      });
+    }
+    this.#linears = model.nodes.filter((n) => n.op === "linear");
+    this.#left = new Set(
+      this.#linears.filter((n) => !found.rounded(n.weight)),
+    );
+  }
+
+  /** A parameter that is an integer table by now. */
+  table(name: string): Floats | undefined {
+    const weight = this.found.rounded(name);
+    return weight && this.#rounded(weight);
+  }
+
+  /** How far a phase's weights are drawn towards float; above 0 the second half of its rows is the first in float. */
+  aimOf(phase: Phase): number {
+    const { gptq } = this.recipe;
+    return gptq && gptq.aim?.[phase] || 0;
+  }
+
+  readonly hooks: Hooks = {
+    everyRow: true,
+    headless: true,
+    input: (node, x, modality) =>
+      this.#first(node, x, (x) => this.#input(node, x, modality)),
+    weight: (node, x, modality) => {
+      const weight = this.#weight(node, x, modality);
+      return this.aimOf(node.phase) > 0
+        ? [weight, this.loaded.param(node.weight)]
+        : weight;
+    },
+    heads: (node, part, x) =>
+      this.#first(node, x, (x) => this.#heads(node, part, x)),
+  };
+
+  /** x with what `change` makes of the rows that walk as integers. */
+  #first(
+    { phase }: LinearNode | AttendNode,
+    x: Floats,
+    change: (x: Floats) => Floats,
+  ): Floats {
+    if (this.aimOf(phase) === 0) return change(x);
+    const both = x.slice();
+    both.set(change(x.subarray(0, x.length / 2)));
+    return both;
+  }
+
+  #rounded(weight: IntegerWeight): Floats {
+    return dequantize(weight, this.engine.zeros(weight.n * weight.k));
+  }
+
+  #floats(values: Float64Array): Floats {
+    const out = this.engine.zeros(values.length);
+    out.set(values);
+    return out;
+  }
+
+  /** MSQ: fixes the site's scale per modality and returns the value on its grid. */
+  #input(node: LinearNode, x: Floats, modality: Uint8Array): Floats {
+    const width = node.k, skip = node.split ? 1 : 0, rows = x.length / width;
+    const scales = this.found.vector(siteScale(node), () => {
+      const seen = [histogram(), histogram()];
+      for (let row = 0; row < rows; row++) {
+        const h = seen[modality[row]];
+        for (let c = skip; c < width; c++) count(h, x[row * width + c]);
+      }
+      return node.phase === "vision"
+        ? [scaleOf(seen[0], this.recipe.scales)]
+        : this.#modalityScales(seen);
+    });
+    const q = this.engine.zeros(x.length);
+    for (let row = 0; row < rows; row++) {
+      const scale = scales[node.phase === "vision" ? 0 : modality[row]];
+      for (let i = row * width; i < (row + 1) * width; i++) {
+        q[i] = skip === 1 && i === row * width
+          ? x[i]
+          : code(x[i], scale) * scale;
+      }
+    }
+    return q;
+  }
+
+  #modalityScales([vision, text]: Histogram[]): number[] {
+    const { scales, modalities } = this.recipe;
+    if (vision.max === 0) vision = text; // after `last` no image row is left
+    if (text.max === 0) text = vision; // behind an expert of images
+    if (modalities) return [scaleOf(vision, scales), scaleOf(text, scales)];
+    const both = {
+      counts: vision.counts.map((c, i) => c + text.counts[i]),
+      max: Math.max(vision.max, text.max),
+    };
+    const shared = scaleOf(both, scales);
+    return [shared, shared];
+  }
+
+  #weight(node: LinearNode, x: Floats, modality: Uint8Array): Floats {
+    const weight = this.found.weight(
+      node.weight,
+      () => this.#round(node, x, modality),
+    );
+    const rounded = this.#rounded(weight);
+    if (node.split) {
+      const column = this.found.vector(splitWeight(node), () => []);
+      for (let r = 0; r < node.n; r++) rounded[r * node.k] = column[r];
+    }
+    if (this.#left.delete(node)) this.#report(node, weight.sqnr);
+    return rounded;
+  }
+
+  #round(node: LinearNode, all: Floats, modality: Uint8Array): Rounded {
+    const { n, k } = node;
+    const share = this.aimOf(node.phase);
+    const x = share > 0 ? all.subarray(0, all.length / 2) : all;
+    const w = this.loaded.model.params.get(node.weight)!.read();
+    const rows = x.length / k;
+    let input = x, column: Float32Array | undefined;
+    if (node.split) {
+      const apart = column = new Float32Array(n);
+      input = x.slice();
+      for (let r = 0; r < n; r++) apart[r] = w[r * k], w[r * k] = 0;
+      for (let r = 0; r < rows; r++) input[r * k] = 0;
+      this.found.vector(splitWeight(node), () => apart);
+    }
+    const { spread, pull } = this.recipe.gptq && rows > 0
+      ? this.#siteOf(node, input, all.subarray(x.length), modality)
+      : {};
+    const target = pull ? aim(w, n, pull, share, this.engine) : w;
+    const weight = this.#integers(node, target, spread);
+    const wanted = this.#floats(target), rounded = this.#rounded(weight);
+    column?.forEach((c, r) => wanted[r * k] = rounded[r * k] = c);
+    const sqnr = rows === 0 ? NaN : this.#sqnr(node, x, wanted, rounded);
+    return Number.isFinite(sqnr) ? { ...weight, sqnr } : weight;
+  }
+
+  /** w [n, k] in integers, as the recipe says. */
+  #integers(
+    node: LinearNode,
+    w: Float64Array,
+    spread: Spread | undefined,
+  ): IntegerWeight {
+    const { n, k } = node, { engine, recipe: { gptq: options, groups } } = this;
+    const bits = this.more.get(node.weight) ??
+      bitsOf(this.loaded.model.nodes, node, this.recipe);
+    const group = bits === 4 && groups && k % groups === 0 ? groups : 0;
+    if (!spread) return roundToNearest(w, n, k, bits, { group });
+    const once = group === 0 && engine.gptq
+      ? engine.gptq(w, n, k, bits, spread)
+      : gptq(w, n, k, bits, spread, engine.matmul, engine.zeros, BLOCK, group);
+    const rounds = options && options.descend || 0;
+    return spread.hessian
+      ? descend(w, once, spread.hessian, rounds, engine)
+      : once;
+  }
+
+  /**
+   * The factored Hessian of a site, and where its float rows draw the weights;
+   * q, k and v share them.
+   * @param float the same rows in float; none where nothing walks twice
+   */
+  #siteOf(
+    node: LinearNode,
+    x: Floats,
+    float: Floats,
+    modality: Uint8Array,
+  ): Site {
+    const name = `${node.x} ${node.rows ?? ""}`;
+    if (this.#site?.name === name) return this.#site;
+    this.#site = undefined; // two at once are too much of a large model
+    const { k } = node, { gptq } = this.recipe, options = gptq || {};
+    const { zeros } = this.engine;
+    const roots = gptq && gptq.rows
+      ? rowRoots(x, k, modality, gptq.rows)
+      : undefined;
+    const weighed = (x: Floats) => roots ? weighRows(x, k, roots, zeros) : x;
+    const rows = weighed(x);
+    const spread = prepareSpread(
+      this.engine.gram(rows, x.length / k, k),
+      k,
+      options,
+      this.engine,
+    );
+    if (!spread || float.length === 0) {
+      return this.#site = { name, spread, pull: undefined };
+    }
+    const gap = float.slice();
+    for (let i = 0; i < gap.length; i++) gap[i] -= x[i];
+    if (node.split) { for (let i = 0; i < gap.length; i += k) gap[i] = 0; }
+    const pull = pullOf(weighed(gap), rows, spread, this.engine);
+    return this.#site = { name, spread, pull };
+  }
+
+  #sqnr(node: LinearNode, x: Floats, w: Floats, rounded: Floats): number {
+    const rows = Math.min(256, x.length / node.k),
+      part = x.subarray(0, rows * node.k);
+    const want = this.engine.matmul(part, rows, node.k, w, node.n);
+    const got = this.engine.matmul(part, rows, node.k, rounded, node.n);
+    let signal = 0, noise = 0;
+    for (let i = 0; i < want.length; i++) {
+      signal += want[i] ** 2;
+      noise += (want[i] - got[i]) ** 2;
+    }
+    return 10 * Math.log10(signal / noise);
+  }
+
+  #report(node: LinearNode, sqnr = Infinity): void {
+    this.progress({
+      id: node.id,
+      done: this.#linears.length - this.#left.size,
+      total: this.#linears.length,
+      sqnr,
+      share: 1 - sizeOfAll(this.#left) / sizeOfAll(this.#linears),
+    });
+  }
+
+  /** One static scale per head for what enters attention. */
+  #heads(node: AttendNode, part: "q" | "k" | "v", x: Floats): Floats {
+    const heads = part === "q" ? node.heads : node.kvHeads, d = node.headDim;
+    const ahead = part === "q" ? undefined : this.loaded.prefix?.get(node.id);
+    const scales = this.found.vector(headScale(node, part), () => {
+      const seen = Array.from({ length: heads }, histogram);
+      for (let i = 0; i < x.length; i++) {
+        count(seen[Math.floor(i / d) % heads], x[i]);
+      }
+      return seen.map((h) => scaleOf(h, this.recipe.scales));
+    });
+    const onGrid = (x: Floats) => {
+      const q = this.engine.zeros(x.length);
+      for (let i = 0; i < x.length; i++) {
+        const s = scales[Math.floor(i / d) % heads];
+        q[i] = code(x[i], s) * s;
+      }
+      return q;
+    };
+    // Attention reads what stands in front only after this.
+    if (ahead && part !== "q") ahead[part] = onGrid(ahead[part]);
+    return onGrid(x);
+  }
+}
+
+function sizeOfAll(linears: Iterable<LinearNode>): number {
+  let size = 0;
+  for (const { n, k } of linears) size += n * k;
+  return size;
+}
