@@ -126,7 +126,7 @@ Deno.test("quantize: what walks along in float leaves the integers as they are, 
 });
 
 Deno.test("quantize: what walks along is float, to the bit", () => {
-  const recipe = RECIPES["w4a8-fine"], all = samples(3);
+  const recipe = RECIPES["w4a8-g64"], all = samples(3);
   const records = memoryRecords();
   quantize(toyModel(), all, recipe, engine, () => {}, records);
   const rows = records.read("rows image")!.values as Float64Array;
