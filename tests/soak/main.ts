@@ -2,7 +2,8 @@
  * `deno task soak`: a server of the bundled model under mixed load for a time:
  * captions plain and streamed, text, clients that leave, bad requests. Its memory
  * must not grow, its times must not drift, and the same request must always get
- * the same answer. `--count` is the milliseconds between two requests of one
+ * the same answer. Since a shared machine drifts by itself, the old server is
+ * held to a new one at the end, the two asked in turns. `--count` is the milliseconds between two requests of one
  * client, `--jobs` the clients.
  * @module
  */
@@ -18,6 +19,8 @@ import { freePort } from "../free_port.ts";
 const PHOTOS = ["cat", "photographer", "astronaut"];
 /** Share of the time that warms up: caches fill, code is compiled. */
 const WARM = 0.2;
+/** Captions of each server when the old one is held to a new one; before them, what lets the new one compile its code. */
+const TURNS = 400, WARM_UP = 30;
 
 const options = campaignOptions("soak", "a server under mixed load", {
   count: 500,
@@ -25,17 +28,6 @@ const options = campaignOptions("soak", "a server under mixed load", {
 });
 const { seed, count: pauseMs, jobs, minutes } = options;
 const head = await circumstances(), tick = ticker();
-const port = freePort(), url = `http://127.0.0.1:${port}`;
-const server = new Deno.Command(Deno.execPath(), {
-  args: [
-    ...["run", "--quiet", "--no-prompt", "--allow-read"],
-    ...[`--allow-net=127.0.0.1:${port}`, "src/cli/main.ts", "serve"],
-    ...["--quiet", "--threads=1", `--port=${port}`, "--name=soak"],
-  ],
-  env: { NO_COLOR: "1" },
-  stdout: "null",
-  stderr: "inherit",
-}).spawn();
 const findings: string[] = [];
 const find = (what: string) =>
   void (findings.length < 50 && findings.push(what));
@@ -50,25 +42,22 @@ const photos = await Promise.all(
   ),
 );
 
-for (let i = 0; i < 600 && !await ready(); i++) {
-  await new Promise((go) => setTimeout(go, 100));
-}
+const server = await serve();
 const begin = Date.now(), end = begin + minutes * 60_000;
 const hoursAt = () => (Date.now() - begin) / 3.6e6;
 const sampler = setInterval(() => {
   const done = Object.values(ends).reduce((a, b) => a + b, 0);
   memory.push({
     at: hoursAt(),
-    mb: rssOf(server.pid),
-    cpu: cpuOf(server.pid),
+    mb: rssOf(server.process.pid),
+    cpu: cpuOf(server.process.pid),
     done,
   });
 }, 10_000);
 await Promise.all(Array.from({ length: jobs }, (_, job) => client(job)));
 clearInterval(sampler);
-server.kill("SIGTERM");
-const { code } = await server.status;
-if (code !== 0) find(`the server ended with ${code}`);
+const beside = await besideNew();
+await stop(server);
 
 const warm = hoursAt() * WARM;
 const settled = memory.filter((m) => m.at > warm);
@@ -94,7 +83,63 @@ conclude(options, head, {
     lastThird: cpu[1],
     drift: cpu[1] / cpu[0] - 1,
   },
+  besideNewMs: beside,
 }, findings);
+
+/** A server of the bundled model on a port of its own. */
+interface Server {
+  readonly url: string;
+  readonly process: Deno.ChildProcess;
+}
+
+async function serve(): Promise<Server> {
+  const port = freePort(), url = `http://127.0.0.1:${port}`;
+  const process = new Deno.Command(Deno.execPath(), {
+    args: [
+      ...["run", "--quiet", "--no-prompt", "--allow-read"],
+      ...[`--allow-net=127.0.0.1:${port}`, "src/cli/main.ts", "serve"],
+      ...["--quiet", "--threads=1", `--port=${port}`, "--name=soak"],
+    ],
+    env: { NO_COLOR: "1" },
+    stdout: "null",
+    stderr: "inherit",
+  }).spawn();
+  for (let i = 0; i < 600 && !await ready(url); i++) {
+    await new Promise((go) => setTimeout(go, 100));
+  }
+  return { url, process };
+}
+
+async function stop({ process }: Server) {
+  process.kill("SIGTERM");
+  const { code } = await process.status;
+  if (code !== 0) find(`the server ended with ${code}`);
+}
+
+/** The same captions from the old server and from a new one, in turns: p95 and median of each, and of the old one over the new. */
+async function besideNew() {
+  const fresh = await serve();
+  const taken: [number[], number[]] = [[], []];
+  for (let i = -WARM_UP; i < TURNS; i++) {
+    for (const [which, { url }] of [server, fresh].entries()) {
+      const from = performance.now();
+      await ask(url, "plain", mod(i, PHOTOS.length), mod(i, 2));
+      if (i >= 0) taken[which].push(performance.now() - from);
+    }
+  }
+  await stop(fresh);
+  const of = (share: number) => {
+    const [old, young] = taken.map((list) =>
+      list.toSorted((a, b) => a - b)[Math.floor(list.length * share)]
+    );
+    return { old, new: young, drift: old / young - 1 };
+  };
+  return { turns: TURNS, p95: of(0.95), median: of(0.5) };
+}
+
+function mod(i: number, n: number): number {
+  return (i % n + n) % n;
+}
 
 /** One client, one request after the other. */
 async function client(job: number) {
@@ -110,7 +155,11 @@ async function client(job: number) {
       ? "left"
       : "bad";
     try {
-      await ask(name, draw(PHOTOS.length), draw(2));
+      const from = performance.now();
+      await ask(server.url, name, draw(PHOTOS.length), draw(2));
+      if (name === "plain") {
+        times.push({ at: hoursAt(), ms: performance.now() - from });
+      }
       ends[name] = (ends[name] ?? 0) + 1;
     } catch (error) {
       find(`${name}: ${String(error)}`);
@@ -126,7 +175,7 @@ async function client(job: number) {
   }
 }
 
-async function ask(name: string, photo: number, warmth: number) {
+async function ask(url: string, name: string, photo: number, warmth: number) {
   const content = name === "text" ? "hello" : [
     { type: "image_url", image_url: { url: photos[photo] } },
     { type: "text", text: "Describe this image." },
@@ -138,7 +187,7 @@ async function ask(name: string, photo: number, warmth: number) {
     seed: 5,
     stream: name === "stream",
   });
-  const leave = new AbortController(), from = performance.now();
+  const leave = new AbortController();
   const timer = name === "left"
     ? setTimeout(() => leave.abort(), 60)
     : undefined;
@@ -164,9 +213,6 @@ async function ask(name: string, photo: number, warmth: number) {
     const known = answers.get(key) ?? said;
     answers.set(key, known);
     if (known !== said) find(`${key}: ${JSON.stringify([known, said])}`);
-    if (name === "plain") {
-      times.push({ at: hoursAt(), ms: performance.now() - from });
-    }
   } catch (error) {
     if (!leave.signal.aborted) throw error;
   } finally {
@@ -174,7 +220,7 @@ async function ask(name: string, photo: number, warmth: number) {
   }
 }
 
-async function ready(): Promise<boolean> {
+async function ready(url: string): Promise<boolean> {
   try {
     const response = await fetch(`${url}/health`);
     await response.text();
