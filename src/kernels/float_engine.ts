@@ -12,6 +12,7 @@ import {
 } from "../quantize/gptq.ts";
 import {
   cholesky,
+  cornerOf,
   invertLower,
   NotPositiveDefinite,
 } from "../tensor/linalg.ts";
@@ -272,10 +273,7 @@ function factorCorner(
   from: number,
   to: number,
 ): Float64Array {
-  const size = to - from, c = new Float64Array(size * size);
-  for (let i = 0; i < size; i++) {
-    for (let j = 0; j <= i; j++) c[i * size + j] = L[(from + i) * n + from + j];
-  }
+  const size = to - from, c = cornerOf(L, n, from, to);
   let factor: Float64Array;
   try {
     factor = cholesky(c, size);

@@ -3,8 +3,8 @@
  * captions plain and streamed, text, clients that leave, bad requests. Its memory
  * must not grow, its times must not drift, and the same request must always get
  * the same answer. Since a shared machine drifts by itself, the old server is
- * held to a new one at the end, the two asked in turns. `--count` is the milliseconds between two requests of one
- * client, `--jobs` the clients.
+ * held to a new one at the end, the two asked in turns. `--count` is the
+ * milliseconds between two requests of one client, `--jobs` the clients.
  * @module
  */
 import {
@@ -64,7 +64,8 @@ const settled = memory.filter((m) => m.at > warm);
 const slope = slopeOf(settled);
 const calm = times.filter((t) => t.at > warm);
 const third = Math.floor(calm.length / 3);
-const p95 = [p95Of(calm.slice(0, third)), p95Of(calm.slice(-third))];
+const p95 = [calm.slice(0, third), calm.slice(-third)]
+  .map((part) => quantile(part.map((t) => t.ms), 0.95));
 const part = Math.floor(settled.length / 3);
 const cpu = [cpuEach(settled.slice(0, part)), cpuEach(settled.slice(-part))];
 conclude(options, head, {
@@ -120,25 +121,29 @@ async function stop({ process }: Server) {
 async function besideNew() {
   const fresh = await serve();
   const taken: [number[], number[]] = [[], []];
-  for (let i = -WARM_UP; i < TURNS; i++) {
+  for (let i = 0; i < WARM_UP + TURNS; i++) {
     for (const [which, { url }] of [server, fresh].entries()) {
-      const from = performance.now();
-      await ask(url, "plain", mod(i, PHOTOS.length), mod(i, 2));
-      if (i >= 0) taken[which].push(performance.now() - from);
+      const ms = await timed(url, "plain", i % PHOTOS.length, i % 2);
+      if (ms !== undefined && i >= WARM_UP) taken[which].push(ms);
     }
   }
   await stop(fresh);
   const of = (share: number) => {
-    const [old, young] = taken.map((list) =>
-      list.toSorted((a, b) => a - b)[Math.floor(list.length * share)]
-    );
+    const [old, young] = taken.map((list) => quantile(list, share));
     return { old, new: young, drift: old / young - 1 };
   };
   return { turns: TURNS, p95: of(0.95), median: of(0.5) };
 }
 
-function mod(i: number, n: number): number {
-  return (i % n + n) % n;
+/** Milliseconds that a request takes; undefined, and a finding, where it fails. */
+async function timed(url: string, name: string, photo: number, warmth: number) {
+  const from = performance.now();
+  try {
+    await ask(url, name, photo, warmth);
+    return performance.now() - from;
+  } catch (error) {
+    find(`${name}: ${String(error)}`);
+  }
 }
 
 /** One client, one request after the other. */
@@ -154,15 +159,10 @@ async function client(job: number) {
       : kind < 9
       ? "left"
       : "bad";
-    try {
-      const from = performance.now();
-      await ask(server.url, name, draw(PHOTOS.length), draw(2));
-      if (name === "plain") {
-        times.push({ at: hoursAt(), ms: performance.now() - from });
-      }
+    const ms = await timed(server.url, name, draw(PHOTOS.length), draw(2));
+    if (ms !== undefined) {
+      if (name === "plain") times.push({ at: hoursAt(), ms });
       ends[name] = (ends[name] ?? 0) + 1;
-    } catch (error) {
-      find(`${name}: ${String(error)}`);
     }
     tick(() =>
       `${
@@ -262,7 +262,7 @@ function slopeOf(points: readonly { at: number; mb: number }[]): number {
   return xy / xx;
 }
 
-function p95Of(list: readonly { ms: number }[]): number {
-  const sorted = list.map((t) => t.ms).toSorted((a, b) => a - b);
-  return sorted[Math.floor(sorted.length * 0.95)];
+function quantile(values: readonly number[], share: number): number {
+  const sorted = values.toSorted((a, b) => a - b);
+  return sorted[Math.floor(sorted.length * share)];
 }
