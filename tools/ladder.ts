@@ -6,7 +6,8 @@
  * `float`, and `rtn-dynamic`, whose activations get a scale per row (simulated).
  *
  *     deno run --allow-read --allow-write tools/ladder.ts --rung NAME --model DIR \
- *       --calibration PATH --eval PATH --out FILE [--samples N] [--count N] [--length 512]
+ *       --calibration PATH --eval PATH --out FILE [--samples N] [--count N] [--length 512] \
+ *       [--threads 1]
  *
  * @module
  */
@@ -15,7 +16,7 @@ import { openFloatCheckpoint } from "../src/cli/checkpoint.ts";
 import { openModelFile } from "../src/format/model_file.ts";
 import { fileSource } from "../src/format/source.ts";
 import { writeModelFile } from "../src/format/write_model.ts";
-import { float32Engine } from "../src/kernels/engine.ts";
+import { startFloat32Engine } from "../src/kernels/engine.ts";
 import { emit } from "../src/quantize/emit.ts";
 import { quantize } from "../src/quantize/quantize.ts";
 import { LADDER } from "../src/quantize/recipe.ts";
@@ -39,6 +40,7 @@ const { values } = parseArgs({
     samples: { type: "string", default: "16" },
     count: { type: "string", default: "32" },
     length: { type: "string", default: "512" },
+    threads: { type: "string", default: "1" },
   },
 });
 if (!NAMES.includes(values.rung) || !values.model || !values.out) {
@@ -60,7 +62,8 @@ const job: Job = {
   length: Number(values.length),
 };
 const side = checkpoint.model.info.image ? captionSide(job) : textSide(job);
-const engine = float32Engine();
+const threads = Number(values.threads);
+using engine = await startFloat32Engine(threads);
 const seconds: Record<string, number> = {};
 
 async function timed<T>(what: string, work: () => T | Promise<T>): Promise<T> {
@@ -105,7 +108,7 @@ async function run(): Promise<Measured> {
     await using runtime = await Engine.create(
       model,
       readAssets(file, model.info).image,
-      { context: Math.min(1024, model.info.maxPositions), threads: 1 },
+      { context: Math.min(1024, model.info.maxPositions), threads },
     );
     const measured = await timed(
       "evaluate",
