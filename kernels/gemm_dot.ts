@@ -21,7 +21,7 @@
 //
 // Sums begin at −zero·Σa, so that what stands in them at the end is Σ a·w.
 import { dotAdd, flipOf } from "./dot";
-import { flipBytes, unpackNibbles } from "./gemm_unpack";
+import { flipBytes, groupedBytes, scaleBytes, unpackGroups, unpackNibbles } from "./gemm_unpack";
 import { lane0, lane1, lane2, lane3, word } from "./vector";
 
 const BLOCK: i32 = 20;         // rows of 5 groups
@@ -124,18 +124,23 @@ function block(
   }
 }
 
+/** Weights of `bits` bits, or of 4 in groups of `group` columns where that is not 0 (bits 8: their products). */
 @inline function gemm(
-  bits: i32, a: usize, sums: usize, w: usize, alpha: usize, bias: usize, y: usize,
+  bits: i32, group: i32, a: usize, sums: usize, w: usize, alpha: usize, bias: usize, y: usize,
   rows: i32, k: i32, ldy: i32, n0: i32, n1: i32, scratch: usize, accumulate: i32,
 ): void {
-  const panelBytes = <usize>k * (bits == 4 ? 4 : 8), line = <usize>ldy << 2;
+  const line = <usize>ldy << 2;
+  const panelBytes = group > 0 ? groupedBytes(k, group) : <usize>k * (bits == 4 ? 4 : 8);
   const zero: i32 = bits == 8 ? flipOf() : 1 << (bits - 1);
   const most = max(BLOCK, CACHED / k / BLOCK * BLOCK);
   for (let m0 = 0; m0 < rows; m0 += most) {
     const m1 = min(rows, m0 + most);
     for (let n = n0; n < n1; n += 8) {
       let p = w + <usize>(n >> 3) * panelBytes;
-      if (bits == 4) {
+      if (group > 0) {
+        unpackGroups(p + scaleBytes(k, group), p, scratch, 0, k >> 2, group >> 2, zero);
+        p = scratch;
+      } else if (bits == 4) {
         unpackNibbles(p, scratch, k >> 2);
         p = scratch;
       } else if (bits == 8 && zero != 0) {
@@ -154,33 +159,40 @@ export function gemm_w4a8__relaxed_dot_5x8(
   a: usize, sums: usize, w: usize, alpha: usize, bias: usize, y: usize,
   rows: i32, k: i32, ldy: i32, n0: i32, n1: i32, scratch: usize, accumulate: i32,
 ): void {
-  gemm(4, a, sums, w, alpha, bias, y, rows, k, ldy, n0, n1, scratch, accumulate);
+  gemm(4, 0, a, sums, w, alpha, bias, y, rows, k, ldy, n0, n1, scratch, accumulate);
 }
 
 export function gemm_w5a8__relaxed_dot_5x8(
   a: usize, sums: usize, w: usize, alpha: usize, bias: usize, y: usize,
   rows: i32, k: i32, ldy: i32, n0: i32, n1: i32, scratch: usize, accumulate: i32,
 ): void {
-  gemm(5, a, sums, w, alpha, bias, y, rows, k, ldy, n0, n1, scratch, accumulate);
+  gemm(5, 0, a, sums, w, alpha, bias, y, rows, k, ldy, n0, n1, scratch, accumulate);
 }
 
 export function gemm_w6a8__relaxed_dot_5x8(
   a: usize, sums: usize, w: usize, alpha: usize, bias: usize, y: usize,
   rows: i32, k: i32, ldy: i32, n0: i32, n1: i32, scratch: usize, accumulate: i32,
 ): void {
-  gemm(6, a, sums, w, alpha, bias, y, rows, k, ldy, n0, n1, scratch, accumulate);
+  gemm(6, 0, a, sums, w, alpha, bias, y, rows, k, ldy, n0, n1, scratch, accumulate);
 }
 
 export function gemm_w7a8__relaxed_dot_5x8(
   a: usize, sums: usize, w: usize, alpha: usize, bias: usize, y: usize,
   rows: i32, k: i32, ldy: i32, n0: i32, n1: i32, scratch: usize, accumulate: i32,
 ): void {
-  gemm(7, a, sums, w, alpha, bias, y, rows, k, ldy, n0, n1, scratch, accumulate);
+  gemm(7, 0, a, sums, w, alpha, bias, y, rows, k, ldy, n0, n1, scratch, accumulate);
 }
 
 export function gemm_w8a8__relaxed_dot8_5x8(
   a: usize, sums: usize, w: usize, alpha: usize, bias: usize, y: usize,
   rows: i32, k: i32, ldy: i32, n0: i32, n1: i32, scratch: usize, accumulate: i32,
 ): void {
-  gemm(8, a, sums, w, alpha, bias, y, rows, k, ldy, n0, n1, scratch, accumulate);
+  gemm(8, 0, a, sums, w, alpha, bias, y, rows, k, ldy, n0, n1, scratch, accumulate);
+}
+
+export function gemm_w4ga8__relaxed_dot8_5x8(
+  a: usize, sums: usize, w: usize, alpha: usize, bias: usize, y: usize,
+  rows: i32, k: i32, group: i32, ldy: i32, n0: i32, n1: i32, scratch: usize, accumulate: i32,
+): void {
+  gemm(8, group, a, sums, w, alpha, bias, y, rows, k, ldy, n0, n1, scratch, accumulate);
 }

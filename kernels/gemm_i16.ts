@@ -5,27 +5,34 @@
 //   for 8 columns:  w panel ─unpackPairs▶ [k/2][8][2] int16 (16 KiB per 1024 k)
 //     for 4 rows:   A group · panel ─▶ tile [4][8] int32 ─epilogue▶ y
 import { epilogue } from "./gemm_epilogue";
-import { unpackPairs } from "./gemm_unpack";
+import { groupedBytes, scaleBytes, unpackGroups, unpackPairs } from "./gemm_unpack";
 import { tile4x8 } from "./tile_i16";
 import { word } from "./vector";
 
 const ROWS: i32 = 128;       // rows per pass: 4 KiB of int32 tiles
 const STEPS: i32 = 256;      // 4·256 k per pass: 16 KiB of panel
 const TILE: usize = 16384;   // the tiles lie behind the panel in scratch
+const BYTES: usize = 20480;  // w8 of a panel in groups, 8 KiB, behind them
 
 function gemm(
-  bits: i32,
+  bits: i32, group: i32,
   a: usize, sums: usize, w: usize, alpha: usize, bias: usize, y: usize,
   rows: i32, k: i32, ldy: i32, n0: i32, n1: i32, scratch: usize, accumulate: i32,
 ): void {
   const stepBytes: usize = bits == 4 ? 16 : 32, tile = scratch + TILE;
+  const panelBytes = group > 0 ? groupedBytes(k, group) : <usize>(k >> 2) * stepBytes;
   for (let n = n0; n < n1; n += 8) {
-    const panel = w + <usize>(n >> 3) * <usize>(k >> 2) * stepBytes;
+    const panel = w + <usize>(n >> 3) * panelBytes;
     for (let m0 = 0; m0 < rows; m0 += ROWS) {
       const count = min(ROWS, rows - m0);
       for (let s0 = 0, all = k >> 2; s0 < all; s0 += STEPS) {
         const steps = min(STEPS, all - s0);
-        unpackPairs(bits, panel + <usize>s0 * stepBytes, scratch, steps);
+        let p = panel + <usize>s0 * stepBytes;
+        if (group > 0) {
+          p = scratch + BYTES;
+          unpackGroups(panel + scaleBytes(k, group), panel, p, s0, s0 + steps, group >> 2, 0);
+        }
+        unpackPairs(bits, p, scratch, steps);
         for (let m = 0; m < count; m += 4) {
           const group = a + <usize>(m0 + m) * <usize>k + (<usize>s0 << 4);
           tile4x8<i8, i16>(group, scratch, tile + (<usize>m << 5), steps << 2, s0 > 0);
@@ -41,33 +48,40 @@ export function gemm_w4a8__simd_4x8(
   a: usize, sums: usize, w: usize, alpha: usize, bias: usize, y: usize,
   rows: i32, k: i32, ldy: i32, n0: i32, n1: i32, scratch: usize, accumulate: i32,
 ): void {
-  gemm(4, a, sums, w, alpha, bias, y, rows, k, ldy, n0, n1, scratch, accumulate);
+  gemm(4, 0, a, sums, w, alpha, bias, y, rows, k, ldy, n0, n1, scratch, accumulate);
 }
 
 export function gemm_w5a8__simd_4x8(
   a: usize, sums: usize, w: usize, alpha: usize, bias: usize, y: usize,
   rows: i32, k: i32, ldy: i32, n0: i32, n1: i32, scratch: usize, accumulate: i32,
 ): void {
-  gemm(5, a, sums, w, alpha, bias, y, rows, k, ldy, n0, n1, scratch, accumulate);
+  gemm(5, 0, a, sums, w, alpha, bias, y, rows, k, ldy, n0, n1, scratch, accumulate);
 }
 
 export function gemm_w6a8__simd_4x8(
   a: usize, sums: usize, w: usize, alpha: usize, bias: usize, y: usize,
   rows: i32, k: i32, ldy: i32, n0: i32, n1: i32, scratch: usize, accumulate: i32,
 ): void {
-  gemm(6, a, sums, w, alpha, bias, y, rows, k, ldy, n0, n1, scratch, accumulate);
+  gemm(6, 0, a, sums, w, alpha, bias, y, rows, k, ldy, n0, n1, scratch, accumulate);
 }
 
 export function gemm_w7a8__simd_4x8(
   a: usize, sums: usize, w: usize, alpha: usize, bias: usize, y: usize,
   rows: i32, k: i32, ldy: i32, n0: i32, n1: i32, scratch: usize, accumulate: i32,
 ): void {
-  gemm(7, a, sums, w, alpha, bias, y, rows, k, ldy, n0, n1, scratch, accumulate);
+  gemm(7, 0, a, sums, w, alpha, bias, y, rows, k, ldy, n0, n1, scratch, accumulate);
 }
 
 export function gemm_w8a8__simd_4x8(
   a: usize, sums: usize, w: usize, alpha: usize, bias: usize, y: usize,
   rows: i32, k: i32, ldy: i32, n0: i32, n1: i32, scratch: usize, accumulate: i32,
 ): void {
-  gemm(8, a, sums, w, alpha, bias, y, rows, k, ldy, n0, n1, scratch, accumulate);
+  gemm(8, 0, a, sums, w, alpha, bias, y, rows, k, ldy, n0, n1, scratch, accumulate);
+}
+
+export function gemm_w4ga8__simd_4x8(
+  a: usize, sums: usize, w: usize, alpha: usize, bias: usize, y: usize,
+  rows: i32, k: i32, group: i32, ldy: i32, n0: i32, n1: i32, scratch: usize, accumulate: i32,
+): void {
+  gemm(8, group, a, sums, w, alpha, bias, y, rows, k, ldy, n0, n1, scratch, accumulate);
 }

@@ -8,6 +8,7 @@ import { attendItems, paddedK, roundUp, type WeightBits } from "./layout.ts";
 import {
   attendScratchBytes,
   cacheBytes,
+  groupedBytes,
   packHadamard,
   weightBytes,
 } from "./layout.ts";
@@ -76,6 +77,8 @@ const gemmShapes = [
   [1024, 768, 3072],
 ];
 const gemvShapes = [[576, 1536], [2048, 8192]];
+/** Columns of a group. */
+const GROUP = 64;
 const rowShapes = [[196, 1280], [64, 1024], [64, 1536], [64, 3072]];
 /** rows, keys, heads, kvHeads, headDim */
 const attendShapes = [
@@ -120,44 +123,49 @@ function jobs(build: Build, only: string[]): Job[] {
       out.push({ entry, shape, unit, work: work / 1e9, call: () => call(f) });
     }
   };
-  for (const bits of [4, 5, 6, 7, 8] as WeightBits[]) {
+  /** Both products of one packing; only groups have a `group`, and scratch for one row. */
+  const products = (
+    [gemm, gemv]: [KernelName, KernelName],
+    bytesOf: (n: number, k: number) => number,
+    { group = [], scratch = [] }: { group?: number[]; scratch?: number[] } = {},
+  ) => {
+    const operands = (place: number) => [
+      at.a,
+      at.sums,
+      at.w + place,
+      at.alpha,
+      at.bias,
+      at.y,
+    ];
     for (const [m, k, n] of gemmShapes) {
-      add(
-        `gemm_w${bits}a8`,
-        `${m}×${k}→${n}`,
-        "GOPS",
-        2 * m * k * n,
-        (f) =>
-          f(
-            at.a,
-            at.sums,
-            at.w,
-            at.alpha,
-            at.bias,
-            at.y,
-            m,
-            k,
-            n,
-            0,
-            n,
-            at.scratch,
-            0,
-          ),
-      );
+      const args = [...operands(0), m, k, ...group, n, 0, n, at.scratch, 0];
+      const work = 2 * m * k * n;
+      add(gemm, `${m}×${k}→${n}`, "GOPS", work, (f) => f(...args));
     }
     for (const [k, n] of gemvShapes) {
-      const bytes = weightBytes(bits, n, k);
+      const bytes = bytesOf(n, k);
       for (
         const [where, span] of [["cold", COLD_BYTES], ["warm", bytes]] as const
       ) {
         let place = 0;
-        add(`gemv_w${bits}a8`, `${k}→${n} ${where}`, "GB/s", bytes, (f) => {
-          f(at.a, at.sums, at.w + place, at.alpha, at.bias, at.y, k, 0, n, 0);
+        add(gemv, `${k}→${n} ${where}`, "GB/s", bytes, (f) => {
+          f(...operands(place), k, ...group, 0, n, ...scratch, 0);
           place = place + 2 * bytes > span ? 0 : place + bytes;
         });
       }
     }
+  };
+  for (const bits of [4, 5, 6, 7, 8] as const) {
+    products(
+      [`gemm_w${bits}a8`, `gemv_w${bits}a8`],
+      (n, k) => weightBytes(bits, n, k),
+    );
   }
+  products(
+    ["gemm_w4ga8", "gemv_w4ga8"],
+    (n, k) => groupedBytes(n, k, GROUP),
+    { group: [GROUP], scratch: [at.scratch] },
+  );
   add(
     "gemm_f32",
     "128×576→1536",

@@ -11,6 +11,8 @@
  *
  * W4  panels of 8 columns, [N8/8][Kp/4][4 n][4 k] bytes, offset binary w + 8
  *       byte:  low nibble column n, high nibble column n + 4
+ * W4G panels of W4, each with the scales of its groups of columns in front of it:
+ *     [N8/8] of [k/group][8 n] u8, padded to 16, and [k/4][4 n][4 k] bytes; group a multiple of 32
  * W5…W7 [N8/8][Kp/4][8 n][4 k] bytes, offset binary w + 2^(bits−1)
  * W8  [N8/8][Kp/4][8 n][4 k] int8, signed
  * F32 [N8/8][k][8 n] float32
@@ -78,6 +80,29 @@ export function weightBytes(bits: WeightBits, n: number, k: number): number {
   return roundUp(n, 8) * paddedK(k) / (bits === 4 ? 2 : 1);
 }
 
+/** Columns of a group come in multiples of this many. */
+export const GROUP_UNIT = 32;
+
+/** Bytes of the scales in front of a panel of 4-bit weights in groups of `group` columns. */
+export function scaleBytes(k: number, group: number): number {
+  return roundUp(8 * k / group, 16);
+}
+
+/** Bytes of such a panel. */
+export function groupedPanelBytes(k: number, group: number): number {
+  return scaleBytes(k, group) + 4 * k;
+}
+
+/**
+ * Bytes of packed 4-bit weights [n, k] in groups of `group` columns.
+ * @throws {RangeError} where whole groups do not fill a row.
+ */
+export function groupedBytes(n: number, k: number, group: number): number {
+  demand("pack groups", "group", group, GROUP_UNIT);
+  demand("pack groups", "k", k, group);
+  return roundUp(n, 8) / 8 * groupedPanelBytes(k, group);
+}
+
 /** Bytes of canonical row-major codes [n, k]: two per byte for 4 bits, else one. */
 export function codeBytes(bits: WeightBits, n: number, k: number): number {
   return bits === 4 ? n * k / 2 : n * k;
@@ -128,10 +153,16 @@ export function cacheBytes(
 
 /**
  * Bytes of scratch one thread needs for a gemm over rows of k (padded) codes: a
- * whole unpacked panel, or 16 KiB of one and 4 KiB of tiles.
+ * whole unpacked panel, or 16 KiB of one and 4 KiB of tiles; where weights are in
+ * groups, 8 KiB more for their products with the scales.
  */
-export function gemmScratchBytes(k: number): number {
-  return Math.max(20 * 1024, 8 * k);
+export function gemmScratchBytes(k: number, grouped = false): number {
+  return Math.max((grouped ? 28 : 20) * 1024, 8 * k);
+}
+
+/** Bytes of scratch one thread needs for one row times weights in groups: 4 panels of sums, a number per group. */
+export function gemvScratchBytes(k: number): number {
+  return 128 + roundUp(4 * k / GROUP_UNIT, 16);
 }
 
 /** Bytes of scratch one thread needs for a row kernel (Hadamard, activation) of length k. */
@@ -200,6 +231,46 @@ export function packWeights(
       else if (high) out[at] = out[at] & 0x0f | w << 4;
       else out[at] = out[at] & 0xf0 | w;
     }
+  }
+  return out;
+}
+
+/** Scales of the groups of 8 rows from `row` on, [groups][8]; rows that are not there have 0. */
+export function panelScales(
+  scales: Uint8Array,
+  row: number,
+  groups: number,
+): Uint8Array {
+  const out = new Uint8Array(8 * groups);
+  const rows = Math.min(8, scales.length / groups - row);
+  for (let r = 0; r < rows; r++) {
+    for (let g = 0; g < groups; g++) {
+      out[g * 8 + r] = scales[(row + r) * groups + g];
+    }
+  }
+  return out;
+}
+
+/**
+ * Packs canonical 4-bit codes [n, k] and the scales of their groups [n, k/group].
+ * @throws {RangeError} where the sizes do not fit.
+ */
+export function packGroups(
+  codes: Uint8Array,
+  scales: Uint8Array,
+  n: number,
+  k: number,
+  group: number,
+): Uint8Array {
+  const out = new Uint8Array(groupedBytes(n, k, group));
+  const packed = packWeights(4, codes, n, k), panel = 4 * k;
+  for (let row = 0; row < n; row += 8) {
+    const at = row / 8 * groupedPanelBytes(k, group);
+    out.set(panelScales(scales, row, k / group), at);
+    out.set(
+      packed.subarray(row / 8 * panel, (row / 8 + 1) * panel),
+      at + scaleBytes(k, group),
+    );
   }
   return out;
 }

@@ -6,12 +6,16 @@ import {
   attendItems,
   cacheBytes,
   codeAt,
+  groupedBytes,
+  groupedPanelBytes,
   keyOffset,
   packFloats,
+  packGroups,
   packHadamard,
   packWeights,
   paddedK,
   rowScratchBytes,
+  scaleBytes,
   valueOffset,
   type WeightBits,
   weightBytes,
@@ -74,6 +78,26 @@ Deno.test("packed codes can be read back; padding is weight 0", () => {
   }
 });
 
+Deno.test("packed groups can be read back; rows that are not there have scale 0", () => {
+  const n = 9, k = 96, group = 32, groups = k / group;
+  const codes = Uint8Array.from({ length: n * k / 2 }, (_, i) => i * 37);
+  const scales = Uint8Array.from({ length: n * groups }, (_, i) => 1 + i % 15);
+  const packed = packGroups(codes, scales, n, k, group);
+  assertEquals(packed.length, groupedBytes(n, k, group));
+  const plain = packWeights(4, codes, n, k);
+  for (let i = 0; i < 16; i++) {
+    const panel = (i >> 3) * groupedPanelBytes(k, group);
+    for (let j = 0; j < k; j++) {
+      const at = scaleBytes(k, group) + weightOffset(4, i & 7, j, k);
+      assertEquals(packed[panel + at], plain[weightOffset(4, i, j, k)]);
+    }
+    for (let g = 0; g < groups; g++) {
+      const want = i < n ? scales[i * groups + g] : 0;
+      assertEquals(packed[panel + g * 8 + (i & 7)], want);
+    }
+  }
+});
+
 Deno.test("packFloats and packHadamard keep every element", () => {
   const w = Float32Array.from({ length: 9 * 5 }, (_, i) => i),
     p = packFloats(w, 9, 5);
@@ -100,6 +124,14 @@ Deno.test("sizes without a kernel are refused in words", () => {
   refuse(
     () => weightBytes(3 as WeightBits, 8, 32),
     "bits must be 4 to 8: current value is 3",
+  );
+  refuse(
+    () => groupedBytes(8, 96, 48),
+    "Cannot pack groups: group must be a multiple of 32: current value is 48",
+  );
+  refuse(
+    () => groupedBytes(8, 96, 64),
+    "Cannot pack groups: k must be a multiple of 64: current value is 96",
   );
   refuse(
     () => packWeights(8, new Int8Array(31), 1, 32),

@@ -20,13 +20,18 @@ export interface WeightPart {
   readonly k: number;
   /** Byte offset of its first panel. */
   readonly offset: number;
-  /** Columns that share an integer scale: 4-bit codes in the file, their products with it in memory. */
+}
+
+/** How weights are packed. */
+export interface Packing {
+  readonly bits: WeightBits;
+  /** Columns that share an integer scale, where some do. */
   readonly group?: number;
 }
 
 /** What is loaded into a weight buffer. */
 export interface WeightContent {
-  readonly bits: WeightBits;
+  readonly packing: Packing;
   readonly parts: readonly WeightPart[];
 }
 

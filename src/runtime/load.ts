@@ -5,16 +5,26 @@
  * @module
  */
 import { quoted } from "../format/error.ts";
+import { groupScale } from "../graph/names.ts";
 import type { Kernels } from "../kernels/contracts.ts";
-import { codeBytes, type WeightBits } from "../kernels/layout.ts";
+import {
+  codeBytes,
+  groupedPanelBytes,
+  panelScales,
+  scaleBytes,
+  type WeightBits,
+} from "../kernels/layout.ts";
+
 import { soon } from "../platform/platform.ts";
-import type { Buffer, WeightPart } from "./buffer.ts";
+import type { Buffer, Packing, WeightPart } from "./buffer.ts";
 import { RuntimeError } from "./error.ts";
-import { groupedRows } from "./expand.ts";
 import type { MemoryLayout } from "./memories.ts";
 import type { Plan } from "./plan.ts";
 import type { StaticModel } from "./static_model.ts";
 import type { Place } from "./walk.ts";
+
+/** Largest group scale: −8 · 15 and 7 · 15 are int8. */
+const MOST_SCALE = 15;
 
 /** Largest stretch of codes packed at once: a signal may stop the loading in between. */
 const PIECE = 4 << 20;
@@ -32,7 +42,7 @@ export async function load(
     if (b.fill) fill(bytes, b, b.fill());
     else if (b.weights) {
       for (const part of b.weights.parts) {
-        pack(model, staging, bytes, kernels, b.weights.bits, part, b.at);
+        pack(model, staging, bytes, kernels, b.weights.packing, part, b.at);
       }
     }
     if (signal) {
@@ -64,35 +74,63 @@ function pack(
   staging: MemoryLayout["staging"],
   bytes: Uint8Array,
   kernels: Kernels,
-  bits: WeightBits,
-  { tensor, n, k, offset, group }: WeightPart,
+  { bits, group }: Packing,
+  { tensor, n, k, offset }: WeightPart,
   at: number,
 ): void {
   const stored = model.file.tensor(tensor);
-  const perPanel = codeBytes(bits, 8, k), packed = panelBytes(bits, k);
-  const read = group === undefined
-    ? (row: number, codes: Uint8Array) =>
-      stored.readSlice(row / 8 * perPanel, codes)
-    : groupedRows(model, tensor, k, group);
+  const perPanel = codeBytes(bits, 8, k);
+  const scales = group === undefined ? undefined : scalesOf(model, tensor);
+  const packed = group === undefined
+    ? panelBytes(bits, k)
+    : groupedPanelBytes(k, group);
   const panels = Math.max(
     1,
     Math.floor(Math.min(staging.bytes, PIECE) / perPanel),
   );
+  const packer = kernels[`pack_w${bits}`];
   for (let row = 0; row < n; row += panels * 8) {
     const rows = Math.min(n - row, panels * 8);
     const codes = bytes.subarray(
       staging.at,
       staging.at + codeBytes(bits, rows, k),
     );
-    read(row, codes);
+    stored.readSlice(row / 8 * perPanel, codes);
     if (bits > 4 && bits < 8) checkCodes(codes, bits, tensor);
-    kernels[`pack_w${bits}`](
-      staging.at,
-      at + offset + row / 8 * packed,
-      rows,
-      k,
-    );
+    const to = at + offset + row / 8 * packed;
+    if (!scales) {
+      packer(staging.at, to, rows, k);
+      continue;
+    }
+    for (let r = 0; r < rows; r += 8) { // the scales of a panel, and behind them its codes
+      const panel = to + r / 8 * packed;
+      bytes.set(panelScales(scales, row + r, k / group!), panel);
+      packer(
+        staging.at + r / 8 * perPanel,
+        panel + scaleBytes(k, group!),
+        Math.min(8, rows - r),
+        k,
+      );
+    }
   }
+}
+
+/**
+ * Scales of a weight's groups, [n, k/group].
+ * @throws {RuntimeError} where one is not 1 to 15
+ */
+function scalesOf({ file }: StaticModel, tensor: string): Uint8Array {
+  const scales = file.tensor(groupScale(tensor)).read() as Uint8Array;
+  const bad = scales.findIndex((s) => s < 1 || s > MOST_SCALE);
+  if (bad < 0) return scales;
+  throw new RuntimeError(
+    "codes",
+    `Cannot load ${
+      quoted(tensor)
+    }: the scales of its groups must be from 1 to ${MOST_SCALE}: scale ${bad} is ${
+      scales[bad]
+    }`,
+  );
 }
 
 function panelBytes(bits: WeightBits, k: number): number {

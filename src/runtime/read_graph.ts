@@ -10,6 +10,7 @@ import {
   StrictJsonError,
 } from "../format/strict_json.ts";
 import type { ImageInfo, ModelInfo, Node } from "../graph/node.ts";
+import { GROUP_UNIT } from "../kernels/layout.ts";
 import { hadamardMatrix } from "../tensor/hadamard.ts";
 import type { Rotation } from "../tensor/rotation.ts";
 import { RuntimeError, type RuntimeErrorCode } from "./error.ts";
@@ -404,10 +405,13 @@ export function readGroups(json: string): Map<string, number> {
     return fail("bits", "its groups must be an object");
   }
   for (const [name, group] of map) {
-    if (size.read(group) === undefined) {
+    const columns = size.read(group) as number | undefined;
+    if (columns === undefined || columns % GROUP_UNIT !== 0) {
       fail(
         "bits",
-        `the group of ${quoted(name)} must be ${size.wish}: current value is ${
+        `the group of ${
+          quoted(name)
+        } must be a multiple of ${GROUP_UNIT}: current value is ${
           shown(group)
         }`,
       );

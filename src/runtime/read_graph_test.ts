@@ -5,7 +5,7 @@ import type { ModelFile } from "../format/model_file.ts";
 import { random, uniform } from "../tensor/random.ts";
 import { RuntimeError, type RuntimeErrorCode } from "./error.ts";
 import { planFor } from "./engine.ts";
-import { readBits, readInfo, readNodes } from "./read_graph.ts";
+import { readBits, readGroups, readInfo, readNodes } from "./read_graph.ts";
 import { readStaticModel } from "./static_model.ts";
 import { checkGraph, tensorsOf } from "./check_graph.ts";
 import {
@@ -264,4 +264,16 @@ Deno.test("500 mutated graphs: planned, or refused with a typed error", () => {
 
 Deno.test("checkGraph accepts what it should", () => {
   checkGraph(readNodes(JSON.stringify(GRAPH)), readInfo(JSON.stringify(INFO)));
+});
+
+Deno.test("groups are multiples of 32", () => {
+  assertEquals([...readGroups('{"q.weight":96}')], [["q.weight", 96]]);
+  for (const group of [0, 8, 48, 64.5, "64", null]) {
+    const error = assertThrows(
+      () => readGroups(JSON.stringify({ "q.weight": group })),
+      RuntimeError,
+      'the group of "q.weight" must be a multiple of 32',
+    );
+    assertEquals(error.code, "bits");
+  }
 });

@@ -11,11 +11,21 @@ import {
 } from "../../graph/node.ts";
 import {
   gemmScratchBytes,
+  gemvScratchBytes,
+  groupedBytes,
   roundUp,
   type WeightBits,
   weightBytes,
 } from "../../kernels/layout.ts";
-import { type Buffer, ref } from "../buffer.ts";
+import {
+  type Amount,
+  type Arg,
+  type Buffer,
+  type Packing,
+  ref,
+  type Scratch,
+} from "../buffer.ts";
+import type { StepKernel } from "../step.ts";
 import { codesFor } from "./codes.ts";
 import { zeros } from "./constants.ts";
 import { bringBack, sendAway } from "./away.ts";
@@ -38,11 +48,20 @@ export function fusedWrite(
     : undefined;
 }
 
-function bitsOf(l: Lowering, node: LinearNode): WeightBits {
-  // Codes times the scales of their groups are 8-bit codes.
-  return l.model.groups.has(node.weight)
-    ? 8
-    : l.model.bits.get(node.weight) as WeightBits;
+function packingOf({ model }: Lowering, { weight }: LinearNode): Packing {
+  const bits = model.bits.get(weight) as WeightBits;
+  const group = model.groups.get(weight);
+  return group === undefined ? { bits } : { bits, group };
+}
+
+function samePacking(a: Packing, b: Packing): boolean {
+  return a.bits === b.bits && a.group === b.group;
+}
+
+function packedBytes({ bits, group }: Packing, { n, k }: LinearNode): number {
+  return group === undefined
+    ? weightBytes(bits, n, k)
+    : groupedBytes(n, k, group);
 }
 
 /** A linear, with those that share its input. */
@@ -55,7 +74,7 @@ export function lowerLinear(l: Lowering, node: LinearNode): void {
     : l.nodes.filter((n) =>
       n.op === "linear" && n.x === node.x && !n.split &&
       n.rows === node.rows &&
-      bitsOf(l, n) === bitsOf(l, node) && !fusedWrite(l, n)
+      samePacking(packingOf(l, n), packingOf(l, node)) && !fusedWrite(l, n)
     ) as LinearNode[];
   const width = group.reduce((sum, n) => sum + roundUp(n.n, 8), 0);
   const form = l.madeBy(node, codes.form);
@@ -69,34 +88,28 @@ export function lowerLinear(l: Lowering, node: LinearNode): void {
   }
 }
 
-/** One product with the weights of `group` side by side. */
+/** One product with the weights of `linears` side by side. */
 export function emitProduct(
   l: Lowering,
-  group: readonly LinearNode[],
+  linears: readonly LinearNode[],
   codes: Codes,
   out: Pick<Floats, "buffer" | "stride">,
   accumulate: (modality: number) => 0 | 1,
 ): void {
-  const [first] = group, bits = bitsOf(l, first), { form, kp } = codes;
-  const label = group.map((n) => n.id).join("+");
-  const width = group.reduce((sum, n) => sum + roundUp(n.n, 8), 0);
+  const [first] = linears, { form, kp } = codes;
+  const packing = packingOf(l, first);
+  const label = linears.map((n) => n.id).join("+");
+  const width = linears.reduce((sum, n) => sum + roundUp(n.n, 8), 0);
   let offset = 0;
-  const parts = group.map((n) => {
-    const group = l.model.groups.get(n.weight);
-    const part = {
-      tensor: n.weight,
-      n: n.n,
-      k: n.k,
-      offset,
-      ...(group === undefined ? {} : { group }),
-    };
-    offset += weightBytes(bits, n.n, n.k);
+  const parts = linears.map((n) => {
+    const part = { tensor: n.weight, n: n.n, k: n.k, offset };
+    offset += packedBytes(packing, n);
     return part;
   });
   const weights = l.store.weight(
-    `panels ${group.map((n) => n.weight).join("+")}`,
+    `panels ${linears.map((n) => n.weight).join("+")}`,
     offset,
-    { bits, parts },
+    { packing, parts },
   );
   const memory = weights.memory ?? 0;
   const column = (
@@ -106,14 +119,14 @@ export function emitProduct(
     l.store.constant(`${key} ${label}`, width * 4, () => {
       const all = new Float32Array(width);
       let at = 0;
-      for (const n of group) {
+      for (const n of linears) {
         const v = values(n);
         if (v) all.set(v, at);
         at += roundUp(n.n, 8);
       }
       return all;
     }, memory);
-  const bias = group.some((n) => n.bias !== undefined)
+  const bias = linears.some((n) => n.bias !== undefined)
     ? column(
       "bias",
       (n) => n.bias === undefined ? undefined : l.model.floats(n.bias),
@@ -143,54 +156,67 @@ export function emitProduct(
       const sums = ref(here.sums, 0, s.packed, 4);
       const when = s.when === undefined ? {} : { when: s.when };
       const add = accumulate(s.modality);
-      if (form.group === 1) {
-        l.emit(
-          `gemv_w${bits}a8`,
-          label,
-          [
-            a,
-            sums,
-            ref(weights),
-            ref(alpha(s.modality)),
-            ref(bias),
-            y,
-            kp,
-            n0,
-            n1,
-            add,
-          ],
-          1,
-          kp * (n1 - n0),
-          { split: { lo: 7, hi: 8, unit: 8 }, sync, ...when, memory },
-        );
-      } else {
-        l.emit(
-          `gemm_w${bits}a8`,
-          label,
-          [
-            a,
-            sums,
-            ref(weights),
-            ref(alpha(s.modality)),
-            ref(bias),
-            y,
-            s.rows,
-            kp,
-            out.stride,
-            n0,
-            n1,
-            { scratch: gemmScratchBytes(kp) },
-            add,
-          ],
-          s.rows,
-          kp * (n1 - n0),
-          { split: { lo: 9, hi: 10, unit: 8 }, sync, ...when, memory },
-        );
-      }
+      const operands = [
+        a,
+        sums,
+        ref(weights),
+        ref(alpha(s.modality)),
+        ref(bias),
+        y,
+      ];
+      const { kernel, sizes, scratch } = form.group === 1
+        ? rowOf(packing, kp)
+        : rowsOf(packing, s.rows, kp, out.stride);
+      const args = [...operands, ...sizes, n0, n1, ...scratch, add];
+      const lo = operands.length + sizes.length;
+      l.emit(kernel, label, args, s.rows, kp * (n1 - n0), {
+        split: { lo, hi: lo + 1, unit: 8 },
+        sync,
+        ...when,
+        memory,
+      });
     });
   }
   if (away) bringBack(l, label, codes, out, away, memory);
   if (codes.outlier) emitRank1(l, first, codes, codes.outlier, out, width);
+}
+
+/** A kernel and its arguments beside operands and columns. */
+interface Call {
+  readonly kernel: StepKernel;
+  readonly sizes: readonly Arg[];
+  readonly scratch: readonly Scratch[];
+}
+
+/** One row of kp codes. */
+function rowOf({ bits, group }: Packing, kp: number): Call {
+  return group === undefined
+    ? { kernel: `gemv_w${bits}a8`, sizes: [kp], scratch: [] }
+    : {
+      kernel: "gemv_w4ga8",
+      sizes: [kp, group],
+      scratch: [{ scratch: gemvScratchBytes(kp) }],
+    };
+}
+
+/** Several rows of kp codes, those of the result `stride` floats apart. */
+function rowsOf(
+  { bits, group }: Packing,
+  rows: Amount,
+  kp: number,
+  stride: number,
+): Call {
+  return group === undefined
+    ? {
+      kernel: `gemm_w${bits}a8`,
+      sizes: [rows, kp, stride],
+      scratch: [{ scratch: gemmScratchBytes(kp) }],
+    }
+    : {
+      kernel: "gemm_w4ga8",
+      sizes: [rows, kp, group, stride],
+      scratch: [{ scratch: gemmScratchBytes(kp, true) }],
+    };
 }
 
 /** y += x₀·w₀ᵀ: the channel that Rotation Magnitude Suppression split off. */

@@ -126,7 +126,7 @@ function writeEmbeddings(l: Lowering, node: WriteNode, x: EmbedNode): void {
     `panels ${x.param}`,
     weightBytes(bits, vocabulary, x.width),
     {
-      bits,
+      packing: { bits },
       parts: [{ tensor: x.param, n: vocabulary, k: x.width, offset: 0 }],
     },
     true,
