@@ -14,6 +14,7 @@ import { barrier } from "./barrier.ts";
 import { convolve_f32, place_f32 } from "./convolve.ts";
 import { gemms, gemvs } from "./gemm.ts";
 import { gemm_f32 } from "./gemm_f32.ts";
+import { gemm_w4ga8, gemv_w4ga8 } from "./gemm_groups.ts";
 import { hadamard_f32, hadamard_f32_s8 } from "./hadamard.ts";
 import { quantize_f32_s8, rmsnorm_f32, rmsnorm_f32_s8 } from "./quantize.ts";
 import { keys_f32_s8, queries_f32_s8, values_f32_s8 } from "./heads.ts";
@@ -33,6 +34,8 @@ import { viewsOf } from "./views.ts";
 export const contracts = {
   ...gemms,
   ...gemvs,
+  gemm_w4ga8,
+  gemv_w4ga8,
   gemm_f32,
   quantize_f32_s8,
   rmsnorm_f32_s8,

@@ -1,6 +1,7 @@
 /**
  * Integer matrix products with static scales, weights of 4 to 8 bits times int8
- * activations: one family, one meaning, six packed layouts (layout.ts).
+ * activations: one family, one meaning, five packed layouts (layout.ts);
+ * gemm_groups.ts has a sixth.
  * @module
  */
 import { type Arena, type Case, type Contract, contract } from "./contract.ts";
@@ -9,14 +10,10 @@ import {
   activationOffset,
   codeBytes,
   gemmScratchBytes,
-  gemvScratchBytes,
-  groupedPanelBytes,
   packActivations,
-  packGroups,
   packWeights,
   paddedK,
   roundUp,
-  scaleBytes,
   type WeightBits,
   weightOffset,
 } from "./layout.ts";
@@ -68,45 +65,6 @@ export type Gemv = (
   accumulate: number,
 ) => void;
 
-/**
- * The same for weights of 4 bits in groups (W4G): w[n,k] = code · scale of its group.
- * @param k a multiple of group
- * @param group columns of a group, a multiple of 32
- * @param scratch 16-byte aligned, gemmScratchBytes(k, true), one per thread
- */
-export type GroupedGemm = (
-  a: number,
-  sums: number,
-  w: number,
-  alpha: number,
-  bias: number,
-  y: number,
-  rows: number,
-  k: number,
-  group: number,
-  ldy: number,
-  n0: number,
-  n1: number,
-  scratch: number,
-  accumulate: number,
-) => void;
-
-/** The same for one row in A1; scratch has gemvScratchBytes(k). */
-export type GroupedGemv = (
-  a: number,
-  sums: number,
-  w: number,
-  alpha: number,
-  bias: number,
-  y: number,
-  k: number,
-  group: number,
-  n0: number,
-  n1: number,
-  scratch: number,
-  accumulate: number,
-) => void;
-
 /** The k signed weights of column n. */
 export function column(
   v: Views,
@@ -124,23 +82,8 @@ export function column(
   });
 }
 
-/** Codes of column n, each times the scale of its group. */
-function groupedColumn(
-  v: Views,
-  w: number,
-  n: number,
-  k: number,
-  group: number,
-): Int32Array {
-  const panel = w + (n >> 3) * groupedPanelBytes(k, group);
-  const scales = panel + (n & 7), codes = panel + scaleBytes(k, group);
-  return column(v, 4, codes, n & 7, k).map((code, j) =>
-    code * v.u8[scales + 8 * Math.floor(j / group)]
-  );
-}
-
 /** y ← rows · weights for both forms; acc is the exact integer all builds agree on. */
-function product(
+export function product(
   v: Views,
   weightsOf: (n: number) => Int32Array,
   group: 1 | 4,
@@ -237,35 +180,14 @@ export const shapes: readonly Shape[] = [
   { m: 65, k: 576, n: 1536, why: "SmolVLM-256M text up" },
 ];
 
-/** A shape whose weights are in groups of so many columns. */
-interface GroupedShape extends Shape {
-  group: number;
-}
-
-const groupedShapes: readonly GroupedShape[] = [
-  { m: 1, k: 32, n: 8, group: 32, why: "one of everything" },
-  { m: 3, k: 96, n: 9, group: 32, why: "three groups, n over a panel" },
-  { m: 9, k: 192, n: 24, group: 96, why: "groups that are no power of two" },
-  { m: 6, k: 1056, n: 16, group: 96, why: "a group across two passes" },
-  {
-    m: 1,
-    k: 128,
-    n: 48,
-    group: 64,
-    why: "5 panels in stretches of 2, 2, 1, 0",
-  },
-  { m: 37, k: 64, n: 8, group: 64, why: "one group, two blocks of rows" },
-  { m: 2, k: 4096, n: 8, group: 128, why: "four passes" },
-  { m: 53, k: 384, n: 1024, group: 64, why: "flickr-mini text up" },
-];
-
-function operands(
+/** Operands of a product of random codes; `pack` lays the weights out. */
+export function operands(
   arena: Arena,
   bits: WeightBits,
-  shape: Shape | GroupedShape,
+  { m, k, n }: Shape,
   group: 1 | 4,
+  pack = (codes: Uint8Array | Int8Array) => packWeights(bits, codes, n, k),
 ) {
-  const { m, k, n } = shape;
   const kp = paddedK(k), n8 = roundUp(n, 8), high = (1 << (bits - 1)) - 1;
   const random = arenaCodes(m * k + n * k);
   const activations = packActivations(
@@ -286,21 +208,12 @@ function operands(
   if (activations.length !== activationBytes(m, k, group)) {
     throw new Error("size");
   }
-  const packed = "group" in shape
-    ? packGroups(
-      weights as Uint8Array,
-      random.bytes(n * k / shape.group).map((x) => 1 + x % 15),
-      n,
-      k,
-      shape.group,
-    )
-    : packWeights(bits, weights, n, k);
   return {
     kp,
     n8,
     a: arena.place(activations),
     sums: arena.place(sums),
-    w: arena.place(packed),
+    w: arena.place(pack(weights)),
     alpha: arena.floats(n8, 0.01),
     bias: arena.floats(n8, 1),
   };
@@ -322,7 +235,7 @@ function arenaCodes(seed: number) {
 }
 
 /** Stored and added for edges, added alone for the larger real shapes. */
-function modes({ m, k, n }: Shape): number[] {
+export function modes({ m, k, n }: Shape): number[] {
   return m * k * n < 1e6 ? [0, 1] : [1];
 }
 
@@ -380,123 +293,11 @@ function gemvCases(bits: WeightBits): Case[] {
   );
 }
 
-function nameOf(shape: Shape, rows: string, accumulate: number): string {
+/** Name of a case. */
+export function nameOf(shape: Shape, rows: string, accumulate: number): string {
   return `${rows}${shape.k}→${shape.n} ${
     accumulate ? "added" : "stored"
   } (${shape.why})`;
-}
-
-function groupedGemm(): Contract<GroupedGemm> {
-  return contract({
-    meaning:
-      "the same, w 4 bits in groups of columns, times the integer scale of each",
-    reference: (v) =>
-    (
-      a,
-      _sums,
-      w,
-      alpha,
-      bias,
-      y,
-      rows,
-      k,
-      group,
-      ldy,
-      n0,
-      n1,
-      _scratch,
-      accumulate,
-    ) =>
-      product(
-        v,
-        (n) => groupedColumn(v, w, n, k, group),
-        4,
-        [a, alpha, bias, y],
-        rows,
-        k,
-        ldy,
-        [n0, n1],
-        accumulate,
-      ),
-    cases: groupedShapes.flatMap((shape) =>
-      modes(shape).map((accumulate) => ({
-        name: nameOf(shape, `${shape.m}×`, accumulate),
-        build(arena: Arena) {
-          const o = operands(arena, 4, shape, 4), ldy = o.n8 + 8;
-          return [
-            o.a,
-            o.sums,
-            o.w,
-            o.alpha,
-            o.bias,
-            arena.floats(shape.m * ldy),
-            shape.m,
-            o.kp,
-            shape.group,
-            ldy,
-            o.n8 > 16 ? 8 : 0,
-            o.n8,
-            arena.scratch(gemmScratchBytes(o.kp, true)),
-            accumulate,
-          ];
-        },
-      }))
-    ),
-  });
-}
-
-function groupedGemv(): Contract<GroupedGemv> {
-  return contract({
-    meaning: "the same for one row (A1)",
-    reference: (v) =>
-    (
-      a,
-      _sums,
-      w,
-      alpha,
-      bias,
-      y,
-      k,
-      group,
-      n0,
-      n1,
-      _scratch,
-      accumulate,
-    ) =>
-      product(
-        v,
-        (n) => groupedColumn(v, w, n, k, group),
-        1,
-        [a, alpha, bias, y],
-        1,
-        k,
-        0,
-        [n0, n1],
-        accumulate,
-      ),
-    cases: groupedShapes.flatMap((shape) =>
-      modes(shape).map((accumulate) => ({
-        name: nameOf(shape, "", accumulate),
-        build(arena: Arena) {
-          const o = operands(arena, 4, { ...shape, m: 1 }, 1);
-          return [
-            o.a,
-            o.sums,
-            o.w,
-            o.alpha,
-            o.bias,
-            arena.floats(o.n8),
-            o.kp,
-            shape.group,
-            o.n8 > 16 ? 8 : 0,
-            o.n8,
-            arena.scratch(gemvScratchBytes(o.kp)),
-            accumulate,
-          ];
-        },
-      }))
-    ),
-  });
 }
 
 function gemm(bits: WeightBits): Contract<Gemm> {
@@ -524,14 +325,12 @@ export const gemms: {
   gemm_w6a8: Contract<Gemm>;
   gemm_w7a8: Contract<Gemm>;
   gemm_w8a8: Contract<Gemm>;
-  gemm_w4ga8: Contract<GroupedGemm>;
 } = {
   gemm_w4a8: gemm(4),
   gemm_w5a8: gemm(5),
   gemm_w6a8: gemm(6),
   gemm_w7a8: gemm(7),
   gemm_w8a8: gemm(8),
-  gemm_w4ga8: groupedGemm(),
 };
 
 /** Products of one row (decode). */
@@ -541,12 +340,10 @@ export const gemvs: {
   gemv_w6a8: Contract<Gemv>;
   gemv_w7a8: Contract<Gemv>;
   gemv_w8a8: Contract<Gemv>;
-  gemv_w4ga8: Contract<GroupedGemv>;
 } = {
   gemv_w4a8: gemv(4),
   gemv_w5a8: gemv(5),
   gemv_w6a8: gemv(6),
   gemv_w7a8: gemv(7),
   gemv_w8a8: gemv(8),
-  gemv_w4ga8: groupedGemv(),
 };
