@@ -7,7 +7,7 @@ import { fromFileUrl, join } from "@std/path";
 import { command } from "./command.ts";
 import { EXIT, UsageError } from "./errors.ts";
 import { BUNDLE } from "./model_path.ts";
-import { produce, QUANTIZE_OPTIONS } from "./produce.ts";
+import { produce, QUANTIZE_OPTIONS, RECIPE_NOTES } from "./produce.ts";
 import { choices } from "./quantize.ts";
 import { isFolder } from "./samples.ts";
 
@@ -25,6 +25,7 @@ export default command({
     },
     ...QUANTIZE_OPTIONS,
   },
+  notes: RECIPE_NOTES,
   permissions: "--allow-read --allow-write=models",
   interrupt: "kill",
   async run([checkpoint], values, io) {

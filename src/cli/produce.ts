@@ -35,7 +35,7 @@ export const QUANTIZE_OPTIONS = {
   },
   recipe: {
     type: "string",
-    help: "weight and activation bits",
+    help: "how weights are rounded, see below",
     choices: Object.keys(RECIPES),
     default: "w4a8",
   },
@@ -60,6 +60,16 @@ export const QUANTIZE_OPTIONS = {
   },
   quiet: { type: "boolean", help: "only errors on stderr" },
 } as const;
+
+/** Which recipe to take, for `--help`; docs/results.md has the numbers. */
+export const RECIPE_NOTES = `Recipes:
+  w4a8        MQuant's: 4-bit weights, 8-bit activations
+  w4a8-fine   as small and as fast, three times closer to a pretrained decoder; takes up to 1.7 times as long
+  w4a8-g64    closer still where pictures are read, 3 % larger; takes up to 3 times as long
+  w4a8-mixed  a fourth of the weights in 8 bits, a fifth larger
+  w8a8-w4a8   8-bit weights but in the decoder
+  w8a8        8-bit weights everywhere
+More photos are worth as much as a better recipe; each takes memory.`;
 
 /**
  * What calibration asks where nothing else is said: captions, alt text, and

@@ -6,7 +6,9 @@ import { parse } from "./command.ts";
 import evaluate from "./eval.ts";
 import { type Io, processIo } from "./io.ts";
 import { BUNDLE } from "./model_path.ts";
+import { RECIPE_NOTES } from "./produce.ts";
 import quantize from "./quantize.ts";
+import { RECIPES } from "../quantize/recipe.ts";
 
 const CHECKPOINT = fromFileUrl(
   new URL("../../tests/golden/smolvlm-toy", import.meta.url),
@@ -128,5 +130,11 @@ Deno.test("a model that reads text only is calibrated with windows of a text", a
     await assertRejects(() => run(text), RangeError, "at least 256 tokens");
   } finally {
     Deno.removeSync(folder, { recursive: true });
+  }
+});
+
+Deno.test("--help says of each recipe what it is", () => {
+  for (const name of Object.keys(RECIPES)) {
+    assert(RECIPE_NOTES.includes(`\n  ${name} `), name);
   }
 });

@@ -5,7 +5,12 @@
  */
 import { command } from "./command.ts";
 import { EXIT, UsageError } from "./errors.ts";
-import { produce, QUANTIZE_OPTIONS, questionsOf } from "./produce.ts";
+import {
+  produce,
+  QUANTIZE_OPTIONS,
+  questionsOf,
+  RECIPE_NOTES,
+} from "./produce.ts";
 import { defaultThreads } from "./threads.ts";
 
 export default command({
@@ -24,7 +29,8 @@ export default command({
     ...QUANTIZE_OPTIONS,
   },
   notes:
-    "CHECKPOINT is a folder with config.json, model.safetensors (or shards and their index),\ntokenizer.json, a chat template and, where it takes pictures, preprocessor_config.json.\nWork done is kept in FILE.part: after a crash or Ctrl-C the same command goes on from there.",
+    "CHECKPOINT is a folder with config.json, model.safetensors (or shards and their index),\ntokenizer.json, a chat template and, where it takes pictures, preprocessor_config.json.\nWork done is kept in FILE.part: after a crash or Ctrl-C the same command goes on from there.\n\n" +
+    RECIPE_NOTES,
   permissions: "--allow-read --allow-write",
   interrupt: "kill",
   async run([checkpoint], values, io) {

@@ -97,7 +97,7 @@ const groupedShapes: readonly GroupedShape[] = [
   { m: 53, k: 384, n: 1024, group: 64, why: "flickr-mini text up" },
 ];
 
-/** Operands with random scales, 1 to 15. */
+/** Operands whose scales take each of 1 to 15. */
 function grouped(arena: Arena, shape: GroupedShape, group: 1 | 4) {
   const { n, k } = shape;
   const scales = Uint8Array.from(
