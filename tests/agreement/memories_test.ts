@@ -1,6 +1,6 @@
 /**
  * A model cut over several memories, or above 2 GiB of one, gives the same bits: every build,
- * any number of threads, pictures and text, weights of 4 and 8 bits, products
+ * any number of threads, pictures and text, weights of 4 and 8 bits and in groups, products
  * that add to a stream and products that do not.
  */
 import { assert, assertEquals, assertThrows } from "@std/assert";
@@ -10,6 +10,7 @@ import {
   type EngineOptions,
   planFor,
 } from "../../src/runtime/engine.ts";
+import { RECIPES } from "../../src/quantize/recipe.ts";
 import { RuntimeError } from "../../src/runtime/error.ts";
 import type { PixelScale } from "../../src/runtime/pixels.ts";
 import type { StaticModel } from "../../src/runtime/static_model.ts";
@@ -55,10 +56,13 @@ const TOYS = [
   "moondream-toy",
 ];
 
+const { w4a8, w8a8 } = RECIPES, groups = { ...w4a8, groups: 32 };
+
 for (const name of TOYS) {
   Deno.test(`the same bits from several memories: ${name}`, async () => {
     using family = openFamily(name);
-    for (const recipe of ["w4a8", "w8a8"]) {
+    const wide = name === "minicpmv-toy"; // rows of 96 and 128
+    for (const recipe of wide ? [w4a8, groups, w8a8] : [w4a8, w8a8]) {
       const { model } = staticFamily(family, recipe);
       const { longest } = family, tiles = pixelsOf(family, longest);
       const grids = gridsOf(family, tiles);
@@ -80,6 +84,7 @@ for (const name of TOYS) {
         for (const id of [1, 65, 270]) all.push(...await engine.decode(id));
         return { all, memories: engine.plan.memories.length };
       };
+      assertEquals(model.groups.size > 0, recipe === groups);
       const one = await logits({ threads: 1 });
       assertEquals(one.memories, 1);
       const high = await logits({ threads: 2, firstAddress: 2 ** 31 });
@@ -102,7 +107,7 @@ for (const name of TOYS) {
 
 Deno.test("a cut plan: no memory beyond its limit, all weights somewhere, only known steps", () => {
   using family = openFamily("qwen2vl-toy");
-  const { model } = staticFamily(family, "w4a8");
+  const { model } = staticFamily(family, w4a8);
   const options = { threads: 2, context: 256 };
   const { memory: whole } = planFor(model, family.plan, options);
   const memoryBytes = tooSmall(model, family.plan, 2);
