@@ -13,7 +13,7 @@ import type { IntegerWeight } from "./gptq.ts";
 import { stepOf } from "./groups.ts";
 
 /** Columns chosen again before the errors of the others are brought up to date in one product. */
-const BLOCK = 64;
+const BLOCK = 256;
 
 /**
  * Codes and scales with less output error than those of `start`.
