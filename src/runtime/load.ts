@@ -9,12 +9,10 @@ import { groupScale } from "../graph/names.ts";
 import type { Kernels } from "../kernels/contracts.ts";
 import {
   codeBytes,
-  groupedPanelBytes,
   panelScales,
   scaleBytes,
   type WeightBits,
 } from "../kernels/layout.ts";
-
 import { soon } from "../platform/platform.ts";
 import type { Buffer, Packing, WeightPart } from "./buffer.ts";
 import { RuntimeError } from "./error.ts";
@@ -80,10 +78,12 @@ function pack(
 ): void {
   const stored = model.file.tensor(tensor);
   const perPanel = codeBytes(bits, 8, k);
-  const scales = group === undefined ? undefined : scalesOf(model, tensor);
-  const packed = group === undefined
-    ? panelBytes(bits, k)
-    : groupedPanelBytes(k, group);
+  const grouped = group === undefined ? undefined : {
+    scales: scalesOf(model, tensor),
+    count: k / group,
+    bytes: scaleBytes(k, group),
+  };
+  const packed = panelBytes(bits, k) + (grouped?.bytes ?? 0);
   const panels = Math.max(
     1,
     Math.floor(Math.min(staging.bytes, PIECE) / perPanel),
@@ -98,19 +98,14 @@ function pack(
     stored.readSlice(row / 8 * perPanel, codes);
     if (bits > 4 && bits < 8) checkCodes(codes, bits, tensor);
     const to = at + offset + row / 8 * packed;
-    if (!scales) {
+    if (!grouped) {
       packer(staging.at, to, rows, k);
       continue;
     }
     for (let r = 0; r < rows; r += 8) { // the scales of a panel, and behind them its codes
-      const panel = to + r / 8 * packed;
-      bytes.set(panelScales(scales, row + r, k / group!), panel);
-      packer(
-        staging.at + r / 8 * perPanel,
-        panel + scaleBytes(k, group!),
-        Math.min(8, rows - r),
-        k,
-      );
+      const panel = to + r / 8 * packed, codes = staging.at + r / 8 * perPanel;
+      bytes.set(panelScales(grouped.scales, row + r, grouped.count), panel);
+      packer(codes, panel + grouped.bytes, Math.min(8, rows - r), k);
     }
   }
 }
