@@ -180,7 +180,7 @@ export const shapes: readonly Shape[] = [
   { m: 65, k: 576, n: 1536, why: "SmolVLM-256M text up" },
 ];
 
-/** Operands of a product of random codes; `pack` lays the weights out. */
+/** A product of random codes: its operands as kernels take them; `pack` lays the weights out. */
 export function operands(
   arena: Arena,
   bits: WeightBits,
@@ -211,11 +211,14 @@ export function operands(
   return {
     kp,
     n8,
-    a: arena.place(activations),
-    sums: arena.place(sums),
-    w: arena.place(pack(weights)),
-    alpha: arena.floats(n8, 0.01),
-    bias: arena.floats(n8, 1),
+    n0: n8 > 16 ? 8 : 0, // a thread's share, not the whole
+    pointers: [
+      arena.place(activations),
+      arena.place(sums),
+      arena.place(pack(weights)),
+      arena.floats(n8, 0.01), // alpha
+      arena.floats(n8, 1), // bias
+    ],
   };
 }
 
@@ -234,70 +237,39 @@ function arenaCodes(seed: number) {
   };
 }
 
-/** Stored and added for edges, added alone for the larger real shapes. */
-export function modes({ m, k, n }: Shape): number[] {
-  return m * k * n < 1e6 ? [0, 1] : [1];
+/** Cases over shapes of so many rows: stored and added for edges, added alone for the larger real ones. */
+export function casesOver<S extends Shape>(
+  shapes: readonly S[],
+  rows: "several" | "one",
+  args: (arena: Arena, shape: S, accumulate: number) => number[],
+): Case[] {
+  return shapes.flatMap((given) => {
+    const shape = rows === "one" ? { ...given, m: 1 } : given;
+    const { m, k, n, why } = shape;
+    const modes = given.m * k * n < 1e6 ? [0, 1] : [1];
+    return modes.map((accumulate) => ({
+      name: `${rows === "one" ? "" : `${m}×`}${k}→${n} ${
+        accumulate ? "added" : "stored"
+      } (${why})`,
+      build: (arena: Arena) => args(arena, shape, accumulate),
+    }));
+  });
 }
 
 function gemmCases(bits: WeightBits): Case[] {
-  return shapes.flatMap((shape) =>
-    modes(shape).map((accumulate) => ({
-      name: nameOf(shape, `${shape.m}×`, accumulate),
-      build(arena: Arena) {
-        const o = operands(arena, bits, shape, 4), ldy = o.n8 + 8;
-        const y = arena.floats(shape.m * ldy),
-          scratch = arena.scratch(gemmScratchBytes(o.kp));
-        const n0 = o.n8 > 16 ? 8 : 0; // a thread's share, not the whole
-        return [
-          o.a,
-          o.sums,
-          o.w,
-          o.alpha,
-          o.bias,
-          y,
-          shape.m,
-          o.kp,
-          ldy,
-          n0,
-          o.n8,
-          scratch,
-          accumulate,
-        ];
-      },
-    }))
-  );
+  return casesOver(shapes, "several", (arena, shape, accumulate) => {
+    const { pointers, kp, n8, n0 } = operands(arena, bits, shape, 4);
+    const ldy = n8 + 8, y = arena.floats(shape.m * ldy);
+    const scratch = arena.scratch(gemmScratchBytes(kp));
+    return [...pointers, y, shape.m, kp, ldy, n0, n8, scratch, accumulate];
+  });
 }
 
 function gemvCases(bits: WeightBits): Case[] {
-  return shapes.flatMap((shape) =>
-    modes(shape).map((accumulate) => ({
-      name: nameOf(shape, "", accumulate),
-      build(arena: Arena) {
-        const o = operands(arena, bits, { ...shape, m: 1 }, 1),
-          y = arena.floats(o.n8);
-        const n0 = o.n8 > 16 ? 8 : 0;
-        return [
-          o.a,
-          o.sums,
-          o.w,
-          o.alpha,
-          o.bias,
-          y,
-          o.kp,
-          n0,
-          o.n8,
-          accumulate,
-        ];
-      },
-    }))
-  );
-}
-
-/** Name of a case. */
-export function nameOf(shape: Shape, rows: string, accumulate: number): string {
-  return `${rows}${shape.k}→${shape.n} ${
-    accumulate ? "added" : "stored"
-  } (${shape.why})`;
+  return casesOver(shapes, "one", (arena, shape, accumulate) => {
+    const { pointers, kp, n8, n0 } = operands(arena, bits, shape, 1);
+    return [...pointers, arena.floats(n8), kp, n0, n8, accumulate];
+  });
 }
 
 function gemm(bits: WeightBits): Contract<Gemm> {

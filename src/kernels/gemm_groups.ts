@@ -4,14 +4,7 @@
  * @module
  */
 import { type Arena, type Contract, contract } from "./contract.ts";
-import {
-  column,
-  modes,
-  nameOf,
-  operands,
-  product,
-  type Shape,
-} from "./gemm.ts";
+import { casesOver, column, operands, product, type Shape } from "./gemm.ts";
 import {
   gemmScratchBytes,
   gemvScratchBytes,
@@ -145,30 +138,12 @@ export const gemm_w4ga8: Contract<GroupedGemm> = contract({
       [n0, n1],
       accumulate,
     ),
-  cases: groupedShapes.flatMap((shape) =>
-    modes(shape).map((accumulate) => ({
-      name: nameOf(shape, `${shape.m}×`, accumulate),
-      build(arena: Arena) {
-        const o = grouped(arena, shape, 4), ldy = o.n8 + 8;
-        return [
-          o.a,
-          o.sums,
-          o.w,
-          o.alpha,
-          o.bias,
-          arena.floats(shape.m * ldy),
-          shape.m,
-          o.kp,
-          shape.group,
-          ldy,
-          o.n8 > 16 ? 8 : 0,
-          o.n8,
-          arena.scratch(gemmScratchBytes(o.kp, true)),
-          accumulate,
-        ];
-      },
-    }))
-  ),
+  cases: casesOver(groupedShapes, "several", (arena, shape, accumulate) => {
+    const { pointers, kp, n8, n0 } = grouped(arena, shape, 4);
+    const { m, group } = shape, ldy = n8 + 8, y = arena.floats(m * ldy);
+    const scratch = arena.scratch(gemmScratchBytes(kp, true));
+    return [...pointers, y, m, kp, group, ldy, n0, n8, scratch, accumulate];
+  }),
 });
 
 /** A product of one row (decode). */
@@ -200,26 +175,9 @@ export const gemv_w4ga8: Contract<GroupedGemv> = contract({
       [n0, n1],
       accumulate,
     ),
-  cases: groupedShapes.flatMap((shape) =>
-    modes(shape).map((accumulate) => ({
-      name: nameOf(shape, "", accumulate),
-      build(arena: Arena) {
-        const o = grouped(arena, { ...shape, m: 1 }, 1);
-        return [
-          o.a,
-          o.sums,
-          o.w,
-          o.alpha,
-          o.bias,
-          arena.floats(o.n8),
-          o.kp,
-          shape.group,
-          o.n8 > 16 ? 8 : 0,
-          o.n8,
-          arena.scratch(gemvScratchBytes(o.kp)),
-          accumulate,
-        ];
-      },
-    }))
-  ),
+  cases: casesOver(groupedShapes, "one", (arena, shape, accumulate) => {
+    const { pointers, kp, n8, n0 } = grouped(arena, shape, 1);
+    const y = arena.floats(n8), scratch = arena.scratch(gemvScratchBytes(kp));
+    return [...pointers, y, kp, shape.group, n0, n8, scratch, accumulate];
+  }),
 });

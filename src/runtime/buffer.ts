@@ -3,7 +3,11 @@
  * from which step to which they are needed. Placing them is `place.ts`.
  * @module
  */
-import type { WeightBits } from "../kernels/layout.ts";
+import {
+  groupedBytes,
+  type WeightBits,
+  weightBytes,
+} from "../kernels/layout.ts";
 import type { Shelves } from "./memories.ts";
 import { REGISTER } from "./step.ts";
 
@@ -27,6 +31,17 @@ export interface Packing {
   readonly bits: WeightBits;
   /** Columns that share an integer scale, where some do. */
   readonly group?: number;
+}
+
+/** Bytes of packed weights [n, k]; of a panel where n is 8. */
+export function packedBytes(
+  { bits, group }: Packing,
+  n: number,
+  k: number,
+): number {
+  return group === undefined
+    ? weightBytes(bits, n, k)
+    : groupedBytes(n, k, group);
 }
 
 /** What is loaded into a weight buffer. */

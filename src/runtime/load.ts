@@ -7,22 +7,20 @@
 import { quoted } from "../format/error.ts";
 import { groupScale } from "../graph/names.ts";
 import type { Kernels } from "../kernels/contracts.ts";
-import {
-  codeBytes,
-  panelScales,
-  scaleBytes,
-  type WeightBits,
-} from "../kernels/layout.ts";
+import { codeBytes, panelScales, scaleBytes } from "../kernels/layout.ts";
 import { soon } from "../platform/platform.ts";
-import type { Buffer, Packing, WeightPart } from "./buffer.ts";
+import { MOST_GROUP } from "../quantize/groups.ts";
+import {
+  type Buffer,
+  packedBytes,
+  type Packing,
+  type WeightPart,
+} from "./buffer.ts";
 import { RuntimeError } from "./error.ts";
 import type { MemoryLayout } from "./memories.ts";
 import type { Plan } from "./plan.ts";
 import type { StaticModel } from "./static_model.ts";
 import type { Place } from "./walk.ts";
-
-/** Largest group scale: −8 · 15 and 7 · 15 are int8. */
-const MOST_SCALE = 15;
 
 /** Largest stretch of codes packed at once: a signal may stop the loading in between. */
 const PIECE = 4 << 20;
@@ -72,18 +70,18 @@ function pack(
   staging: MemoryLayout["staging"],
   bytes: Uint8Array,
   kernels: Kernels,
-  { bits, group }: Packing,
+  packing: Packing,
   { tensor, n, k, offset }: WeightPart,
   at: number,
 ): void {
-  const stored = model.file.tensor(tensor);
+  const { bits, group } = packing, stored = model.file.tensor(tensor);
   const perPanel = codeBytes(bits, 8, k);
   const grouped = group === undefined ? undefined : {
     scales: scalesOf(model, tensor),
     count: k / group,
     bytes: scaleBytes(k, group),
   };
-  const packed = panelBytes(bits, k) + (grouped?.bytes ?? 0);
+  const packed = packedBytes(packing, 8, k);
   const panels = Math.max(
     1,
     Math.floor(Math.min(staging.bytes, PIECE) / perPanel),
@@ -116,20 +114,16 @@ function pack(
  */
 function scalesOf({ file }: StaticModel, tensor: string): Uint8Array {
   const scales = file.tensor(groupScale(tensor)).read() as Uint8Array;
-  const bad = scales.findIndex((s) => s < 1 || s > MOST_SCALE);
+  const bad = scales.findIndex((s) => s < 1 || s > MOST_GROUP);
   if (bad < 0) return scales;
   throw new RuntimeError(
     "codes",
     `Cannot load ${
       quoted(tensor)
-    }: the scales of its groups must be from 1 to ${MOST_SCALE}: scale ${bad} is ${
+    }: the scales of its groups must be from 1 to ${MOST_GROUP}: scale ${bad} is ${
       scales[bad]
     }`,
   );
-}
-
-function panelBytes(bits: WeightBits, k: number): number {
-  return 8 * Math.ceil(k / 32) * 32 / (bits === 4 ? 2 : 1);
 }
 
 function checkCodes(codes: Uint8Array, bits: number, tensor: string): void {

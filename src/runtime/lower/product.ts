@@ -12,15 +12,14 @@ import {
 import {
   gemmScratchBytes,
   gemvScratchBytes,
-  groupedBytes,
   roundUp,
   type WeightBits,
-  weightBytes,
 } from "../../kernels/layout.ts";
 import {
   type Amount,
   type Arg,
   type Buffer,
+  packedBytes,
   type Packing,
   ref,
   type Scratch,
@@ -56,12 +55,6 @@ function packingOf({ model }: Lowering, { weight }: LinearNode): Packing {
 
 function samePacking(a: Packing, b: Packing): boolean {
   return a.bits === b.bits && a.group === b.group;
-}
-
-function packedBytes({ bits, group }: Packing, { n, k }: LinearNode): number {
-  return group === undefined
-    ? weightBytes(bits, n, k)
-    : groupedBytes(n, k, group);
 }
 
 /** A linear, with those that share its input. */
@@ -103,7 +96,7 @@ export function emitProduct(
   let offset = 0;
   const parts = linears.map((n) => {
     const part = { tensor: n.weight, n: n.n, k: n.k, offset };
-    offset += packedBytes(packing, n);
+    offset += packedBytes(packing, n.n, n.k);
     return part;
   });
   const weights = l.store.weight(
