@@ -7,8 +7,8 @@ import { openModelFile } from "../src/format/model_file.ts";
 import { fileSource } from "../src/format/source.ts";
 import { gemmScratchBytes, weightBytes } from "../src/kernels/layout.ts";
 import { kernelMemory, loadKernels } from "../src/kernels/load.ts";
-import { Engine } from "../src/runtime/engine.ts";
-import { readStaticModel } from "../src/runtime/static_model.ts";
+import { Engine } from "../src/execute/engine.ts";
+import { readStaticModel } from "../src/graph/static_model.ts";
 import { randomModelFile } from "../tools/random_checkpoint.ts";
 
 /** Makes the file of a model once, and opens an engine over it. */

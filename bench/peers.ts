@@ -19,7 +19,7 @@
 import { parseArgs } from "node:util";
 import { table } from "../src/cli/table.ts";
 import { imageOf } from "../src/graph/node.ts";
-import type { Engine } from "../src/runtime/engine.ts";
+import type { Engine } from "../src/execute/engine.ts";
 import { transformed } from "../tests/models/real.ts";
 import { writeGguf } from "./gguf.ts";
 import { type Contestant, interleave, type Rates } from "./interleave.ts";

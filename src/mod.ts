@@ -10,28 +10,28 @@
  * ```
  * @module
  */
-export { open, type OpenOptions } from "./runtime/open.ts";
+export { open, type OpenOptions } from "./session/open.ts";
 export type {
   AskOptions,
   Message,
   PictureOptions,
   Progress,
-} from "./runtime/ask.ts";
+} from "./session/ask.ts";
 export type {
   CaptionOptions,
   Session,
   SessionInfo,
-} from "./runtime/session.ts";
-export type { Answer, Finish, Result, Timings } from "./runtime/answer.ts";
-export type { Described, DescribedStep } from "./runtime/describe.ts";
-export type { KernelTime, Profile } from "./runtime/profile.ts";
-export type { MemoryPlan } from "./runtime/plan.ts";
-export type { SampleOptions } from "./runtime/sample.ts";
-export type { ImageInput, Picture } from "./runtime/picture.ts";
-export type { JsonSchema } from "./runtime/constrain/json_schema.ts";
-export type { Likelihood, TokenLogprob } from "./runtime/logprobs.ts";
+} from "./session/session.ts";
+export type { Answer, Finish, Result, Timings } from "./session/answer.ts";
+export type { Described, DescribedStep } from "./plan/describe.ts";
+export type { KernelTime, Profile } from "./execute/profile.ts";
+export type { MemoryPlan } from "./plan/plan.ts";
+export type { SampleOptions } from "./session/sample.ts";
+export type { ImageInput, Picture } from "./session/picture.ts";
+export type { JsonSchema } from "./constrain/json_schema.ts";
+export type { Likelihood, TokenLogprob } from "./session/logprobs.ts";
 export type { Build } from "./kernels/load.ts";
-export type { ListName } from "./runtime/command.ts";
-export { RuntimeError, type RuntimeErrorCode } from "./runtime/error.ts";
+export type { ListName } from "./plan/lists.ts";
+export { RuntimeError, type RuntimeErrorCode } from "./graph/error.ts";
 export { FormatError, type FormatErrorCode } from "./format/error.ts";
 export { ImageError, type ImageErrorCode } from "./image/image.ts";

@@ -4,8 +4,8 @@
  * @module
  */
 import { writeModelFile } from "../src/format/write_model.ts";
-import { readBits, readInfo, readNodes } from "../src/runtime/read_graph.ts";
-import { tensorsOf } from "../src/runtime/check_graph.ts";
+import { readBits, readInfo, readNodes } from "../src/graph/read.ts";
+import { tensorsOf } from "../src/graph/check.ts";
 
 /** Fields of a node. */
 export type Fields = Record<string, unknown>;

@@ -50,7 +50,7 @@ export async function bundleFor(
   entry: string,
 ): Promise<void> {
   await Deno.mkdir(out, { recursive: true });
-  await bundle("src/runtime/worker.ts", join(out, "worker.js"));
+  await bundle("src/execute/worker.ts", join(out, "worker.js"));
   let js = await bundle(entry, join(out, name));
   js = js.replaceAll('"./worker.ts"', '"./worker.js"');
   for (const decoder of DECODERS) {

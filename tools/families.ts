@@ -13,7 +13,7 @@ import {
   runText,
 } from "../src/graph/interpreter.ts";
 import type { Model } from "../src/graph/node.ts";
-import { float32Engine } from "../src/kernels/engine.ts";
+import { float32Engine } from "../src/float/engine.ts";
 import { RECIPES } from "../src/quantize/recipe.ts";
 import { simulate } from "../src/quantize/simulate.ts";
 import {

@@ -12,17 +12,17 @@
  * @module
  */
 import { parseArgs } from "node:util";
-import { openFloatCheckpoint } from "../src/cli/checkpoint.ts";
+import { openFloatCheckpoint } from "../src/convert/checkpoint.ts";
 import { openModelFile } from "../src/format/model_file.ts";
 import { fileSource } from "../src/format/source.ts";
 import { writeModelFile } from "../src/format/write_model.ts";
-import { startFloat32Engine } from "../src/kernels/engine.ts";
+import { startFloat32Engine } from "../src/float/engine.ts";
 import { emit } from "../src/quantize/emit.ts";
 import { quantize } from "../src/quantize/quantize.ts";
 import { LADDER } from "../src/quantize/recipe.ts";
-import { readAssets } from "../src/runtime/assets.ts";
-import { Engine } from "../src/runtime/engine.ts";
-import { readStaticModel } from "../src/runtime/static_model.ts";
+import { readAssets } from "../src/session/assets.ts";
+import { Engine } from "../src/execute/engine.ts";
+import { readStaticModel } from "../src/graph/static_model.ts";
 import { captionSide } from "./ladder/captions.ts";
 import type { Job, Measured } from "./ladder/job.ts";
 import { textSide } from "./ladder/text.ts";

@@ -8,9 +8,9 @@ import type { ByteSource } from "../src/format/source.ts";
 import { imageOf } from "../src/graph/node.ts";
 import { formulaImage } from "../src/image/formula.ts";
 import type { Build } from "../src/kernels/load.ts";
-import { readAssets } from "../src/runtime/assets.ts";
-import { Engine } from "../src/runtime/engine.ts";
-import { readStaticModel } from "../src/runtime/static_model.ts";
+import { readAssets } from "../src/session/assets.ts";
+import { Engine } from "../src/execute/engine.ts";
+import { readStaticModel } from "../src/graph/static_model.ts";
 import { argmax } from "../src/tensor/argmax.ts";
 
 /** SHA-256 over the logits of a prompt with one picture and of `tokens` greedy tokens. */

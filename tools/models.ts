@@ -3,8 +3,8 @@
  * config and tensor list alone. No weights are read.
  * @module
  */
-import { planFor } from "../src/runtime/engine.ts";
-import { unquantized } from "../src/runtime/unquantized.ts";
+import { planFor } from "../src/execute/engine.ts";
+import { unquantized } from "../src/plan/unquantized.ts";
 import { rowsPerImage } from "../src/graph/node.ts";
 import {
   parametersOf,

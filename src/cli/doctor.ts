@@ -6,7 +6,7 @@
 import { bestBuild, supportsRelaxed, wideDots } from "../kernels/load.ts";
 import { open } from "../mod.ts";
 import type { Session } from "../mod.ts";
-import { canStartWorkers } from "../runtime/pool.ts";
+import { canStartWorkers } from "../execute/pool.ts";
 import { command } from "./command.ts";
 import { EXIT, sentence } from "./errors.ts";
 import { MODEL_OPTION, modelPath } from "./model_path.ts";

@@ -14,17 +14,17 @@ import { vqaAccuracy } from "../evaluate/vqa.ts";
 import { openModelFile } from "../format/model_file.ts";
 import { fileSource } from "../format/source.ts";
 import { load } from "../graph/interpreter.ts";
-import { startFloat32Engine } from "../kernels/engine.ts";
-import { readAssets } from "../runtime/assets.ts";
-import { Engine } from "../runtime/engine.ts";
-import { readStaticModel } from "../runtime/static_model.ts";
+import { startFloat32Engine } from "../float/engine.ts";
+import { readAssets } from "../session/assets.ts";
+import { Engine } from "../execute/engine.ts";
+import { readStaticModel } from "../graph/static_model.ts";
 import {
   type Ask,
   floatAnswers,
   quantizedAnswers,
   type Truth,
 } from "./answers.ts";
-import { DEFAULT_PROMPT, openFloatCheckpoint } from "./checkpoint.ts";
+import { DEFAULT_PROMPT, openFloatCheckpoint } from "../convert/checkpoint.ts";
 import { command } from "./command.ts";
 import { EXIT } from "./errors.ts";
 import { evalText, type Result, type Scores } from "./eval_text.ts";

@@ -17,14 +17,14 @@ import { watchSites } from "../evaluate/sites.ts";
 import { load } from "../graph/interpreter.ts";
 import { siteScale } from "../graph/names.ts";
 import type { Model } from "../graph/node.ts";
-import { startFloat32Engine } from "../kernels/engine.ts";
+import { startFloat32Engine } from "../float/engine.ts";
 import type { Engine, Sample } from "../quantize/quantize.ts";
-import { readStaticModel, type StaticModel } from "../runtime/static_model.ts";
+import { readStaticModel, type StaticModel } from "../graph/static_model.ts";
 import {
   DEFAULT_PROMPT,
   type FloatCheckpoint,
   openFloatCheckpoint,
-} from "./checkpoint.ts";
+} from "../convert/checkpoint.ts";
 import { command } from "./command.ts";
 import { EXIT } from "./errors.ts";
 import type { Result } from "./eval_text.ts";

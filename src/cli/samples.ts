@@ -19,7 +19,7 @@ import {
   withinPixels,
 } from "../image/preprocess.ts";
 import type { ImagePlan } from "../image/preprocess.ts";
-import type { FloatCheckpoint } from "./checkpoint.ts";
+import type { FloatCheckpoint } from "../convert/checkpoint.ts";
 import { sentence } from "./errors.ts";
 
 const PHOTO = /\.(jpe?g|png|webp)$/i;

@@ -1,5 +1,5 @@
 import { assertEquals, assertThrows } from "@std/assert";
-import { openFloatCheckpoint } from "./checkpoint.ts";
+import { openFloatCheckpoint } from "../convert/checkpoint.ts";
 import { patchesOf, photosIn } from "./samples.ts";
 
 Deno.test("patches are rows of one channel after the other, normalised", () => {

@@ -11,7 +11,7 @@ import {
   windowsOf,
 } from "../evaluate/perplexity.ts";
 import type { Loaded } from "../graph/interpreter.ts";
-import type { Engine } from "../runtime/engine.ts";
+import type { Engine } from "../execute/engine.ts";
 import type { Tokenizer } from "../tokenizer/tokenizer.ts";
 import type { Io } from "./io.ts";
 import type { Journal } from "./journal.ts";

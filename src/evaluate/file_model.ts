@@ -16,7 +16,7 @@ import type { Node } from "../graph/node.ts";
 import type { IntegerWeight } from "../quantize/gptq.ts";
 import type { Quantized } from "../quantize/quantize.ts";
 import type { Recipe } from "../quantize/recipe.ts";
-import type { StaticModel } from "../runtime/static_model.ts";
+import type { StaticModel } from "../graph/static_model.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 
 /** Codes of `count` elements as stored: two of 4 bits per byte, element 2j in the low nibble, or one each. */

@@ -4,7 +4,7 @@
  * @module
  */
 import type { Image } from "../image/image.ts";
-import type { Engine } from "../runtime/engine.ts";
+import type { Engine } from "../execute/engine.ts";
 
 /**
  * Logits behind the prompt and behind each token of `answer`, [answer + 1] rows.

@@ -2,8 +2,8 @@
  * The objects of OpenAI's chat completions.
  * @module
  */
-import type { Result } from "../runtime/answer.ts";
-import type { Likelihood } from "../runtime/logprobs.ts";
+import type { Result } from "../session/answer.ts";
+import type { Likelihood } from "../session/logprobs.ts";
 import type { Outcome } from "./job.ts";
 
 /** What all objects of one answer share. */

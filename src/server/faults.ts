@@ -3,7 +3,7 @@
  * @module
  */
 import { ImageError, type ImageErrorCode } from "../image/image.ts";
-import { RuntimeError } from "../runtime/error.ts";
+import { RuntimeError } from "../graph/error.ts";
 import { TokenizerError } from "../tokenizer/error.ts";
 import { ApiError } from "./error.ts";
 import { shuttingDown } from "./job.ts";

@@ -3,8 +3,8 @@
  * a time, ended early by whoever asked or by the end of the server.
  * @module
  */
-import type { Result } from "../runtime/answer.ts";
-import type { Session } from "../runtime/session.ts";
+import type { Result } from "../session/answer.ts";
+import type { Session } from "../session/session.ts";
 import { ApiError } from "./error.ts";
 import type { Limits } from "./options.ts";
 import type { ChatRequest } from "./request.ts";

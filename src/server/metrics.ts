@@ -2,7 +2,7 @@
  * Counters and gauges as Prometheus reads them.
  * @module
  */
-import type { Result } from "../runtime/answer.ts";
+import type { Result } from "../session/answer.ts";
 import type { Admission } from "./admission.ts";
 import type { Answering } from "./job.ts";
 

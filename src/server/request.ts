@@ -3,8 +3,8 @@
  * server cannot do is refused, not ignored; what changes nothing is allowed.
  * @module
  */
-import type { AskOptions, Message } from "../runtime/ask.ts";
-import type { JsonSchema } from "../runtime/constrain/json_schema.ts";
+import type { AskOptions, Message } from "../session/ask.ts";
+import type { JsonSchema } from "../constrain/json_schema.ts";
 import { ApiError, shown } from "./error.ts";
 import {
   boolean,

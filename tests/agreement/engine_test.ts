@@ -4,7 +4,7 @@
  */
 import { assert, assertEquals } from "@std/assert";
 import { referenceKernels } from "../../src/kernels/contracts.ts";
-import type { Sharing } from "../../src/runtime/pool.ts";
+import type { Sharing } from "../../src/execute/pool.ts";
 import type { Quantized } from "../../src/quantize/quantize.ts";
 import {
   distance,

@@ -13,7 +13,7 @@ import {
 } from "../../src/graph/interpreter.ts";
 import { referenceKernels } from "../../src/kernels/contracts.ts";
 import { simulate } from "../../src/quantize/simulate.ts";
-import { Engine, type EngineOptions } from "../../src/runtime/engine.ts";
+import { Engine, type EngineOptions } from "../../src/execute/engine.ts";
 import {
   FAMILIES,
   type Family,

@@ -11,7 +11,7 @@ import type { Recipe } from "../../src/quantize/recipe.ts";
 import {
   readStaticModel,
   type StaticModel,
-} from "../../src/runtime/static_model.ts";
+} from "../../src/graph/static_model.ts";
 import type { Family } from "../golden/family.ts";
 import { quantizeFamily } from "../golden/quantized.ts";
 

@@ -5,11 +5,11 @@
 import { assert, assertEquals } from "@std/assert";
 import { type Model, type Node, rowsPerImage } from "../../src/graph/node.ts";
 import { RECIPES } from "../../src/quantize/recipe.ts";
-import { checkGraph, tensorsOf } from "../../src/runtime/check_graph.ts";
-import { RuntimeError } from "../../src/runtime/error.ts";
-import { planFor } from "../../src/runtime/engine.ts";
-import { readInfo, readNodes } from "../../src/runtime/read_graph.ts";
-import type { StaticModel } from "../../src/runtime/static_model.ts";
+import { checkGraph, tensorsOf } from "../../src/graph/check.ts";
+import { RuntimeError } from "../../src/graph/error.ts";
+import { planFor } from "../../src/execute/engine.ts";
+import { readInfo, readNodes } from "../../src/graph/read.ts";
+import type { StaticModel } from "../../src/graph/static_model.ts";
 import { random, uniform } from "../../src/tensor/random.ts";
 import { FAMILIES, openFamily } from "../golden/family.ts";
 

@@ -7,8 +7,8 @@ import { float64 } from "../../src/graph/executor.ts";
 import { newSequence, runText } from "../../src/graph/interpreter.ts";
 import { emit } from "../../src/quantize/emit.ts";
 import { simulate } from "../../src/quantize/simulate.ts";
-import { Engine } from "../../src/runtime/engine.ts";
-import { readStaticModel } from "../../src/runtime/static_model.ts";
+import { Engine } from "../../src/execute/engine.ts";
+import { readStaticModel } from "../../src/graph/static_model.ts";
 import {
   FAMILIES,
   gridsOf,

@@ -10,7 +10,7 @@ import { logitsOf } from "../../src/graph/node.ts";
 import { referenceKernels } from "../../src/kernels/contracts.ts";
 import { RECIPES } from "../../src/quantize/recipe.ts";
 import { simulate } from "../../src/quantize/simulate.ts";
-import { Engine, type EngineOptions } from "../../src/runtime/engine.ts";
+import { Engine, type EngineOptions } from "../../src/execute/engine.ts";
 import { openFamily } from "../golden/family.ts";
 import { staticFamily } from "./family_file.ts";
 import { distance } from "./toy_file.ts";

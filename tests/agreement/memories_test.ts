@@ -9,12 +9,12 @@ import {
   Engine,
   type EngineOptions,
   planFor,
-} from "../../src/runtime/engine.ts";
+} from "../../src/execute/engine.ts";
 import { RECIPES } from "../../src/quantize/recipe.ts";
-import { RuntimeError } from "../../src/runtime/error.ts";
-import type { PixelScale } from "../../src/runtime/pixels.ts";
-import type { StaticModel } from "../../src/runtime/static_model.ts";
-import { isStepKernel, MOVE } from "../../src/runtime/step.ts";
+import { RuntimeError } from "../../src/graph/error.ts";
+import type { PixelScale } from "../../src/execute/pixels.ts";
+import type { StaticModel } from "../../src/graph/static_model.ts";
+import { isStepKernel, MOVE } from "../../src/plan/step.ts";
 import { gridsOf, openFamily, pixelsOf } from "../golden/family.ts";
 import { staticFamily } from "./family_file.ts";
 

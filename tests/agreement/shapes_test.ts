@@ -2,7 +2,7 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { formulaImageOf } from "../../src/image/formula.ts";
 import { type Message, open, RuntimeError } from "../../src/mod.ts";
-import { Engine } from "../../src/runtime/engine.ts";
+import { Engine } from "../../src/execute/engine.ts";
 import { argmax } from "../../src/tensor/argmax.ts";
 import { gridsOf, openFamily, pixelsOf } from "../golden/family.ts";
 import { staticFamily } from "./family_file.ts";

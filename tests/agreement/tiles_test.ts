@@ -4,7 +4,7 @@ import { argmax } from "../../src/tensor/argmax.ts";
 import { formulaImageOf } from "../../src/image/formula.ts";
 import type { Message } from "../../src/mod.ts";
 import { open } from "../../src/mod.ts";
-import { Engine } from "../../src/runtime/engine.ts";
+import { Engine } from "../../src/execute/engine.ts";
 import { openFamily, pixelsOf } from "../golden/family.ts";
 import { staticFamily } from "./family_file.ts";
 

@@ -12,7 +12,7 @@ import {
   runText,
   runVision,
 } from "../../src/graph/interpreter.ts";
-import { float32Engine } from "../../src/kernels/engine.ts";
+import { float32Engine } from "../../src/float/engine.ts";
 import { describe } from "../../src/models/mod.ts";
 import { emit } from "../../src/quantize/emit.ts";
 import { quantize, type Quantized } from "../../src/quantize/quantize.ts";
@@ -20,12 +20,12 @@ import { RECIPES } from "../../src/quantize/recipe.ts";
 import { simulate } from "../../src/quantize/simulate.ts";
 import { suppress } from "../../src/quantize/suppress.ts";
 import type { Image } from "../../src/image/image.ts";
-import { Engine, type EngineOptions } from "../../src/runtime/engine.ts";
-import type { PixelScale } from "../../src/runtime/pixels.ts";
+import { Engine, type EngineOptions } from "../../src/execute/engine.ts";
+import type { PixelScale } from "../../src/execute/pixels.ts";
 import {
   readStaticModel,
   type StaticModel,
-} from "../../src/runtime/static_model.ts";
+} from "../../src/graph/static_model.ts";
 import { toyTokenizerJson } from "../../src/tokenizer/toy.ts";
 import { randomTensor, toyCheckpoint } from "../toy.ts";
 

@@ -7,7 +7,7 @@ import { createHash } from "node:crypto";
 import {
   type FloatCheckpoint,
   openFloatCheckpoint,
-} from "../../src/cli/checkpoint.ts";
+} from "../../src/convert/checkpoint.ts";
 import { patchesOf } from "../../src/cli/samples.ts";
 import { formulaImageOf } from "../../src/image/formula.ts";
 import type { Floats } from "../../src/graph/executor.ts";

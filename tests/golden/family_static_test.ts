@@ -4,7 +4,7 @@
  */
 import { assert } from "@std/assert";
 import { load, newSequence, runText } from "../../src/graph/interpreter.ts";
-import { float32Engine } from "../../src/kernels/engine.ts";
+import { float32Engine } from "../../src/float/engine.ts";
 import { simulate } from "../../src/quantize/simulate.ts";
 import { FAMILIES, look, openFamily, pixelsOf } from "./family.ts";
 import { quantizeFamily } from "./quantized.ts";

@@ -4,7 +4,7 @@
  */
 import { assert, assertEquals } from "@std/assert";
 import { load, newSequence, runText } from "../../src/graph/interpreter.ts";
-import { float32Engine } from "../../src/kernels/engine.ts";
+import { float32Engine } from "../../src/float/engine.ts";
 import {
   FAMILIES,
   type Family,

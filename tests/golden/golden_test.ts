@@ -7,7 +7,7 @@
  * @module
  */
 import { assert, assertEquals } from "@std/assert";
-import { openFloatCheckpoint } from "../../src/cli/checkpoint.ts";
+import { openFloatCheckpoint } from "../../src/convert/checkpoint.ts";
 import { patchesOf } from "../../src/cli/samples.ts";
 import { generate } from "../../src/graph/generate.ts";
 import {
@@ -19,7 +19,7 @@ import {
 import { decode } from "../../src/image/decode.ts";
 import { formulaImageOf } from "../../src/image/formula.ts";
 import { readImagePlan } from "../../src/image/preprocess.ts";
-import { float32Engine } from "../../src/kernels/engine.ts";
+import { float32Engine } from "../../src/float/engine.ts";
 
 const root = new URL("../../", import.meta.url);
 const SUITES = [

@@ -2,7 +2,7 @@
  * A family's toy in integers, calibrated on pictures, or on its own prompts where it takes none.
  * @module
  */
-import { float32Engine } from "../../src/kernels/engine.ts";
+import { float32Engine } from "../../src/float/engine.ts";
 import { quantize, type Quantized } from "../../src/quantize/quantize.ts";
 import { type Recipe, RECIPES } from "../../src/quantize/recipe.ts";
 import { type Family, gridsOf, idsOf, patches, pixelsOf } from "./family.ts";

@@ -1,7 +1,7 @@
 /** Memory is refused before it is taken: at the limit, and one byte below. */
 import { assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
 import { open } from "../../src/mod.ts";
-import { RuntimeError } from "../../src/runtime/error.ts";
+import { RuntimeError } from "../../src/graph/error.ts";
 import { toy } from "../agreement/toy_file.ts";
 import { run } from "../hostile_cli/run.ts";
 

@@ -6,7 +6,7 @@
 import type { Model } from "../../src/graph/node.ts";
 import type { Checkpoint } from "../../src/models/checkpoint.ts";
 import { describe } from "../../src/models/mod.ts";
-import { transformed as passed } from "../../src/runtime/unquantized.ts";
+import { transformed as passed } from "../../src/plan/unquantized.ts";
 import type { Tensor } from "../../src/tensor/tensor.ts";
 
 interface Entry {

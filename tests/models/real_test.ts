@@ -1,7 +1,7 @@
 /** Real sizes: every tensor has its place, the passes apply, the plan fits into as many memories as it takes. */
 import { assert, assertEquals } from "@std/assert";
-import { planFor } from "../../src/runtime/engine.ts";
-import { unquantized } from "../../src/runtime/unquantized.ts";
+import { planFor } from "../../src/execute/engine.ts";
+import { unquantized } from "../../src/plan/unquantized.ts";
 import { parametersOf, REAL, realCheckpoint, transformed } from "./real.ts";
 
 const PIXELS = { rescale: 1 / 255, mean: [0, 0, 0], std: [1, 1, 1] } as const;

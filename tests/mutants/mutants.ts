@@ -34,7 +34,7 @@ const FORMAT = ["src/format", HOSTILE];
 const VERIFY = ["src/format/model_file_test.ts", "tests/damage/model_test.ts"];
 const IMAGE = ["src/image/decode_test.ts", "tests/hostile"];
 const TEXT = ["src/tokenizer", HOSTILE];
-const GRAPH = ["src/runtime/read_graph_test.ts", HOSTILE];
+const GRAPH = ["tests/hostile/read_graph_test.ts", HOSTILE];
 const WRITE = ["src/format/safetensors_test.ts", "tests/damage/write_test.ts"];
 const SERVER = [
   ...["src/server", "tests/server/requests_test.ts", HOSTILE],
@@ -275,7 +275,7 @@ export const MUTANTS: readonly Mutant[] = [
     ],
   ),
   ...of(
-    "src/runtime/read_graph.ts",
+    "src/graph/read.ts",
     GRAPH,
     ["unknown fields", "if (!Object.hasOwn(fields, key)) {", "if (false) {"],
     ["three bits", "![4, 5, 6, 7, 8].includes", "![3, 4, 5, 6, 7, 8].includes"],

@@ -3,8 +3,8 @@
  * tests of the server share.
  * @module
  */
-import { answer, type Result } from "../../src/runtime/answer.ts";
-import type { Message } from "../../src/runtime/ask.ts";
+import { answer, type Result } from "../../src/session/answer.ts";
+import type { Message } from "../../src/session/ask.ts";
 import { open, type Session } from "../../src/mod.ts";
 import type { Answering } from "../../src/server/mod.ts";
 import { toy } from "../agreement/toy_file.ts";

@@ -3,9 +3,9 @@
  * model runs, and what one token's codes are does not depend on another token.
  */
 import { assert, assertEquals, assertNotEquals } from "@std/assert";
-import { LISTS } from "../../src/runtime/command.ts";
+import { LISTS } from "../../src/plan/lists.ts";
 import { activationOffset } from "../../src/kernels/layout.ts";
-import { isStepKernel, STEP_KERNELS } from "../../src/runtime/step.ts";
+import { isStepKernel, STEP_KERNELS } from "../../src/plan/step.ts";
 import {
   engineLogits,
   PROMPT,

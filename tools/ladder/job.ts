@@ -2,9 +2,9 @@
  * What the two sides of the ladder, text and captions, share.
  * @module
  */
-import type { FloatCheckpoint } from "../../src/cli/checkpoint.ts";
+import type { FloatCheckpoint } from "../../src/convert/checkpoint.ts";
 import type { Engine, Quantized, Sample } from "../../src/quantize/quantize.ts";
-import type { Engine as Runtime } from "../../src/runtime/engine.ts";
+import type { Engine as Runtime } from "../../src/execute/engine.ts";
 
 /** What to calibrate with, what to measure on, and how much of it. */
 export interface Job {

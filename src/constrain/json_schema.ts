@@ -1,0 +1,355 @@
+/**
+ * A JSON schema (draft 2020-12) as a grammar of compact JSON: every text of the
+ * grammar is valid for the schema. Not every valid text is one of the grammar:
+ * properties come in the order of the schema, numbers without exponent, only
+ * declared properties. A keyword that could not be kept is refused, never
+ * passed over.
+ * @module
+ */
+import { RuntimeError } from "../graph/error.ts";
+import { type Item, type Rule, shortestTexts } from "./grammar.ts";
+import { NO_LIMIT, type RuleBook, ruleBook } from "./text_rules.ts";
+
+/**
+ * A schema: an object of keywords, or true for any JSON.
+ *
+ * ```ts
+ * import { type JsonSchema, open } from "@mquant/mquant";
+ *
+ * const schema: JsonSchema = { enum: ["cat", "dog", "neither"] };
+ * await using model = await open(
+ *   "models/flickr-mini/flickr-mini.w4a8.safetensors",
+ * );
+ * const { text } = await model.caption("models/flickr-mini/photos/cat.jpg", { schema });
+ * if (!["cat", "dog", "neither"].includes(JSON.parse(text))) throw new Error(text);
+ * ```
+ */
+export type JsonSchema = boolean | { readonly [keyword: string]: unknown };
+
+type Keywords = { readonly [keyword: string]: unknown };
+
+/** Keywords that say nothing about what is valid. */
+const NOTES = [
+  ...["title", "description", "default", "examples", "deprecated", "readOnly"],
+  ...["writeOnly", "$schema", "$id", "$comment", "$defs", "definitions"],
+  ...["format", "contentMediaType", "contentEncoding"],
+];
+
+const TYPES = [
+  ...["object", "array", "string", "number", "integer", "boolean", "null"],
+];
+
+/** Keywords of each type that are kept. */
+const KEPT: Readonly<Record<string, readonly string[]>> = {
+  object: ["properties", "required", "additionalProperties"],
+  array: ["items", "minItems", "maxItems"],
+  string: ["minLength", "maxLength"],
+  integer: ["minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum"],
+};
+
+const MOST_REPEATED = 4096;
+const DEEPEST = 64;
+
+/**
+ * The rules of a schema; rule 0 is a whole text, with a blank before it if it likes.
+ * @throws {RuntimeError} "schema" where it cannot be kept
+ */
+export function rulesOf(schema: JsonSchema): readonly Rule[] {
+  const book = ruleBook(() => fail("#", "it allows for too much; shorten it"));
+  const compile = compiler(schema, book);
+  book.recursive(() => {
+    const value = compile(schema, "#", 0);
+    return [value, [...book.text(" "), ...value]];
+  });
+  if (shortestTexts(book.rules)[0] === Infinity) {
+    fail("#", "no JSON that ends is valid for it");
+  }
+  return book.rules;
+}
+
+function fail(where: string, problem: string): never {
+  throw new RuntimeError(
+    "schema",
+    `Cannot answer: the JSON schema at ${JSON.stringify(where)}: ${problem}`,
+  );
+}
+
+type Compile = (schema: unknown, where: string, depth: number) => Item[];
+
+function compiler(root: unknown, book: RuleBook): Compile {
+  const named = new Map<string, number>();
+  const text = (value: unknown) => book.text(JSON.stringify(value));
+  const either = (alternatives: Rule): Item[] =>
+    alternatives.length === 1
+      ? [...alternatives[0]]
+      : [book.rule(alternatives)];
+  let blankRule: number | undefined, anyRule: number | undefined;
+  /** After a colon or comma: a blank or nothing. */
+  const blank = () => blankRule ??= book.rule([[], book.text(" ")]);
+
+  const compile: Compile = (schema, where, depth) => {
+    if (depth > DEEPEST) fail(where, `it is nested deeper than ${DEEPEST}`);
+    if (schema === true) return [any()];
+    if (
+      typeof schema !== "object" || schema === null || Array.isArray(schema)
+    ) {
+      fail(where, "it must be an object of keywords, or true");
+    }
+    const keys = schema as Keywords, deeper = depth + 1;
+    if (keys.$ref !== undefined) {
+      only(keys, ["$ref"], where);
+      return [reference(keys.$ref, where, deeper)];
+    }
+    if (keys.const !== undefined || "const" in keys) {
+      only(keys, ["const", "type"], where);
+      return text(typed([keys.const], keys.type, where)[0]);
+    }
+    if (keys.enum !== undefined) {
+      only(keys, ["enum", "type"], where);
+      if (!Array.isArray(keys.enum)) fail(where, "enum must be a list");
+      return either(typed(keys.enum, keys.type, where).map(text));
+    }
+    for (const word of ["anyOf", "allOf"] as const) {
+      if (keys[word] === undefined) continue;
+      only(keys, [word], where);
+      const list = keys[word];
+      const good = Array.isArray(list) && list.length > 0 &&
+        (word === "anyOf" || list.length === 1);
+      if (!good) {
+        const wish = word === "anyOf" ? "some schemas" : "one schema";
+        fail(`${where}/${word}`, `it must be a list of ${wish}`);
+      }
+      return either(
+        list.map((s, i) => compile(s, `${where}/${word}/${i}`, deeper)),
+      );
+    }
+    const types = typesOf(keys, where);
+    only(keys, ["type", ...types.flatMap((t) => KEPT[t] ?? [])], where);
+    if (keys.type === undefined && !hasKept(keys)) return [any()];
+    return either(types.map((t) => ofType(t, keys, where, deeper)));
+  };
+
+  function reference(ref: unknown, where: string, depth: number): number {
+    if (typeof ref !== "string" || !/^#(\/|$)/.test(ref)) {
+      fail(where, `$ref must point into the schema, such as "#/$defs/name"`);
+    }
+    let rule = named.get(ref);
+    if (rule === undefined) {
+      const schema = pointed(root, ref) ??
+        fail(where, `$ref ${JSON.stringify(ref)} leads nowhere`);
+      rule = book.recursive((self) => {
+        named.set(ref, self);
+        return [compile(schema, ref, depth)];
+      });
+    }
+    return rule;
+  }
+
+  function ofType(type: string, keys: Keywords, where: string, depth: number) {
+    switch (type) {
+      case "null":
+        return book.text("null");
+      case "boolean":
+        return either([book.text("true"), book.text("false")]);
+      case "number":
+        return book.number();
+      case "integer":
+        return integer(keys, where);
+      case "string":
+        return book.string(...span(keys, "minLength", "maxLength", where));
+      case "array":
+        return array(keys, where, depth);
+      default:
+        return object(keys, where, depth);
+    }
+  }
+
+  function integer(keys: Keywords, where: string): Item[] {
+    const bound = (name: string, without: number) => {
+      const value = keys[name] ?? without;
+      return typeof value === "number"
+        ? value
+        : fail(`${where}/${name}`, "it must be a number");
+    };
+    const least = Math.max(
+      Math.ceil(bound("minimum", -Infinity)),
+      Math.floor(bound("exclusiveMinimum", -Infinity)) + 1,
+    );
+    const most = Math.min(
+      Math.floor(bound("maximum", Infinity)),
+      Math.ceil(bound("exclusiveMaximum", Infinity)) - 1,
+    );
+    if (least > most) fail(where, "no whole number lies within its bounds");
+    return book.integer(least, most);
+  }
+
+  function array(keys: Keywords, where: string, depth: number): Item[] {
+    const [least, most] = span(keys, "minItems", "maxItems", where);
+    const item = compile(keys.items ?? true, `${where}/items`, depth);
+    const more = book.rule([[...book.text(","), blank(), ...item]]);
+    const filled = [
+      ...item,
+      ...(most > 0 ? book.repeat(more, Math.max(0, least - 1), most - 1) : []),
+    ];
+    const inner: Rule = [
+      ...(least === 0 ? [[]] : []),
+      ...(most > 0 ? [filled] : []),
+    ];
+    return [...book.text("["), book.rule(inner), ...book.text("]")];
+  }
+
+  function object(keys: Keywords, where: string, depth: number): Item[] {
+    const properties = keywords(keys.properties, `${where}/properties`);
+    const required = keys.required ?? [];
+    if (
+      !Array.isArray(required) || required.some((r) => typeof r !== "string")
+    ) fail(where, "required must be a list of names");
+    const others = keys.additionalProperties ?? true;
+    const value = (name: string) =>
+      Object.hasOwn(properties, name)
+        ? compile(properties[name], `${where}/properties/${name}`, depth)
+        : compile(others, `${where}/additionalProperties`, depth);
+    const names = new Set([...Object.keys(properties), ...required]);
+    if (names.size === 0) return others === false ? text({}) : map(value(""));
+    const pair = (name: string) => [
+      ...text(name),
+      ...book.text(":"),
+      blank(),
+      ...value(name),
+    ];
+    const comma = [...book.text(","), blank()];
+    // From the last: what may come from here on, behind nothing and behind a pair.
+    let first: Item[] = [], later: Item[] = [];
+    for (const name of [...names].reverse()) {
+      const both = book.rule([pair(name)]);
+      const skip = !required.includes(name);
+      const [here, there] = [first, later];
+      first = either([[both, ...there], ...(skip ? [here] : [])]);
+      later = either([[...comma, both, ...there], ...(skip ? [there] : [])]);
+    }
+    return [...book.text("{"), ...first, ...book.text("}")];
+  }
+
+  /** Any number of pairs of any names. */
+  function map(value: Item[]): Item[] {
+    const pair = book.rule([[
+      ...book.string(0, NO_LIMIT),
+      ...book.text(":"),
+      blank(),
+      ...value,
+    ]]);
+    const more = book.rule([[...book.text(","), blank(), pair]]);
+    const inner = book.rule([[], [pair, ...book.repeat(more, 0, NO_LIMIT)]]);
+    return [...book.text("{"), inner, ...book.text("}")];
+  }
+
+  function any(): number {
+    return anyRule ??= book.recursive((self) => {
+      anyRule = self;
+      return TYPES.filter((t) => t !== "integer" && t !== "object")
+        .map((t) => ofType(t, { items: true }, "#", 0))
+        .concat([map([self])]);
+    });
+  }
+
+  return compile;
+}
+
+function hasKept(keys: Keywords): boolean {
+  return Object.values(KEPT).flat().some((key) => Object.hasOwn(keys, key));
+}
+
+/** Types that a schema allows; without `type`, those its keywords speak of. */
+function typesOf(keys: Keywords, where: string): readonly string[] {
+  if (keys.type === undefined) {
+    return TYPES.filter((t) =>
+      KEPT[t]?.some((key) => Object.hasOwn(keys, key))
+    );
+  }
+  const types = [keys.type].flat();
+  for (const type of types) {
+    if (TYPES.includes(type as string)) continue;
+    fail(`${where}/type`, `it must be of ${TYPES.join(", ")}`);
+  }
+  return types.length > 0
+    ? types as string[]
+    : fail(`${where}/type`, "it is empty");
+}
+
+function only(keys: Keywords, known: readonly string[], where: string) {
+  for (const key of Object.keys(keys)) {
+    if (known.includes(key) || NOTES.includes(key)) continue;
+    fail(
+      where,
+      `${
+        JSON.stringify(key)
+      } cannot be kept beside what else it says; leave it out${
+        key === "oneOf" ? ", or write anyOf" : ""
+      }`,
+    );
+  }
+}
+
+/** Values of an enum or const that are of the type beside it. */
+function typed(values: readonly unknown[], type: unknown, where: string) {
+  const types = type === undefined
+    ? TYPES
+    : typesOf({ type } as Keywords, where);
+  const good = values.filter((value) => {
+    if (value === null) return types.includes("null");
+    if (Array.isArray(value)) return types.includes("array");
+    if (Number.isInteger(value) && types.includes("integer")) return true;
+    return types.includes(typeof value);
+  });
+  return good.length > 0 ? good : fail(where, "none of its values is valid");
+}
+
+function keywords(value: unknown, where: string): Keywords {
+  if (value === undefined) return {};
+  return typeof value === "object" && value !== null && !Array.isArray(value)
+    ? value as Keywords
+    : fail(where, "it must be an object");
+}
+
+/** Least and most of a keyword pair. */
+function span(
+  keys: Keywords,
+  min: string,
+  max: string,
+  where: string,
+): [number, number] {
+  const count = (name: string, without: number) => {
+    const value = keys[name];
+    if (value === undefined) return without;
+    const good = Number.isInteger(value) && (value as number) >= 0 &&
+      (value as number) <= MOST_REPEATED;
+    return good
+      ? value as number
+      : fail(`${where}/${name}`, `it must be from 0 to ${MOST_REPEATED}`);
+  };
+  const [least, most] = [count(min, 0), count(max, NO_LIMIT)];
+  if (least > most) fail(where, `${min} is above ${max}`);
+  return [least, most];
+}
+
+/** A part of a JSON pointer in a URI; what is no escape stays as it is. */
+function unescaped(part: string): string {
+  let text = part;
+  try {
+    text = decodeURIComponent(part);
+  } catch { /* a bare % */ }
+  return text.replaceAll("~1", "/").replaceAll("~0", "~");
+}
+
+/** What a JSON pointer such as `#/$defs/name` points to (RFC 6901). */
+function pointed(root: unknown, ref: string): unknown {
+  let at = root;
+  for (const part of ref.split("/").slice(1)) {
+    const name = unescaped(part);
+    if (typeof at !== "object" || at === null || !Object.hasOwn(at, name)) {
+      return undefined;
+    }
+    at = (at as Keywords)[name];
+  }
+  return at;
+}

@@ -1,0 +1,497 @@
+/**
+ * A loaded model: images to rows, tokens to logits. Below it are kernels, above
+ * it are prompts and text; it knows neither.
+ * @module
+ */
+import { type Grid, mergeOf, patchesIn, tokensIn } from "../graph/grid.ts";
+import { imageOf, index, type ModelInfo, widthOf } from "../graph/node.ts";
+import { chunkEnd, sightOf } from "../graph/sight.ts";
+import type { Image } from "../image/image.ts";
+import type { Kernels } from "../kernels/contracts.ts";
+import {
+  bestBuild,
+  type Build,
+  kernelMemory,
+  kernelModule,
+  loadKernels,
+} from "../kernels/load.ts";
+import { Conversation } from "./conversation.ts";
+import { RuntimeError } from "../graph/error.ts";
+import { checkPixels, fittingGrid, GridWriter } from "../plan/grids.ts";
+import { load } from "./load.ts";
+import { chunkOrder } from "./order.ts";
+import { PlaceWriter } from "../plan/places.ts";
+import { pixelCodes, type PixelScale } from "./pixels.ts";
+import { type Plan, plan } from "../plan/plan.ts";
+import { canStartWorkers, Pool, type Sharing } from "./pool.ts";
+import type { ListName } from "../plan/lists.ts";
+import type { StaticModel } from "../graph/static_model.ts";
+import { MOST_RATIO, quadRegister, REGISTER, type Step } from "../plan/step.ts";
+import { inOrder, setWindows, tokenAt } from "../plan/windows.ts";
+import { windowsOf } from "../graph/windows.ts";
+
+/** How to run a model. */
+export interface EngineOptions {
+  /** Threads, the calling one included. */
+  readonly threads?: number;
+  /** Most tokens of a conversation. */
+  readonly context?: number;
+  /** Most pixels of a picture, for families whose pictures keep their shape; default as many as the model file says. */
+  readonly maxPixels?: number;
+  /** Most bytes its memory may have. */
+  readonly maxMemory?: number;
+  /** Most bytes of one WebAssembly memory; weights beyond go into further ones. Default 4 GiB, less for tests. */
+  readonly memoryBytes?: number;
+  /** First address used of the first memory, for tests. */
+  readonly firstAddress?: number;
+  readonly build?: Build;
+  readonly signal?: AbortSignal;
+  /** Kernels over the given memory instead of the compiled ones, for tests with one thread. */
+  readonly kernels?: (buffer: ArrayBufferLike) => Kernels;
+  /** How work is cut and shared, for tests. */
+  readonly sharing?: Sharing;
+}
+
+/** Context where none is asked for; less where the model's positions end earlier. */
+export const DEFAULT_CONTEXT = 2048;
+
+/** Throws a `RuntimeError` "memory" where a plan takes more than `most` bytes: before a byte is allocated. */
+function checkMemory({ memory, context }: Plan, most = Infinity): void {
+  if (memory.total <= most) return;
+  const { total, ...parts } = memory;
+  const mb = (bytes: number) => `${Math.ceil(bytes / 1e6)} MB`;
+  const sum = Object.entries(parts).map(([k, v]) => `${k} ${mb(v)}`);
+  throw new RuntimeError(
+    "memory",
+    `Cannot open the model: it takes ${mb(total)} (${
+      sum.join(", ")
+    }), at most ${
+      mb(most)
+    } are allowed; allow more, a context of fewer tokens than ${context}, or take a smaller model`,
+  );
+}
+
+/** The plan a model gets under options, before any memory is allocated. */
+export function planFor(
+  model: StaticModel,
+  pixels: PixelScale | undefined,
+  options: Pick<
+    EngineOptions,
+    "threads" | "context" | "maxPixels" | "memoryBytes" | "firstAddress"
+  >,
+): Plan {
+  const most = Math.floor(model.info.maxPositions / 8) * 8;
+  const wanted = options.context ?? Math.min(DEFAULT_CONTEXT, most);
+  if (
+    !Number.isInteger(wanted) || wanted < 8 || wanted > model.info.maxPositions
+  ) {
+    throw new RuntimeError(
+      "option",
+      `Cannot open the model: context must be a whole number from 8 to ${model.info.maxPositions}: current value is ${wanted}`,
+    );
+  }
+  const threads = options.threads ??
+    (canStartWorkers() ? Math.min(navigator.hardwareConcurrency, 4) : 1);
+  if (!Number.isInteger(threads) || threads < 1 || threads > 64) {
+    throw new RuntimeError(
+      "option",
+      `Cannot open the model: threads must be a whole number from 1 to 64: current value is ${threads}`,
+    );
+  }
+  const { maxPixels, memoryBytes, firstAddress } = options;
+  checkPixels(model.info, maxPixels);
+  return plan(model, {
+    context: Math.ceil(wanted / 8) * 8,
+    threads: canStartWorkers() ? threads : 1,
+    ...(maxPixels === undefined ? {} : { maxPixels }),
+    ...(memoryBytes === undefined ? {} : { memoryBytes }),
+    ...(firstAddress === undefined ? {} : { firstAddress }),
+    ...(pixels ? { pixelCodes: (scale) => pixelCodes(pixels, scale) } : {}),
+  });
+}
+
+/** A model in memory. One call at a time. */
+export class Engine implements AsyncDisposable {
+  readonly #buffer: ArrayBufferLike;
+  readonly #pool: Pool;
+  readonly #registers: Int32Array;
+  readonly #info: ModelInfo;
+  /** Of an image row. */
+  readonly #width: number;
+  readonly #seen: Conversation;
+  readonly #prefix: readonly number[];
+  #busy = false;
+  readonly #places: PlaceWriter;
+  readonly #grids: GridWriter;
+
+  private constructor(
+    model: StaticModel,
+    /** Steps, addresses, memory. */
+    readonly plan: Plan,
+    /** Instruction set of the kernels. */
+    readonly build: Build,
+    buffer: ArrayBufferLike,
+    pool: Pool,
+  ) {
+    const { info } = model;
+    this.#buffer = buffer;
+    this.#pool = pool;
+    this.#info = info;
+    this.#registers = new Int32Array(plan.registers);
+    this.#places = new PlaceWriter(plan.inputs.places, info, buffer);
+    this.#grids = new GridWriter(plan.inputs.grids, buffer);
+    this.#width = plan.vision ? imageWidth(model) : 0;
+    this.#seen = new Conversation(info.image, this.#width);
+    // Their keys and values were loaded; they are never forgotten.
+    this.#prefix = info.prefix ?? [];
+    this.#seen.add(this.#prefix);
+    const order = new Int32Array(buffer, plan.inputs.order);
+    this.#prefix.forEach((_, i) => order[i] = i);
+    this.#places.write({ ids: [], grids: [] }, this.#prefix);
+  }
+
+  /** Plans, loads and starts a model. The model's file may be closed afterwards. */
+  static async create(
+    model: StaticModel,
+    pixels: PixelScale | undefined,
+    options: EngineOptions = {},
+  ): Promise<Engine> {
+    const planned = planFor(model, pixels, options);
+    checkMemory(planned, options.maxMemory);
+    const build = options.build ?? bestBuild(), shared = planned.threads > 1;
+    const memories = planned.memories.map(({ bytes }) => {
+      const pages = bytes / 65536;
+      return kernelMemory(pages, shared, pages);
+    });
+    const module = kernelModule(build, shared);
+    const places = memories.map((memory) => ({
+      buffer: memory.buffer,
+      kernels: options.kernels?.(memory.buffer) ??
+        loadKernels({ memory, module, shared }),
+    }));
+    const { sharing } = options;
+    const starting = Pool.start(planned, memories, module, places, sharing); // while weights are packed
+    try {
+      await Promise.all([
+        load(model, planned, places, options.signal),
+        starting,
+      ]);
+    } catch (error) {
+      const [pool] = await Promise.allSettled([starting]);
+      if (pool.status === "fulfilled") await pool.value[Symbol.asyncDispose]();
+      throw error;
+    }
+    const pool = await starting;
+    return new Engine(model, planned, build, places[0].buffer, pool);
+  }
+
+  /** Tokens seen, those in front of every conversation included. */
+  get length(): number {
+    return this.#seen.ids.length;
+  }
+
+  /** Most tokens of a conversation. */
+  get context(): number {
+    return this.plan.context - this.#prefix.length;
+  }
+
+  /** Threads at work, the calling one included. */
+  get threads(): number {
+    return this.#pool.threads;
+  }
+
+  /** Elements of the image rows that stand for the image tokens among `ids`. */
+  rowsOf(ids: readonly number[]): number {
+    const { image } = this.#info;
+    return ids.filter((id) => id === image?.tokenId).length * this.#width;
+  }
+
+  /** Called with each step's time on the main thread. */
+  set measure(f: ((step: Step, ms: number) => void) | undefined) {
+    this.#pool.measure = f;
+  }
+
+  /** Forgets the conversation. */
+  reset(): void {
+    this.#seen.forget(this.#prefix.length);
+  }
+
+  /**
+   * Forgets all but what a new prompt begins with, so that only its rest must
+   * be taken in. Logits come out the same, bit for bit, as from nothing.
+   * @param ids the whole prompt
+   * @param images rows of all its images, one behind the other
+   * @param grids of its images, where they are not of the tower's own size
+   * @returns tokens kept; always fewer than the prompt has
+   */
+  rewind(
+    ids: ArrayLike<number>,
+    images: Float32Array,
+    grids: readonly Grid[] = [],
+  ): number {
+    const { order } = this.plan.inputs;
+    const keep = this.#seen.shared(
+      [...this.#prefix, ...Array.from(ids)],
+      images,
+      grids,
+      new Int32Array(this.#buffer, order, this.length),
+    );
+    this.#seen.forget(keep);
+    return keep - this.#prefix.length;
+  }
+
+  /**
+   * Vision phase.
+   * @param picture of the tower's size, or of whole squares of tokens where pictures keep their shape
+   * @returns rows for the text phase, [tokens, width]
+   */
+  async encode(picture: Image, signal?: AbortSignal): Promise<Float32Array> {
+    const { plan } = this, width = this.#width;
+    if (!plan.vision || plan.inputs.pixels === undefined) {
+      throw new RuntimeError(
+        "image",
+        "Cannot take an image: the model has no vision phase",
+      );
+    }
+    const image = imageOf(this.#info);
+    const grid = fittingGrid(image, picture, plan.patches);
+    return await this.#alone(async () => {
+      const merge = mergeOf(image), { windows } = plan;
+      const cut = windows && windowsOf(grid, windows.side, merge);
+      const pixels = cut
+        ? inOrder(picture, image.patch, cut.order)
+        : picture.data;
+      new Uint8Array(this.#buffer).set(pixels, plan.inputs.pixels);
+      this.#grids.write(grid, cut?.order);
+      const rows = this.#look(grid, tokensIn(image, grid));
+      if (cut) setWindows(this.#registers, cut, windows);
+      await this.#run("vision", plan.vision!.steps.length, signal);
+      const { at, stride } = plan.vision!.result;
+      const all = new Float32Array(this.#buffer, at, rows * stride);
+      const out = new Float32Array(rows * width);
+      for (let r = 0; r < rows; r++) {
+        const to = cut ? tokenAt(cut.order[r * merge ** 2], grid, merge) : r;
+        out.set(all.subarray(r * stride, r * stride + width), to * width);
+      }
+      return out;
+    });
+  }
+
+  /**
+   * Takes tokens in behind those seen.
+   * @param ids tokens; each image token takes the next row of `images`
+   * @param images rows of all images, one behind the other, [image tokens, width]
+   * @param grids of the conversation's images, those already seen included, where they are not of the tower's own size
+   * @returns logits of the last token, [vocabulary]
+   * @throws {RuntimeError} "prompt" or "context"; after an abort the tokens are not seen
+   */
+  async prefill(
+    ids: ArrayLike<number>,
+    images: Float32Array = new Float32Array(0),
+    signal?: AbortSignal,
+    grids: readonly Grid[] = [],
+  ): Promise<Float32Array> {
+    this.#check(ids, images);
+    if (grids.length > 0) this.#seen.grids = grids;
+    return await this.#alone(async () => {
+      const start = this.length;
+      let row = 0;
+      try {
+        for (let from = 0; from < ids.length;) {
+          const { image } = this.#info;
+          const to = chunkEnd(ids, from, this.plan.chunk, image);
+          const chunk = Array.prototype.slice.call(ids, from, to);
+          const end = to === ids.length;
+          row += await this.#chunk(chunk, images, row, end, signal);
+          from = to;
+        }
+      } catch (error) {
+        this.#seen.forget(start);
+        throw error;
+      }
+      this.#seen.addRows(images);
+      return this.#logits("prefill");
+    });
+  }
+
+  /** Takes one text token in; returns the logits behind it. */
+  async decode(id: number, signal?: AbortSignal): Promise<Float32Array> {
+    this.#check([id], new Float32Array(0));
+    return await this.#alone(async () => {
+      // Addresses reach 4 GiB: `>> 2` would take those from 2 GiB on for negative.
+      const { inputs } = this.plan, ints = new Int32Array(this.#buffer);
+      ints[inputs.ids / 4] = id;
+      ints[inputs.order / 4 + this.length] = this.length;
+      this.#places.write(this.#seen, [id]);
+      this.#set(0, 1, 0);
+      await this.#run("decode", this.plan.decode.steps.length, signal);
+      this.#seen.add([id]);
+      return this.#logits("decode");
+    });
+  }
+
+  /** Bytes of all constants, scales among them: they never change while a model runs. */
+  constants(): Uint8Array {
+    const { at, bytes } = this.plan.constants;
+    return new Uint8Array(this.#buffer, at, bytes).slice();
+  }
+
+  /** Memory, for tests that look at codes. */
+  get memory(): ArrayBufferLike {
+    return this.#buffer;
+  }
+
+  /** Ends the threads. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#pool[Symbol.asyncDispose]();
+  }
+
+  #check(ids: ArrayLike<number>, images: Float32Array): void {
+    const { context } = this.plan, { vocabulary, image } = this.#info;
+    if (ids.length === 0) {
+      throw new RuntimeError(
+        "prompt",
+        "Cannot take a prompt: it must have at least one token: it has none",
+      );
+    }
+    if (this.length + ids.length > context) {
+      throw new RuntimeError(
+        "context",
+        `Cannot take ${ids.length} tokens behind ${this.length}: together they must be at most ${context}; open the model with a larger context or ask for less`,
+      );
+    }
+    let places = 0;
+    for (let i = 0; i < ids.length; i++) {
+      const id = ids[i];
+      if (!Number.isInteger(id) || id < 0 || id >= vocabulary) {
+        throw new RuntimeError(
+          "prompt",
+          `Cannot take a prompt: token ids must be from 0 to ${
+            vocabulary - 1
+          }: id ${i} is ${id}`,
+        );
+      }
+      if (id === image?.tokenId) places++;
+    }
+    if (ids[ids.length - 1] === image?.tokenId) {
+      throw new RuntimeError(
+        "prompt",
+        "Cannot take a prompt: it must end with text: it ends with an image token",
+      );
+    }
+    if (places * this.#width !== images.length) {
+      throw new RuntimeError(
+        "prompt",
+        `Cannot take a prompt: it has ${places} image tokens for ${
+          images.length / (this.#width || 1)
+        } image rows; use one image per image placeholder`,
+      );
+    }
+  }
+
+  /** One chunk, image rows first; returns how many image rows it took. */
+  async #chunk(
+    ids: readonly number[],
+    images: Float32Array,
+    row: number,
+    end: boolean,
+    signal?: AbortSignal,
+  ): Promise<number> {
+    const { inputs, prefill } = this.plan, ints = new Int32Array(this.#buffer);
+    const { original, imageRows, last } = chunkOrder(
+      ids,
+      this.#info.image?.tokenId,
+    );
+    original.forEach((from, i) => {
+      ints[inputs.order / 4 + this.length + i] = this.length + from;
+      if (i >= imageRows) ints[inputs.ids / 4 + i - imageRows] = ids[from];
+    });
+    if (inputs.sight !== undefined) {
+      const sight = sightOf(ids, this.#info.image), at = inputs.sight / 4;
+      original.forEach((from, i) => {
+        ints[at + this.length + i] = this.length + sight[from];
+      });
+    }
+    if (inputs.images && imageRows > 0) {
+      const { at, stride } = inputs.images, width = this.#width;
+      const floats = new Float32Array(this.#buffer);
+      for (let r = 0; r < imageRows; r++) {
+        const from = (row + r) * width;
+        floats.set(images.subarray(from, from + width), at / 4 + r * stride);
+      }
+    }
+    this.#places.write(this.#seen, ids);
+    this.#set(imageRows, ids.length - imageRows, last);
+    await this.#run(
+      "prefill",
+      end ? prefill.steps.length : prefill.tail,
+      signal,
+    );
+    this.#seen.add(ids);
+    return imageRows;
+  }
+
+  /** Registers of a picture; returns its tokens. */
+  #look(grid: Grid, tokens: number): number {
+    const r = this.#registers;
+    r[REGISTER.cols] = grid.cols;
+    r[REGISTER.tokens] = tokens;
+    this.#rows(patchesIn(grid));
+    return tokens;
+  }
+
+  #set(imageRows: number, textRows: number, last: number): void {
+    const r = this.#registers, rows = imageRows + textRows;
+    r[REGISTER.imageRows] = imageRows;
+    r[REGISTER.imageEnd] = Math.ceil(imageRows / 4) * 4;
+    r[REGISTER.textRows] = textRows;
+    r[REGISTER.slot] = this.length;
+    r[REGISTER.keys] = this.length + rows;
+    r[REGISTER.last] = last;
+    r[REGISTER.lastSlot] = this.length + last;
+    this.#rows(rows);
+  }
+
+  #rows(rows: number): void {
+    const r = this.#registers;
+    r[REGISTER.rows] = rows;
+    for (let ratio = 1; ratio <= MOST_RATIO; ratio++) {
+      r[quadRegister(ratio)] = Math.ceil(rows * ratio / 4);
+    }
+  }
+
+  #run(name: ListName, to: number, signal?: AbortSignal): Promise<void> {
+    return this.#pool.run(name, to, this.#registers, signal);
+  }
+
+  #logits(name: "prefill" | "decode"): Float32Array {
+    const { at } = this.plan[name].result;
+    return new Float32Array(this.#buffer, at, this.#info.vocabulary).slice();
+  }
+
+  /** Refuses a second call while one runs: they would share memory. */
+  async #alone<T>(work: () => Promise<T>): Promise<T> {
+    if (this.#busy) {
+      throw new RuntimeError(
+        "option",
+        "Cannot run the model: it is running already; wait for the first call",
+      );
+    }
+    this.#busy = true;
+    try {
+      return await work();
+    } finally {
+      this.#busy = false;
+    }
+  }
+}
+
+/** Width of the image rows: what the text phase's vision write takes in. */
+function imageWidth({ nodes }: StaticModel): number {
+  const bridge = nodes.find((n) =>
+    n.op === "write" && n.phase === "text" && n.rows === "vision"
+  );
+  if (bridge?.op !== "write") return 0;
+  const byId = index(nodes);
+  return widthOf(byId(bridge.x), byId) ?? 0;
+}

@@ -1,0 +1,141 @@
+/**
+ * Fills wasm memory from a model file: constants as the plan computes them,
+ * weights streamed through the memory that activations will use later, so that
+ * loading needs no more memory than running.
+ * @module
+ */
+import { quoted } from "../format/error.ts";
+import { groupScale } from "../graph/names.ts";
+import type { Kernels } from "../kernels/contracts.ts";
+import { codeBytes, panelScales, scaleBytes } from "../kernels/layout.ts";
+import { soon } from "../platform/platform.ts";
+import { MOST_GROUP } from "../quantize/groups.ts";
+import {
+  type Buffer,
+  packedBytes,
+  type Packing,
+  type WeightPart,
+} from "../plan/buffer.ts";
+import { RuntimeError } from "../graph/error.ts";
+import type { MemoryLayout } from "../plan/memories.ts";
+import type { Plan } from "../plan/plan.ts";
+import type { StaticModel } from "../graph/static_model.ts";
+import type { Place } from "./walk.ts";
+
+/** Largest stretch of codes packed at once: a signal may stop the loading in between. */
+const PIECE = 4 << 20;
+
+/** Loads all persistent buffers; the promise lets a signal interrupt it. */
+export async function load(
+  model: StaticModel,
+  plan: Plan,
+  places: readonly Place[],
+  signal?: AbortSignal,
+): Promise<void> {
+  for (const b of plan.persistent) {
+    const { memory = 0 } = b, { buffer, kernels } = places[memory];
+    const bytes = new Uint8Array(buffer), { staging } = plan.memories[memory];
+    if (b.fill) fill(bytes, b, b.fill());
+    else if (b.weights) {
+      for (const part of b.weights.parts) {
+        pack(model, staging, bytes, kernels, b.weights.packing, part, b.at);
+      }
+    }
+    if (signal) {
+      // Not setTimeout: its 2 ms for each of hundreds of buffers made a second.
+      await new Promise<void>((done) => soon(done));
+      signal.throwIfAborted();
+    }
+  }
+}
+
+function fill(bytes: Uint8Array, b: Buffer, values: ArrayBufferView): void {
+  if (values.byteLength > b.bytes) {
+    throw new RuntimeError(
+      "plan",
+      `Cannot load ${
+        quoted(b.name)
+      }: it must have ${b.bytes} bytes: it has ${values.byteLength}`,
+    );
+  }
+  bytes.set(
+    new Uint8Array(values.buffer, values.byteOffset, values.byteLength),
+    b.at,
+  );
+}
+
+/** Reads a weight some whole panels at a time and packs them where they belong. */
+function pack(
+  model: StaticModel,
+  staging: MemoryLayout["staging"],
+  bytes: Uint8Array,
+  kernels: Kernels,
+  packing: Packing,
+  { tensor, n, k, offset }: WeightPart,
+  at: number,
+): void {
+  const { bits, group } = packing, stored = model.file.tensor(tensor);
+  const perPanel = codeBytes(bits, 8, k);
+  const grouped = group === undefined ? undefined : {
+    scales: scalesOf(model, tensor),
+    count: k / group,
+    bytes: scaleBytes(k, group),
+  };
+  const packed = packedBytes(packing, 8, k);
+  const panels = Math.max(
+    1,
+    Math.floor(Math.min(staging.bytes, PIECE) / perPanel),
+  );
+  const packer = kernels[`pack_w${bits}`];
+  for (let row = 0; row < n; row += panels * 8) {
+    const rows = Math.min(n - row, panels * 8);
+    const codes = bytes.subarray(
+      staging.at,
+      staging.at + codeBytes(bits, rows, k),
+    );
+    stored.readSlice(row / 8 * perPanel, codes);
+    if (bits > 4 && bits < 8) checkCodes(codes, bits, tensor);
+    const to = at + offset + row / 8 * packed;
+    if (!grouped) {
+      packer(staging.at, to, rows, k);
+      continue;
+    }
+    for (let r = 0; r < rows; r += 8) { // the scales of a panel, and behind them its codes
+      const panel = to + r / 8 * packed, codes = staging.at + r / 8 * perPanel;
+      bytes.set(panelScales(grouped.scales, row + r, grouped.count), panel);
+      packer(codes, panel + grouped.bytes, Math.min(8, rows - r), k);
+    }
+  }
+}
+
+/**
+ * Scales of a weight's groups, [n, k/group].
+ * @throws {RuntimeError} where one is not 1 to 15
+ */
+function scalesOf({ file }: StaticModel, tensor: string): Uint8Array {
+  const scales = file.tensor(groupScale(tensor)).read() as Uint8Array;
+  const bad = scales.findIndex((s) => s < 1 || s > MOST_GROUP);
+  if (bad < 0) return scales;
+  throw new RuntimeError(
+    "codes",
+    `Cannot load ${
+      quoted(tensor)
+    }: the scales of its groups must be from 1 to ${MOST_GROUP}: scale ${bad} is ${
+      scales[bad]
+    }`,
+  );
+}
+
+function checkCodes(codes: Uint8Array, bits: number, tensor: string): void {
+  const shift = 1 << (bits - 1), top = 256 - (1 << bits);
+  for (let i = 0; i < codes.length; i++) {
+    if (((codes[i] + shift) & top) !== 0) {
+      throw new RuntimeError(
+        "codes",
+        `Cannot load ${quoted(tensor)}: its codes must be from ${-shift} to ${
+          shift - 1
+        }: current value is ${codes[i] << 24 >> 24}`,
+      );
+    }
+  }
+}

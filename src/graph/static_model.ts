@@ -1,0 +1,97 @@
+/**
+ * A model file as the planner sees it: checked graph, checked tensor list, and
+ * small vectors (scales) read on demand. Weights stay in the file.
+ * @module
+ */
+import { quoted } from "../format/error.ts";
+import type { ModelFile } from "../format/model_file.ts";
+import type { ModelInfo, Node } from "./node.ts";
+import { checkGraph, tensorsOf } from "./check.ts";
+import { RuntimeError } from "./error.ts";
+import { readBits, readGroups, readInfo, readNodes } from "./read.ts";
+
+/** A checked model. */
+export interface StaticModel {
+  /** The open file it is in; it must stay open while the model is loaded. */
+  readonly file: ModelFile;
+  /** Nodes in running order. */
+  readonly nodes: readonly Node[];
+  /** What the runtime must know beside the nodes. */
+  readonly info: ModelInfo;
+  /** Bits of every integer weight. */
+  readonly bits: ReadonlyMap<string, number>;
+  /** Columns per group of the weights that have groups. */
+  readonly groups: ReadonlyMap<string, number>;
+  /** A float tensor whose values must be finite. */
+  floats(name: string): Float32Array;
+  /** A tensor of scales: finite and positive. */
+  scales(name: string): Float32Array;
+}
+
+/**
+ * Checks everything about a model that can be checked without reading weights.
+ * @throws {RuntimeError} naming what is wrong; {FormatError} where metadata are missing
+ */
+export function readStaticModel(file: ModelFile): StaticModel {
+  const nodes = readNodes(file.meta("graph"));
+  const info = readInfo(file.meta("info"));
+  const bits = readBits(file.meta("bits"));
+  checkGraph(nodes, info);
+  const groups = readGroups(file.metadata.get("groups") ?? "{}");
+  const specs = tensorsOf(nodes, info, bits, groups);
+  for (const [name, spec] of specs) {
+    const found = file.tensor(name);
+    if (found.dtype !== spec.dtype || `${found.shape}` !== `${spec.shape}`) {
+      throw new RuntimeError(
+        "tensors",
+        `Cannot load ${
+          quoted(name)
+        }: it must be ${spec.dtype} of shape [${spec.shape}]: it is ${found.dtype} of shape [${found.shape}]`,
+      );
+    }
+  }
+  for (const name of file.tensors.keys()) {
+    if (!specs.has(name)) {
+      throw new RuntimeError(
+        "tensors",
+        `Cannot load ${
+          quoted(name)
+        }: no node of the graph uses it; the file is not what its graph says`,
+      );
+    }
+  }
+  const vector = (name: string, wish: string, good: (x: number) => boolean) => {
+    const values = file.tensor(name).read() as Float32Array;
+    const bad = values.findIndex((x) => !good(x));
+    if (bad >= 0) {
+      throw new RuntimeError(
+        "scale",
+        `Cannot load ${
+          quoted(name)
+        }: element ${bad} must be ${wish}: current value is ${values[bad]}`,
+      );
+    }
+    return values;
+  };
+  const scales = new Map<string, Float32Array>();
+  return {
+    file,
+    nodes,
+    info,
+    bits,
+    groups,
+    floats: (name) => vector(name, "finite", Number.isFinite),
+    scales(name) {
+      let values = scales.get(name); // several lists of steps ask for each
+      if (!values) {
+        values = vector(
+          name,
+          "finite and positive",
+          (x) => x > 0 && x < Infinity,
+        );
+        scales.set(name, values);
+      }
+      return values;
+    },
+  };
+}

@@ -1,0 +1,112 @@
+/**
+ * A plan for people: what runs, in order, as a table.
+ * @module
+ */
+import { type ListName, LISTS } from "./lists.ts";
+import type { Plan } from "./plan.ts";
+import { REGISTER, REGISTERS, type Step } from "./step.ts";
+
+/**
+ * One step of a plan.
+ *
+ * ```ts
+ * import { type DescribedStep } from "@mquant/mquant";
+ *
+ * const work = (steps: readonly DescribedStep[]) =>
+ *   steps.reduce((sum, step) => sum + step.work, 0);
+ * console.log(work([]));
+ * ```
+ */
+export interface DescribedStep {
+  /** "vision" per image, "prefill" per chunk of tokens, "decode" per token. */
+  readonly list: ListName;
+  /** Its number in the list. */
+  readonly step: number;
+  /** The kernel it calls, and the memory where it is not the first; "move" carries bytes between two. */
+  readonly kernel: string;
+  /** The nodes it comes from. */
+  readonly nodes: string;
+  /** Rows it works on: all, or those of one modality. */
+  readonly rows: string;
+  /** All threads share it, each does it for itself, or one does it. */
+  readonly threads: "all" | "each" | "one";
+  /** Multiply–adds, per row where the number of rows is not fixed. */
+  readonly work: number;
+}
+
+/**
+ * A plan as data and as text.
+ *
+ * ```ts
+ * import { type Described, open } from "@mquant/mquant";
+ *
+ * await using model = await open(
+ *   "models/flickr-mini/flickr-mini.w4a8.safetensors",
+ * );
+ * const { steps, text }: Described = model.describePlan();
+ * console.log(steps.length, text.split("\n")[0]);
+ * ```
+ */
+export interface Described {
+  /** All steps. */
+  readonly steps: readonly DescribedStep[];
+  /** The same as a table, one line a step, and the memory. */
+  readonly text: string;
+}
+
+/** Rows of a step in words. */
+function rowsOf(step: Step): string {
+  if (step.when === REGISTER.imageRows) return "image";
+  if (step.when === REGISTER.textRows) return "text";
+  const [constant, register] = step.work;
+  return constant > 0 ? "fixed" : REGISTERS[register] ?? "all";
+}
+
+/** Describes a plan. */
+export function describePlan(plan: Plan): Described {
+  const steps = LISTS.flatMap((list) =>
+    (plan[list]?.steps ?? []).map((s, step): DescribedStep => ({
+      list,
+      step,
+      kernel: s.memory ? `${s.kernel} @${s.memory}` : s.kernel,
+      nodes: s.label,
+      rows: rowsOf(s),
+      threads: s.each ? "each" : s.split ? "all" : "one",
+      work: s.work[0] + s.work[2],
+    }))
+  );
+  const lines = [[
+    "list",
+    "step",
+    "kernel",
+    "rows",
+    "threads",
+    "multiply–adds",
+    "nodes",
+  ]];
+  for (const s of steps) {
+    lines.push([
+      s.list,
+      String(s.step),
+      s.kernel,
+      s.rows,
+      s.threads,
+      Math.round(s.work).toLocaleString("en"),
+      s.nodes,
+    ]);
+  }
+  const widths = lines[0].map((_, c) =>
+    Math.max(...lines.map((l) => l[c].length))
+  );
+  const right = [false, true, false, false, false, true, false];
+  const table = lines.map((l) =>
+    l.map((cell, c) =>
+      right[c] ? cell.padStart(widths[c]) : cell.padEnd(widths[c])
+    )
+      .join("  ").trimEnd()
+  );
+  const memory = Object.entries(plan.memory).map(([name, bytes]) =>
+    `${name.padEnd(11)} ${(bytes / 2 ** 20).toFixed(2).padStart(9)} MiB`
+  );
+  return { steps, text: [...table, "", ...memory].join("\n") };
+}

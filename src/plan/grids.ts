@@ -1,0 +1,140 @@
+/**
+ * What depends on a picture's grid and not on its pixels: rotary tables by row
+ * and column, position tables resampled to it. Written before a picture is
+ * looked at, where the one before had another grid.
+ * @module
+ */
+import {
+  type Grid,
+  gridOf,
+  gridRows,
+  mergeOf,
+  patchesIn,
+  tableRowsOf,
+} from "../graph/grid.ts";
+import type { ImageInfo, ModelInfo, TableNode } from "../graph/node.ts";
+import { gridTables } from "../graph/rope.ts";
+import type { Image } from "../image/image.ts";
+import { RuntimeError } from "../graph/error.ts";
+
+/** A table of the plan's memory that the grid fills. */
+export type GridTable =
+  | {
+    readonly kind: "turns";
+    /** Address of [patches, headDim/2] cosines. */
+    readonly cos: number;
+    /** Address of as many sines. */
+    readonly sin: number;
+    readonly theta: number;
+    readonly headDim: number;
+  }
+  | {
+    readonly kind: "table";
+    /** Address of the learned table, [side², width]. */
+    readonly from: number;
+    /** Address of its rows for the picture, [patches, width]. */
+    readonly to: number;
+    readonly width: number;
+    readonly side: number;
+    readonly by?: TableNode["by"];
+  };
+
+/** Writes the tables; a class because it remembers for which grid they are. */
+export class GridWriter {
+  #written: Grid | undefined;
+
+  /** Nothing is written yet. */
+  constructor(
+    private readonly tables: readonly GridTable[],
+    private readonly memory: ArrayBufferLike,
+  ) {}
+
+  /** The tables of `grid`; rotary ones in the given order of its patches. */
+  write(grid: Grid, order?: Int32Array): void {
+    const { rows, cols } = this.#written ?? {};
+    for (const t of this.tables) if (t.kind === "table") checkSides(t, grid);
+    if (rows === grid.rows && cols === grid.cols) return;
+    for (const table of this.tables) this.#fill(table, grid, order);
+    this.#written = grid;
+  }
+
+  #fill(t: GridTable, grid: Grid, order?: Int32Array): void {
+    const floats = (at: number, n: number) =>
+      new Float32Array(this.memory, at, n);
+    if (t.kind === "turns") {
+      const { cos, sin } = gridTables(t.theta, t.headDim, grid);
+      const half = t.headDim / 2;
+      const put = (at: number, rows: Float32Array) => {
+        const to = floats(at, rows.length);
+        if (!order) return to.set(rows);
+        order.forEach((from, i) =>
+          to.set(rows.subarray(from * half, (from + 1) * half), i * half)
+        );
+      };
+      put(t.cos, cos);
+      put(t.sin, sin);
+      return;
+    }
+    const { width } = t, out = floats(t.to, patchesIn(grid) * width);
+    const table = floats(t.from, tableRowsOf(t)! * width);
+    gridRows(table, t, width, grid, out);
+  }
+}
+
+/** Refuses a picture longer than a table that has a row for each of its rows and columns. */
+function checkSides(
+  { by, side }: { readonly side: number; readonly by?: TableNode["by"] },
+  { rows, cols }: Grid,
+): void {
+  if (by !== "axes" || Math.max(rows, cols) <= side) return;
+  throw new RuntimeError(
+    "image",
+    `Cannot take an image: it must have at most ${side} patches along a side: it has ${rows} × ${cols}; crop it`,
+  );
+}
+
+/** Largest picture that memory may be planned for: 4096 × 4096. */
+const MOST_PIXELS = 2 ** 24;
+
+/** Refuses a budget of pixels that no picture of the model fits, or no memory. */
+export function checkPixels(
+  { image }: ModelInfo,
+  maxPixels: number | undefined,
+): void {
+  if (maxPixels === undefined || !image?.anySize) return;
+  const least = (image.patch * mergeOf(image)) ** 2;
+  if (
+    Number.isInteger(maxPixels) && maxPixels >= least &&
+    maxPixels <= MOST_PIXELS
+  ) return;
+  throw new RuntimeError(
+    "option",
+    `Cannot open the model: maxPixels must be a whole number from ${least} (one token) to ${MOST_PIXELS}: current value is ${maxPixels}`,
+  );
+}
+
+/**
+ * The grid of a picture, which must have the tower's own size, or sides of whole
+ * tokens and at most `patches` patches where pictures keep their shape.
+ */
+export function fittingGrid(
+  image: ImageInfo,
+  { width, height, data }: Image,
+  patches: number,
+): Grid {
+  const grid = gridOf(image, { width, height });
+  const unit = image.patch * mergeOf(image);
+  const fits = image.anySize
+    ? width % unit === 0 && height % unit === 0 && patchesIn(grid) <= patches
+    : width === image.width && height === image.height;
+  if (fits && width > 0 && data.length === width * height * 3) return grid;
+  const want = image.anySize
+    ? `sides that are multiples of ${unit} and at most ${
+      patches * image.patch ** 2
+    } pixels`
+    : `${image.width} × ${image.height} pixels`;
+  throw new RuntimeError(
+    "image",
+    `Cannot take an image: it must have ${want}, 3 bytes each: it has ${width} × ${height} in ${data.length} bytes`,
+  );
+}

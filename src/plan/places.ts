@@ -1,0 +1,68 @@
+/**
+ * Rotary tables of tokens that have a place (M-RoPE): one row per token of the
+ * conversation, written when the token comes. Kernels look rows up by a token's
+ * index, as they do in tables that never change.
+ * @module
+ */
+import type { AttendNode, ModelInfo } from "../graph/node.ts";
+import { counter, placesOf } from "../graph/places.ts";
+import { axesOf, placeTables } from "../graph/rope.ts";
+import type { Grid } from "../graph/grid.ts";
+
+/** Tables of all attention nodes that share θ, width and sections. */
+export interface PlaceTable {
+  /** Address of [context, headDim/2] cosines. */
+  readonly cos: number;
+  /** Address of as many sines. */
+  readonly sin: number;
+  readonly theta: number;
+  readonly headDim: number;
+  /** Channels of a head that turn. */
+  readonly rotary: number;
+  /** By what each pair turns. */
+  readonly axes: readonly number[];
+}
+
+/** Name of a node's table in the plan's memory. */
+export function placeKey(node: AttendNode, part: "cos" | "sin"): string {
+  const { theta, headDim, rotary = headDim } = node;
+  return `${part} ${theta} ${headDim} ${rotary} ${axesOf(node)}`;
+}
+
+/** Writes the rows of tokens; a class because it remembers how far it counted. */
+export class PlaceWriter {
+  #at = counter();
+  #counted = 0;
+
+  /** Counts from the beginning of a conversation. */
+  constructor(
+    private readonly tables: readonly PlaceTable[],
+    private readonly info: ModelInfo,
+    private readonly memory: ArrayBufferLike,
+  ) {}
+
+  /** Rows of `ids`, which come behind what was `seen`. */
+  write(
+    { ids: seen, grids }: {
+      readonly ids: readonly number[];
+      readonly grids: readonly Grid[];
+    },
+    ids: readonly number[],
+  ): void {
+    if (this.tables.length === 0) return;
+    if (this.#counted !== seen.length) {
+      this.#at = counter();
+      placesOf(this.#at, seen, this.info, grids);
+    }
+    const places = placesOf(this.#at, ids, this.info, grids);
+    this.#counted = seen.length + ids.length;
+    for (const { cos, sin, theta, headDim, rotary, axes } of this.tables) {
+      const rows = placeTables(theta, headDim, axes, places, rotary);
+      const at = seen.length * headDim / 2 * 4;
+      const part = (from: number) =>
+        new Float32Array(this.memory, from + at, rows.cos.length);
+      part(cos).set(rows.cos);
+      part(sin).set(rows.sin);
+    }
+  }
+}

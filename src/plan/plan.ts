@@ -1,0 +1,377 @@
+/**
+ * From a checked model to what runs: three lists of steps (an image, a chunk of
+ * tokens, one token) with every address placed, and the memory they need,
+ * known before a byte of it is allocated.
+ * @module
+ */
+import { mergeOf, mostPatches } from "../graph/grid.ts";
+import { extraRows, type Node, windowOf } from "../graph/node.ts";
+import { mostWindows } from "../graph/windows.ts";
+import { axesOf } from "../graph/rope.ts";
+import { type Buffer, Store } from "./buffer.ts";
+import { RuntimeError } from "../graph/error.ts";
+import { chunkForm, fixedForm, pictureForm } from "./form.ts";
+import type { GridTable } from "./grids.ts";
+import type { DraftStep, Lowered } from "./lower/context.ts";
+import { lower } from "./lower/lower.ts";
+import {
+  FIRST_ADDRESS,
+  type MemoryLayout,
+  type Placed,
+  placeMemory,
+  type Room,
+  Shelves,
+} from "./memories.ts";
+import { aligned, placeInOrder } from "./place.ts";
+import { placeKey, type PlaceTable } from "./places.ts";
+import type { StaticModel } from "../graph/static_model.ts";
+import {
+  MOST_RATIO,
+  mostSteps,
+  REGISTER,
+  REGISTER_COUNT,
+  type Step,
+  windowRegisters,
+} from "./step.ts";
+
+/**
+ * Bytes a model needs, by what they are for.
+ *
+ * ```ts
+ * import { type MemoryPlan } from "@mquant/mquant";
+ *
+ * const megabytes = ({ total }: MemoryPlan) => total / 1e6;
+ * console.log(megabytes);
+ * ```
+ */
+export interface MemoryPlan {
+  /** Packed integer weights and embedding tables. */
+  readonly weights: number;
+  /** Scales, biases, rotary tables. */
+  readonly constants: number;
+  /** Keys and values of the whole context. */
+  readonly kv: number;
+  /** Everything between two steps. */
+  readonly activations: number;
+  /** Scratch of all threads. */
+  readonly scratch: number;
+  /** Sum over all memories, with control words, in whole wasm pages. */
+  readonly total: number;
+}
+
+/** A list of steps. */
+export interface StepList {
+  readonly steps: readonly Step[];
+  /** First step that only the logits need. */
+  readonly tail: number;
+  /** Where its result stands: float32 rows. */
+  readonly result: { readonly at: number; readonly stride: number };
+}
+
+/** What a plan depends on beside the model. */
+export interface PlanOptions {
+  /** Most tokens of a conversation, a multiple of 8. */
+  readonly context: number;
+  /** Threads that share the work. */
+  readonly threads: number;
+  /** Most pixels of a picture, where pictures keep their shape. */
+  readonly maxPixels?: number;
+  /** Most bytes of one memory; default 4 GiB. */
+  readonly memoryBytes?: number;
+  /** First address used of the first memory; default `FIRST_ADDRESS`, higher for tests. */
+  readonly firstAddress?: number;
+  /** Code of each pixel byte at a scale, [3][256]. */
+  readonly pixelCodes?: (scale: number) => Int8Array;
+}
+
+/** Everything needed to load and run a model. */
+export interface Plan {
+  readonly vision?: StepList;
+  readonly prefill: StepList;
+  readonly decode: StepList;
+  readonly context: number;
+  readonly threads: number;
+  /** Most tokens of one prefill chunk. */
+  readonly chunk: number;
+  /** Most patches of a picture. */
+  readonly patches: number;
+  /** Int32 registers of its steps. */
+  readonly registers: number;
+  /** Windows of a picture, where the tower looks within some: patches a side, and how many at most. */
+  readonly windows?: { readonly side: number; readonly most: number };
+  readonly memory: MemoryPlan;
+  /** Addresses of what a call hands in. */
+  readonly inputs: {
+    readonly ids: number;
+    readonly order: number;
+    /** Last position that each token of the cache sees, where that is not its own. */
+    readonly sight?: number;
+    readonly pixels?: number;
+    readonly images?: { readonly at: number; readonly stride: number };
+    /** Rotary tables whose rows are written as tokens come. */
+    readonly places: readonly PlaceTable[];
+    /** Tables that are written for the grid of each picture. */
+    readonly grids: readonly GridTable[];
+  };
+  readonly control: ControlAddresses;
+  /** Buffers to fill when the model is loaded. */
+  readonly persistent: readonly Buffer[];
+  /** All memories; memory 0 holds everything but weights that have no room there. */
+  readonly memories: readonly MemoryLayout[];
+  /** The constants: they must not change while a model runs. */
+  readonly constants: { readonly at: number; readonly bytes: number };
+}
+
+/** Where threads find each other. */
+export interface ControlAddresses {
+  /** Barrier of BARRIER_BYTES. */
+  readonly barrier: number;
+  /** Command words, see pool.ts. */
+  readonly command: number;
+  /** Registers, int32. */
+  readonly registers: number;
+  /** For each step of a list, how many of its pieces are taken, int32 (walk.ts). */
+  readonly taken: number;
+}
+
+/** Longest chunk of a prefill: longer prompts are taken in several. */
+export const CHUNK = 256;
+
+const MOST_BYTES = 2 ** 32;
+
+/** Attempts to cut a model that does not fit into one memory. */
+const MOST_CUTS = 16;
+
+/**
+ * Plans a model. What does not fit into one memory is cut: weights go into
+ * further ones (memories.ts), as few as it takes.
+ */
+export function plan(model: StaticModel, options: PlanOptions): Plan {
+  const limit = options.memoryBytes ?? MOST_BYTES;
+  let room: Room = { first: Infinity, others: limit };
+  for (let i = 0; i < MOST_CUTS; i++) {
+    const made = planWithin(model, options, room);
+    const [first, ...others] = made.memories.map((m) => m.bytes - limit);
+    const over = Math.max(0, ...others);
+    if (first <= 0 && over === 0) return made;
+    // The first cut of memory 0 begins with what it holds.
+    const kept = Math.min(room.first, made.memories[0].weights);
+    room = {
+      first: first > 0 ? kept - first : room.first,
+      others: room.others - over,
+    };
+  }
+  const { memory } = planWithin(model, options, { first: 0, others: limit });
+  throw new RuntimeError(
+    "memory",
+    `Cannot plan the model: all but its weights must fit into a memory of ${
+      gib(limit)
+    } GiB: it takes ${
+      gib(memory.total - memory.weights)
+    } GiB with a context of ${options.context}; choose a shorter context or smaller pictures`,
+  );
+}
+
+const gib = (bytes: number) => (bytes / 2 ** 30).toFixed(2);
+
+/** A plan whose memories hold so many bytes of weights each. */
+function planWithin(
+  model: StaticModel,
+  options: PlanOptions,
+  room: Room,
+): Plan {
+  const { info } = model, { context, threads } = options;
+  const patches = info.image ? mostPatches(info.image, options.maxPixels) : 0;
+  const whole = info.image?.seesItself ? info.image.tokens : 0;
+  const chunk = Math.min(context, Math.max(CHUNK, whole));
+  const windows = windowsOf(model, patches);
+  const registers = REGISTER_COUNT + windowRegisters(windows?.most ?? 0);
+  for (const n of model.nodes) {
+    if (n.op === "attend" && n.heads / n.kvHeads > MOST_RATIO) {
+      throw new RuntimeError(
+        "plan",
+        `Cannot plan the model: heads per kvHeads must be at most ${MOST_RATIO}: current value is ${
+          n.heads / n.kvHeads
+        }`,
+      );
+    }
+  }
+  const store = new Store(new Shelves(room));
+  const shared = {
+    ...options,
+    capacity: context,
+    imageRows: chunk,
+    patches,
+    ...(windows ? { windows } : {}),
+  };
+  const rows = patches + extraRows(model.nodes);
+  const vision = model.nodes.some((n) => n.phase === "vision")
+    ? lower(model, store, {
+      ...shared,
+      phase: "vision",
+      form: info.image?.anySize
+        ? pictureForm(REGISTER.rows, rows)
+        : fixedForm(rows, 0),
+    })
+    : undefined;
+  const prefill = lower(model, store, {
+    ...shared,
+    phase: "text",
+    form: chunkForm(chunk, info.image !== undefined),
+  });
+  const decode = lower(model, store, {
+    ...shared,
+    phase: "text",
+    form: fixedForm(1, 1),
+  });
+  const ids = store.state("ids", chunk * 4);
+  const order = store.state("order", context * 4);
+  const sight = store.buffers.get("sight");
+
+  const barrier = options.firstAddress ?? FIRST_ADDRESS,
+    command = barrier + 64,
+    words = command + 64;
+  const lists = [vision, prefill, decode].filter((l) => l !== undefined);
+  const most = mostSteps(lists.map((l) => l.steps));
+  const taken = aligned(words + registers * 4);
+  const start = aligned(taken + most * 4);
+  const all = [...store.buffers.values()];
+  const of = (region: string, memory = 0) =>
+    all.filter((b) => b.region === region && (b.memory ?? 0) === memory);
+  const stateEnd = placeInOrder(of("state"), start);
+  const count = 1 + Math.max(...all.map((b) => b.memory ?? 0));
+  const placed = Array.from(
+    { length: count },
+    (_, memory) =>
+      placeMemory(memory === 0 ? stateEnd : FIRST_ADDRESS, {
+        constants: of("constants", memory),
+        weights: of("weights", memory),
+        cache: of("cache", memory),
+        arenas: lists.map((l) =>
+          l.arena.filter((b) => (b.memory ?? 0) === memory)
+        ),
+        scratch: scratchOf(lists, memory),
+        threads,
+      }),
+  );
+  const [main] = placed;
+  const sum = (of: (p: Placed, start: number) => number) =>
+    placed.reduce(
+      (all, p, i) => all + of(p, i === 0 ? stateEnd : FIRST_ADDRESS),
+      0,
+    );
+  const resolve = (l: Lowered) => stepList(l, placed);
+  const images = prefill.images;
+  const pixels = store.buffers.get("pixels");
+  return {
+    ...(vision ? { vision: resolve(vision) } : {}),
+    prefill: resolve(prefill),
+    decode: resolve(decode),
+    context,
+    threads,
+    chunk,
+    patches,
+    registers,
+    ...(windows ? { windows } : {}),
+    memory: {
+      weights: sum((p) => p.weights),
+      constants: sum((p, start) => p.ends.constants - start),
+      kv: main.ends.cache - main.ends.weights,
+      activations: sum((p) => p.staging.bytes),
+      scratch: sum((p) => p.scratch.perThread * threads),
+      total: sum((p) => p.bytes),
+    },
+    memories: placed,
+    inputs: {
+      ids: ids.at,
+      order: order.at,
+      ...(sight ? { sight: sight.at } : {}),
+      ...(pixels ? { pixels: pixels.at } : {}),
+      ...(images
+        ? { images: { at: images.buffer.at, stride: images.stride } }
+        : {}),
+      places: placeTablesOf(model.nodes, store),
+      grids: vision?.grids.map((table) => table()) ?? [],
+    },
+    control: { barrier, command, registers: words, taken },
+    persistent: all.filter((b) => b.fill || b.weights),
+    constants: { at: stateEnd, bytes: main.ends.constants - stateEnd },
+  };
+}
+
+/** Windows of pictures, where attention looks within some. */
+function windowsOf(
+  { nodes, info }: StaticModel,
+  patches: number,
+): Plan["windows"] {
+  const side = windowOf(nodes);
+  if (side === undefined || !info.image) return undefined;
+  return { side, most: mostWindows(patches, side, mergeOf(info.image)) };
+}
+
+/** Tables of the attention nodes whose tokens have a place, each once. */
+function placeTablesOf(nodes: readonly Node[], store: Store): PlaceTable[] {
+  const tables = new Map<string, PlaceTable>();
+  for (const node of nodes) {
+    if (node.op !== "attend" || !node.sections) continue;
+    const [cos, sin] = (["cos", "sin"] as const).map((part) =>
+      store.buffers.get(placeKey(node, part))!.at
+    );
+    const { theta, headDim, rotary = headDim } = node;
+    tables.set(placeKey(node, "cos"), {
+      cos,
+      sin,
+      theta: theta!,
+      headDim,
+      rotary,
+      axes: axesOf(node),
+    });
+  }
+  return [...tables.values()];
+}
+
+function scratchOf(lists: readonly Lowered[], memory: number): number {
+  let most = 0;
+  for (const { steps } of lists) {
+    for (const { args, memory: at = 0 } of steps) {
+      if (at !== memory) continue;
+      for (const arg of args) {
+        if (typeof arg === "object" && "scratch" in arg) {
+          most = Math.max(most, arg.scratch);
+        }
+      }
+    }
+  }
+  return most;
+}
+
+function stepList(l: Lowered, memories: readonly MemoryLayout[]): StepList {
+  return {
+    steps: l.steps.map((s) => placedStep(s, memories[s.memory ?? 0].scratch)),
+    tail: l.tail,
+    result: { at: l.result.buffer.at, stride: l.result.stride },
+  };
+}
+
+function placedStep(
+  s: DraftStep,
+  { at: scratch, perThread }: MemoryLayout["scratch"],
+): Step {
+  const dynamic: [number, number, number][] = [];
+  const args = s.args.map((arg, i) => {
+    if (typeof arg === "number") return arg;
+    if ("scratch" in arg) {
+      dynamic.push([i, REGISTER.thread, perThread]);
+      return scratch;
+    }
+    if ("buffer" in arg) {
+      if (arg.register !== undefined) {
+        dynamic.push([i, arg.register, arg.scale!]);
+      }
+      return arg.buffer.at + arg.offset;
+    }
+    dynamic.push([i, arg.register, arg.scale ?? 1]);
+    return 0;
+  });
+  return { ...s, args, dynamic };
+}

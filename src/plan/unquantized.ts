@@ -1,0 +1,41 @@
+/**
+ * A model before it is quantized, as its W4A8 file would be: what it will take
+ * is known without a weight being read.
+ * @module
+ */
+import type { Model } from "../graph/node.ts";
+import { bitsOf, headBits } from "../quantize/bits.ts";
+import { RECIPES } from "../quantize/recipe.ts";
+import { checkGraph, tensorsOf } from "../graph/check.ts";
+import type { StaticModel } from "../graph/static_model.ts";
+
+/**
+ * The model after the recipe's passes. The one that looks at weights to decide
+ * whether channel 0 goes its own way is left out: it adds no weight.
+ */
+export function transformed(model: Model): Model {
+  return RECIPES.w4a8.passes.filter((p) => p.name !== "suppress")
+    .reduce((m, pass) => pass.apply(m), model);
+}
+
+/** A transformed model with the bits of `w4a8`, checked; its scales and floats are ones. */
+export function unquantized({ nodes, info }: Model): StaticModel {
+  const bits = new Map<string, number>();
+  for (const node of nodes) {
+    if (node.op === "linear" && !bits.has(node.weight)) {
+      bits.set(node.weight, bitsOf(nodes, node, RECIPES.w4a8));
+    }
+    if (node.op === "embed") bits.set(node.param, headBits(RECIPES.w4a8));
+  }
+  checkGraph(nodes, info);
+  const specs = tensorsOf(nodes, info, bits);
+  const ones = (tensor: string) => {
+    const size = specs.get(tensor)!.shape.reduce((a, b) => a * b, 1);
+    return new Float32Array(size).fill(1);
+  };
+  const file = {
+    tensor: (tensor: string) => ({ ...specs.get(tensor)!, name: tensor }),
+  } as unknown as StaticModel["file"];
+  const groups = new Map<string, number>();
+  return { file, nodes, info, bits, groups, floats: ones, scales: ones };
+}

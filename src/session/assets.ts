@@ -1,0 +1,124 @@
+/**
+ * What a model file carries beside weights: tokenizer, chat template, image
+ * settings, and the ids that end an answer.
+ * @module
+ */
+import type { ModelFile } from "../format/model_file.ts";
+import { parseSettings, StrictJsonError } from "../format/strict_json.ts";
+import {
+  type ImagePlan,
+  readImagePlan,
+  withinPixels,
+} from "../image/preprocess.ts";
+import type { ChatFormat } from "../tokenizer/chat.ts";
+import { readTokenizer, type Tokenizer } from "../tokenizer/tokenizer.ts";
+import { imageFormat } from "../graph/image_text.ts";
+import type { ModelInfo } from "../graph/node.ts";
+import { type Vocabulary, vocabularyOf } from "../constrain/constraint.ts";
+import { RuntimeError } from "../graph/error.ts";
+
+/** A model's assets, read and checked. */
+export interface Assets {
+  readonly tokenizer: Tokenizer;
+  readonly chat: ChatFormat;
+  /** Absent where the model reads text only. */
+  readonly image?: ImagePlan;
+  /** Ids that end an answer. */
+  readonly stopIds: ReadonlySet<number>;
+  /** Whether an answer may hold an id: not the image token, nor a row of the vocabulary that is no token. */
+  sayable(id: number): boolean;
+  /** Ids that no answer may hold; made when first asked for. */
+  unsayable(): Int32Array;
+  /** Its tokens, ordered for answers that must follow a schema; made when first asked for. */
+  vocabulary(): Vocabulary;
+}
+
+/**
+ * Reads the assets; throws the error of the room whose asset is wrong.
+ * @param maxPixels most pixels of an image, where not the model's own
+ */
+export function readAssets(
+  file: ModelFile,
+  info: ModelInfo,
+  maxPixels?: number,
+): Assets {
+  const tokenizer = readTokenizer(file.assetText("tokenizer.json"));
+  if (tokenizer.size > info.vocabulary) {
+    throw new RuntimeError(
+      "info",
+      `Cannot open the model: its tokenizer has ids up to ${
+        tokenizer.size - 1
+      } for a vocabulary of ${info.vocabulary}`,
+    );
+  }
+  const { image } = info;
+  const sayable = (id: number) => id !== image?.tokenId && has(tokenizer, id);
+  let vocabulary: Vocabulary | undefined, unsayable: Int32Array | undefined;
+  return {
+    tokenizer,
+    chat: {
+      template: file.assetText("chat_template.jinja"),
+      ...imageFormat(tokenizer, info),
+      variables: specialTokens(file),
+    },
+    ...(image
+      ? {
+        image: withinPixels(
+          readImagePlan(file.assetText("preprocessor_config.json")),
+          maxPixels ?? image.height * image.width,
+        ),
+      }
+      : {}),
+    sayable,
+    unsayable: () =>
+      unsayable ??= Int32Array.from({ length: info.vocabulary }, (_, id) => id)
+        .filter((id) => !sayable(id)),
+    vocabulary: () => vocabulary ??= vocabularyOf(tokenizer, sayable),
+    stopIds: new Set([...info.stopIds, ...generationStops(file, info)]),
+  };
+}
+
+function has(tokenizer: Tokenizer, id: number): boolean {
+  if (id >= tokenizer.size) return false; // a padded vocabulary may have many
+  try {
+    tokenizer.decode([id]);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+function json(file: ModelFile, name: string): Record<string, unknown> {
+  if (!file.assets.includes(name)) return {};
+  try {
+    return parseSettings(file.assetText(name));
+  } catch (error) {
+    if (!(error instanceof StrictJsonError)) throw error;
+    throw new RuntimeError(
+      "info",
+      `Cannot open the model: its ${name} ${error.message}`,
+    );
+  }
+}
+
+/** bos_token and its kin, which templates may write. */
+function specialTokens(file: ModelFile): Record<string, string> {
+  const out: Record<string, string> = {};
+  for (
+    const [key, value] of Object.entries(json(file, "tokenizer_config.json"))
+  ) {
+    if (!/^[a-z]+_token$/.test(key)) continue;
+    const text = typeof value === "string"
+      ? value
+      : (value as { content?: unknown } | null)?.content;
+    if (typeof text === "string") out[key] = text;
+  }
+  return out;
+}
+
+function generationStops(file: ModelFile, { vocabulary }: ModelInfo): number[] {
+  const ids = json(file, "generation_config.json").eos_token_id;
+  return [ids].flat().filter((id): id is number =>
+    Number.isInteger(id) && id as number >= 0 && id as number < vocabulary
+  );
+}

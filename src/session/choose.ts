@@ -1,0 +1,109 @@
+/**
+ * From logits to the next token: what may be said at all, what a schema allows,
+ * then the sampler.
+ * @module
+ */
+import type { AskOptions } from "./ask.ts";
+import type { Assets } from "./assets.ts";
+import { type Constraint, constraint } from "../constrain/constraint.ts";
+import { rulesOf } from "../constrain/json_schema.ts";
+import { RuntimeError } from "../graph/error.ts";
+import { logprobOf, type TokenLogprob } from "./logprobs.ts";
+import { demand, type Sampler, sampler } from "./sample.ts";
+
+/** How tokens are chosen. */
+export interface Choice {
+  /** Draws from logits. */
+  readonly pick: Sampler;
+  /** What the text must follow. */
+  readonly constraint?: Constraint;
+  /** How many alternatives are told of each token; undefined: no likelihoods are. */
+  readonly logprobs?: number;
+}
+
+/**
+ * How to choose, as `options` say, for an answer of at most `most` tokens.
+ * @throws {RuntimeError} "option" or "schema"
+ */
+export function choiceOf(
+  options: AskOptions,
+  assets: Assets,
+  most: number,
+): Choice {
+  const { schema, logprobs, stop = [] } = options;
+  demand(
+    logprobs === undefined ||
+      Number.isInteger(logprobs) && logprobs >= 0 && logprobs <= 20,
+    "logprobs",
+    "a whole number from 0 to 20",
+    logprobs,
+  );
+  demand(
+    schema === undefined || stop.length === 0,
+    "stop",
+    "left out where a schema says how the answer ends",
+    stop,
+  );
+  const pick = sampler(options);
+  const choice = logprobs === undefined ? { pick } : { pick, logprobs };
+  if (schema === undefined) return choice;
+  const { tokenizer, stopIds } = assets, vocabulary = assets.vocabulary();
+  const rules = rulesOf(schema);
+  return {
+    ...choice,
+    constraint: constraint(rules, vocabulary, tokenizer, stopIds, most),
+  };
+}
+
+/** Chooses the tokens of one answer. */
+export interface Chooser {
+  /** The next token, where at most `left` may yet come; changes `logits`. */
+  next(logits: Float32Array, left: number): number;
+  /** Goes on behind `id`, which is part of the answer. */
+  accept(id: number): void;
+  /** Whether the text may end, and whether it must. */
+  readonly whole: boolean;
+  readonly ended: boolean;
+  /** Likelihoods of the accepted tokens. */
+  readonly logprobs: readonly TokenLogprob[];
+}
+
+/** A chooser for one answer. */
+export function chooser(
+  { pick, constraint, logprobs: alternatives }: Choice,
+  { tokenizer, sayable, unsayable }: Pick<
+    Assets,
+    "tokenizer" | "sayable" | "unsayable"
+  >,
+): Chooser {
+  const logprobs: TokenLogprob[] = [];
+  let own: Float32Array | undefined; // logits as the model gave them
+  return {
+    logprobs,
+    get whole() {
+      return constraint?.whole ?? false;
+    },
+    get ended() {
+      return constraint?.ended ?? false;
+    },
+    next(logits, left) {
+      if (alternatives !== undefined) own = logits.slice();
+      constraint?.restrict(logits, left);
+      const first = pick(logits);
+      if (sayable(first)) return first;
+      for (const id of unsayable()) logits[id] = -Infinity;
+      const id = pick(logits);
+      if (sayable(id)) return id;
+      throw new RuntimeError(
+        "codes",
+        "Cannot answer: no token has a finite logit; the model file is damaged, quantize the checkpoint again",
+      );
+    },
+    accept(id) {
+      constraint?.accept(id);
+      if (own && alternatives !== undefined) {
+        logprobs.push(logprobOf(own, id, alternatives, tokenizer));
+      }
+    },
+  };
+}

@@ -1,0 +1,109 @@
+/**
+ * Opens a model file as a session.
+ * @module
+ */
+import { openModelFile } from "../format/model_file.ts";
+import { bytesSource, fileSource } from "../format/source.ts";
+import { verify } from "../format/verify.ts";
+import type { Build } from "../kernels/load.ts";
+import type { PictureOptions } from "./ask.ts";
+import { readAssets } from "./assets.ts";
+import { Engine } from "../execute/engine.ts";
+import { type Session, session } from "./session.ts";
+import { readStaticModel } from "../graph/static_model.ts";
+
+/**
+ * How to open a model.
+ *
+ * ```ts
+ * import { open, type OpenOptions } from "@mquant/mquant";
+ *
+ * const options: OpenOptions = { threads: 1, context: 512, remember: true };
+ * await using model = await open(
+ *   "models/flickr-mini/flickr-mini.w4a8.safetensors",
+ *   options,
+ * );
+ * if (model.info.context !== 512) throw new Error("context");
+ * ```
+ */
+export interface OpenOptions extends PictureOptions {
+  /** Threads at work; default min(navigator.hardwareConcurrency, 4), and 1 where workers cannot start. */
+  threads?: number;
+  /** Most tokens of a conversation; default 2048, less where the model allows less. */
+  context?: number;
+  /** Most tiles of an image where a request says nothing; default 1. */
+  maxTiles?: number;
+  /**
+   * Most pixels of an image, for families whose pictures keep their shape:
+   * memory is planned for it; default as many as the model file says, 448 × 448
+   * at most. Families of one size take any.
+   */
+  maxPixels?: number;
+  /** Fewest pixels of an image where a request says nothing. */
+  minPixels?: number;
+  /** Instruction set of the kernels; default the best there is. Both give the same bits. */
+  build?: "simd" | "relaxed";
+  /**
+   * Keep the last images' rows and the last conversation's keys and values, so
+   * that a follow-up costs only what is new. The bits of an answer do not change,
+   * its time tells what was asked before; default false.
+   */
+  remember?: boolean;
+  /** Most bytes of memory; a model that takes more is refused before it is loaded. */
+  maxMemory?: number;
+  /** Compare header and tensors with their checksums before they are used, 1 ms per 1.4 MB; default true. */
+  verify?: boolean;
+  /** Stops the loading. */
+  signal?: AbortSignal;
+}
+
+/**
+ * Opens a model file: its path, a `file:` URL, or its bytes.
+ *
+ * Needs `--allow-read` of the file. With leave to read this package too, work is
+ * shared among threads; without, one thread does it all.
+ *
+ * ```ts
+ * import { open } from "@mquant/mquant";
+ *
+ * await using model = await open(
+ *   "models/flickr-mini/flickr-mini.w4a8.safetensors",
+ * );
+ * const { text } = await model.caption("models/flickr-mini/photos/cat.jpg");
+ * console.log(text);
+ * ```
+ * @throws {FormatError} where the file is not a model, {RuntimeError} where it cannot run
+ */
+export async function open(
+  model: string | URL | Uint8Array,
+  options: OpenOptions = {},
+): Promise<Session> {
+  const begin = performance.now();
+  options.signal?.throwIfAborted();
+  const source = model instanceof Uint8Array
+    ? bytesSource(model)
+    : fileSource(model);
+  using file = openModelFile(source);
+  if (options.verify ?? true) await verify(source, file.whole, options.signal);
+  const checked = readStaticModel(file);
+  const assets = readAssets(file, checked.info, options.maxPixels);
+  const engine = await Engine.create(checked, assets.image, options);
+  return session(checked, assets, engine, options, {
+    architecture: checked.info.architecture,
+    recipe: recipeName(file.metadata.get("recipe")),
+    context: engine.context,
+    imageTokens: checked.info.image?.tokens ?? 0,
+    memory: engine.plan.memory,
+    threads: engine.threads,
+    build: engine.build as Build,
+    loadMs: performance.now() - begin,
+  });
+}
+
+function recipeName(json: string | undefined): string {
+  try {
+    return String(JSON.parse(json ?? "{}").name ?? "unknown");
+  } catch {
+    return "unknown";
+  }
+}

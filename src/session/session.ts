@@ -1,0 +1,207 @@
+/**
+ * A model in conversation: messages with images in, text out. One answer at a
+ * time; others wait in the order in which they were begun.
+ * @module
+ */
+import type { Build } from "../kernels/load.ts";
+import { type Answer, answer } from "./answer.ts";
+import {
+  type AskOptions,
+  type Message,
+  neverBegun,
+  type PictureOptions,
+  prepare,
+  run,
+} from "./ask.ts";
+import type { Assets } from "./assets.ts";
+import { type Described, describePlan } from "../plan/describe.ts";
+import type { Engine } from "../execute/engine.ts";
+import { RuntimeError } from "../graph/error.ts";
+import type { ImageInput } from "./picture.ts";
+import type { MemoryPlan } from "../plan/plan.ts";
+import { type Profile, profile } from "../execute/profile.ts";
+import { seenImages } from "./seen_images.ts";
+import type { StaticModel } from "../graph/static_model.ts";
+
+/**
+ * How a caption is asked for.
+ *
+ * ```ts
+ * import { type CaptionOptions } from "@mquant/mquant";
+ *
+ * const options: CaptionOptions = { prompt: "Describe this image.", maxTokens: 40 };
+ * console.log(options);
+ * ```
+ */
+export interface CaptionOptions extends AskOptions {
+  /** What to ask; default "Describe this image.". */
+  prompt?: string;
+}
+
+/**
+ * What a session runs on.
+ *
+ * ```ts
+ * import { open, type SessionInfo } from "@mquant/mquant";
+ *
+ * await using model = await open(
+ *   "models/flickr-mini/flickr-mini.w4a8.safetensors",
+ * );
+ * const { threads, build, imageTokens }: SessionInfo = model.info;
+ * console.log(threads, build, imageTokens);
+ * ```
+ */
+export interface SessionInfo {
+  /** Architecture of the model, such as "smolvlm". */
+  readonly architecture: string;
+  /** Name of the quantization recipe, where the file records it. */
+  readonly recipe: string;
+  /** Most tokens of a conversation. */
+  readonly context: number;
+  /** Tokens one image takes; 0 where the model reads text only. */
+  readonly imageTokens: number;
+  /** Bytes of memory, by use. */
+  readonly memory: MemoryPlan;
+  /** Threads at work, the calling one included. */
+  readonly threads: number;
+  /** Instruction set of the kernels. */
+  readonly build: Build;
+  /** Time from open to ready. */
+  readonly loadMs: number;
+}
+
+/**
+ * An open model. Dispose it to end its threads and free its memory.
+ *
+ * ```ts
+ * import { open, type Session } from "@mquant/mquant";
+ *
+ * async function describe(session: Session, photo: string) {
+ *   return (await session.caption(photo, { maxTokens: 8 })).text;
+ * }
+ * await using model = await open(
+ *   "models/flickr-mini/flickr-mini.w4a8.safetensors",
+ * );
+ * console.log(await describe(model, "models/flickr-mini/photos/cat.jpg"));
+ * ```
+ */
+export interface Session extends AsyncDisposable {
+  /** What it runs on. */
+  readonly info: SessionInfo;
+  /** Describes an image. */
+  caption(image: ImageInput, options?: CaptionOptions): Answer;
+  /** Answers a question, about images if there are any. */
+  ask(
+    question: string,
+    images?: ImageInput | readonly ImageInput[],
+    options?: AskOptions,
+  ): Answer;
+  /** Answers the last message. */
+  chat(messages: Message[], options?: AskOptions): Answer;
+  /** The steps of its plan as tables of text, and as data. */
+  describePlan(): Described;
+  /** Runs `work` and returns the time spent in each kernel meanwhile. */
+  profile(work: () => PromiseLike<unknown>): Promise<Profile>;
+}
+
+const PROMPT = "Describe this image.";
+
+/** A session over a loaded engine, which it owns. */
+export function session(
+  model: StaticModel,
+  assets: Assets,
+  engine: Engine,
+  opened: PictureOptions & { readonly remember?: boolean },
+  info: SessionInfo,
+): Session {
+  const closing = new AbortController();
+  const seen = opened.remember ? seenImages() : undefined;
+  const { maxTiles, minPixels } = opened; // maxPixels is in the assets
+  const pictures: PictureOptions = {
+    ...(maxTiles === undefined ? {} : { maxTiles }),
+    ...(minPixels === undefined ? {} : { minPixels }),
+  };
+  let queue: Promise<unknown> = Promise.resolve();
+
+  /** Runs `work` behind all that was asked for before; who is cancelled while waiting leaves the queue. */
+  function inTurn<T>(
+    work: () => Promise<T>,
+    cancelled: () => T,
+    signal: AbortSignal,
+  ): Promise<T> {
+    return new Promise((done, refuse) => {
+      if (signal.aborted) return done(cancelled());
+      let begun = false;
+      const leave = () => begun || done(cancelled());
+      signal.addEventListener("abort", leave, { once: true });
+      queue = queue.then(async () => {
+        begun = true;
+        try {
+          done(signal.aborted ? cancelled() : await work());
+        } catch (error) {
+          refuse(error);
+        } finally {
+          signal.removeEventListener("abort", leave);
+        }
+      });
+    });
+  }
+
+  function chat(messages: Message[], options: AskOptions = {}): Answer {
+    return answer(async (show, left) => {
+      const signals = [left, closing.signal];
+      if (options.signal) signals.push(options.signal);
+      const signal = AbortSignal.any(signals);
+      if (closing.signal.aborted) {
+        throw new RuntimeError(
+          "closed",
+          "Cannot answer: the session is closed",
+        );
+      }
+      const job = await prepare(
+        assets,
+        model.info,
+        info.context,
+        messages,
+        { ...pictures, ...options },
+      );
+      const asked = performance.now();
+      const waited = () => performance.now() - asked;
+      return await inTurn(
+        () => run(job, model, assets, engine, seen, show, signal, waited()),
+        () => neverBegun(job, waited()),
+        signal,
+      );
+    });
+  }
+
+  function ask(
+    question: string,
+    images: ImageInput | readonly ImageInput[] = [],
+    options: AskOptions = {},
+  ): Answer {
+    const all: readonly ImageInput[] = Array.isArray(images)
+      ? images
+      : [images as ImageInput];
+    const content: Message["content"] = [
+      ...all.map((image) => ({ type: "image" as const, image })),
+      { type: "text", text: question },
+    ];
+    return chat([{ role: "user", content }], options);
+  }
+
+  return {
+    info,
+    ask,
+    chat,
+    caption: (image, { prompt = PROMPT, ...options } = {}) =>
+      ask(prompt, image, options),
+    describePlan: () => describePlan(engine.plan),
+    profile: (work) => profile(engine, work),
+    async [Symbol.asyncDispose]() {
+      closing.abort();
+      await queue;
+      await engine[Symbol.asyncDispose]();
+    },
+  };
+}
