@@ -7,6 +7,7 @@
  */
 import type { Tokenizer } from "../tokenizer/tokenizer.ts";
 import { RuntimeError } from "../graph/error.ts";
+import { budget } from "../platform/budget.ts";
 import { type Rule, start, type State } from "./grammar.ts";
 
 /** The tokens an answer may be made of, for walking through all of them at once. */
@@ -29,8 +30,18 @@ export interface Constraint {
   readonly ended: boolean;
 }
 
-/** Stacks of a grammar that may be gone through for a token, a microsecond each; an enum of 4,000 words takes 160,000. */
-const MOST_STACKS = 250_000;
+/** Steps through a grammar, less than a microsecond each. */
+export const CONSTRAINT_LIMITS = {
+  /** For one token: the first of an enum of 4,000 words takes 160,000. */
+  token: 250_000,
+  /** For all tokens of an answer together, beside what each has of its own. */
+  answer: 1_000_000,
+  /** What each token adds to that: one within a text of counted characters takes 7,000. */
+  each: 16_384,
+} as const;
+
+/** Bytes of `needsBehind` that are kept: a place that comes again has its own ready. */
+const KEPT_BYTES = 2 ** 23;
 
 /** No token leads here. */
 const NEVER = 0xffff;
@@ -85,14 +96,18 @@ export function constraint(
   stopIds: ReadonlySet<number>,
   most: number,
 ): Constraint {
-  let stacks = 0;
-  let state = start(rules, (more) => {
-    stacks += more;
-    if (stacks <= MOST_STACKS) return;
+  const over = (): never => {
     throw new RuntimeError(
       "schema",
       "Cannot answer by this JSON schema: too many of its alternatives begin alike; leave some out, or let their first properties differ",
     );
+  };
+  const forAnswer = budget({ steps: CONSTRAINT_LIMITS.answer }, over);
+  const fresh = () => budget({ steps: CONSTRAINT_LIMITS.token }, over);
+  let forToken = fresh();
+  let state = start(rules, (steps) => {
+    forToken(steps);
+    forAnswer(steps);
   });
   if (state.need > most) {
     throw new RuntimeError(
@@ -101,9 +116,12 @@ export function constraint(
     );
   }
   const known = new Map<State, Uint16Array>();
+  const mostKnown = Math.max(1, KEPT_BYTES / (2 * vocabulary.ids.length));
   const needs = () => {
-    let all = known.get(state);
-    if (!all) known.set(state, all = needsBehind(state, vocabulary));
+    const all = known.get(state) ?? needsBehind(state, vocabulary);
+    known.delete(state); // the latest goes to the end
+    known.set(state, all);
+    if (known.size > mostKnown) known.delete(known.keys().next().value!);
     return all;
   };
   return {
@@ -114,7 +132,8 @@ export function constraint(
       return !state.open;
     },
     restrict(logits, left) {
-      stacks = 0;
+      forToken = fresh();
+      forAnswer(-CONSTRAINT_LIMITS.each);
       const before = logits.slice(), behind = needs();
       logits.fill(-Infinity);
       const { ids } = vocabulary;

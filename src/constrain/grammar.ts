@@ -11,6 +11,7 @@
  * ```
  * @module
  */
+import type { Spend } from "../platform/budget.ts";
 
 /** What an alternative is made of: a range of bytes, or a rule by its number. */
 export type Item = { readonly from: number; readonly to: number } | number;
@@ -38,6 +39,19 @@ interface Frame {
   readonly need: number;
 }
 
+/** An alternative that was gone into. */
+interface Row {
+  readonly id: number;
+  /** Fewest bytes from each item on. */
+  readonly needs: Float64Array;
+}
+
+/** Steps that a state takes beside its stacks. */
+const STATE_STEPS = 4;
+
+/** States and frames that are remembered, some 500 bytes each; beyond, all are made anew when needed. */
+const MOST_KNOWN = 50_000;
+
 /**
  * The place before the first byte of a text that follows rule 0 of `rules`.
  * Alternatives that begin alike multiply: ten arrays within each other, each of
@@ -46,12 +60,27 @@ interface Frame {
  */
 export function start(
   rules: readonly Rule[],
-  spend: (stacks: number) => void = () => {},
+  spend: Spend = () => {},
 ): State {
   const shortest = shortestTexts(rules);
-  const needOf = (item: Item) => typeof item === "number" ? shortest[item] : 1;
   const frames = new Map<string, Frame>(), states = new Map<string, State>();
-  const numbers = new Map<readonly Item[], number>();
+  let nextFrame = 0;
+  const seenItems = new Map<readonly Item[], Row>();
+
+  function rowOf(items: readonly Item[]): Row {
+    let row = seenItems.get(items);
+    if (!row) {
+      spend(items.length >> 3);
+      const needs = new Float64Array(items.length + 1);
+      for (let i = items.length - 1; i >= 0; i--) {
+        const item = items[i];
+        needs[i] = needs[i + 1] +
+          (typeof item === "number" ? shortest[item] : 1);
+      }
+      seenItems.set(items, row = { id: seenItems.size, needs });
+    }
+    return row;
+  }
 
   function frame(
     items: readonly Item[],
@@ -59,14 +88,12 @@ export function start(
     below: Frame | undefined,
   ): Frame | undefined {
     if (at === items.length) return below;
-    let number = numbers.get(items);
-    if (number === undefined) numbers.set(items, number = numbers.size);
-    const key = `${number} ${at} ${below?.id ?? ""}`;
+    const { id, needs } = rowOf(items);
+    const key = `${id} ${at} ${below?.id ?? ""}`;
     let known = frames.get(key);
     if (!known) {
-      let need = below?.need ?? 0;
-      for (let i = at; i < items.length; i++) need += needOf(items[i]);
-      known = { id: frames.size, items, at, below, need };
+      const need = (below?.need ?? 0) + needs[at];
+      known = { id: nextFrame++, items, at, below, need };
       frames.set(key, known);
     }
     return known;
@@ -101,14 +128,21 @@ export function start(
   }
 
   function stateOf(bytes: readonly Frame[], end: boolean): State {
-    const after: (State | null | undefined)[] = new Array(256);
+    spend(STATE_STEPS);
+    // 16 rows of 16, made when needed: most states have one byte to go on.
+    const after: (State | null | undefined)[][] = new Array(16);
     return {
       need: end ? 0 : bytes.reduce((n, f) => Math.min(n, f.need), Infinity),
       open: bytes.length > 0,
       next(byte) {
-        let next = after[byte];
+        const row = after[byte >> 4] ??= new Array(16);
+        let next = row[byte & 15];
         if (next === undefined) {
           spend(bytes.length >> 3);
+          if (states.size + frames.size > MOST_KNOWN) {
+            states.clear();
+            frames.clear();
+          }
           const moved = bytes.filter(({ items, at }) => {
             const { from, to } = items[at] as Exclude<Item, number>;
             return from <= byte && byte <= to;
@@ -117,7 +151,7 @@ export function start(
             ? null
             : state(moved.map((f) => frame(f.items, f.at + 1, f.below))) ??
               null;
-          after[byte] = next;
+          row[byte & 15] = next;
         }
         return next ?? undefined;
       },
@@ -128,18 +162,36 @@ export function start(
 }
 
 /** Bytes of the shortest text of each rule; Infinity where it has none that ends. */
-export function shortestTexts(rules: readonly Rule[]): number[] {
+export function shortestTexts(
+  rules: readonly Rule[],
+  spend: Spend = () => {},
+): number[] {
   const shortest = new Array<number>(rules.length).fill(Infinity);
-  for (let changed = true; changed;) {
-    changed = false;
-    for (const [i, rule] of rules.entries()) {
-      for (const items of rule) {
-        let length = 0;
-        for (const item of items) {
-          length += typeof item === "number" ? shortest[item] : 1;
-        }
-        if (length < shortest[i]) shortest[i] = length, changed = true;
+  const users: number[][] = rules.map(() => []);
+  for (const [i, rule] of rules.entries()) {
+    for (const items of rule) {
+      for (const item of items) {
+        if (typeof item === "number") users[item].push(i);
       }
+    }
+  }
+  // The last rules first: a rule is made before those it is made of.
+  const waiting = new Set(rules.keys()), todo = [...waiting];
+  for (let i = todo.pop(); i !== undefined; i = todo.pop()) {
+    waiting.delete(i);
+    let least = shortest[i];
+    for (const items of rules[i]) {
+      spend(1 + (items.length >> 3));
+      let length = 0;
+      for (const item of items) {
+        length += typeof item === "number" ? shortest[item] : 1;
+      }
+      least = Math.min(least, length);
+    }
+    if (least === shortest[i]) continue;
+    shortest[i] = least;
+    for (const user of users[i]) {
+      if (!waiting.has(user)) waiting.add(user), todo.push(user);
     }
   }
   return shortest;

@@ -7,6 +7,8 @@
  * @module
  */
 import { RuntimeError } from "../graph/error.ts";
+import { budget, type Spend } from "../platform/budget.ts";
+import { pointed } from "./json_pointer.ts";
 import { type Item, type Rule, shortestTexts } from "./grammar.ts";
 import { NO_LIMIT, type RuleBook, ruleBook } from "./text_rules.ts";
 
@@ -47,21 +49,39 @@ const KEPT: Readonly<Record<string, readonly string[]>> = {
   integer: ["minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum"],
 };
 
-const MOST_REPEATED = 4096;
-const DEEPEST = 64;
+/** Limits of a schema. */
+export const SCHEMA_LIMITS = {
+  /** Bytes, rules and keywords of its grammar, made or gone through: 4,000 words of an enum take 150,000. */
+  steps: 400_000,
+  /** Milliseconds that making its grammar may take. */
+  ms: 1000,
+  /** Schemas within each other. */
+  depth: 64,
+  /** Largest minLength, maxLength, minItems and maxItems. */
+  repeat: 4096,
+  /** Characters of a $ref. */
+  ref: 1000,
+} as const;
 
 /**
  * The rules of a schema; rule 0 is a whole text, with a blank before it if it likes.
- * @throws {RuntimeError} "schema" where it cannot be kept
+ * @throws {RuntimeError} "schema" where it cannot be kept, or takes more than `SCHEMA_LIMITS`
  */
 export function rulesOf(schema: JsonSchema): readonly Rule[] {
-  const book = ruleBook(() => fail("#", "it allows for too much; shorten it"));
-  const compile = compiler(schema, book);
+  const spend = budget(SCHEMA_LIMITS, (bound) =>
+    fail(
+      "#",
+      bound === "steps"
+        ? `its grammar takes more than ${SCHEMA_LIMITS.steps} steps; shorten its lists and texts`
+        : `its grammar takes more than ${SCHEMA_LIMITS.ms} ms; shorten it`,
+    ));
+  const book = ruleBook(spend);
+  const compile = compiler(schema, book, spend);
   book.recursive(() => {
     const value = compile(schema, "#", 0);
     return [value, [...book.text(" "), ...value]];
   });
-  if (shortestTexts(book.rules)[0] === Infinity) {
+  if (shortestTexts(book.rules, spend)[0] === Infinity) {
     fail("#", "no JSON that ends is valid for it");
   }
   return book.rules;
@@ -70,15 +90,23 @@ export function rulesOf(schema: JsonSchema): readonly Rule[] {
 function fail(where: string, problem: string): never {
   throw new RuntimeError(
     "schema",
-    `Cannot answer: the JSON schema at ${JSON.stringify(where)}: ${problem}`,
+    `Cannot answer: the JSON schema at ${clipped(where)}: ${problem}`,
   );
+}
+
+/** A text of the schema as a message may repeat it. */
+function clipped(text: string): string {
+  return JSON.stringify(text.length > 200 ? `${text.slice(0, 197)}...` : text);
 }
 
 type Compile = (schema: unknown, where: string, depth: number) => Item[];
 
-function compiler(root: unknown, book: RuleBook): Compile {
+function compiler(root: unknown, book: RuleBook, spend: Spend): Compile {
   const named = new Map<string, number>();
-  const text = (value: unknown) => book.text(JSON.stringify(value));
+  const text = (value: unknown) => {
+    payFor(value, spend);
+    return book.text(JSON.stringify(value));
+  };
   const either = (alternatives: Rule): Item[] =>
     alternatives.length === 1
       ? [...alternatives[0]]
@@ -87,8 +115,14 @@ function compiler(root: unknown, book: RuleBook): Compile {
   /** After a colon or comma: a blank or nothing. */
   const blank = () => blankRule ??= book.rule([[], book.text(" ")]);
 
-  const compile: Compile = (schema, where, depth) => {
-    if (depth > DEEPEST) fail(where, `it is nested deeper than ${DEEPEST}`);
+  const compile: Compile = (schema, where, depth) =>
+    book.short(compileOne(schema, where, depth));
+
+  const compileOne: Compile = (schema, where, depth) => {
+    spend(1);
+    if (depth > SCHEMA_LIMITS.depth) {
+      fail(where, `it is nested deeper than ${SCHEMA_LIMITS.depth}`);
+    }
     if (schema === true) return [any()];
     if (
       typeof schema !== "object" || schema === null || Array.isArray(schema)
@@ -96,6 +130,7 @@ function compiler(root: unknown, book: RuleBook): Compile {
       fail(where, "it must be an object of keywords, or true");
     }
     const keys = schema as Keywords, deeper = depth + 1;
+    spend(Object.keys(keys).length);
     if (keys.$ref !== undefined) {
       only(keys, ["$ref"], where);
       return [reference(keys.$ref, where, deeper)];
@@ -107,6 +142,7 @@ function compiler(root: unknown, book: RuleBook): Compile {
     if (keys.enum !== undefined) {
       only(keys, ["enum", "type"], where);
       if (!Array.isArray(keys.enum)) fail(where, "enum must be a list");
+      spend(keys.enum.length);
       return either(typed(keys.enum, keys.type, where).map(text));
     }
     for (const word of ["anyOf", "allOf"] as const) {
@@ -130,13 +166,16 @@ function compiler(root: unknown, book: RuleBook): Compile {
   };
 
   function reference(ref: unknown, where: string, depth: number): number {
-    if (typeof ref !== "string" || !/^#(\/|$)/.test(ref)) {
+    if (
+      typeof ref !== "string" || !/^#(\/|$)/.test(ref) ||
+      ref.length > SCHEMA_LIMITS.ref
+    ) {
       fail(where, `$ref must point into the schema, such as "#/$defs/name"`);
     }
     let rule = named.get(ref);
     if (rule === undefined) {
       const schema = pointed(root, ref) ??
-        fail(where, `$ref ${JSON.stringify(ref)} leads nowhere`);
+        fail(where, `$ref ${clipped(ref)} leads nowhere`);
       rule = book.recursive((self) => {
         named.set(ref, self);
         return [compile(schema, ref, depth)];
@@ -205,14 +244,16 @@ function compiler(root: unknown, book: RuleBook): Compile {
       !Array.isArray(required) || required.some((r) => typeof r !== "string")
     ) fail(where, "required must be a list of names");
     const others = keys.additionalProperties ?? true;
+    spend(required.length);
+    const must = new Set(required);
     const value = (name: string) =>
       Object.hasOwn(properties, name)
         ? compile(properties[name], `${where}/properties/${name}`, depth)
         : compile(others, `${where}/additionalProperties`, depth);
-    const names = new Set([...Object.keys(properties), ...required]);
+    const names = new Set([...Object.keys(properties), ...must]);
     if (names.size === 0) return others === false ? text({}) : map(value(""));
     const pair = (name: string) => [
-      ...text(name),
+      ...book.short(text(name)),
       ...book.text(":"),
       blank(),
       ...value(name),
@@ -222,10 +263,12 @@ function compiler(root: unknown, book: RuleBook): Compile {
     let first: Item[] = [], later: Item[] = [];
     for (const name of [...names].reverse()) {
       const both = book.rule([pair(name)]);
-      const skip = !required.includes(name);
+      const skip = !must.has(name);
       const [here, there] = [first, later];
-      first = either([[both, ...there], ...(skip ? [here] : [])]);
-      later = either([[...comma, both, ...there], ...(skip ? [there] : [])]);
+      const next = (items: Item[], none: Item[]) =>
+        book.short(either([items, ...(skip ? [none] : [])]));
+      first = next([both, ...there], here);
+      later = next([...comma, both, ...there], there);
     }
     return [...book.text("{"), ...first, ...book.text("}")];
   }
@@ -267,6 +310,9 @@ function typesOf(keys: Keywords, where: string): readonly string[] {
     );
   }
   const types = [keys.type].flat();
+  if (new Set(types).size < types.length) {
+    fail(`${where}/type`, "it names a type twice");
+  }
   for (const type of types) {
     if (TYPES.includes(type as string)) continue;
     fail(`${where}/type`, `it must be of ${TYPES.join(", ")}`);
@@ -281,9 +327,7 @@ function only(keys: Keywords, known: readonly string[], where: string) {
     if (known.includes(key) || NOTES.includes(key)) continue;
     fail(
       where,
-      `${
-        JSON.stringify(key)
-      } cannot be kept beside what else it says; leave it out${
+      `${clipped(key)} cannot be kept beside what else it says; leave it out${
         key === "oneOf" ? ", or write anyOf" : ""
       }`,
     );
@@ -322,34 +366,26 @@ function span(
     const value = keys[name];
     if (value === undefined) return without;
     const good = Number.isInteger(value) && (value as number) >= 0 &&
-      (value as number) <= MOST_REPEATED;
-    return good
-      ? value as number
-      : fail(`${where}/${name}`, `it must be from 0 to ${MOST_REPEATED}`);
+      (value as number) <= SCHEMA_LIMITS.repeat;
+    return good ? value as number : fail(
+      `${where}/${name}`,
+      `it must be from 0 to ${SCHEMA_LIMITS.repeat}`,
+    );
   };
   const [least, most] = [count(min, 0), count(max, NO_LIMIT)];
   if (least > most) fail(where, `${min} is above ${max}`);
   return [least, most];
 }
 
-/** A part of a JSON pointer in a URI; what is no escape stays as it is. */
-function unescaped(part: string): string {
-  let text = part;
-  try {
-    text = decodeURIComponent(part);
-  } catch { /* a bare % */ }
-  return text.replaceAll("~1", "/").replaceAll("~0", "~");
-}
-
-/** What a JSON pointer such as `#/$defs/name` points to (RFC 6901). */
-function pointed(root: unknown, ref: string): unknown {
-  let at = root;
-  for (const part of ref.split("/").slice(1)) {
-    const name = unescaped(part);
-    if (typeof at !== "object" || at === null || !Object.hasOwn(at, name)) {
-      return undefined;
-    }
-    at = (at as Keywords)[name];
+/** Pays for a value before it is written as JSON. */
+function payFor(value: unknown, spend: Spend, depth = 0) {
+  spend(typeof value === "string" ? 1 + value.length : 1);
+  if (typeof value !== "object" || value === null) return;
+  if (depth > SCHEMA_LIMITS.depth) {
+    fail("#", `a value is nested deeper than ${SCHEMA_LIMITS.depth}`);
   }
-  return at;
+  for (const [key, inner] of Object.entries(value)) {
+    spend(key.length);
+    payFor(inner, spend, depth + 1);
+  }
 }

@@ -3,10 +3,14 @@
  * numbers (RFC 8259), as rules over UTF-8 bytes.
  * @module
  */
+import type { Spend } from "../platform/budget.ts";
 import type { Item, Rule } from "./grammar.ts";
 
-/** Most rules of one grammar. */
-const MOST_RULES = 50_000;
+/** Steps of a budget that a rule takes beside its items. */
+const RULE_STEPS = 8;
+
+/** Most items in a row that are copied into other rules; longer rows become a rule. */
+const MOST_COPIED = 16;
 
 /** Digits of the longest number that is written: every one is a safe integer. */
 const DIGITS = 15;
@@ -14,7 +18,11 @@ const DIGITS = 15;
 /** Most of what may be repeated, where no limit is given: none. */
 export const NO_LIMIT = Infinity;
 
-const byte = (code: number): Item => ({ from: code, to: code });
+const BYTES: readonly Item[] = Array.from(
+  { length: 256 },
+  (_, code) => ({ from: code, to: code }),
+);
+const byte = (code: number): Item => BYTES[code];
 const range = (from: number, to: number): Item => ({ from, to });
 const DIGIT = range(0x30, 0x39);
 
@@ -40,6 +48,8 @@ export interface RuleBook {
   recursive(alternatives: (self: number) => Rule): number;
   /** Items that spell `text`. */
   text(text: string): Item[];
+  /** The same items, few enough to be copied. */
+  short(items: readonly Item[]): Item[];
   /** `item` as often as `least` to `most` times. */
   repeat(item: Item, least: number, most: number): Item[];
   /** A JSON string of `least` to `most` characters. */
@@ -50,10 +60,11 @@ export interface RuleBook {
   integer(least: number, most: number): Item[];
 }
 
-/** An empty book; `tooLarge` throws where it would get too long. */
-export function ruleBook(tooLarge: () => never): RuleBook {
+/** An empty book; every item and rule is paid for by `spend`. */
+export function ruleBook(spend: Spend): RuleBook {
   const rules: Rule[] = [];
   const known = new Map<string, number>();
+  const chains = new Map<string, number[]>();
   const once = (name: string, make: () => number) => {
     let rule = known.get(name);
     if (rule === undefined) known.set(name, rule = make());
@@ -63,27 +74,41 @@ export function ruleBook(tooLarge: () => never): RuleBook {
     rules,
     rule: (alternatives) => book.recursive(() => alternatives),
     recursive(alternatives) {
-      if (rules.length >= MOST_RULES) tooLarge();
-      const self = rules.push([]) - 1;
-      rules[self] = alternatives(self);
+      spend(RULE_STEPS);
+      const self = rules.push([]) - 1, made = alternatives(self);
+      for (const items of made) spend(1 + items.length);
+      rules[self] = made;
       return self;
     },
-    text: (text) => Array.from(new TextEncoder().encode(text), byte),
+    text(text) {
+      spend(text.length);
+      return Array.from(new TextEncoder().encode(text), byte);
+    },
+    short: (items) =>
+      items.length > MOST_COPIED ? [book.rule([items])] : [...items],
     repeat(item, least, most) {
       const name = JSON.stringify(item);
-      const upTo = (n: number): number =>
-        n === NO_LIMIT
-          ? once(
-            `${name}*`,
-            () => book.recursive((self) => [[item, self], []]),
-          )
-          : once(
-            `${name}{${n}}`,
-            () => book.rule(n === 0 ? [[]] : [[item, upTo(n - 1)], []]),
-          );
-      // From below, so that the recursion of `upTo` stays shallow.
-      if (most !== NO_LIMIT) { for (let n = 0; n < most - least; n++) upTo(n); }
-      return [...Array<Item>(least).fill(item), upTo(most - least)];
+      const exactly = (n: number): Item[] => {
+        if (n <= MOST_COPIED) return Array<Item>(n).fill(item);
+        const half = exactly(n >> 1), odd = n % 2 === 1 ? [item] : [];
+        return [
+          once(`${name}={${n}}`, () => book.rule([[...half, ...half, ...odd]])),
+        ];
+      };
+      const more = most - least;
+      if (more === NO_LIMIT) {
+        const any = once(
+          `${name}*`,
+          () => book.recursive((self) => [[item, self], []]),
+        );
+        return [...exactly(least), any];
+      }
+      const upTo = chains.get(name) ?? [book.rule([[]])]; // by how many
+      chains.set(name, upTo);
+      while (upTo.length <= more) {
+        upTo.push(book.rule([[item, upTo.at(-1)!], []]));
+      }
+      return [...exactly(least), upTo[more]];
     },
     string(least, most) {
       const character = once("character", () =>
