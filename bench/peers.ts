@@ -21,6 +21,7 @@ import { table } from "../src/cli/table.ts";
 import { imageOf } from "../src/graph/node.ts";
 import type { Engine } from "../src/execute/engine.ts";
 import { transformed } from "../tests/models/real.ts";
+import { thisCpu } from "./cpu.ts";
 import { writeGguf } from "./gguf.ts";
 import { type Contestant, interleave, type Rates } from "./interleave.ts";
 import { type Llama, type LlamaCpp, llamaCpp } from "./llama.ts";
@@ -50,6 +51,7 @@ const { values } = parseArgs({
 const rounds = Number(values.rounds);
 const threadCounts = values.threads.split(",").map(Number);
 const rows: Row[] = [];
+const { cpu } = thisCpu();
 const folder = Deno.makeTempDirSync({ prefix: "mquant-peers-" });
 
 const wanted = (shape: string) => shape.includes(values.only);
@@ -75,6 +77,7 @@ function note(
       ratio: ours.median / p.median,
       rounds: p.rounds,
       at: new Date().toISOString().slice(0, 16),
+      cpu,
     };
     rows.push(row);
     console.error(

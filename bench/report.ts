@@ -4,6 +4,7 @@
  * types a number.
  * @module
  */
+import { CPU_CLASSES, type CpuClass } from "./cpu.ts";
 import { writeAll, writeAtomically } from "../src/format/atomic_write.ts";
 
 /** One comparison. */
@@ -24,11 +25,18 @@ export interface Row {
   readonly rounds: number;
   /** Day and minute, UTC. */
   readonly at: string;
+  /** Class of the CPU it was measured on. */
+  readonly cpu: CpuClass;
 }
 
 /** What the same row of another run is known by. */
 const keyOf = (r: Row) =>
-  [r.shape, r.workload, r.threads, r.peerName.split(/[ (]/)[0]].join("|");
+  [r.cpu, r.shape, r.workload, r.threads, r.peerName.split(/[ (]/)[0]]
+    .join("|");
+
+/** Classes of CPU that rows were measured on. */
+export const classesOf = (rows: readonly Row[]): CpuClass[] =>
+  CPU_CLASSES.filter((cpu) => rows.some((r) => r.cpu === cpu));
 
 /** Rows of a report; none where there is no file. */
 export function readRows(path: string | URL): Row[] {
@@ -95,6 +103,22 @@ export function llamaCells(rows: readonly Row[]): string[][] {
       ...Object.keys(WORKS).map((work) => cell(shape, work)),
     ]),
   ];
+}
+
+/** Lowest and highest ratio to llama.cpp of works whose name begins with `work`, on one thread, then on two. */
+export function ratios(rows: readonly Row[], work: string): string {
+  return [1, 2].flatMap((threads) => {
+    const some = rows
+      .filter((r) =>
+        r.threads === threads && r.workload in WORKS &&
+        r.workload.startsWith(work) && !r.workload.includes("4 bits")
+      ).map((r) => r.ratio);
+    if (some.length === 0) return [];
+    const [low, high] = [Math.min(...some), Math.max(...some)];
+    return `${low.toFixed(2)}–${high.toFixed(2)} (${threads} thread${
+      threads === 1 ? "" : "s"
+    })`;
+  }).join(", ");
 }
 
 /** Ranges of ratios to ONNX Runtime on one thread, a kind of work a line. */

@@ -3,12 +3,20 @@
  * rooms, the table of model sizes, what `bench:peers` measured; and the imports of an installed mquant. `deno task docs` writes, `--check` compares with what is there.
  * @module
  */
-import { allCells, llamaCells, onnxCells, readRows } from "../bench/report.ts";
+import {
+  allCells,
+  classesOf,
+  llamaCells,
+  onnxCells,
+  readRows,
+  type Row,
+} from "../bench/report.ts";
 import config from "../deno.json" with { type: "json" };
 import { loadAll } from "../src/cli/commands.ts";
 import { commandHelp, overview } from "../src/cli/help.ts";
 import { ROOMS } from "./lint_rooms.ts";
 import { markdown, sizesTable } from "./models.ts";
+import { numbersTable, readBundled } from "./numbers.ts";
 
 const folder = new URL("../docs/", import.meta.url);
 
@@ -59,6 +67,18 @@ function imports(): string {
   return `${JSON.stringify({ imports: all }, null, 2)}\n`;
 }
 
+/** Summary and all rows, for each class of CPU. */
+function peersText(rows: readonly Row[]): string {
+  return classesOf(rows).map((cpu) => {
+    const some = rows.filter((r) => r.cpu === cpu);
+    const summary = [llamaCells(some), onnxCells(some)]
+      .filter((cells) => cells.length > 1).map(markdown).join("\n");
+    return `### ${cpu}\n\nRatios of medians, one thread, then two:\n\n${summary}\nAll rows:\n\n${
+      markdown(allCells(some))
+    }`;
+  }).join("\n");
+}
+
 /** `text` with what stands between the two marks of `name` replaced. */
 export function between(text: string, name: string, part: string): string {
   const [begin, end] = [`<!-- ${name}: generated -->`, `<!-- ${name}: end -->`];
@@ -83,11 +103,11 @@ async function main(check: boolean): Promise<number> {
   const peers = readRows(new URL("reports/peers.json", folder));
   const files = {
     "cli.md": await cli(),
-    "performance.md": between(performance, "peers", markdown(allCells(peers))),
+    "performance.md": between(performance, "peers", peersText(peers)),
     "../README.md": between(
       readme,
-      "peers",
-      `${markdown(llamaCells(peers))}\n${markdown(onnxCells(peers))}`,
+      "numbers",
+      numbersTable(readBundled(), peers),
     ),
     "architecture.md": between(architecture, "rooms", rooms()),
     "models.md": between(models, "sizes", sizesTable()),

@@ -17,6 +17,7 @@ export interface Block {
 /** Documents with commands outside of docs/. */
 const OTHERS = [
   "README.md",
+  "CONTRIBUTING.md",
   "SECURITY.md",
   "examples/deploy/README.md",
   "models/flickr-mini/CARD.md",

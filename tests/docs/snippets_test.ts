@@ -36,6 +36,11 @@ const NOTES: readonly Note[] = [
     not: "this test is one of those; .ci/run types it",
   },
   {
+    document: "CONTRIBUTING.md",
+    piece: "deno task ok",
+    not: "this test is one of those; .ci/run types it",
+  },
+  {
     document: "README.md",
     piece: "npx --yes deno@2.9.6 task test",
     not: "the same",
@@ -44,6 +49,21 @@ const NOTES: readonly Note[] = [
     document: "README.md",
     piece: "npx --yes deno@2.9.6 task caption",
     stands: ['#!/bin/sh\nshift 2; exec deno "$@"\n', "bin/npx"], // no network in tests
+  },
+  {
+    document: "README.md",
+    piece: "deno task pull",
+    not: "no network in tests; tests/hub/pull_test.ts pulls from a local hub",
+  },
+  {
+    document: "README.md",
+    piece: "deno task quantize smolvlm",
+    not: "takes minutes; src/cli/produce_test.ts quantizes a small checkpoint",
+  },
+  {
+    document: "README.md",
+    piece: "deno task caption --model smolvlm.w4a8.safetensors",
+    stands: [MODEL, "smolvlm.w4a8.safetensors"],
   },
   {
     document: "docs/browser.md",
