@@ -3,6 +3,7 @@
  * BPE sees it (https://huggingface.co/docs/tokenizers, "Added tokens").
  * @module
  */
+import { budget } from "../platform/budget.ts";
 import { TokenizerError } from "./error.ts";
 
 /** An entry of `added_tokens` in tokenizer.json. */
@@ -55,25 +56,22 @@ const WORD = String.raw`[\p{Alphabetic}\p{M}\p{Nd}\p{Pc}\p{Join_Control}]`;
 const WORD_END = new RegExp(`${WORD}$`, "u");
 const WORD_START = new RegExp(`^${WORD}`, "u");
 
+const SPACE = /^\p{White_Space}$/u;
+
+/** Steps for each character of a text, and for any text, to find added tokens. */
+const FINDER_STEPS = { character: 400, text: 1_000_000 } as const;
+
 /** A function that cuts `tokens` out of a text: leftmost first, longest first. */
 export function finder(
   tokens: readonly AddedToken[],
 ): (text: string) => Piece[] {
   if (tokens.length === 0) return (text) => text === "" ? [] : [text];
-  const byContent = new Map(tokens.map((t) => [t.content, t]));
-  const pattern = new RegExp(
-    tokens.map((t) => t.content)
-      .toSorted((a, b) => b.length - a.length)
-      .map((content) => RegExp.escape(content))
-      .join("|"),
-    "gu",
-  );
+  const find = longestOf(tokens);
   return (text) => {
     const pieces: Piece[] = [];
-    let at = 0;
-    for (const match of text.matchAll(pattern)) {
-      const token = byContent.get(match[0])!;
-      let [start, end] = [match.index, match.index + match[0].length];
+    let at = 0; // up to here the text is cut
+    for (const { token, index } of find(text)) {
+      let start = index, end = start + token.content.length;
       if (start < at) continue; // swallowed by the white space of the one before
       if (
         token.singleWord &&
@@ -81,17 +79,48 @@ export function finder(
           WORD_START.test(text.slice(end, end + 2)))
       ) continue;
       if (token.lstrip) {
-        start = at +
-          text.slice(at, start).replace(/\p{White_Space}+$/u, "").length;
+        while (start > at && SPACE.test(text[start - 1])) start--;
       }
-      if (token.rstrip) {
-        end += /^\p{White_Space}*/u.exec(text.slice(end))![0].length;
-      }
+      if (token.rstrip) { while (SPACE.test(text[end] ?? "")) end++; }
       if (start > at) pieces.push(text.slice(at, start));
       pieces.push(token.id);
       at = end;
     }
     if (at < text.length) pieces.push(text.slice(at));
     return pieces;
+  };
+}
+
+/** Where `tokens` stand in a text, one behind the other, the longest at each place. */
+function longestOf(tokens: readonly AddedToken[]) {
+  const byContent = new Map<string, AddedToken>();
+  const lengths = new Map<string, Set<number>>(); // of those that begin so
+  for (const token of tokens) {
+    const { content } = token;
+    if (!content.isWellFormed()) continue; // stands in no text
+    byContent.set(content, token);
+    const known = lengths.get(content[0]) ?? new Set();
+    lengths.set(content[0], known.add(content.length));
+  }
+  const sorted = new Map(
+    [...lengths].map(([char, all]) => [char, [...all].sort((a, b) => b - a)]),
+  );
+  return function* (text: string) {
+    const { character, text: any } = FINDER_STEPS;
+    const spend = budget({ steps: any + character * text.length }, () => {
+      throw new TokenizerError(
+        "Cannot encode the text: looking for added tokens takes too long; shorten it",
+      );
+    });
+    for (let at = 0; at < text.length;) {
+      let token: AddedToken | undefined;
+      for (const length of sorted.get(text[at]) ?? []) {
+        spend(1 + (length >> 3));
+        token = byContent.get(text.slice(at, at + length));
+        if (token) break;
+      }
+      if (token) yield { token, index: at };
+      at += token?.content.length ?? 1;
+    }
   };
 }

@@ -5,6 +5,7 @@
  * @module
  */
 import { TokenizerError } from "./error.ts";
+import { type Matcher, matcher } from "./regex.ts";
 import { isQuick } from "./regex_cost.ts";
 
 /** Cuts a text into words whose concatenation is the text (or less, where a split removes). */
@@ -14,21 +15,29 @@ export type Cut = (text: string) => string[];
 const GPT2 =
   /'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\p{White_Space}\p{L}\p{N}]+|\p{White_Space}+(?!\P{White_Space})|\p{White_Space}+/gu;
 
+/** Most pre-tokenizers of a Sequence. */
+const MOST_CUTS = 16;
+
 /** The cut that the `pre_tokenizer` of a tokenizer.json describes; throws `TokenizerError`. */
 export function readCut(json: unknown, depth = 0): Cut {
   if (json === null || json === undefined) return (text) => [text];
   const config = json as Record<string, unknown>;
   switch (config.type) {
     case "Sequence": {
-      if (!Array.isArray(config.pretokenizers) || depth > 4) {
-        throw TokenizerError.inFile("a Sequence needs a list of pretokenizers");
+      if (
+        !Array.isArray(config.pretokenizers) || depth > 1 ||
+        config.pretokenizers.length > MOST_CUTS
+      ) {
+        throw TokenizerError.inFile(
+          `a Sequence needs a list of up to ${MOST_CUTS} pretokenizers`,
+        );
       }
       const cuts = config.pretokenizers.map((c) => readCut(c, depth + 1));
       return (text) => cuts.reduce((words, cut) => words.flatMap(cut), [text]);
     }
     case "Digits":
       return isolate(
-        config.individual_digits === true ? /\p{N}/gu : /\p{N}+/gu,
+        native(config.individual_digits === true ? /\p{N}/gu : /\p{N}+/gu),
       );
     case "ByteLevel":
       return byteLevel(config);
@@ -46,7 +55,7 @@ export function readCut(json: unknown, depth = 0): Cut {
 function byteLevel(config: Record<string, unknown>): Cut {
   const cut: Cut = config.use_regex === false
     ? (text) => [text]
-    : isolate(GPT2); // leaves no gaps: every character is of some class
+    : isolate(native(GPT2)); // leaves no gaps: every character is of some class
   if (config.add_prefix_space !== true) return cut;
   return (text) => cut(text.startsWith(" ") ? text : ` ${text}`);
 }
@@ -66,9 +75,8 @@ function split(config: Record<string, unknown>): Cut {
       "a Split needs a pattern of 1 to 4000 characters",
     );
   }
-  let pattern: RegExp;
   try {
-    pattern = new RegExp(source, "gu");
+    new RegExp(source, "gu");
   } catch {
     throw TokenizerError.inFile(
       `the Split pattern ${
@@ -83,14 +91,13 @@ function split(config: Record<string, unknown>): Cut {
       } can take for ever: no group may repeat, and only one loop may stand before what can fail`,
     );
   }
+  const pattern = matcher(source);
   if (config.behavior === "Isolated") return isolate(pattern);
   if (config.behavior === "MergedWithPrevious" && config.invert !== true) {
     return mergeWithPrevious(pattern);
   }
   if (config.behavior === "Removed") {
-    return config.invert === true
-      ? (text) => text.match(pattern)?.filter(Boolean) ?? []
-      : (text) => text.split(pattern).filter(Boolean);
+    return removed(pattern, config.invert === true);
   }
   throw TokenizerError.inFile(
     `Split behavior ${
@@ -127,16 +134,37 @@ function translate(pattern: string): string {
   });
 }
 
-/** Each match ends the word in front of it. */
-function mergeWithPrevious(pattern: RegExp): Cut {
+/** The matcher of a pattern of our own, which never goes back far. */
+function native(pattern: RegExp): Matcher {
   return (text) => {
+    const found: number[] = [];
+    for (const { 0: word, index } of text.matchAll(pattern)) {
+      found.push(index, index + word.length);
+    }
+    return found;
+  };
+}
+
+/** What lies between matches, or, inverted, the matches. */
+function removed(pattern: Matcher, inverted: boolean): Cut {
+  return (text) => {
+    const all = [0, ...pattern(text), text.length];
     const words: string[] = [];
+    for (let i = inverted ? 1 : 0; i + 1 < all.length; i += 2) {
+      if (all[i] < all[i + 1]) words.push(text.slice(all[i], all[i + 1]));
+    }
+    return words;
+  };
+}
+
+/** Each match ends the word in front of it. */
+function mergeWithPrevious(pattern: Matcher): Cut {
+  return (text) => {
+    const words: string[] = [], found = pattern(text);
     let at = 0;
-    for (const match of text.matchAll(pattern)) {
-      if (match[0] === "") continue;
-      const end = match.index + match[0].length;
-      words.push(text.slice(at, end));
-      at = end;
+    for (let i = 1; i < found.length; i += 2) {
+      words.push(text.slice(at, found[i]));
+      at = found[i];
     }
     if (at < text.length) words.push(text.slice(at));
     return words;
@@ -144,15 +172,14 @@ function mergeWithPrevious(pattern: RegExp): Cut {
 }
 
 /** Each match a word of its own, and each stretch between matches. */
-function isolate(pattern: RegExp): Cut {
+function isolate(pattern: Matcher): Cut {
   return (text) => {
-    const words: string[] = [];
+    const words: string[] = [], found = pattern(text);
     let at = 0;
-    for (const match of text.matchAll(pattern)) {
-      if (match[0] === "") continue;
-      if (match.index > at) words.push(text.slice(at, match.index));
-      words.push(match[0]);
-      at = match.index + match[0].length;
+    for (let i = 0; i < found.length; i += 2) {
+      if (found[i] > at) words.push(text.slice(at, found[i]));
+      at = found[i + 1];
+      words.push(text.slice(found[i], at));
     }
     if (at < text.length) words.push(text.slice(at));
     return words;

@@ -1,8 +1,10 @@
 /**
- * Whether a regular expression may take long. A model file brings its own, and
- * the engine tries every way to match before it gives up: `(a+)+b` takes as many
- * as 2ⁿ for n letters. So patterns are read first, and those whose ways can grow
- * by more than the square of a text are refused; none of a known model does.
+ * Whether a regular expression may take long where every way to match is tried
+ * before giving up, as most engines do: `(a+)+b` takes as many as 2ⁿ for n
+ * letters. A pattern whose ways can grow by more than the square of a text is
+ * refused when a model file is read, since every other program that reads the
+ * file would stand still; none of a known model does. The time here is bounded
+ * by regex.ts, whatever the pattern.
  * @module
  */
 
@@ -12,6 +14,8 @@ interface Piece {
   readonly group?: readonly Piece[][];
   /** `(?=` and its like: takes no character, and may fail. */
   readonly look: boolean;
+  /** `(?<=` and its like: read from its end. */
+  readonly behind: boolean;
   readonly least: number;
   readonly most: number;
 }
@@ -43,10 +47,11 @@ function costOf(group: readonly Piece[][], fails: boolean): Cost {
 
 function sequenceCost(pieces: readonly Piece[], after: boolean): Cost {
   let loops = 0, ways = 1, fails = after;
-  for (const { group, look, least, most } of pieces.toReversed()) {
+  for (const { group, look, behind, least, most } of pieces.toReversed()) {
     if (group) {
       if (most > 1) return { loops: Infinity, ways: 1 };
-      const inner = costOf(group, fails && !look);
+      const read = behind ? group.map((pieces) => pieces.toReversed()) : group;
+      const inner = costOf(read, fails && !look);
       loops += inner.loops;
       ways *= inner.ways;
     }
@@ -90,7 +95,8 @@ function piece(read: Reader): Piece {
   } else next(read, ATOM);
   const times = next(read, TIMES);
   const look = /^\(\?<?[=!]/.test(open?.[0] ?? "");
-  return { ...group ? { group } : {}, look, ...bounds(times) };
+  const behind = /^\(\?<[=!]/.test(open?.[0] ?? "");
+  return { ...group ? { group } : {}, look, behind, ...bounds(times) };
 }
 
 function bounds(times: RegExpExecArray | null) {

@@ -10,6 +10,7 @@ import { bpe } from "./bpe.ts";
 import { bytesOfToken } from "./bytes.ts";
 import { bytesOfPiece } from "./pieces.ts";
 import { TokenizerError } from "./error.ts";
+import { readNormalizer } from "./normalize.ts";
 import { readCut } from "./pre_tokenize.ts";
 import { RANKED } from "./tiktoken.ts";
 
@@ -314,49 +315,4 @@ function readMerges(json: unknown): [string, string][] {
     ) return pair as [string, string];
     throw TokenizerError.inFile(`merge ${i} is not a pair of tokens`);
   });
-}
-
-function readNormalizer(json: unknown, depth = 0): (text: string) => string {
-  if (json === null || json === undefined) return (text) => text;
-  const { type, normalizers } = json as Record<string, unknown>;
-  switch (type) {
-    case "NFC":
-    case "NFD":
-    case "NFKC":
-    case "NFKD":
-      return (text) => text.normalize(type);
-    case "Prepend":
-      return (text) => text === "" ? "" : `${textOf(json, "prepend")}${text}`;
-    case "Replace": {
-      const { pattern } = json as { pattern?: unknown };
-      const from = textOf(pattern, "String"), to = textOf(json, "content");
-      return (text) => text.replaceAll(from, () => to);
-    }
-    case "Sequence": {
-      if (!Array.isArray(normalizers) || depth > 4) {
-        throw TokenizerError.inFile("a Sequence needs a list of normalizers");
-      }
-      const steps = normalizers.map((n) => readNormalizer(n, depth + 1));
-      return (text) => steps.reduce((t, step) => step(t), text);
-    }
-    default:
-      throw TokenizerError.inFile(
-        `normalizer ${
-          JSON.stringify(type)
-        } is not known; known are Sequence, Prepend, Replace, NFC, NFD, NFKC and NFKD`,
-      );
-  }
-}
-
-/** A text of a normalizer's settings. */
-function textOf(json: unknown, key: string): string {
-  const value = (json as Record<string, unknown> | null | undefined)?.[key];
-  if (typeof value === "string" && value !== "" && value.length <= 64) {
-    return value;
-  }
-  throw TokenizerError.inFile(
-    `a normalizer's ${key} must be a text of 1 to 64 characters: it is ${
-      JSON.stringify(value)?.slice(0, 40)
-    }`,
-  );
 }

@@ -234,3 +234,53 @@ Deno.test("a control character without a token is dropped, as the reference does
   const ids = (text: string) => tokenizer.encode(text, { special: false });
   assertEquals(ids("a\u0004b"), [...ids("a"), ...ids("b")]);
 });
+
+Deno.test("a normalizer that makes a text grow without end is refused with it", () => {
+  const json = JSON.parse(toyTokenizerJson());
+  const step = {
+    type: "Replace",
+    pattern: { String: "a" },
+    content: "a".repeat(64),
+  };
+  const read = (steps: unknown[]) =>
+    readTokenizer(JSON.stringify({
+      ...json,
+      normalizer: { type: "Sequence", normalizers: steps },
+    }));
+  const once = read([step]);
+  assertEquals(once.encode("a", { special: false }).length > 0, true);
+  const often = read(Array(12).fill(step));
+  assertThrows(
+    () => often.encode("a".repeat(100), { special: false }),
+    TokenizerError,
+    "its normalizer makes",
+  );
+  assertThrows(() => read(Array(17).fill(step)), TokenizerError, "up to 16");
+});
+
+Deno.test("many added tokens, and white space about them, are found in little time", () => {
+  const json = JSON.parse(toyTokenizerJson());
+  const more = Array.from({ length: 3000 }, (_, i) => ({
+    id: 10_000 + i,
+    content: `<${"x".repeat(i % 40)}${i}>`,
+    lstrip: true,
+    rstrip: true,
+    special: true,
+  }));
+  const tokenizer = readTokenizer(
+    JSON.stringify({ ...json, added_tokens: [...json.added_tokens, ...more] }),
+  );
+  const begun = performance.now();
+  for (const text of ["<".repeat(50_000), `${" ".repeat(50_000)}<7`]) {
+    tokenizer.encode(text, { special: true });
+  }
+  const { content, id } = more[0];
+  assertEquals(
+    tokenizer.encode(`${" ".repeat(50_000)}${content}${" ".repeat(50_000)}`, {
+      special: true,
+    }),
+    [id],
+  );
+  const ms = performance.now() - begun;
+  assertEquals(ms < 2000, true, `${ms} ms`);
+});

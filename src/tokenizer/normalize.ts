@@ -1,0 +1,87 @@
+/**
+ * The normalizers of tokenizer.json: what is done to a text before words are
+ * cut (https://huggingface.co/docs/tokenizers, "Normalizers").
+ * @module
+ */
+import { TokenizerError } from "./error.ts";
+
+/** Most normalizers of a Sequence. */
+const MOST_STEPS = 16;
+
+/** Characters that a text may grow to, or four times what it was. */
+const MOST_TEXT = 4_000_000;
+
+/** Changes a text that may grow to `most` characters. */
+type Step = (text: string, most: number) => string;
+
+/** What the `normalizer` of a tokenizer.json does to a text; throws `TokenizerError`. */
+export function readNormalizer(json: unknown): (text: string) => string {
+  const step = readStep(json, 0);
+  return (text) => step(text, Math.max(MOST_TEXT, 4 * text.length));
+}
+
+function readStep(json: unknown, depth: number): Step {
+  if (json === null || json === undefined) return (text) => text;
+  const { type, normalizers } = json as Record<string, unknown>;
+  switch (type) {
+    case "NFC":
+    case "NFD":
+    case "NFKC":
+    case "NFKD":
+      return (text) => text.normalize(type);
+    case "Prepend":
+      return (text) => text === "" ? "" : `${textOf(json, "prepend")}${text}`;
+    case "Replace": {
+      const { pattern } = json as { pattern?: unknown };
+      const from = textOf(pattern, "String"), to = textOf(json, "content");
+      return (text, most) => {
+        const grown = text.length +
+          countOf(from, text) * (to.length - from.length);
+        if (grown <= most) return text.replaceAll(from, () => to);
+        throw new TokenizerError(
+          `Cannot encode the text: its normalizer makes ${grown} characters of it; shorten it`,
+        );
+      };
+    }
+    case "Sequence": {
+      if (
+        !Array.isArray(normalizers) || depth > 1 ||
+        normalizers.length > MOST_STEPS
+      ) {
+        throw TokenizerError.inFile(
+          `a Sequence needs a list of up to ${MOST_STEPS} normalizers`,
+        );
+      }
+      const steps = normalizers.map((n) => readStep(n, depth + 1));
+      return (text, most) => steps.reduce((t, step) => step(t, most), text);
+    }
+    default:
+      throw TokenizerError.inFile(
+        `normalizer ${
+          JSON.stringify(type)
+        } is not known; known are Sequence, Prepend, Replace, NFC, NFD, NFKC and NFKD`,
+      );
+  }
+}
+
+/** A text of a normalizer's settings. */
+function textOf(json: unknown, key: string): string {
+  const value = (json as Record<string, unknown> | null | undefined)?.[key];
+  if (typeof value === "string" && value !== "" && value.length <= 64) {
+    return value;
+  }
+  throw TokenizerError.inFile(
+    `a normalizer's ${key} must be a text of 1 to 64 characters: it is ${
+      JSON.stringify(value)?.slice(0, 40)
+    }`,
+  );
+}
+
+/** How often `part` stands in `text`. */
+function countOf(part: string, text: string): number {
+  let count = 0;
+  for (let at = text.indexOf(part); at >= 0; count++) {
+    at = text.indexOf(part, at + part.length);
+  }
+  return count;
+}

@@ -1,0 +1,146 @@
+/**
+ * Regular expressions of JavaScript's Unicode dialect as a tree, as far as the
+ * words of tokenizers need them: characters and classes, groups, alternatives,
+ * counts, looks ahead and behind, anchors. Groups capture nothing, and nothing
+ * refers back to one.
+ * @module
+ */
+import { TokenizerError } from "./error.ts";
+
+/** A piece of a pattern. */
+export type Node =
+  /** One character of the set of that number. */
+  | { readonly kind: "set"; readonly set: number }
+  /** All of them, one behind the other. */
+  | { readonly kind: "sequence"; readonly nodes: readonly Node[] }
+  /** The first of them that leads to a match. */
+  | { readonly kind: "choice"; readonly nodes: readonly Node[] }
+  /** `least` to `most` of it; as many as can be, or as few where `lazy`. */
+  | {
+    readonly kind: "repeat";
+    readonly node: Node;
+    readonly least: number;
+    readonly most: number;
+    readonly lazy: boolean;
+  }
+  /** Whether `node` stands behind this place, or before it; takes nothing. */
+  | {
+    readonly kind: "look";
+    readonly node: Node;
+    readonly behind: boolean;
+    readonly not: boolean;
+  };
+
+/** A pattern that was read. */
+export interface Parsed {
+  readonly node: Node;
+  /** Each set: whether it holds a character, given as a text of one code point. */
+  readonly sets: readonly RegExp[];
+}
+
+/** Characters, classes and escapes, anchors and groups' beginnings, counts. */
+const ATOM =
+  /\[\^?(?:\\.|[^\]\\])*\]|\\[pP]\{[^}]*\}|\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|\\c[a-zA-Z]|\\u\{[^}]*\}|\\u[0-9a-fA-F]{4}|\\x[0-9a-fA-F]{2}|\\.|[^]/uy;
+const OPEN = /\((?:\?(?::|<?[=!]|([a-z]*)(?:-([a-z]+))?:|<[^>=!]+>))?/y;
+const COUNT = /(?:([*+?])|\{(\d+)(?:(,)(\d*))?\})(\??)/y;
+
+/** Groups within each other. */
+const DEEPEST = 100;
+
+/** Reads `source`, which `new RegExp(source, "u")` takes; throws `TokenizerError` where it has more. */
+export function parsePattern(source: string): Parsed {
+  const sets: RegExp[] = [], known = new Map<string, number>();
+  let at = 0, depth = 0;
+
+  const next = (what: RegExp): RegExpExecArray | null => {
+    what.lastIndex = at;
+    const found = what.exec(source);
+    if (found) at = what.lastIndex;
+    return found;
+  };
+  const setOf = (atom: string, flags: string): Node => {
+    const key = `${flags}${atom}`;
+    let set = known.get(key);
+    if (set === undefined) {
+      set = sets.push(new RegExp(`^(?:${atom})$`, flags)) - 1;
+      known.set(key, set);
+    }
+    return { kind: "set", set };
+  };
+
+  function choice(flags: string): Node {
+    const nodes: Node[] = [];
+    do nodes.push(sequence(flags)); while (take("|"));
+    return nodes.length === 1 ? nodes[0] : { kind: "choice", nodes };
+  }
+
+  function sequence(flags: string): Node {
+    const nodes: Node[] = [];
+    while (at < source.length && source[at] !== "|" && source[at] !== ")") {
+      nodes.push(counted(flags));
+    }
+    return nodes.length === 1 ? nodes[0] : { kind: "sequence", nodes };
+  }
+
+  function take(mark: string): boolean {
+    if (source[at] !== mark) return false;
+    at++;
+    return true;
+  }
+
+  function counted(flags: string): Node {
+    const node = single(flags), count = next(COUNT);
+    if (!count) return node;
+    const [, sign, low, comma, high, lazy] = count;
+    const least = sign ? +(sign === "+") : Number(low);
+    const most = sign
+      ? sign === "?" ? 1 : Infinity
+      : !comma
+      ? least
+      : high === ""
+      ? Infinity
+      : Number(high);
+    return { kind: "repeat", node, least, most, lazy: lazy !== "" };
+  }
+
+  function single(flags: string): Node {
+    if (take("^")) return edge(true, flags);
+    if (take("$")) return edge(false, flags);
+    const open = next(OPEN);
+    if (!open) return atom(flags);
+    if (++depth > DEEPEST) throw unread(`groups ${DEEPEST + 1} deep`);
+    const [mark, on = "", off = ""] = open;
+    const inner = new Set(flags + on);
+    for (const flag of off) inner.delete(flag);
+    const node = choice([...inner].sort().join(""));
+    if (!take(")")) throw unread("a group without an end");
+    depth--;
+    const look = /^\(\?(<?)([=!])$/.exec(mark);
+    if (!look) return node;
+    return { kind: "look", node, behind: look[1] !== "", not: look[2] === "!" };
+  }
+
+  function atom(flags: string): Node {
+    const found = next(ATOM)![0];
+    // JavaScript's \b, \B and \1 take no character of their own.
+    if (/^\\[1-9bBk]/.test(found)) throw unread(found);
+    return setOf(found, flags);
+  }
+
+  /** `^` or `$`: no character stands there, or, of lines, a line's end. */
+  function edge(behind: boolean, flags: string): Node {
+    const lines = flags.includes("m");
+    const node = setOf(lines ? "[^\\n\\r\\u2028\\u2029]" : "[^]", "u");
+    return { kind: "look", node, behind, not: true };
+  }
+
+  const node = choice("u");
+  if (at < source.length) throw unread(source.slice(at, at + 10));
+  return { node, sets };
+}
+
+function unread(what: string): TokenizerError {
+  return TokenizerError.inFile(
+    `its pattern has ${JSON.stringify(what)}, which is not known`,
+  );
+}
