@@ -1,4 +1,5 @@
 import { assert, assertEquals, assertMatch, assertThrows } from "@std/assert";
+import { Environment, Interpreter, parse, tokenize } from "@huggingface/jinja";
 import { renderTemplate, TEMPLATE_LIMITS } from "./template.ts";
 
 const render = (template: string, variables = {}) =>
@@ -98,4 +99,111 @@ Deno.test("256 messages, looked through backwards and asked about each other, ar
   assertEquals(text.split("<|im_start|>user\n<image>what is it?").length, 129);
   const twice = render(template + template, { messages }); // half of what there is
   assertEquals(twice.length, 2 * text.length);
+});
+
+/** What the library's own interpreter writes. */
+function reference(template: string, variables: Record<string, unknown>) {
+  const environment = new Environment();
+  const none = { true: true, false: false, none: null };
+  const all = { ...none, range: (n: number) => [...Array(n).keys()] };
+  for (const [name, value] of Object.entries({ ...all, ...variables })) {
+    environment.set(name, value);
+  }
+  const options = { lstrip_blocks: true, trim_blocks: true };
+  const program = parse(tokenize(template, options));
+  return String(new Interpreter(environment).run(program).value);
+}
+
+Deno.test("counting changes nothing: every filter, method and statement", () => {
+  const variables = {
+    s: " Ab\n\ncd ef ",
+    list: ["b", "a", "C", "a"],
+    n: [3, 1, 2],
+    objects: [{ a: { b: 1 }, c: "x" }, { a: { b: 2 }, c: "" }],
+    o: { y: 2, x: "1" },
+  };
+  for (
+    const template of [
+      "{{ s | trim }}|{{ s | upper }}|{{ s | title }}|{{ s | length }}|{{ s | indent }}|{{ s | indent(2, true, true) }}|{{ s | indent(width=3, first=true) }}",
+      "{{ s.strip() }}|{{ s.split() }}|{{ s.split(' ', 1) }}|{{ s.replace('b', 'bb', 1) }}|{{ s | replace('', '-') }}|{{ s | replace('A', 'x', count=1) }}",
+      "{{ list | join }}|{{ list | join(', ') }}|{{ 'abc' | join('-') }}|{{ list | sort }}|{{ list | sort(reverse=true) }}|{{ list | unique | list }}|{{ list | reverse | first }}",
+      "{{ objects | map(attribute='a.b') | join(',') }}|{{ objects | selectattr('c') | list | length }}|{{ objects | rejectattr('c', 'equalto', 'x') | list }}|{{ objects | sort(attribute='a.b', reverse=true) | tojson }}",
+      "{{ o | tojson }}|{{ o | tojson(indent=2, sort_keys=true) }}|{{ objects | tojson(separators=(',', ':')) }}|{{ o.items() }}|{{ o | dictsort }}|{{ o.get('z', 5) }}|{{ o['x'] }}",
+      "{% set f = s.replace %}{{ f('A', 'q') }}|{% set ns = namespace(a=1) %}{% set ns.a = 2 %}{{ ns.a }}|{{ s[1:3] }}|{{ n[::-1] }}|{{ n[-1] }}|{{ list.0 }}",
+      "{% macro m(a, b='B') %}{{ a }}{{ b }}{{ caller() if caller else '' }}{% endmacro %}{{ m(1) }}{{ m(1, b=2) }}{{ m(*[7, 8]) }}{% call m('x') %}in{% endcall %}",
+      "{% filter upper %}ab{{ s }}{% endfilter %}|{% filter replace('a', 'b') %}aa{% endfilter %}",
+      "{% for k, v in o.items() if v %}{{ k }}{{ loop.index }}{% else %}no{% endfor %}|{{ 'b' in list }}{{ 'A' in s }}{{ 'z' not in s }}{{ 'x' in o }}{{ 1 if undefined_name else 2 }}",
+      "{% for i in range(5) %}{% if i == 1 %}{% continue %}{% endif %}{% if i == 3 %}{% break %}{% endif %}{{ i }}{% endfor %}|{{ missing | default('d') }}|{{ '' | default('e', true) }}|{{ '7' | int + 1 }}",
+      "{{ s is defined }}{{ n is iterable }}{{ 3 is odd }}{{ not true and false or true }}{{ -n[0] }}{{ 7 // 2 }}{{ 7 % 4 }}{{ 'a' ~ 1 }}",
+    ]
+  ) assertEquals(render(template, variables), reference(template, variables));
+});
+
+Deno.test("the templates of models write what they write in the library's own interpreter", () => {
+  let count = 0;
+  const folder = new URL("../../tests/golden/", import.meta.url);
+  for (const { name } of Deno.readDirSync(folder)) {
+    const file = new URL(`${name}/chat_template.jinja`, folder);
+    let template;
+    try {
+      template = Deno.readTextFileSync(file);
+    } catch {
+      continue;
+    }
+    for (
+      const text of ["hi", [{ type: "image" }, { type: "text", text: "a" }]]
+    ) {
+      const variables = {
+        messages: [{ role: "user", content: text }],
+        add_generation_prompt: true,
+        bos_token: "<s>",
+        eos_token: "</s>",
+      };
+      const attempt = (how: typeof reference) => {
+        try {
+          return how(template, variables);
+        } catch (error) {
+          return `${error}`;
+        }
+      };
+      assertEquals(attempt(render), attempt(reference));
+      count++;
+    }
+  }
+  assert(count > 10);
+});
+
+Deno.test("what a filter would make is known before it is made", () => {
+  const big = "{% set ns = namespace(x='aaaaaaaaaaaaaaaa') %}" +
+    "{% for i in range(15) %}{% set ns.x = ns.x ~ ns.x %}{% endfor %}";
+  for (
+    const template of [
+      "{{ 'a\nb' | indent(400000000) }}",
+      "{% set y = [[1]] | tojson(indent=300000000) %}",
+      `${big}{% set y = ns.x | replace('a', 'bbbbbbbbbbbbbbbbbbbbbbbbb') %}`,
+      `${big}{% set y = ns.x | replace('', 'bbbb') %}`,
+      `${big}{% set f = ns.x.replace %}{% set y = f('a', ns.x) %}`,
+      `${big}{% set y = ns.x['replace']('a', ns.x) %}`,
+      `${big}{% set y = range(9000) | join(ns.x) %}`,
+      `${big}{% set y = ns.x.split('a') %}`,
+      `${big}{% set y = (ns.x[:200000] ~ 'b') in ns.x %}`,
+      `${big}{% set y = ('b' ~ ns.x[:200000]) in ns.x %}`,
+      `${big}{% set y = strftime_now(ns.x | replace('a', '%B')) %}`,
+      `${big}{% filter replace('a', 'bbbb') %}{{ ns.x }}{% endfilter %}`,
+      "{% for i in range(90000) %}{% set y = strftime_now('%B') %}{% endfor %}",
+      `{% for i in range(9000) %}{% macro m() %}${
+        "{{ a }}".repeat(5000)
+      }{% endmacro %}{% endfor %}`,
+      "\n".repeat(60_000) + "{%- if 1 %}",
+      `{%${" ".repeat(60_000)}`,
+      "{{ " + "(".repeat(30_000) + "1" + ")".repeat(30_000) + " }}",
+    ]
+  ) {
+    const begun = performance.now(), before = Deno.memoryUsage().rss;
+    assertThrows(() => render(template), Error);
+    const ms = performance.now() - begun;
+    assert(ms < 1000, `${ms} ms: ${template.slice(0, 200)}`);
+    const mb = (Deno.memoryUsage().rss - before) / 2 ** 20;
+    assert(mb < 100, `${mb} MB: ${template.slice(0, 200)}`);
+  }
 });
