@@ -18,7 +18,7 @@
  */
 import { parseArgs } from "node:util";
 import { table } from "../src/cli/table.ts";
-import { imageOf } from "../src/graph/node.ts";
+import { imageInfoOf } from "../src/graph/node.ts";
 import type { Engine } from "../src/execute/engine.ts";
 import { transformed } from "../tests/models/real.ts";
 import { thisCpu } from "./cpu.ts";
@@ -195,7 +195,7 @@ async function text(
  * the tower included, where the peer has no tower and does the prompt alone.
  */
 function captioning(): Work[] {
-  const { tokenId, tokens: rows } = imageOf(transformed(SIGLIP_OF).info);
+  const { tokenId, tokens: rows } = imageInfoOf(transformed(SIGLIP_OF).info);
   const inPrompt = prompt(142), tile = image();
   const mixed = ids(142).map((id, i) => i >= 4 && i < 4 + rows ? tokenId : id);
   let seen: Float32Array = new Float32Array(rows * SIGLIP_TEXT.dim);

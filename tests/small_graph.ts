@@ -4,7 +4,12 @@
  * @module
  */
 import { writeModelFile } from "../src/format/write_model.ts";
-import { readBits, readInfo, readNodes } from "../src/graph/read.ts";
+import {
+  readBits,
+  readGroups,
+  readInfo,
+  readNodes,
+} from "../src/graph/read.ts";
 import { tensorsOf } from "../src/graph/check.ts";
 
 /** Fields of a node. */
@@ -19,7 +24,7 @@ export const INFO = {
   image: {
     height: 8,
     width: 8,
-    patch: 2,
+    patchSize: 2,
     tokens: 4,
     tokenId: 3,
     text: "<image>",
@@ -31,9 +36,9 @@ export const rotation = { n: 16, block: 16, order: 1, seed: 7 };
 
 /** The nodes. */
 export const GRAPH: Fields[] = [
-  { op: "table", id: "pos", ...V, param: "pos.weight", width: 16 },
-  { op: "write", id: "pos>v", ...V, stream: "v", x: "pos" },
-  { op: "patches", id: "px", ...V, width: 12 },
+  { op: "learned_embedding", id: "pos", ...V, weight: "pos.weight", width: 16 },
+  { op: "residual_add", id: "pos>v", ...V, stream: "v", x: "pos" },
+  { op: "patch_input", id: "px", ...V, width: 12 },
   {
     op: "linear",
     id: "patch",
@@ -44,17 +49,17 @@ export const GRAPH: Fields[] = [
     weight: "patch.weight",
     bias: "patch.bias",
   },
-  { op: "write", id: "patch>v", ...V, stream: "v", x: "patch" },
+  { op: "residual_add", id: "patch>v", ...V, stream: "v", x: "patch" },
   {
-    op: "read",
+    op: "norm",
     id: "norm",
     ...V,
     stream: "v",
     width: 16,
-    norm: "rms",
+    kind: "rms",
     eps: 1e-6,
   },
-  { op: "shuffle", id: "merge", ...V, x: "norm", factor: 2, width: 16 },
+  { op: "pixel_shuffle", id: "merge", ...V, x: "norm", factor: 2, width: 16 },
   {
     op: "linear",
     id: "connector",
@@ -65,29 +70,36 @@ export const GRAPH: Fields[] = [
     weight: "connector.weight",
   },
   {
-    op: "write",
+    op: "residual_add",
     id: "connector>t",
     ...T,
     stream: "t",
     x: "connector",
-    rows: "vision",
+    modality: "vision",
   },
-  { op: "embed", id: "embed", ...T, param: "embed.weight", width: 16 },
-  { op: "write", id: "embed>t", ...T, stream: "t", x: "embed", rows: "text" },
+  { op: "embedding", id: "embed", ...T, weight: "embed.weight", width: 16 },
   {
-    op: "read",
+    op: "residual_add",
+    id: "embed>t",
+    ...T,
+    stream: "t",
+    x: "embed",
+    modality: "text",
+  },
+  {
+    op: "norm",
     id: "n1",
     ...T,
     stream: "t",
     width: 16,
-    norm: "rms",
+    kind: "rms",
     eps: 1e-6,
   },
   { op: "linear", id: "q", ...T, x: "n1", k: 16, n: 16, weight: "q.weight" },
   { op: "linear", id: "k", ...T, x: "n1", k: 16, n: 8, weight: "k.weight" },
   { op: "linear", id: "v", ...T, x: "n1", k: 16, n: 8, weight: "v.weight" },
   {
-    op: "attend",
+    op: "attention",
     id: "at",
     ...T,
     q: "q",
@@ -97,22 +109,22 @@ export const GRAPH: Fields[] = [
     kvHeads: 1,
     headDim: 8,
     mask: "causal",
-    theta: 10000,
+    ropeTheta: 10000,
   },
   { op: "linear", id: "o", ...T, x: "at", k: 16, n: 16, weight: "o.weight" },
-  { op: "write", id: "o>t", ...T, stream: "t", x: "o" },
+  { op: "residual_add", id: "o>t", ...T, stream: "t", x: "o" },
   {
-    op: "read",
+    op: "norm",
     id: "n2",
     ...T,
     stream: "t",
     width: 16,
-    norm: "rms",
+    kind: "rms",
     eps: 1e-6,
   },
   { op: "linear", id: "up", ...T, x: "n2", k: 16, n: 16, weight: "up.weight" },
-  { op: "act", id: "act", ...T, fn: "silu", x: "up", width: 16 },
-  { op: "rotate", id: "turn", ...T, x: "act", rotation },
+  { op: "activation", id: "act", ...T, fn: "silu", x: "up", width: 16 },
+  { op: "hadamard", id: "turn", ...T, x: "act", rotation },
   {
     op: "linear",
     id: "down",
@@ -121,22 +133,29 @@ export const GRAPH: Fields[] = [
     k: 16,
     n: 16,
     weight: "down.weight",
-    split: true,
+    floatChannel0: true,
   },
-  { op: "write", id: "down>t", ...T, stream: "t", x: "down" },
+  { op: "residual_add", id: "down>t", ...T, stream: "t", x: "down" },
   {
-    op: "read",
+    op: "norm",
     id: "n3",
     ...T,
     stream: "t",
     width: 16,
-    norm: "rms",
+    kind: "rms",
     eps: 1e-6,
   },
-  { op: "last", id: "end", ...T, x: "n3" },
-  { op: "rotate", id: "back", ...T, x: "end", rotation, inverse: true },
-  { op: "gain", id: "gain", ...T, x: "back", param: "gain.weight", width: 16 },
-  { op: "rotate", id: "forth", ...T, x: "gain", rotation },
+  { op: "last_row", id: "end", ...T, x: "n3" },
+  { op: "hadamard", id: "back", ...T, x: "end", rotation, inverse: true },
+  {
+    op: "channel_scale",
+    id: "gain",
+    ...T,
+    x: "back",
+    weight: "gain.weight",
+    width: 16,
+  },
+  { op: "hadamard", id: "forth", ...T, x: "gain", rotation },
   {
     op: "linear",
     id: "head",
@@ -149,7 +168,7 @@ export const GRAPH: Fields[] = [
 ];
 /** Bits of its weights. */
 export const BITS: Record<string, number> = Object.fromEntries(
-  GRAPH.filter((n) => n.weight).map((
+  GRAPH.filter((n) => n.op === "linear" || n.op === "embedding").map((
     n,
   ) => [n.weight, n.weight === "embed.weight" ? 8 : 4]),
 );
@@ -157,9 +176,13 @@ export const BITS: Record<string, number> = Object.fromEntries(
 /** The bytes of a model file of it, all its tensors ones; `assets` go with it. */
 export function smallModel(
   assets: Readonly<Record<string, Uint8Array>> = {},
-  { info = INFO, graph = GRAPH }: { info?: unknown; graph?: unknown } = {},
+  { info = INFO, graph = GRAPH, groups }: {
+    info?: unknown;
+    graph?: unknown;
+    groups?: Readonly<Record<string, number>>;
+  } = {},
 ): Uint8Array<ArrayBuffer> {
-  const text = { info, graph, bits: BITS };
+  const text = { info, graph, bits: BITS, ...groups ? { groups } : {} };
   const metadata = Object.fromEntries(
     Object.entries(text).map(([key, value]) => [key, JSON.stringify(value)]),
   );
@@ -167,6 +190,7 @@ export function smallModel(
     readNodes(metadata.graph),
     readInfo(metadata.info),
     readBits(metadata.bits),
+    readGroups(metadata.groups ?? "{}"),
   );
   const tensors = [...specs].map(([name, { dtype, shape }]) => {
     const size = shape.reduce((a, b) => a * b, 1);

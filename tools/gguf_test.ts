@@ -115,7 +115,10 @@ Deno.test("checkpointOf: config, tokenizer and names as Hugging Face has them", 
     "model.embed_tokens.weight",
     "model.layers.0.self_attn.q_proj.weight",
   ]);
-  assertEquals(new Uint16Array(tensors[0].data().buffer)[0], 0x3c00);
+  assertEquals(
+    new Uint16Array((tensors[0].data() as Uint8Array).buffer)[0],
+    0x3c00,
+  );
   const tokenizer = readTokenizer(files["tokenizer.json"]);
   assertEquals(tokenizer.encode("ab", { special: false }), [257]);
   assertEquals(tokenizer.idOf("<end>"), 0);

@@ -5,7 +5,7 @@
  */
 import { openModelFile } from "../src/format/model_file.ts";
 import type { ByteSource } from "../src/format/source.ts";
-import { imageOf } from "../src/graph/node.ts";
+import { imageInfoOf } from "../src/graph/node.ts";
 import { formulaImage } from "../src/image/formula.ts";
 import type { Build } from "../src/kernels/load.ts";
 import { readAssets } from "../src/session/assets.ts";
@@ -29,7 +29,7 @@ export async function logitsHash(
     threads,
     context: Math.min(256, info.maxPositions), // a toy has fewer
   });
-  const { width, height, tokens: rows, tokenId } = imageOf(info);
+  const { width, height, tokens: rows, tokenId } = imageInfoOf(info);
   const image = formulaImage("waves", width, height);
   const ids = [
     1,

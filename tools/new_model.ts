@@ -54,7 +54,7 @@ export function ${name}(checkpoint: Checkpoint): Model {
 
   // Vision first, then text; the last node is the head.
   const g = new Builder();
-  const merged = g.shuffle("vision.shuffle", siglip(g, tower), dim, factor);
+  const merged = g.pixelShuffle("vision.shuffle", siglip(g, tower), dim, factor);
   const image = g.linear("connector", merged, dim * factor ** 2, text.dim);
   decoder(g, image, text, {
     layers: t.layers("num_hidden_layers"),
@@ -71,11 +71,11 @@ export function ${name}(checkpoint: Checkpoint): Model {
     image: {
       height: size,
       width: size,
-      patch,
+      patchSize: patch,
       tokens,
       tokenId: config.size("image_token_id"),
       text: placeholders("<image>", tokens), // what the processor writes for a picture
-      // mark: what the template writes, where that is another token
+      // templateToken: what the template writes, where that is another token
     },
   };
   return {

@@ -54,7 +54,7 @@ function placeholder(text: string): string {
 /** Tokenizer, chat template and image settings that go with no trained model. */
 function assetsOf(info: ModelInfo): Record<string, string> {
   const { image } = info, [end = 1] = info.stopIds;
-  const token = image ? image.each ?? placeholder(image.text) : "";
+  const token = image ? image.tokenText ?? placeholder(image.text) : "";
   const added = [
     ...(image ? [{ id: image.tokenId, content: token }] : []),
     { id: end, content: "<end>" },
@@ -68,7 +68,7 @@ function assetsOf(info: ModelInfo): Record<string, string> {
   }));
   const content = image
     ? `{% for c in m.content %}{% if c.type == 'image' %}${
-      image.mark ?? token
+      image.templateToken ?? token
     }{% else %}{{ c.text }}{% endif %}{% endfor %}`
     : "{{ m.content }}";
   const files = {
@@ -147,8 +147,8 @@ export function randomModelFile(
   const same = (value: number, count: number) =>
     new Float32Array(count).fill(value);
   for (const node of model.nodes) {
-    if (node.op === "embed") {
-      add(node.param, model.info.vocabulary, node.width, head);
+    if (node.op === "embedding") {
+      add(node.weight, model.info.vocabulary, node.width, head);
     }
     if (node.op === "linear") {
       const last = node === model.nodes.at(-1);
@@ -160,7 +160,7 @@ export function randomModelFile(
         same(1 / 32, node.phase === "vision" ? 1 : 2),
       );
     }
-    if (node.op === "attend") {
+    if (node.op === "attention") {
       for (const part of ["q", "k", "v"] as const) {
         const heads = part === "q" ? node.heads : node.kvHeads;
         vectors.set(headScale(node, part), same(1 / 32, heads));

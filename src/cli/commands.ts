@@ -13,6 +13,7 @@ const LOADERS = {
   serve: () => import("./serve.ts"),
   pull: () => import("./pull.ts"),
   quantize: () => import("./quantize.ts"),
+  convert: () => import("./convert.ts"),
   bundle: () => import("./bundle.ts"),
   eval: () => import("./eval.ts"),
   report: () => import("./report.ts"),

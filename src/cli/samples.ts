@@ -7,7 +7,7 @@ import { createHash } from "node:crypto";
 import { basename, join } from "@std/path";
 import type { Prompt } from "../graph/generate.ts";
 import { gridOf } from "../graph/grid.ts";
-import { imageOf } from "../graph/node.ts";
+import { imageInfoOf } from "../graph/node.ts";
 import { windowsOf } from "../evaluate/perplexity.ts";
 import { decode } from "../image/decode.ts";
 import type { Image } from "../image/image.ts";
@@ -63,7 +63,7 @@ export async function readPrompts(
   questions: readonly string[],
   step: (done: number) => void = () => {},
 ): Promise<{ prompts: Prompt[]; tiles: Image[]; sha256: string }> {
-  const want = imageOf(model.info);
+  const want = imageInfoOf(model.info);
   const plan = withinPixels(
     oneTile(readImagePlan(
       new TextDecoder().decode(assets["preprocessor_config.json"]),
@@ -87,7 +87,7 @@ export async function readPrompts(
       const question = questions[prompts.length % questions.length];
       tiles.push(tile);
       prompts.push({
-        patches: patchesOf(tile, want.patch, plan),
+        patches: patchesOf(tile, want.patchSize, plan),
         grids: [grid],
         ids: promptIds(question, grid),
       });

@@ -9,7 +9,7 @@ import type { Prefix } from "../graph/interpreter.ts";
 import {
   groupScale,
   headScale,
-  prefixCodes,
+  prefixValues,
   weightScale,
 } from "../graph/names.ts";
 import type { Node } from "../graph/node.ts";
@@ -85,9 +85,9 @@ function prefixOf(
 ): Prefix {
   const prefix: Prefix = new Map();
   for (const node of nodes) {
-    if (node.op !== "attend") continue;
+    if (node.op !== "attention") continue;
     const rows = (part: "k" | "v") => {
-      const stored = tensors.get(prefixCodes(node, part));
+      const stored = tensors.get(prefixValues(node, part));
       if (!stored) return undefined;
       const scales = vectors.get(headScale(node, part))!;
       const width = scales.length * node.headDim;

@@ -123,7 +123,7 @@ function compare(
   sums: Map<string, Sums>,
 ): void {
   const steps = scales.get(siteScale(node))!;
-  const skip = node.split ? 1 : 0; // channel 0 goes its own way
+  const skip = node.floatChannel0 ? 1 : 0; // channel 0 goes its own way
   for (let row = 0; row < modality.length; row++) {
     const kind = node.phase === "vision" ? 0 : modality[row];
     const key = `${node.x} ${node.phase} ${MODALITIES[kind]}`;

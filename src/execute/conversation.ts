@@ -77,7 +77,7 @@ export class Conversation {
         if (!equal(rows.subarray(at, end), this.#rows.subarray(at, end))) break;
       }
       highest = Math.max(highest, order[i]);
-      if (image?.seesItself && left > 0) continue; // it cannot be cut
+      if (image?.bidirectional && left > 0) continue; // it cannot be cut
       if (highest === i) keep = i + 1; // slots 0…i hold just the tokens 0…i
     }
     return keep;

@@ -6,8 +6,8 @@ const I = 9, ROWS = Float32Array.of(1, 2, 3, 4); // two image tokens, two wide
 const IMAGE = {
   height: 2,
   width: 1,
-  patch: 1,
-  anySize: true,
+  patchSize: 1,
+  nativeResolution: true,
   tokens: 2,
   tokenId: I,
   text: "",

@@ -4,8 +4,8 @@
  * @module
  */
 import { type Grid, mergeOf, patchesIn, tokensIn } from "../graph/grid.ts";
-import { imageOf, index, type ModelInfo, widthOf } from "../graph/node.ts";
-import { chunkEnd, sightOf } from "../graph/sight.ts";
+import { imageInfoOf, index, type ModelInfo, widthOf } from "../graph/node.ts";
+import { chunkEnd, maskEnds } from "../graph/attention_mask.ts";
 import type { Image } from "../image/image.ts";
 import type { Kernels } from "../kernels/contracts.ts";
 import {
@@ -20,7 +20,7 @@ import { RuntimeError } from "../graph/error.ts";
 import { checkPixels, fittingGrid, GridWriter } from "../plan/grids.ts";
 import { load } from "./load.ts";
 import { chunkOrder } from "./order.ts";
-import { PlaceWriter } from "../plan/places.ts";
+import { PositionTableWriter } from "../plan/position_tables.ts";
 import { pixelCodes, type PixelScale } from "./pixels.ts";
 import { type Plan, plan } from "../plan/plan.ts";
 import { canStartWorkers, Pool, type Sharing } from "./pool.ts";
@@ -121,7 +121,7 @@ export class Engine implements AsyncDisposable {
   readonly #seen: Conversation;
   readonly #prefix: readonly number[];
   #busy = false;
-  readonly #places: PlaceWriter;
+  readonly #places: PositionTableWriter;
   readonly #grids: GridWriter;
 
   private constructor(
@@ -138,7 +138,11 @@ export class Engine implements AsyncDisposable {
     this.#pool = pool;
     this.#info = info;
     this.#registers = new Int32Array(plan.registers);
-    this.#places = new PlaceWriter(plan.inputs.places, info, buffer);
+    this.#places = new PositionTableWriter(
+      plan.inputs.positionTables,
+      info,
+      buffer,
+    );
     this.#grids = new GridWriter(plan.inputs.grids, buffer);
     this.#width = plan.vision ? imageWidth(model) : 0;
     this.#seen = new Conversation(info.image, this.#width);
@@ -253,13 +257,13 @@ export class Engine implements AsyncDisposable {
         "Cannot take an image: the model has no vision phase",
       );
     }
-    const image = imageOf(this.#info);
+    const image = imageInfoOf(this.#info);
     const grid = fittingGrid(image, picture, plan.patches);
     return await this.#alone(async () => {
       const merge = mergeOf(image), { windows } = plan;
       const cut = windows && windowsOf(grid, windows.side, merge);
       const pixels = cut
-        ? inOrder(picture, image.patch, cut.order)
+        ? inOrder(picture, image.patchSize, cut.order)
         : picture.data;
       new Uint8Array(this.#buffer).set(pixels, plan.inputs.pixels);
       this.#grids.write(grid, cut?.order);
@@ -406,8 +410,8 @@ export class Engine implements AsyncDisposable {
       ints[inputs.order / 4 + this.length + i] = this.length + from;
       if (i >= imageRows) ints[inputs.ids / 4 + i - imageRows] = ids[from];
     });
-    if (inputs.sight !== undefined) {
-      const sight = sightOf(ids, this.#info.image), at = inputs.sight / 4;
+    if (inputs.maskEnd !== undefined) {
+      const sight = maskEnds(ids, this.#info.image), at = inputs.maskEnd / 4;
       original.forEach((from, i) => {
         ints[at + this.length + i] = this.length + sight[from];
       });
@@ -489,9 +493,9 @@ export class Engine implements AsyncDisposable {
 /** Width of the image rows: what the text phase's vision write takes in. */
 function imageWidth({ nodes }: StaticModel): number {
   const bridge = nodes.find((n) =>
-    n.op === "write" && n.phase === "text" && n.rows === "vision"
+    n.op === "residual_add" && n.phase === "text" && n.modality === "vision"
   );
-  if (bridge?.op !== "write") return 0;
+  if (bridge?.op !== "residual_add") return 0;
   const byId = index(nodes);
   return widthOf(byId(bridge.x), byId) ?? 0;
 }

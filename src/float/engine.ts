@@ -13,7 +13,7 @@ export function float32Engine(crew: Crew = alone()): Engine {
     zeros: (n) => new Float32Array(n),
     load: (t) => t.float32?.() ?? Float32Array.from(t.read()),
     matmul: engine.matmulTransposed as Engine["matmul"],
-    attend: engine.attend as NonNullable<Engine["attend"]>,
+    attention: engine.attend as NonNullable<Engine["attention"]>,
     gram: engine.gram as Engine["gram"],
     inverseUpperFactor: engine.inverseUpperFactor,
     gptq: engine.gptq,

@@ -1,6 +1,6 @@
 /**
  * A static model as one file: safetensors with the metadata `format:
- * "mquant/1.1"` and its assets (tokenizer, image settings, chat template) as
+ * "mquant/2"` and its assets (tokenizer, image settings, chat template) as
  * byte tensors called `file:NAME`. docs/format.md is the specification.
  * @module
  */
@@ -10,7 +10,11 @@ import type { StoredTensor, TensorFile } from "./safetensors.ts";
 import type { ByteSource } from "./source.ts";
 
 /** The format this version writes, and the only major it reads. */
-export const MODEL_FORMAT = "mquant/1.1";
+export const MODEL_FORMAT = "mquant/2";
+
+/** How a file of version 1 becomes one of this version. */
+export const HOW_TO_CONVERT =
+  "run `deno task convert OLD NEW` (installed: `mquant convert OLD NEW`)";
 
 /** Begins the name of an asset's tensor. */
 export const ASSET = "file:";
@@ -42,18 +46,31 @@ export interface ModelFile extends Disposable {
 export function openModelFile(source: ByteSource): ModelFile {
   const file = openSafetensors(source);
   try {
-    checkFormat(file);
-    return modelFile(file);
+    return asModelFile(file);
   } catch (error) {
     file[Symbol.dispose]();
     throw error;
   }
 }
 
+/** Major version of a model file's `format`; undefined where it is no model file's. */
+export function majorOf(format: string | undefined): number | undefined {
+  const major = format?.match(/^mquant\/(\d{1,9})(?:\.\d+)*$/)?.[1];
+  return major === undefined ? undefined : Number(major);
+}
+
 function checkFormat({ name, metadata }: TensorFile) {
-  const format = metadata.get("format");
-  const [, major] = format?.match(/^mquant\/(\d+)(?:\.\d+)*$/) ?? [];
-  if (major === "1") return;
+  const format = metadata.get("format"), major = majorOf(format);
+  if (major === 2) return;
+  if (major === 1) {
+    throw new FormatError(
+      "version",
+      name,
+      `its format is ${
+        quoted(format!)
+      }, this version reads ${MODEL_FORMAT}; ${HOW_TO_CONVERT} to convert it without its checkpoint`,
+    );
+  }
   if (major !== undefined) {
     throw new FormatError(
       "version",
@@ -73,7 +90,9 @@ function checkFormat({ name, metadata }: TensorFile) {
   );
 }
 
-function modelFile(file: TensorFile): ModelFile {
+/** An open safetensors file as a model file; throws `FormatError`. */
+export function asModelFile(file: TensorFile): ModelFile {
+  checkFormat(file);
   const tensors = new Map<string, StoredTensor>();
   const assets = new Map<string, StoredTensor>();
   for (const [name, stored] of file.tensors) {

@@ -46,7 +46,7 @@ Deno.test("a model file holds weights, metadata and assets, and verifies", async
   assertEquals([...model.tensor("text.0.input_scale").read()], [0.5, 0.25]);
   assertEquals(model.assets, ["tokenizer.json", "bad"]);
   assertEquals(model.assetText("tokenizer.json"), "{}");
-  assertEquals(model.meta("format"), "mquant/1.1");
+  assertEquals(model.meta("format"), "mquant/2");
   assertEquals(model.meta("architecture"), "toy");
   assertEquals(await verified(fileSource(path)), 3);
   assertThrows(() => model.meta("none"), FormatError, "lack");
@@ -78,20 +78,35 @@ Deno.test("a float checkpoint and another major are told apart, with the next st
     'Cannot open "tiny.w4a8.safetensors": it is a float checkpoint (no "format" in its metadata); run `deno task quantize` on it first',
   );
   assertStringIncludes(refused({ format: "pt" }).message, '"pt"');
-  assertEquals(refused({ format: "mquant/2" }).code, "version");
+  assertEquals(refused({ format: "mquant/3" }).code, "version");
   assertEquals(refused({ format: "mquant/10" }).code, "version");
+  for (const format of ["mquant/1", "mquant/1.0.3", "mquant/1.1"]) {
+    assertEquals(
+      refused({ format }).message,
+      `Cannot open "tiny.w4a8.safetensors": its format is "${format}", this version reads mquant/2; run \`deno task convert OLD NEW\` (installed: \`mquant convert OLD NEW\`) to convert it without its checkpoint`,
+    );
+  }
   writeSafetensors(path, {
-    metadata: { format: "mquant/1.0.3" },
+    metadata: { format: "mquant/1" },
+    tensors: [scale],
+  });
+  assertEquals(await verified(fileSource(path)), 0);
+  writeSafetensors(path, {
+    metadata: { format: "mquant/2" },
     tensors: [scale],
   });
   using _ = openModelFile(fileSource(path));
-  assertEquals(await verified(fileSource(path)), 0);
+  await assertRejects(
+    () => verified(fileSource(path)),
+    FormatError,
+    "demands checksums",
+  );
 });
 
 Deno.test("an asset that is not a row of bytes is refused", () => {
   const asset = { ...scale, name: "file:x" };
   writeSafetensors(path, {
-    metadata: { format: "mquant/1" },
+    metadata: { format: "mquant/2" },
     tensors: [asset],
   });
   const error = assertThrows(

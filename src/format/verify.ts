@@ -11,7 +11,7 @@ import type { ByteSource } from "./source.ts";
 /**
  * Compares the header and every tensor of the file in `source` with the
  * checksums in its metadata. Returns how many tensors were compared: 0 where a
- * file of before `mquant/1.1` lists none. Throws `FormatError` "checksum" where
+ * file of `mquant/1`, or one that is no model, lists none. Throws `FormatError` "checksum" where
  * one differs or is not listed, and the reason of `signal` where that stops it.
  */
 export async function verify(
@@ -27,7 +27,7 @@ export async function verify(
     );
   const { metadata } = file;
   const header = metadata.get(HEADER_SHA256), listed = metadata.get("sha256");
-  const must = /^mquant\/1\.[1-9]/.test(metadata.get("format") ?? "");
+  const must = /^mquant\/(1\.[1-9]|[2-9])/.test(metadata.get("format") ?? "");
   if (must && (header === undefined || listed === undefined)) {
     throw damaged("its format demands checksums and it lacks some");
   }

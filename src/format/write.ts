@@ -20,8 +20,8 @@ export interface TensorToWrite {
   readonly dtype: DType;
   /** Extent of each axis, outermost first. */
   readonly shape: readonly number[];
-  /** Its elements, row-major, as they shall be stored; called once, when its turn comes. */
-  data(): ArrayBufferView;
+  /** Its elements, row-major, as they shall be stored: at once or in pieces, each of which may reuse the memory of the one before. Called once, when its turn comes. */
+  data(): ArrayBufferView | Iterable<Uint8Array<ArrayBuffer>>;
 }
 
 /** What `writeSafetensors` writes. */
@@ -66,27 +66,34 @@ export function writeSafetensors(
   writeAtomically(path, (file) => {
     writeAll(file, draft);
     for (const tensor of ordered) {
-      const view = tensor.data();
+      const hash = createHash("sha256");
+      let size = 0;
+      for (const bytes of piecesOf(tensor)) {
+        size += bytes.length;
+        if (sha256) hash.update(bytes);
+        writeAll(file, bytes);
+      }
       const want = bytesOf(tensor);
-      if (view.byteLength !== want) {
+      if (size !== want) {
         throw new RangeError(
           `Cannot write ${
             quoted(tensor.name)
-          }: shape [${tensor.shape}] of ${tensor.dtype} needs ${want} bytes, its data have ${view.byteLength}`,
+          }: shape [${tensor.shape}] of ${tensor.dtype} needs ${want} bytes, its data have ${size}`,
         );
       }
-      const bytes = new Uint8Array(
-        view.buffer as ArrayBuffer,
-        view.byteOffset,
-        view.byteLength,
-      );
-      if (sha256) hashes.set(tensor.name, hash([bytes]));
-      writeAll(file, bytes);
+      if (sha256) hashes.set(tensor.name, hash.digest("hex"));
     }
     if (!sha256) return;
     file.seekSync(0, Deno.SeekMode.Start); // hashes have a fixed width: same length
     writeAll(file, header(hash(hashedHeader(header())!)));
   });
+}
+
+function piecesOf(tensor: TensorToWrite): Iterable<Uint8Array<ArrayBuffer>> {
+  const data = tensor.data();
+  if (!ArrayBuffer.isView(data)) return data;
+  const { buffer, byteOffset, byteLength } = data;
+  return [new Uint8Array(buffer as ArrayBuffer, byteOffset, byteLength)];
 }
 
 function hash(parts: readonly Uint8Array[]): string {

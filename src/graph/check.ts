@@ -7,18 +7,18 @@
 import type { DType } from "../format/dtype.ts";
 import { quoted } from "../format/error.ts";
 import {
+  channel0Weight,
   groupScale,
   headScale,
-  prefixCodes,
+  prefixValues,
   siteScale,
-  splitWeight,
   weightScale,
 } from "./names.ts";
 import {
-  type AttendNode,
+  type AttentionNode,
   extraRows,
   type ImageInfo,
-  imageOf,
+  imageInfoOf,
   inputsOf,
   logitsOf,
   modalityOf,
@@ -50,9 +50,9 @@ export function checkGraph(nodes: readonly Node[], info: ModelInfo): void {
   const made = new Map<string, Node>();
   const streams = new Map<string, { width: number; phase: string }>();
   let text = false;
-  if (info.image?.anySize) checkAnySize(nodes, info.image);
-  if (info.image?.seesItself && info.image.anySize) {
-    fail("with anySize, an image's tokens cannot see each other");
+  if (info.image?.nativeResolution) checkAnySize(nodes, info.image);
+  if (info.image?.bidirectional && info.image.nativeResolution) {
+    fail("with nativeResolution, an image's tokens cannot see each other");
   }
   for (const node of nodes) {
     const say = `node ${quoted(node.id)} (${node.op})`;
@@ -63,7 +63,7 @@ export function checkGraph(nodes: readonly Node[], info: ModelInfo): void {
     text ||= node.phase === "text";
     if (
       !info.image && (node.phase === "vision" ||
-        node.op === "write" && node.rows === "vision")
+        node.op === "residual_add" && node.modality === "vision")
     ) {
       fail(`${say} is about images, and its info has none`);
     }
@@ -73,7 +73,7 @@ export function checkGraph(nodes: readonly Node[], info: ModelInfo): void {
       if (from === undefined || width === undefined) {
         return fail(`${say} uses ${quoted(id)}, which no node before it makes`);
       }
-      const bridge = node.op === "write" && node.rows === "vision";
+      const bridge = node.op === "residual_add" && node.modality === "vision";
       if (from.phase !== node.phase && !bridge) {
         fail(`${say} uses ${quoted(id)} of another phase`);
       }
@@ -91,21 +91,21 @@ export function checkGraph(nodes: readonly Node[], info: ModelInfo): void {
       );
     }
     switch (node.op) {
-      case "patches":
-        expect(3 * imageOf(info).patch ** 2, node.width, "width");
+      case "patch_input":
+        expect(3 * imageInfoOf(info).patchSize ** 2, node.width, "width");
         break;
       case "linear":
         expect(widths[0], node.k, "k");
         break;
-      case "write": {
+      case "residual_add": {
         const stream = streams.get(node.stream);
-        const [first, width] = node.part ?? [0, widths[0]];
+        const [first, width] = node.columns ?? [0, widths[0]];
         if (stream && stream.phase !== node.phase) {
           fail(`${say} writes a stream of another phase`);
         }
         if (first % 4 !== 0 || first + width > widths[0]) {
           fail(
-            `${say}: part must begin at a multiple of 4 and lie in the ${
+            `${say}: columns must begin at a multiple of 4 and lie in the ${
               widths[0]
             } columns of what it adds: it is ${first}, ${width}`,
           );
@@ -114,8 +114,8 @@ export function checkGraph(nodes: readonly Node[], info: ModelInfo): void {
         else streams.set(node.stream, { width, phase: node.phase });
         break;
       }
-      case "read":
-      case "peek": {
+      case "norm":
+      case "residual_read": {
         const stream = streams.get(node.stream);
         if (!stream || stream.phase !== node.phase) {
           return fail(
@@ -127,7 +127,7 @@ export function checkGraph(nodes: readonly Node[], info: ModelInfo): void {
         expect(stream.width, node.width, "width");
         break;
       }
-      case "attend": {
+      case "attention": {
         const { heads, kvHeads, headDim } = node;
         if (heads % kvHeads !== 0) {
           fail(
@@ -140,12 +140,12 @@ export function checkGraph(nodes: readonly Node[], info: ModelInfo): void {
         checkRotary(node, info, say);
         break;
       }
-      case "stack":
+      case "concat_rows":
         for (const width of widths) {
           expect(widths[0], width, "the width of what it stacks");
         }
         break;
-      case "convolve":
+      case "causal_conv1d":
         for (const width of widths) {
           expect(node.width, width, "the width of its input");
         }
@@ -155,15 +155,15 @@ export function checkGraph(nodes: readonly Node[], info: ModelInfo): void {
           );
         }
         break;
-      case "act":
+      case "activation":
         for (const width of widths) {
           expect(node.width, width, "the width of its input");
         }
         break;
-      case "rotate":
+      case "hadamard":
         expect(node.rotation.n, widths[0], "the width of its input");
         break;
-      case "headnorm":
+      case "qk_norm":
         expect(node.width, widths[0], "the width of its input");
         if (node.width % node.headDim !== 0 || node.headDim % 8 !== 0) {
           fail(
@@ -171,8 +171,8 @@ export function checkGraph(nodes: readonly Node[], info: ModelInfo): void {
           );
         }
         break;
-      case "gain":
-      case "shuffle":
+      case "channel_scale":
+      case "pixel_shuffle":
         expect(node.width, widths[0], "the width of its input");
         break;
     }
@@ -199,18 +199,22 @@ function checkRows(
   made: (id: string) => Node,
   say: string,
 ): void {
-  const asked = "rows" in node && typeof node.rows === "string"
-    ? node.rows
-    : undefined;
+  const asked = "modality" in node ? node.modality : undefined;
   if (node.op === "linear" && asked && node.phase !== "text") {
-    fail(`${say}: rows must be of the text phase`);
+    fail(`${say}: modality must be of the text phase`);
   }
   const given = new Set(inputsOf(node).map((id) => modalityOf(made(id), made)));
   const [rows] = given;
   if (given.size < 2 && rows === undefined) return;
-  const follows = ["linear", "act", "rotate", "gain", "headnorm"]
+  const follows = [
+    "linear",
+    "activation",
+    "hadamard",
+    "channel_scale",
+    "qk_norm",
+  ]
     .includes(node.op);
-  const fits = node.op === "write"
+  const fits = node.op === "residual_add"
     ? asked === rows
     : follows && (asked ?? rows) === rows;
   if (given.size > 1 || !fits) {
@@ -224,82 +228,100 @@ function checkRows(
 
 /** Pictures that keep their shape: whole squares of patches, nothing behind them. */
 function checkAnySize(nodes: readonly Node[], image: ImageInfo): void {
-  const merge = mergeOf(image), { height, width, patch, tokens } = image;
+  const merge = mergeOf(image), { height, width, patchSize, tokens } = image;
   if (
-    ![merge, height / patch / merge, width / patch / merge].every(
+    ![merge, height / patchSize / merge, width / patchSize / merge].every(
       Number.isInteger,
     ) ||
     extraRows(nodes) > 0
   ) {
     fail(
-      `with anySize, an image's ${tokens} tokens must be squares of its patches, without extra rows`,
+      `with nativeResolution, an image's ${tokens} tokens must be squares of its patches, without extra rows`,
     );
   }
 }
 
 /** Rotary embedding by row and column, or by a token's place. */
-function checkRotary(node: AttendNode, info: ModelInfo, say: string): void {
-  const { theta, headDim, grid, sections, rotary, window, reach, stretch } =
-    node;
-  if (reach !== undefined && node.phase !== "text") {
-    fail(`${say}: reach must be of the text phase: current value is ${reach}`);
-  }
-  if (stretch !== undefined && (theta === undefined || grid || sections)) {
+function checkRotary(node: AttentionNode, info: ModelInfo, say: string): void {
+  const {
+    ropeTheta: theta,
+    headDim,
+    rope2d,
+    mropeSection,
+    rotaryDim,
+    windowSize: window,
+    slidingWindow,
+    ropeScalingFactor,
+  } = node;
+  if (slidingWindow !== undefined && node.phase !== "text") {
     fail(
-      `${say}: stretch must come with theta, without grid and sections: current value is ${stretch}`,
+      `${say}: slidingWindow must be of the text phase: current value is ${slidingWindow}`,
+    );
+  }
+  if (
+    ropeScalingFactor !== undefined &&
+    (theta === undefined || rope2d || mropeSection)
+  ) {
+    fail(
+      `${say}: ropeScalingFactor must come with ropeTheta, without rope2d and mropeSection: current value is ${ropeScalingFactor}`,
     );
   }
   if (window !== undefined) {
     const { image } = info;
     if (
-      node.phase !== "vision" || !image?.anySize ||
+      node.phase !== "vision" || !image?.nativeResolution ||
       window % mergeOf(image) !== 0 || node.kvHeads !== node.heads
     ) {
       fail(
-        `${say}: window must be of the vision phase of a model with anySize, whole tokens, with as many kvHeads as heads: current value is ${window}`,
+        `${say}: windowSize must be of the vision phase of a model with nativeResolution, whole tokens, with as many kvHeads as heads: current value is ${window}`,
       );
     }
   }
-  if (node.interleaved && sections?.length !== 3) {
-    fail(`${say}: interleaved must come with three sections`);
+  if (node.mropeInterleaved && mropeSection?.length !== 3) {
+    fail(
+      `${say}: mropeInterleaved must come with three numbers of mropeSection`,
+    );
   }
   if (
-    rotary !== undefined &&
-    (theta === undefined || grid || rotary % 2 !== 0 || rotary > headDim)
+    rotaryDim !== undefined &&
+    (theta === undefined || rope2d || rotaryDim % 2 !== 0 ||
+      rotaryDim > headDim)
   ) {
     fail(
-      `${say}: rotary must come with theta, without grid, and be even and at most the headDim of ${headDim}: current value is ${rotary}`,
+      `${say}: rotaryDim must come with ropeTheta, without rope2d, and be even and at most the headDim of ${headDim}: current value is ${rotaryDim}`,
     );
   }
-  if (!grid && !sections) return;
-  if (theta === undefined || (grid && sections)) {
-    fail(`${say}: grid or sections, one of them, must come with theta`);
-  }
-  if (grid && (node.phase !== "vision" || headDim % 4 !== 0)) {
+  if (!rope2d && !mropeSection) return;
+  if (theta === undefined || (rope2d && mropeSection)) {
     fail(
-      `${say}: grid must be of the vision phase, with a headDim that is a multiple of 4: current value is ${headDim}`,
+      `${say}: rope2d or mropeSection, one of them, must come with ropeTheta`,
     );
   }
-  if (!sections) return;
-  const pairs = sections.reduce((a, b) => a + b, 0);
+  if (rope2d && (node.phase !== "vision" || headDim % 4 !== 0)) {
+    fail(
+      `${say}: rope2d must be of the vision phase, with a headDim that is a multiple of 4: current value is ${headDim}`,
+    );
+  }
+  if (!mropeSection) return;
+  const pairs = mropeSection.reduce((a, b) => a + b, 0);
   const { image } = info;
   if (!image) {
-    return fail(`${say}: sections are for images, and its info has none`);
+    return fail(`${say}: mropeSection is for images, and its info has none`);
   }
-  const { height, width, patch, tokens } = image, merged = mergeOf(image);
+  const { height, width, patchSize, tokens } = image, merged = mergeOf(image);
   if (node.phase !== "text" || pairs !== headDim / 2) {
     fail(
-      `${say}: sections must be of the text phase, and add up to half the headDim of ${headDim}: they are ${sections}`,
+      `${say}: mropeSection must be of the text phase, and add up to half the headDim of ${headDim}: it is ${mropeSection}`,
     );
   }
   if (
-    !image.atOnePlace &&
-    ![merged, height / patch / merged, width / patch / merged].every(
+    !image.sharedPosition &&
+    ![merged, height / patchSize / merged, width / patchSize / merged].every(
       Number.isInteger,
     )
   ) {
     fail(
-      `${say}: with sections, an image's ${tokens} tokens must be squares of its patches`,
+      `${say}: with mropeSection, an image's ${tokens} tokens must be squares of its patches`,
     );
   }
 }
@@ -360,51 +382,51 @@ export function tensorsOf(
       case "linear":
         weight(node.weight, node.n, node.k);
         if (node.bias !== undefined) add(node.bias, "F32", node.n);
-        if (node.split) add(splitWeight(node), "F32", node.n);
+        if (node.floatChannel0) add(channel0Weight(node), "F32", node.n);
         add(siteScale(node), "F32", node.phase === "vision" ? 1 : 2);
         break;
-      case "embed":
-        weight(node.param, info.vocabulary, node.width);
-        if (groups.has(node.param)) {
+      case "embedding":
+        weight(node.weight, info.vocabulary, node.width);
+        if (groups.has(node.weight)) {
           fail(
             `embedding ${
-              quoted(node.param)
+              quoted(node.weight)
             } must have one scale per row: it has groups of ${
-              groups.get(node.param)
+              groups.get(node.weight)
             }`,
           );
         }
         break;
-      case "table":
+      case "learned_embedding":
         add(
-          node.param,
+          node.weight,
           "F32",
           tableRowsOf(node) ?? node.rows ?? rowsPerImage(nodes, info),
           node.width,
         );
         break;
-      case "convolve":
-        add(node.param, "F32", node.taps, node.width);
+      case "causal_conv1d":
+        add(node.weight, "F32", node.kernelSize, node.width);
         if (node.bias !== undefined) add(node.bias, "F32", node.width);
         break;
-      case "headnorm":
-        add(node.param, "F32", node.headDim);
+      case "qk_norm":
+        add(node.weight, "F32", node.headDim);
         break;
-      case "gain":
-        add(node.param, "F32", node.width);
+      case "channel_scale":
+        add(node.weight, "F32", node.width);
         break;
-      case "read":
-        if (node.gain !== undefined) add(node.gain, "F32", node.width);
+      case "norm":
+        if (node.weight !== undefined) add(node.weight, "F32", node.width);
         if (node.bias !== undefined) add(node.bias, "F32", node.width);
         break;
-      case "attend":
+      case "attention":
         add(headScale(node, "q"), "F32", node.heads);
         add(headScale(node, "k"), "F32", node.kvHeads);
         add(headScale(node, "v"), "F32", node.kvHeads);
         if (info.prefix && node.phase === "text") {
           for (const part of ["k", "v"] as const) {
             const width = node.kvHeads * node.headDim;
-            add(prefixCodes(node, part), "I8", info.prefix.length, width);
+            add(prefixValues(node, part), "I8", info.prefix.length, width);
           }
         }
         break;

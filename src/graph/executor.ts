@@ -27,7 +27,7 @@ export interface Executor {
     bias?: Floats,
   ): Floats;
   /** All heads of an attention, [rows, heads·d], as `attendHeads` makes them, which is asked where an engine has none. */
-  attend?(
+  attention?(
     q: Floats,
     k: Floats,
     v: Floats,

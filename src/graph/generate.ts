@@ -13,7 +13,7 @@ import {
   runText,
   runVision,
 } from "./interpreter.ts";
-import { imageOf, type ModelInfo } from "./node.ts";
+import { imageInfoOf, type ModelInfo } from "./node.ts";
 
 /** A rendered prompt and its images. */
 export interface Prompt {
@@ -59,9 +59,9 @@ export function rowsOfEach(
 /** Image tokens of a prompt. */
 function tokensOf(info: ModelInfo, { patches, grids }: Prompt): number {
   if (!patches || patches.length === 0) return 0;
-  const image = imageOf(info);
+  const image = imageInfoOf(info);
   if (grids) return grids.reduce((n, g) => n + tokensIn(image, g), 0);
-  const own = patchesIn(ownGrid(image)) * 3 * image.patch ** 2;
+  const own = patchesIn(ownGrid(image)) * 3 * image.patchSize ** 2;
   return patches.length / own * image.tokens;
 }
 

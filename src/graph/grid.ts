@@ -1,10 +1,10 @@
 /**
- * Pictures as grids of patches. Most towers take one size; where `anySize` is
- * set a picture keeps its shape, and everything that depends on it (rows,
+ * Pictures as grids of patches. Most towers take one size; where `nativeResolution`
+ * is set a picture keeps its shape, and everything that depends on it (rows,
  * positions, tokens) follows from its grid.
  * @module
  */
-import type { ImageInfo, TableNode } from "./node.ts";
+import type { ImageInfo, LearnedEmbeddingNode } from "./node.ts";
 
 /** Patches of a picture, down and across. */
 export interface Grid {
@@ -14,15 +14,15 @@ export interface Grid {
 
 /** Grid of a picture of so many pixels. */
 export function gridOf(
-  { patch }: Pick<ImageInfo, "patch">,
+  { patchSize }: Pick<ImageInfo, "patchSize">,
   size: { readonly width: number; readonly height: number },
 ): Grid {
-  return { rows: size.height / patch, cols: size.width / patch };
+  return { rows: size.height / patchSize, cols: size.width / patchSize };
 }
 
 /** Grid of a picture of the tower's own size. */
 export function ownGrid(
-  image: Pick<ImageInfo, "patch" | "width" | "height">,
+  image: Pick<ImageInfo, "patchSize" | "width" | "height">,
 ): Grid {
   return gridOf(image, image);
 }
@@ -48,26 +48,34 @@ export function tokensIn(image: ImageInfo, grid: Grid): number {
  * Most patches of one picture: those of the tower's own size, or, where pictures
  * keep their shape, whole squares of tokens within `maxPixels`.
  */
-export function mostPatches(image: ImageInfo, maxPixels?: number): number {
-  const { height, width, patch, anySize, mostPatches } = image;
+export function maxPatches(image: ImageInfo, maxPixels?: number): number {
+  const {
+    height,
+    width,
+    patchSize,
+    nativeResolution,
+    maxPatches: mostPatches,
+  } = image;
   if (mostPatches !== undefined) return mostPatches;
-  if (!anySize) return patchesIn(ownGrid(image));
+  if (!nativeResolution) return patchesIn(ownGrid(image));
   const square = mergeOf(image) ** 2;
-  return Math.floor((maxPixels ?? height * width) / (patch ** 2 * square)) *
+  return Math.floor((maxPixels ?? height * width) / (patchSize ** 2 * square)) *
     square;
 }
 
-/** What a learned table's rows are to a picture's: `side` and `by` of a TableNode. */
-export type GridTable = {
-  readonly [K in "side" | "by"]?: TableNode[K] | undefined;
+/** What a learned table's rows are to a picture's: `gridSize` and `interpolation` of a learned embedding. */
+export type ResampledTable = {
+  readonly [K in "gridSize" | "interpolation"]?:
+    | LearnedEmbeddingNode[K]
+    | undefined;
 };
 
 /** Rows of a learned table that make the rows of a grid. */
 export function tableRowsOf(
-  { side, by }: GridTable,
+  { gridSize, interpolation }: ResampledTable,
 ): number | undefined {
-  if (side === undefined) return undefined;
-  return by === "axes" ? 2 * side : side ** 2;
+  if (gridSize === undefined) return undefined;
+  return interpolation === "axis_sum" ? 2 * gridSize : gridSize ** 2;
 }
 
 /**
@@ -77,23 +85,27 @@ export function tableRowsOf(
  */
 export function gridRows(
   table: ArrayLike<number>,
-  { side, by }: GridTable & { readonly side: number },
+  { gridSize, interpolation }: ResampledTable & { readonly gridSize: number },
   width: number,
   grid: Grid,
   out: { [i: number]: number },
 ): void {
-  if (by === undefined) return resample(table, side, width, grid, out);
+  if (interpolation === undefined) {
+    return resample(table, gridSize, width, grid, out);
+  }
   const { rows, cols } = grid;
-  if (by === "area") return smooth(table, side, width, grid, out);
-  const [down, across] = [rows, cols].map((n) => buckets(side, n));
+  if (interpolation === "bilinear_antialias") {
+    return smooth(table, gridSize, width, grid, out);
+  }
+  const [down, across] = [rows, cols].map((n) => buckets(gridSize, n));
   let to = 0;
   for (let y = 0; y < rows; y++) {
     for (let x = 0; x < cols; x++) {
-      if (by === "buckets") {
-        const at = (down[y] * side + across[x]) * width;
+      if (interpolation === "bucket") {
+        const at = (down[y] * gridSize + across[x]) * width;
         for (let i = 0; i < width; i++) out[to++] = table[at + i];
       } else {
-        const a = x * width, b = (side + y) * width;
+        const a = x * width, b = (gridSize + y) * width;
         for (let i = 0; i < width; i++) out[to++] = table[a + i] + table[b + i];
       }
     }

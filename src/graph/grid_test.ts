@@ -11,15 +11,25 @@ Deno.test("buckets: where patches fall in a line of the table", () => {
 });
 
 /** Rows of one number each. */
-function rows(by: "buckets" | "axes", table: number[], side: number): number[] {
+function rows(
+  interpolation: "bucket" | "axis_sum",
+  table: number[],
+  side: number,
+): number[] {
   const out = new Array<number>(6).fill(0);
-  gridRows(table, { side, by }, 1, { rows: 2, cols: 3 }, out);
+  gridRows(
+    table,
+    { gridSize: side, interpolation },
+    1,
+    { rows: 2, cols: 3 },
+    out,
+  );
   return out;
 }
 
 Deno.test("gridRows: the bucket's row, or a row for the column and one for the row", () => {
   // 2 × 3 patches in a table of 2 × 2: columns fall at 0, 1/3, 2/3
-  assertEquals(rows("buckets", [1, 2, 3, 4], 2), [1, 1, 2, 3, 3, 4]);
+  assertEquals(rows("bucket", [1, 2, 3, 4], 2), [1, 1, 2, 3, 3, 4]);
   const axes = [1, 2, 3, 0, 10, 20, 30, 0]; // columns, then rows, of 4
-  assertEquals(rows("axes", axes, 4), [11, 12, 13, 21, 22, 23]);
+  assertEquals(rows("axis_sum", axes, 4), [11, 12, 13, 21, 22, 23]);
 });

@@ -5,7 +5,7 @@
 import type { ChatFormat } from "../tokenizer/chat.ts";
 import type { Tokenizer } from "../tokenizer/tokenizer.ts";
 import { type Grid, ownGrid, tokensIn } from "./grid.ts";
-import { imageOf, type ModelInfo } from "./node.ts";
+import { imageInfoOf, type ModelInfo } from "./node.ts";
 
 /** How a picture came to the tower. */
 export interface Cut {
@@ -19,7 +19,7 @@ export interface Cut {
 
 /** A picture that is not cut, of the tower's own size where nothing else is said. */
 export function whole(info: ModelInfo, grid?: Grid): Cut {
-  return { rows: 0, cols: 0, grids: [grid ?? ownGrid(imageOf(info))] };
+  return { rows: 0, cols: 0, grids: [grid ?? ownGrid(imageInfoOf(info))] };
 }
 
 /**
@@ -32,15 +32,15 @@ export function imageText(
   { rows, cols, grids }: Cut,
   index: number,
 ): string {
-  const image = imageOf(info), { text: whole, tiles, each } = image;
+  const image = imageInfoOf(info), { text: whole, tiles, tokenText } = image;
   const counted = (text: string, grid: Grid) =>
-    each === undefined
+    tokenText === undefined
       ? text
-      : text.replace("{tokens}", () => each.repeat(tokensIn(image, grid)));
+      : text.replace("{tokens}", () => tokenText.repeat(tokensIn(image, grid)));
   const numbered = (text: string, grid = grids[0]) =>
     counted(text, grid).replaceAll("{image}", `${index}`)
       .replaceAll("{picture}", `${index + 1}`);
-  if (image.anySize && !image.fixedTokens && each === undefined) {
+  if (image.nativeResolution && !image.fixedTokens && tokenText === undefined) {
     return whole.repeat(tokensIn(image, grids[0]));
   }
   if (rows * cols === 0) return numbered(whole);
@@ -68,8 +68,9 @@ export function imageFormat(
   grid?: Grid,
 ): Pick<ChatFormat, "image"> {
   if (!info.image) return {};
-  const { tokenId, mark } = info.image;
-  const token = mark ?? tokenizer.decode([tokenId], { skipSpecial: false });
+  const { tokenId, templateToken } = info.image;
+  const token = templateToken ??
+    tokenizer.decode([tokenId], { skipSpecial: false });
   return {
     image: { token, tokens: (i) => imageText(info, whole(info, grid), i) },
   };

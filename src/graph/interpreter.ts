@@ -13,13 +13,14 @@ import type { Executor, Floats } from "./executor.ts";
 import { type Grid, gridRows, mergeOf, ownGrid, patchesIn } from "./grid.ts";
 import { windowsOf } from "./windows.ts";
 import {
-  type AttendNode,
-  type ConvolveNode,
+  type AttentionNode,
+  type CausalConv1dNode,
   extraRows,
   fixedRows,
-  imageOf,
+  imageInfoOf,
   index,
   inputsOf,
+  type LearnedEmbeddingNode,
   type LinearNode,
   logitsOf,
   MODALITIES,
@@ -29,18 +30,22 @@ import {
   type Node,
   paramsOf,
   type Phase,
-  type TableNode,
   widthOf,
 } from "./node.ts";
-import { type Counter, counter, type Place, placesOf } from "./places.ts";
 import {
-  axesOf,
-  gridTables,
-  placeTables,
+  newPositionCounter,
+  type PositionCounter,
+  type PositionId,
+  positionIds,
+} from "./position_ids.ts";
+import {
+  mropeAxes,
+  positionTables,
+  rope2dTables,
   type RopeTables,
   ropeTables,
 } from "./rope.ts";
-import { sightOf } from "./sight.ts";
+import { maskEnds } from "./attention_mask.ts";
 
 /** What a watcher may see and replace while a graph runs. `modality` has one entry per row: 0 vision, 1 text. */
 export interface Hooks {
@@ -60,7 +65,7 @@ export interface Hooks {
     | undefined;
   /** q, k (after the rotary embedding) and v entering attention. */
   heads?(
-    node: AttendNode,
+    node: AttentionNode,
     part: "q" | "k" | "v",
     x: Floats,
     modality: Uint8Array,
@@ -85,7 +90,7 @@ export interface Sequence {
   /** Tokens seen, those in front included. */
   length: number;
   /** Where its next token stands. */
-  readonly at: Counter;
+  readonly at: PositionCounter;
   /** Grids of its images; the tower's own where none are noted. */
   readonly grids: Grid[];
   readonly cache: Prefix;
@@ -111,7 +116,7 @@ function ahead({ model, prefix }: Loaded): number {
 export function newSequence(): Sequence {
   return {
     length: 0,
-    at: counter(),
+    at: newPositionCounter(),
     grids: [],
     cache: new Map(),
     past: new Map(),
@@ -172,11 +177,11 @@ export function runVision(
   hooks: Hooks = {},
   grids?: readonly Grid[],
 ): Floats {
-  const first = loaded.model.nodes.find((n) => n.op === "patches");
-  if (first?.op !== "patches") {
+  const first = loaded.model.nodes.find((n) => n.op === "patch_input");
+  if (first?.op !== "patch_input") {
     throw new RangeError("Cannot run the vision phase: the graph has no image");
   }
-  const { nodes, info } = loaded.model, own = ownGrid(imageOf(info));
+  const { nodes, info } = loaded.model, own = ownGrid(imageInfoOf(info));
   const images = patches.length / first.width / patchesIn(own);
   grids ??= Array.from({ length: images }, () => own);
   const values = new Map<string, Floats>([[first.id, patches]]);
@@ -218,9 +223,9 @@ export function runText(
   const values = new Map<string, Floats>();
   const imageRows = chunks.flatMap((c) => (c.image ? [c.image] : []));
   const bridge = model.nodes.find((n) =>
-    n.op === "write" && n.rows === "vision"
+    n.op === "residual_add" && n.modality === "vision"
   );
-  if (bridge?.op === "write" && imageRows.length > 0) {
+  if (bridge?.op === "residual_add" && imageRows.length > 0) {
     const all = executor.zeros(imageRows.reduce((a, r) => a + r.length, 0));
     let at = 0;
     for (const r of imageRows) all.set(r, at), at += r.length;
@@ -235,8 +240,8 @@ export function runText(
       start,
       count: c.ids.length,
       sequence: c.sequence,
-      places: placesOf(at, c.ids, model.info, grids),
-      sight: sightOf(c.ids, model.info.image),
+      places: positionIds(at, c.ids, model.info, grids),
+      sight: maskEnds(c.ids, model.info.image),
       tables: new Map(),
     };
     start += c.ids.length;
@@ -257,7 +262,7 @@ interface Segment extends Rows {
   /** Of the image, in the vision phase. */
   readonly grid?: Grid;
   readonly sequence?: Sequence;
-  readonly places?: readonly Place[];
+  readonly places?: readonly PositionId[];
   /** Last row of the chunk that each sees, in the text phase. */
   readonly sight?: Int32Array;
   /** Rotary tables of its rows, by what makes them. */
@@ -311,13 +316,13 @@ function step(phase: Phase, run: Run): Floats | undefined {
       return v;
     };
     switch (node.op) {
-      case "patches":
+      case "patch_input":
         continue;
-      case "table":
+      case "learned_embedding":
         value = tableRows(run, node);
         break;
-      case "embed": {
-        const table = loaded.param(node.param);
+      case "embedding": {
+        const table = loaded.param(node.weight);
         const text = run.ids!.filter((id) => id !== model.info.image?.tokenId);
         value = executor.zeros(text.length * node.width);
         for (const [i, id] of text.entries()) {
@@ -345,13 +350,13 @@ function step(phase: Phase, run: Run): Floats | undefined {
           }
           sited.set(node.x, input);
         }
-        if (node.rows !== undefined && own === undefined) {
-          input = rowsOfModality(run, input, node.k, node.rows);
+        if (node.modality !== undefined && own === undefined) {
+          input = rowsOfModality(run, input, node.k, node.modality);
         }
         const weight = hooks.weight?.(
           node,
           input,
-          modality(input.length / node.k, node.rows),
+          modality(input.length / node.k, node.modality),
         ) ?? loaded.param(node.weight);
         if (hooks.headless && node === model.nodes.at(-1)) break;
         value = product(
@@ -363,20 +368,20 @@ function step(phase: Phase, run: Run): Floats | undefined {
         );
         break;
       }
-      case "write": {
+      case "residual_add": {
         const given = values.get(node.x) ?? executor.zeros(0);
-        const v = node.part
-          ? columns(executor, given, widthOf(byId(node.x), byId)!, node.part)
+        const v = node.columns
+          ? columns(executor, given, widthOf(byId(node.x), byId)!, node.columns)
           : given;
         const width = streamWidth(model, node.stream);
         // In the vision phase what comes first says how many rows there are.
         const stream = streams.get(node.stream) ??
           executor.zeros(phase === "vision" ? v.length : rows * width);
         streams.set(node.stream, stream);
-        if (node.rows === undefined) {
+        if (node.modality === undefined) {
           addRows(stream, v, run.segments.length);
         } else {
-          const wanted = node.rows === "vision" ? 0 : 1;
+          const wanted = node.modality === "vision" ? 0 : 1;
           let from = 0;
           for (let row = 0; row < rows; row++) {
             if (run.modality[row] !== wanted) continue;
@@ -388,7 +393,7 @@ function step(phase: Phase, run: Run): Floats | undefined {
             throw new RangeError(
               `Cannot place ${
                 v.length / width
-              } ${node.rows} rows: the prompt has ${
+              } ${node.modality} rows: the prompt has ${
                 from / width
               } places for them`,
             );
@@ -397,49 +402,49 @@ function step(phase: Phase, run: Run): Floats | undefined {
         value = undefined;
         break;
       }
-      case "read":
+      case "norm":
         value = normalise(
           executor,
           streams.get(node.stream)!,
           node.width,
-          node.norm,
+          node.kind,
           node.eps,
-          node.gain && loaded.param(node.gain),
+          node.weight && loaded.param(node.weight),
           node.bias && loaded.param(node.bias),
         );
         break;
-      case "join":
+      case "concat_features":
         value = sideBySide(
           executor,
           node.xs.map(x),
           node.xs.map((id) => widthOf(byId(id), byId)!),
         );
         break;
-      case "stack":
+      case "concat_rows":
         value = stacked(
           executor,
           node.xs.map(x),
           run.segments.length,
         );
         break;
-      case "peek":
+      case "residual_read":
         value = streams.get(node.stream)!.slice();
         break;
-      case "attend":
+      case "attention":
         value = attend(run, node, x(node.q), x(node.k), x(node.v));
         break;
-      case "convolve": {
+      case "causal_conv1d": {
         const gate = (id?: string) => id === undefined ? undefined : x(id);
         value = convolve(
           run,
           node,
           x(node.x),
-          gate(node.before),
-          gate(node.behind),
+          gate(node.inputGate),
+          gate(node.outputGate),
         );
         break;
       }
-      case "act": {
+      case "activation": {
         const fn = ACTIVATIONS[node.fn], v = x(node.x);
         value = executor.zeros(v.length);
         if (node.gate === undefined) {
@@ -450,30 +455,30 @@ function step(phase: Phase, run: Run): Floats | undefined {
         }
         break;
       }
-      case "rotate":
+      case "hadamard":
         value = x(node.x).slice();
         (node.inverse ? unrotate : rotate)(value, node.rotation);
         break;
-      case "headnorm":
+      case "qk_norm":
         value = normalise(
           executor,
           x(node.x),
           node.headDim,
           "rms",
           node.eps,
-          loaded.param(node.param),
+          loaded.param(node.weight),
           undefined,
         );
         break;
-      case "gain": {
-        const v = x(node.x), gain = loaded.param(node.param);
+      case "channel_scale": {
+        const v = x(node.x), gain = loaded.param(node.weight);
         value = executor.zeros(v.length);
         for (let i = 0; i < v.length; i++) {
           value[i] = v[i] * gain[i % node.width];
         }
         break;
       }
-      case "shuffle":
+      case "pixel_shuffle":
         value = shuffle(
           executor,
           x(node.x),
@@ -482,7 +487,7 @@ function step(phase: Phase, run: Run): Floats | undefined {
           run.segments,
         );
         break;
-      case "take":
+      case "slice_rows":
         value = take(
           executor,
           x(node.x),
@@ -491,7 +496,7 @@ function step(phase: Phase, run: Run): Floats | undefined {
           run.segments.length,
         );
         break;
-      case "last": {
+      case "last_row": {
         const v = x(node.x), width = v.length / rows;
         if (hooks.everyRow) {
           value = v;
@@ -517,7 +522,7 @@ function step(phase: Phase, run: Run): Floats | undefined {
 
 function streamWidth(model: Model, name: string): number {
   for (const n of model.nodes) {
-    if ((n.op === "read" || n.op === "peek") && n.stream === name) {
+    if ((n.op === "norm" || n.op === "residual_read") && n.stream === name) {
       return n.width;
     }
   }
@@ -525,15 +530,19 @@ function streamWidth(model: Model, name: string): number {
 }
 
 /** Rows of a table for each image. */
-function tableRows({ loaded, segments }: Run, node: TableNode): Floats {
-  const { param, width, side, rows, by } = node, table = loaded.param(param);
+function tableRows(
+  { loaded, segments }: Run,
+  node: LearnedEmbeddingNode,
+): Floats {
+  const { weight, width, gridSize, rows, interpolation } = node,
+    table = loaded.param(weight);
   const counts = segments.map((s) => rows ?? s.count);
   const out = loaded.executor.zeros(counts.reduce((a, b) => a + b) * width);
   let at = 0;
   for (const [i, { grid }] of segments.entries()) {
     const part = out.subarray(at, at += counts[i] * width);
-    if (side === undefined) part.set(table);
-    else gridRows(table, { side, by }, width, grid!, part);
+    if (gridSize === undefined) part.set(table);
+    else gridRows(table, { gridSize, interpolation }, width, grid!, part);
   }
   return out;
 }
@@ -649,23 +658,31 @@ function slice(
 }
 
 /** cos and sin of a segment's rows, each [count, headDim/2]; all layers of a kind share them. */
-function tablesOf(node: AttendNode, s: Segment): RopeTables {
-  const { theta, headDim: d, rotary = d, grid, sections, stretch } = node;
-  const key = [theta, d, rotary, grid, sections, stretch].join();
+function tablesOf(node: AttentionNode, s: Segment): RopeTables {
+  const {
+    ropeTheta: theta,
+    headDim: d,
+    rotaryDim = d,
+    rope2d,
+    mropeSection,
+    ropeScalingFactor,
+  } = node;
+  const key = [theta, d, rotaryDim, rope2d, mropeSection, ropeScalingFactor]
+    .join();
   const known = s.tables.get(key);
   if (known) return known;
   const make = () => {
-    if (grid) return gridTables(theta!, d, s.grid!);
-    if (sections) {
-      return placeTables(theta!, d, axesOf(node), s.places!, rotary);
+    if (rope2d) return rope2dTables(theta!, d, s.grid!);
+    if (mropeSection) {
+      return positionTables(theta!, d, mropeAxes(node), s.places!, rotaryDim);
     }
     return ropeTables(
       theta!,
       d,
       s.count,
-      rotary,
+      rotaryDim,
       s.sequence?.length,
-      stretch,
+      ropeScalingFactor,
     );
   };
   const tables = make();
@@ -677,7 +694,7 @@ function tablesOf(node: AttendNode, s: Segment): RopeTables {
 function embedPositions(
   x: Floats,
   heads: number,
-  node: AttendNode,
+  node: AttentionNode,
   segments: readonly Segment[],
 ): Floats {
   const y = x.slice(), d = node.headDim, half = d / 2;
@@ -700,14 +717,14 @@ function embedPositions(
 
 function attend(
   run: Run,
-  node: AttendNode,
+  node: AttentionNode,
   q: Floats,
   k: Floats,
   v: Floats,
 ): Floats {
   const { loaded: { executor }, hooks } = run;
   const { heads, kvHeads, headDim: d } = node;
-  if (node.theta !== undefined) {
+  if (node.ropeTheta !== undefined) {
     q = embedPositions(q, heads, node, run.segments);
     k = embedPositions(k, kvHeads, node, run.segments);
   }
@@ -716,7 +733,7 @@ function attend(
     k = hooks.heads(node, "k", k, run.modality);
     v = hooks.heads(node, "v", v, run.modality);
   }
-  if (node.window !== undefined) return inWindows(run, node, q, k, v);
+  if (node.windowSize !== undefined) return inWindows(run, node, q, k, v);
   const out = executor.zeros(q.length), wide = heads * d;
   const width = kvHeads * d, { nodes } = run.loaded.model;
   // In the vision phase queries may have other rows than keys.
@@ -738,7 +755,10 @@ function attend(
     const total = keys.length / width, offset = total - s.count;
     const seen = new Int32Array(2 * s.count);
     for (let r = 0; r < s.count; r++) {
-      seen[2 * r] = Math.max(0, offset + r + 1 - (node.reach ?? Infinity));
+      seen[2 * r] = Math.max(
+        0,
+        offset + r + 1 - (node.slidingWindow ?? Infinity),
+      );
       seen[2 * r + 1] = node.mask === "full"
         ? total
         : offset + (segment.sight?.[r] ?? r) + 1;
@@ -746,7 +766,7 @@ function attend(
     const own = [s.start * wide, (s.start + s.count) * wide] as const;
     const asking = q.subarray(...own), answer = out.subarray(...own);
     const shape = { rows: s.count, keys: total, heads, kvHeads, headDim: d };
-    const attended = executor.attend?.(asking, keys, vals, shape, seen);
+    const attended = executor.attention?.(asking, keys, vals, shape, seen);
     if (attended) answer.set(attended);
     else attendHeads(executor, asking, keys, vals, shape, seen, answer);
   }
@@ -756,14 +776,14 @@ function attend(
 /** Each sequence's rows, with what it kept of those before in front. */
 function convolve(
   { loaded, segments }: Run,
-  { id, width, taps, param, bias }: ConvolveNode,
+  { id, width, kernelSize, weight, bias }: CausalConv1dNode,
   x: Floats,
   before: Floats | undefined,
   behind: Floats | undefined,
 ): Floats {
-  const { executor } = loaded, w = loaded.param(param);
+  const { executor } = loaded, w = loaded.param(weight);
   const b = bias === undefined ? undefined : loaded.param(bias);
-  const y = executor.zeros(x.length), kept = (taps - 1) * width;
+  const y = executor.zeros(x.length), kept = (kernelSize - 1) * width;
   for (const { start, count, sequence } of segments) {
     const at = start * width, u = executor.zeros(kept + count * width);
     u.set(sequence!.past.get(id) ?? executor.zeros(kept));
@@ -773,7 +793,7 @@ function convolve(
     sequence!.past.set(id, u.slice(u.length - kept));
     for (let i = 0; i < count * width; i++) {
       let sum = b ? b[i % width] : 0;
-      for (let t = 0; t < taps; t++) {
+      for (let t = 0; t < kernelSize; t++) {
         sum += w[t * width + i % width] * u[t * width + i];
       }
       y[at + i] = behind ? sum * behind[at + i] : sum;
@@ -785,13 +805,13 @@ function convolve(
 /** Attention of each window for itself: the rows in window order, a window as a picture of one. */
 function inWindows(
   run: Run,
-  node: AttendNode,
+  node: AttentionNode,
   q: Floats,
   k: Floats,
   v: Floats,
 ): Floats {
-  const { window, theta: _, ...plain } = node, { loaded } = run;
-  const merge = mergeOf(imageOf(loaded.model.info));
+  const { windowSize: window, ropeTheta: _, ...plain } = node, { loaded } = run;
+  const merge = mergeOf(imageInfoOf(loaded.model.info));
   const cut = run.segments.map((s) => windowsOf(s.grid!, window!, merge));
   const order = cut.flatMap(({ order }, i) =>
     Array.from(order, (p) => run.segments[i].start + p)

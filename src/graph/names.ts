@@ -3,7 +3,7 @@
  * (docs/format.md). Everything else is named by the nodes themselves.
  * @module
  */
-import type { AttendNode, LinearNode } from "./node.ts";
+import type { AttentionNode, LinearNode } from "./node.ts";
 
 /**
  * Static scale of the value that enters a linear: F32 [1] in the vision phase,
@@ -16,16 +16,16 @@ export const siteScale = (linear: LinearNode): string => `${linear.x}.scale`;
 export const weightScale = (weight: string): string => `${weight}_scale`;
 
 /** Integer scale of each group of a weight's columns, on top of its row's: U8 [n, k/group], 1 to 15. */
-export const groupScale = (weight: string): string => `${weight}_group`;
+export const groupScale = (weight: string): string => `${weight}_group_scale`;
 
-/** Column 0 of a split linear, in float: F32 [n]. */
-export const splitWeight = (linear: LinearNode): string =>
-  `${linear.id}.split_weight`;
+/** Column 0 of the weight of a linear with `floatChannel0`, in float: F32 [n]. */
+export const channel0Weight = (linear: LinearNode): string =>
+  `${linear.id}.channel0_weight`;
 
 /** Static scale per head of q, k or v entering attention: F32 [heads] or [kvHeads]. */
-export const headScale = (node: AttendNode, part: "q" | "k" | "v"): string =>
+export const headScale = (node: AttentionNode, part: "q" | "k" | "v"): string =>
   `${node.id}.${part}_scale`;
 
 /** Codes of the keys or values of the tokens in front of every sequence: I8 [tokens, kvHeads·headDim], on the head scales. */
-export const prefixCodes = (node: AttendNode, part: "k" | "v"): string =>
+export const prefixValues = (node: AttentionNode, part: "k" | "v"): string =>
   `${node.id}.prefix_${part}`;

@@ -34,30 +34,30 @@ interface Base {
 }
 
 /** Image patches, one row each: [patches, channels·patch²], normalised pixels in (c, y, x) order. */
-export interface PatchesNode extends Base {
-  readonly op: "patches";
+export interface PatchInputNode extends Base {
+  readonly op: "patch_input";
   readonly width: number;
   /** Rows of the vision phase behind the patches of an image that hold no pixels, such as a class token's; default 0. */
-  readonly extra?: number;
+  readonly extraRows?: number;
 }
 
 /** A learned table, the same for every image, such as positions or the queries of a resampler: [rows, width]. */
-export interface TableNode extends Base {
-  readonly op: "table";
-  readonly param: string;
+export interface LearnedEmbeddingNode extends Base {
+  readonly op: "learned_embedding";
+  readonly weight: string;
   readonly width: number;
   /** Rows per image; those at the start of the vision phase where nothing is said. */
   readonly rows?: number;
   /** The table is a square of so many rows a side, [side², width], resampled to each picture's grid (grid.ts). */
-  readonly side?: number;
+  readonly gridSize?: number;
   /** How it is resampled: to the nearest bucket's row, as the sum of a row for the column (the first `side`) and one for the row (the others), or bilinear as a picture is, corners not kept, smoothed where it shrinks; bilinear with its corners kept where nothing is said. */
-  readonly by?: "buckets" | "axes" | "area";
+  readonly interpolation?: "bucket" | "axis_sum" | "bilinear_antialias";
 }
 
 /** Token embeddings: one row of `param` ([vocabulary, width]) per text token. */
-export interface EmbedNode extends Base {
-  readonly op: "embed";
-  readonly param: string;
+export interface EmbeddingNode extends Base {
+  readonly op: "embedding";
+  readonly weight: string;
   readonly width: number;
 }
 
@@ -70,42 +70,42 @@ export interface LinearNode extends Base {
   readonly weight: string;
   readonly bias?: string;
   /** Channel 0 of x goes its own way in float (Rotation Magnitude Suppression). */
-  readonly split?: boolean;
+  readonly floatChannel0?: boolean;
   /** Text phase: only the rows of one modality go through (an expert of CogVLM); its value, and what is made of that, has no others. */
-  readonly rows?: Modality;
+  readonly modality?: Modality;
 }
 
 /** stream += x, on the rows of one modality or on all; where x has fewer rows per image than the stream, on the first. x may be a norm of another stream (post-norm, or a norm in front of a tower). */
-export interface WriteNode extends Base {
-  readonly op: "write";
+export interface ResidualAddNode extends Base {
+  readonly op: "residual_add";
   readonly stream: string;
   readonly x: string;
-  readonly rows?: Modality;
+  readonly modality?: Modality;
   /** Only these columns of x: [first, how many]. */
-  readonly part?: readonly [number, number];
+  readonly columns?: readonly [number, number];
 }
 
 /** norm(stream): LayerNorm or RMSNorm over the channels, then gain and bias where present. */
-export interface ReadNode extends Base {
-  readonly op: "read";
+export interface NormNode extends Base {
+  readonly op: "norm";
   readonly stream: string;
   readonly width: number;
-  readonly norm: "layer" | "rms";
+  readonly kind: "layer" | "rms";
   readonly eps: number;
-  readonly gain?: string;
+  readonly weight?: string;
   readonly bias?: string;
 }
 
 /** The stream as it stands, without a norm. */
-export interface PeekNode extends Base {
-  readonly op: "peek";
+export interface ResidualReadNode extends Base {
+  readonly op: "residual_read";
   readonly stream: string;
   readonly width: number;
 }
 
 /** Multi-head attention over q [rows, heads·headDim], k and v [rows, kvHeads·headDim]. In the vision phase q may have other rows than k and v (cross-attention of a resampler). */
-export interface AttendNode extends Base {
-  readonly op: "attend";
+export interface AttentionNode extends Base {
+  readonly op: "attention";
   readonly q: string;
   readonly k: string;
   readonly v: string;
@@ -115,21 +115,21 @@ export interface AttendNode extends Base {
   /** `full`: within an image. `causal`: a key is visible from its position on, through the cache. */
   readonly mask: "full" | "causal";
   /** Rotary embedding of q and k, half-split pairs ("rotate_half"), base θ; by a token's index where nothing else is said. */
-  readonly theta?: number;
+  readonly ropeTheta?: number;
   /** Positions count so many times less (linear scaling). */
-  readonly stretch?: number;
+  readonly ropeScalingFactor?: number;
   /** Text phase: a token sees so many places back, its own counted (sliding window); all where nothing is said. */
-  readonly reach?: number;
+  readonly slidingWindow?: number;
   /** So many channels of a head turn, pair i with channel i + headDim/2 as ever, by θ^(−2i/rotary); the other pairs stand still. Default: all. */
-  readonly rotary?: number;
+  readonly rotaryDim?: number;
   /** Vision phase, pictures of any size: a patch sees only those of its window, so many patches a side (windows.ts, Qwen2.5-VL). */
-  readonly window?: number;
+  readonly windowSize?: number;
   /** Vision phase: the first half of the pairs turns by the patch's row, the second by its column (Qwen2-VL). */
-  readonly grid?: true;
-  /** Text phase: so many pairs turn by a token's time, row and column (M-RoPE, Qwen2-VL), or all by its time; see places.ts. */
-  readonly sections?: readonly number[];
+  readonly rope2d?: true;
+  /** Text phase: so many pairs turn by a token's time, row and column (M-RoPE, Qwen2-VL), or all by its time; see position_ids.ts. */
+  readonly mropeSection?: readonly number[];
   /** The pairs of the sections take turns (time, row, column, time …) instead of standing in a row (Qwen3-VL). */
-  readonly interleaved?: true;
+  readonly mropeInterleaved?: true;
 }
 
 /**
@@ -137,21 +137,21 @@ export interface AttendNode extends Base {
  * phase: y[t] = (bias + Σ_i w[i] ⊙ u[t − taps + 1 + i]) ⊙ behind[t], where
  * u = x ⊙ before; gates that are not named are 1, what is before the first token is 0.
  */
-export interface ConvolveNode extends Base {
-  readonly op: "convolve";
+export interface CausalConv1dNode extends Base {
+  readonly op: "causal_conv1d";
   readonly x: string;
-  readonly before?: string;
-  readonly behind?: string;
+  readonly inputGate?: string;
+  readonly outputGate?: string;
   readonly width: number;
-  readonly taps: number;
+  readonly kernelSize: number;
   /** w: [taps, width]. */
-  readonly param: string;
+  readonly weight: string;
   readonly bias?: string;
 }
 
 /** fn(x), or fn(gate)·x where a gate is named. */
-export interface ActNode extends Base {
-  readonly op: "act";
+export interface ActivationNode extends Base {
+  readonly op: "activation";
   readonly fn: Activation;
   readonly x: string;
   readonly gate?: string;
@@ -159,34 +159,34 @@ export interface ActNode extends Base {
 }
 
 /** Online rotation of each row. */
-export interface RotateNode extends Base {
-  readonly op: "rotate";
+export interface HadamardNode extends Base {
+  readonly op: "hadamard";
   readonly x: string;
   readonly rotation: Rotation;
   readonly inverse?: boolean;
 }
 
 /** Per-channel gain. */
-export interface GainNode extends Base {
-  readonly op: "gain";
+export interface ChannelScaleNode extends Base {
+  readonly op: "channel_scale";
   readonly x: string;
-  readonly param: string;
+  readonly weight: string;
   readonly width: number;
 }
 
 /** RMSNorm of each head of a row, with one gain [headDim] for all heads (Qwen3's norm of queries and keys). */
-export interface HeadNormNode extends Base {
-  readonly op: "headnorm";
+export interface QkNormNode extends Base {
+  readonly op: "qk_norm";
   readonly x: string;
   readonly width: number;
   readonly headDim: number;
   readonly eps: number;
-  readonly param: string;
+  readonly weight: string;
 }
 
 /** Pixel shuffle: factor² neighbouring patches of a square grid become one row (Idefics3). */
-export interface ShuffleNode extends Base {
-  readonly op: "shuffle";
+export interface PixelShuffleNode extends Base {
+  readonly op: "pixel_shuffle";
   readonly x: string;
   readonly factor: number;
   /** Channels of x; the result has width·factor². */
@@ -194,60 +194,60 @@ export interface ShuffleNode extends Base {
 }
 
 /** Values side by side: what the vision phase hands over where it is more than one value. */
-export interface JoinNode extends Base {
-  readonly op: "join";
+export interface ConcatFeaturesNode extends Base {
+  readonly op: "concat_features";
   readonly xs: readonly string[];
 }
 
 /** Rows of each image, those of one value behind those of the other. */
-export interface StackNode extends Base {
-  readonly op: "stack";
+export interface ConcatRowsNode extends Base {
+  readonly op: "concat_rows";
   readonly xs: readonly string[];
 }
 
 /** The first `count` rows of each image go on. */
-export interface TakeNode extends Base {
-  readonly op: "take";
+export interface SliceRowsNode extends Base {
+  readonly op: "slice_rows";
   readonly x: string;
   readonly count: number;
 }
 
 /** Only the last row of the chunk goes on. */
-export interface LastNode extends Base {
-  readonly op: "last";
+export interface LastRowNode extends Base {
+  readonly op: "last_row";
   readonly x: string;
 }
 
 /** Any node. */
 export type Node =
-  | PatchesNode
-  | TableNode
-  | EmbedNode
+  | PatchInputNode
+  | LearnedEmbeddingNode
+  | EmbeddingNode
   | LinearNode
-  | WriteNode
-  | ReadNode
-  | PeekNode
-  | AttendNode
-  | ConvolveNode
-  | ActNode
-  | RotateNode
-  | GainNode
-  | HeadNormNode
-  | ShuffleNode
-  | JoinNode
-  | StackNode
-  | TakeNode
-  | LastNode;
+  | ResidualAddNode
+  | NormNode
+  | ResidualReadNode
+  | AttentionNode
+  | CausalConv1dNode
+  | ActivationNode
+  | HadamardNode
+  | ChannelScaleNode
+  | QkNormNode
+  | PixelShuffleNode
+  | ConcatFeaturesNode
+  | ConcatRowsNode
+  | SliceRowsNode
+  | LastRowNode;
 
 /** How a model takes images: their size in pixels, and what one is in a prompt. */
 export interface ImageInfo {
   readonly height: number;
   readonly width: number;
-  readonly patch: number;
+  readonly patchSize: number;
   /** Pictures keep their shape: any whole squares of tokens. Height × width is then how many pixels one has at most, unless more are asked for. */
-  readonly anySize?: true;
+  readonly nativeResolution?: true;
   /** Most patches of a picture, where that does not follow from height × width. */
-  readonly mostPatches?: number;
+  readonly maxPatches?: number;
   /** Rows of the text stream that one image becomes. */
   readonly tokens: number;
   /** Every picture becomes so many, however large. */
@@ -255,17 +255,17 @@ export interface ImageInfo {
   /** Id of the token that stands for one of them. */
   readonly tokenId: number;
   /** What a chat template writes for an image, where that is not its token (Gemma 3). */
-  readonly mark?: string;
+  readonly templateToken?: string;
   /** What stands for each {tokens} of a picture's texts, for families whose pictures of any size have more text than tokens. */
-  readonly each?: string;
-  /** What a chat template's `<image>` expands to, with `anySize` once per token; {image} is the picture's number in the prompt, from 0, {picture} the same from 1. */
+  readonly tokenText?: string;
+  /** What a chat template's `<image>` expands to, with `nativeResolution` once per token; {image} is the picture's number in the prompt, from 0, {picture} the same from 1. */
   readonly text: string;
   /** All tokens of an image stand at one place (GLM-4V); otherwise each at its row and column. */
-  readonly atOnePlace?: true;
+  readonly sharedPosition?: true;
   /** The tokens of an image see each other, not only those before them (moondream). */
-  readonly seesItself?: true;
-  /** With `atOnePlace`: so many tokens in front have places of their own (CogVLM2). */
-  readonly lead?: number;
+  readonly bidirectional?: true;
+  /** With `sharedPosition`: so many first tokens of an image have positions of their own (CogVLM2). */
+  readonly leadingTokens?: number;
   /**
    * What it expands to where the picture is cut into tiles, for families that
    * can: `begin`, then row by row `tile` with {row} and {col} counted from 1 and
@@ -307,23 +307,25 @@ export interface Model {
 /** Values a node consumes, in order. */
 export function inputsOf(node: Node): readonly string[] {
   switch (node.op) {
-    case "attend":
+    case "attention":
       return [node.q, node.k, node.v];
-    case "act":
+    case "activation":
       return node.gate === undefined ? [node.x] : [node.gate, node.x];
-    case "convolve":
-      return [node.x, node.before, node.behind].filter((x) => x !== undefined);
-    case "join":
-    case "stack":
+    case "causal_conv1d":
+      return [node.x, node.inputGate, node.outputGate].filter((x) =>
+        x !== undefined
+      );
+    case "concat_features":
+    case "concat_rows":
       return node.xs;
     case "linear":
-    case "write":
-    case "rotate":
-    case "gain":
-    case "headnorm":
-    case "shuffle":
-    case "take":
-    case "last":
+    case "residual_add":
+    case "hadamard":
+    case "channel_scale":
+    case "qk_norm":
+    case "pixel_shuffle":
+    case "slice_rows":
+    case "last_row":
       return [node.x];
     default:
       return [];
@@ -333,17 +335,17 @@ export function inputsOf(node: Node): readonly string[] {
 /** Parameters a node names. */
 export function paramsOf(node: Node): readonly string[] {
   switch (node.op) {
-    case "table":
-    case "embed":
-    case "gain":
-    case "headnorm":
-      return [node.param];
+    case "learned_embedding":
+    case "embedding":
+    case "channel_scale":
+    case "qk_norm":
+      return [node.weight];
     case "linear":
       return node.bias === undefined ? [node.weight] : [node.weight, node.bias];
-    case "convolve":
-      return node.bias === undefined ? [node.param] : [node.param, node.bias];
-    case "read":
-      return [node.gain, node.bias].filter((p) => p !== undefined);
+    case "causal_conv1d":
+      return node.bias === undefined ? [node.weight] : [node.weight, node.bias];
+    case "norm":
+      return [node.weight, node.bias].filter((p) => p !== undefined);
     default:
       return [];
   }
@@ -357,20 +359,20 @@ export function widthOf(
   switch (node.op) {
     case "linear":
       return node.n;
-    case "attend":
+    case "attention":
       return node.heads * node.headDim;
-    case "shuffle":
+    case "pixel_shuffle":
       return node.width * node.factor ** 2;
-    case "join":
+    case "concat_features":
       return node.xs.reduce((sum, x) => sum + widthOf(byId(x), byId)!, 0);
-    case "rotate":
+    case "hadamard":
       return node.rotation.n;
-    case "stack":
+    case "concat_rows":
       return widthOf(byId(node.xs[0]), byId);
-    case "take":
-    case "last":
+    case "slice_rows":
+    case "last_row":
       return widthOf(byId(node.x), byId);
-    case "write":
+    case "residual_add":
       return undefined;
     default:
       return node.width;
@@ -381,7 +383,7 @@ export function widthOf(
  * How a model takes images.
  * @throws {RangeError} where it takes none
  */
-export function imageOf({ image, architecture }: ModelInfo): ImageInfo {
+export function imageInfoOf({ image, architecture }: ModelInfo): ImageInfo {
   if (image) return image;
   throw new RangeError(
     `Cannot take an image: ${architecture} reads text only`,
@@ -395,11 +397,11 @@ export function modalityOf(
 ): Modality | undefined {
   switch (node.op) {
     case "linear":
-      return node.rows ?? modalityOf(byId(node.x), byId);
-    case "act":
-    case "rotate":
-    case "gain":
-    case "headnorm":
+      return node.modality ?? modalityOf(byId(node.x), byId);
+    case "activation":
+    case "hadamard":
+    case "channel_scale":
+    case "qk_norm":
       return modalityOf(byId(node.x), byId);
     default:
       return undefined;
@@ -408,13 +410,13 @@ export function modalityOf(
 
 /** Rows behind the patches of an image that hold no pixels. */
 export function extraRows(nodes: readonly Node[]): number {
-  const patches = nodes.find((n) => n.op === "patches");
-  return patches?.op === "patches" ? patches.extra ?? 0 : 0;
+  const patches = nodes.find((n) => n.op === "patch_input");
+  return patches?.op === "patch_input" ? patches.extraRows ?? 0 : 0;
 }
 
 /** Rows that an image of the tower's own size has at the start of the vision phase. */
 export function rowsPerImage(nodes: readonly Node[], info: ModelInfo): number {
-  return patchesIn(ownGrid(imageOf(info))) + extraRows(nodes);
+  return patchesIn(ownGrid(imageInfoOf(info))) + extraRows(nodes);
 }
 
 /** Node by id. */
@@ -449,7 +451,9 @@ export function consumersOf(nodes: readonly Node[], id: string): Node[] {
 
 /** Side of the windows of a graph's attention, in patches, where it has some. */
 export function windowOf(nodes: readonly Node[]): number | undefined {
-  for (const n of nodes) if (n.op === "attend" && n.window) return n.window;
+  for (const n of nodes) {
+    if (n.op === "attention" && n.windowSize) return n.windowSize;
+  }
   return undefined;
 }
 
@@ -459,14 +463,14 @@ export function fixedRows(
   id: string,
 ): number | undefined {
   const node = index(nodes)(id);
-  if (node.op === "table") return node.rows;
-  if (node.op === "take") return node.count;
-  const from = node.op === "read" || node.op === "peek"
-    ? nodes.find((n) => n.op === "write" && n.stream === node.stream)
+  if (node.op === "learned_embedding") return node.rows;
+  if (node.op === "slice_rows") return node.count;
+  const from = node.op === "norm" || node.op === "residual_read"
+    ? nodes.find((n) => n.op === "residual_add" && n.stream === node.stream)
     : node;
   const [x] = from ? inputsOf(from) : [];
   const rows = x === undefined ? undefined : fixedRows(nodes, x);
-  return rows && node.op === "shuffle" ? rows / node.factor ** 2 : rows;
+  return rows && node.op === "pixel_shuffle" ? rows / node.factor ** 2 : rows;
 }
 
 /** The node whose value is the logits: the last of the text phase. */

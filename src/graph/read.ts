@@ -77,7 +77,7 @@ const sections: Field = {
       ? v
       : undefined,
 };
-const part: Field = {
+const columns: Field = {
   wish: "a first column and a number of columns",
   read: (v) =>
     Array.isArray(v) && v.length === 2 &&
@@ -139,40 +139,40 @@ const rotation: Field = {
 
 /** Fields of each op beside op, id and phase. */
 const FIELDS: Readonly<Record<Node["op"], Readonly<Record<string, Field>>>> = {
-  patches: { width: size, extra: optional(count) },
-  table: {
-    param: text,
+  patch_input: { width: size, extraRows: optional(count) },
+  learned_embedding: {
+    weight: text,
     width: size,
     rows: optional(size),
-    side: optional(side),
-    by: optional(choice("buckets", "axes", "area")),
+    gridSize: optional(side),
+    interpolation: optional(choice("bucket", "axis_sum", "bilinear_antialias")),
   },
-  embed: { param: text, width: size },
+  embedding: { weight: text, width: size },
   linear: {
     x: text,
     k: size,
     n: size,
     weight: text,
     bias: optional(text),
-    split: optional(flag),
-    rows: optional(choice("vision", "text")),
+    floatChannel0: optional(flag),
+    modality: optional(choice("vision", "text")),
   },
-  write: {
+  residual_add: {
     stream: text,
     x: text,
-    rows: optional(choice("vision", "text")),
-    part: optional(part),
+    modality: optional(choice("vision", "text")),
+    columns: optional(columns),
   },
-  read: {
+  norm: {
     stream: text,
     width: size,
-    norm: choice("layer", "rms"),
+    kind: choice("layer", "rms"),
     eps: positive,
-    gain: optional(text),
+    weight: optional(text),
     bias: optional(text),
   },
-  peek: { stream: text, width: size },
-  attend: {
+  residual_read: { stream: text, width: size },
+  attention: {
     q: text,
     k: text,
     v: text,
@@ -180,44 +180,44 @@ const FIELDS: Readonly<Record<Node["op"], Readonly<Record<string, Field>>>> = {
     kvHeads: size,
     headDim: size,
     mask: choice("full", "causal"),
-    theta: optional(positive),
-    stretch: optional(positive),
-    reach: optional(size),
-    rotary: optional(size),
-    grid: optional(yes),
-    window: optional(side),
-    sections: optional(sections),
-    interleaved: optional(yes),
+    ropeTheta: optional(positive),
+    ropeScalingFactor: optional(positive),
+    slidingWindow: optional(size),
+    rotaryDim: optional(size),
+    rope2d: optional(yes),
+    windowSize: optional(side),
+    mropeSection: optional(sections),
+    mropeInterleaved: optional(yes),
   },
-  convolve: {
+  causal_conv1d: {
     x: text,
-    before: optional(text),
-    behind: optional(text),
+    inputGate: optional(text),
+    outputGate: optional(text),
     width: size,
-    taps: side,
-    param: text,
+    kernelSize: side,
+    weight: text,
     bias: optional(text),
   },
-  act: {
+  activation: {
     fn: choice("gelu", "gelu_tanh", "quick_gelu", "silu"),
     x: text,
     gate: optional(text),
     width: size,
   },
-  rotate: { x: text, rotation, inverse: optional(flag) },
-  gain: { x: text, param: text, width: size },
-  headnorm: {
+  hadamard: { x: text, rotation, inverse: optional(flag) },
+  channel_scale: { x: text, weight: text, width: size },
+  qk_norm: {
     x: text,
     width: size,
     headDim: size,
     eps: positive,
-    param: text,
+    weight: text,
   },
-  shuffle: { x: text, factor: size, width: size },
-  join: { xs: names },
-  stack: { xs: names },
-  take: { x: text, count: size },
-  last: { x: text },
+  pixel_shuffle: { x: text, factor: size, width: size },
+  concat_features: { xs: names },
+  concat_rows: { xs: names },
+  slice_rows: { x: text, count: size },
+  last_row: { x: text },
 };
 
 function fail(code: RuntimeErrorCode, problem: string): never {
@@ -310,18 +310,18 @@ function readImage(map: Json): ImageInfo {
   const image = record("info", "info: image", map, {
     height: size,
     width: size,
-    patch: size,
-    anySize: optional(yes),
-    mostPatches: optional(size),
+    patchSize: size,
+    nativeResolution: optional(yes),
+    maxPatches: optional(size),
     tokens: size,
     fixedTokens: optional(yes),
     tokenId: id,
-    mark: optional(longText),
-    each: optional(longText),
+    templateToken: optional(longText),
+    tokenText: optional(longText),
     text: longText,
-    atOnePlace: optional(yes),
-    seesItself: optional(yes),
-    lead: optional(size),
+    sharedPosition: optional(yes),
+    bidirectional: optional(yes),
+    leadingTokens: optional(size),
     tiles: {
       wish:
         "{begin, tile, rowEnd, end} and perhaps rowGap, texts of at most 1 MB",
@@ -340,11 +340,13 @@ function readImage(map: Json): ImageInfo {
       },
     },
   }) as unknown as ImageInfo;
-  const { height, width, patch } = image;
-  if (height > 4096 || width > 4096 || height % patch || width % patch) {
+  const { height, width, patchSize } = image;
+  if (
+    height > 4096 || width > 4096 || height % patchSize || width % patchSize
+  ) {
     fail(
       "info",
-      `info: image must have sides of whole patches, at most 4096: it is ${height} × ${width} with patches of ${patch}`,
+      `info: image must have sides of whole patches, at most 4096: it is ${height} × ${width} with patches of ${patchSize}`,
     );
   }
   return image;

@@ -5,8 +5,8 @@
  */
 import { pow, sincos } from "../tensor/math.ts";
 import { type Grid, patchesIn } from "./grid.ts";
-import type { AttendNode } from "./node.ts";
-import type { Place } from "./places.ts";
+import type { AttentionNode } from "./node.ts";
+import type { PositionId } from "./position_ids.ts";
 
 /** cos and sin tables, row-major. */
 export interface RopeTables {
@@ -65,7 +65,7 @@ export function ropeTables(
  * both with the frequencies of half the channels (transformers,
  * models/qwen2_vl/modeling_qwen2_vl.py, Qwen2VLVisionRotaryEmbedding).
  */
-export function gridTables(
+export function rope2dTables(
   theta: number,
   headDim: number,
   grid: Grid,
@@ -84,25 +84,28 @@ export function gridTables(
  * recomposition_frequencies of Qwen2VLRotaryEmbedding and
  * Qwen3VLTextRotaryEmbedding).
  */
-export function axesOf(
-  { sections = [], interleaved }: Pick<AttendNode, "sections" | "interleaved">,
+export function mropeAxes(
+  { mropeSection = [], mropeInterleaved }: Pick<
+    AttentionNode,
+    "mropeSection" | "mropeInterleaved"
+  >,
 ): number[] {
-  if (!interleaved) {
-    return sections.flatMap((n, a) => new Array<number>(n).fill(a));
+  if (!mropeInterleaved) {
+    return mropeSection.flatMap((n, a) => new Array<number>(n).fill(a));
   }
-  const pairs = sections.reduce((a, b) => a + b, 0);
+  const pairs = mropeSection.reduce((a, b) => a + b, 0);
   return Array.from(
     { length: pairs },
-    (_, i) => i < 3 * sections[i % 3] ? i % 3 : 0,
+    (_, i) => i < 3 * mropeSection[i % 3] ? i % 3 : 0,
   );
 }
 
 /** Tables of tokens at places, each [places, headDim/2]; pair i turns by axis[i] of the place, if it is among the `rotary` channels. */
-export function placeTables(
+export function positionTables(
   theta: number,
   headDim: number,
   axis: readonly number[],
-  places: readonly Place[],
+  places: readonly PositionId[],
   rotary = headDim,
 ): RopeTables {
   const f = frequencies(theta, rotary);

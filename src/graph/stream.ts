@@ -4,21 +4,25 @@
  * @module
  */
 import {
+  type ChannelScaleNode,
   consumersOf,
-  type EmbedNode,
-  type GainNode,
+  type EmbeddingNode,
   index,
+  type LearnedEmbeddingNode,
   type LinearNode,
   type Node,
-  type PeekNode,
-  type ReadNode,
-  type TableNode,
+  type NormNode,
+  type ResidualAddNode,
+  type ResidualReadNode,
   widthOf,
-  type WriteNode,
 } from "./node.ts";
 
 /** A node whose value is added to a stream: one that can be changed offline, or a norm of another stream. */
-export type Writer = LinearNode | TableNode | EmbedNode | ReadNode;
+export type Writer =
+  | LinearNode
+  | LearnedEmbeddingNode
+  | EmbeddingNode
+  | NormNode;
 
 /**
  * A linear behind a read, how many stream rows are side by side in its input,
@@ -28,18 +32,18 @@ export type Writer = LinearNode | TableNode | EmbedNode | ReadNode;
 export interface Reader {
   readonly linear: LinearNode;
   readonly repeat: number;
-  readonly gain?: GainNode;
+  readonly gain?: ChannelScaleNode;
 }
 
 /** One read of a stream and the linears behind it; undefined where something else takes its value, which then must stay what it is. */
-export interface Reading {
-  readonly read: ReadNode;
+export interface NormRead {
+  readonly norm: NormNode;
   readonly readers: readonly Reader[] | undefined;
 }
 
 /** Who takes a stream as it stands, its mean included, and the linears behind as in a `Reading`. */
-export interface Look {
-  readonly peek: PeekNode;
+export interface PlainRead {
+  readonly node: ResidualReadNode;
   readonly readers: readonly Reader[] | undefined;
 }
 
@@ -48,8 +52,8 @@ export interface Stream {
   readonly name: string;
   readonly width: number;
   readonly writers: readonly Writer[];
-  readonly readings: readonly Reading[];
-  readonly looks: readonly Look[];
+  readonly normReads: readonly NormRead[];
+  readonly plainReads: readonly PlainRead[];
   /** Whether a value that is no `Writer`'s is written to it: then nothing can be folded into its writers. */
   readonly opaque: boolean;
 }
@@ -58,8 +62,8 @@ export interface Stream {
  * Whether a stream keeps its mean though LayerNorms read it: somebody takes it
  * as it stands, or a norm writes to it, whose gain and bias bring a mean in.
  */
-export function keepsMean({ looks, writers }: Stream): boolean {
-  return looks.length > 0 || writers.some((w) => w.op === "read");
+export function keepsMean({ plainReads, writers }: Stream): boolean {
+  return plainReads.length > 0 || writers.some((w) => w.op === "norm");
 }
 
 /**
@@ -70,7 +74,7 @@ function readersOf(
   nodes: readonly Node[],
   id: string,
   repeat: number,
-  gain?: GainNode,
+  gain?: ChannelScaleNode,
 ): Reader[] | undefined {
   const all: Reader[] = [];
   for (const node of consumersOf(nodes, id)) {
@@ -81,14 +85,14 @@ function readersOf(
           gain ? { linear: node, repeat, gain } : { linear: node, repeat },
         ];
         break;
-      case "gain":
+      case "channel_scale":
         some = readersOf(nodes, node.id, repeat, node);
         break;
-      case "shuffle":
+      case "pixel_shuffle":
         some = readersOf(nodes, node.id, repeat * node.factor ** 2);
         break;
-      case "last":
-      case "take":
+      case "last_row":
+      case "slice_rows":
         some = readersOf(nodes, node.id, repeat);
         break;
     }
@@ -99,18 +103,18 @@ function readersOf(
 }
 
 /** What a write adds: its x, the values stacked there, or the value in x's columns that it takes. */
-function partsOf(write: WriteNode, byId: (id: string) => Node): Node[] {
+function partsOf(write: ResidualAddNode, byId: (id: string) => Node): Node[] {
   const x = byId(write.x);
-  if (x.op === "stack") return x.xs.map(byId);
-  if (x.op !== "join") return [x];
+  if (x.op === "concat_rows") return x.xs.map(byId);
+  if (x.op !== "concat_features") return [x];
   let at = 0;
   for (const id of x.xs) {
     const part = byId(id), width = widthOf(part, byId)!;
-    if (at === write.part?.[0] && width === write.part[1]) return [part];
+    if (at === write.columns?.[0] && width === write.columns[1]) return [part];
     at += width;
   }
   throw new RangeError(
-    `Cannot treat "${write.id}" as a write of one value: it takes columns [${write.part}] of "${x.id}"`,
+    `Cannot treat "${write.id}" as a write of one value: it takes columns [${write.columns}] of "${x.id}"`,
   );
 }
 
@@ -118,24 +122,25 @@ function partsOf(write: WriteNode, byId: (id: string) => Node): Node[] {
 export function streamsOf(nodes: readonly Node[]): Stream[] {
   const byId = index(nodes);
   const names = new Set(
-    nodes.flatMap((n) => (n.op === "write" ? [n.stream] : [])),
+    nodes.flatMap((n) => (n.op === "residual_add" ? [n.stream] : [])),
   );
   return [...names].map((name) => {
     const writers: Writer[] = [];
-    const readings: Reading[] = [];
-    const looks: Look[] = [];
+    const normReads: NormRead[] = [];
+    const plainReads: PlainRead[] = [];
     let opaque = false;
     for (const node of nodes) {
-      if (node.op === "write" && node.stream === name) {
+      if (node.op === "residual_add" && node.stream === name) {
         for (const x of partsOf(node, byId)) {
-          if (x.op === "gain") {
+          if (x.op === "channel_scale") {
             throw new RangeError(
               `Cannot treat "${x.id}" as a writer of stream "${name}": fold-gains must come first`,
             );
           }
           if (
-            x.op === "linear" || x.op === "table" || x.op === "embed" ||
-            x.op === "read"
+            x.op === "linear" || x.op === "learned_embedding" ||
+            x.op === "embedding" ||
+            x.op === "norm"
           ) {
             writers.push(x);
           } else {
@@ -143,14 +148,14 @@ export function streamsOf(nodes: readonly Node[]): Stream[] {
           }
         }
       }
-      if (node.op === "peek" && node.stream === name) {
-        looks.push({ peek: node, readers: readersOf(nodes, node.id, 1) });
+      if (node.op === "residual_read" && node.stream === name) {
+        plainReads.push({ node, readers: readersOf(nodes, node.id, 1) });
       }
-      if (node.op === "read" && node.stream === name) {
-        readings.push({ read: node, readers: readersOf(nodes, node.id, 1) });
+      if (node.op === "norm" && node.stream === name) {
+        normReads.push({ norm: node, readers: readersOf(nodes, node.id, 1) });
       }
     }
-    const width = readings[0]?.read.width ?? looks[0]?.peek.width ?? 0;
-    return { name, width, writers, readings, looks, opaque };
+    const width = normReads[0]?.norm.width ?? plainReads[0]?.node.width ?? 0;
+    return { name, width, writers, normReads, plainReads, opaque };
   });
 }

@@ -563,8 +563,8 @@ function crop(
 interface Want {
   readonly width: number;
   readonly height: number;
-  readonly patch: number;
-  readonly anySize?: true;
+  readonly patchSize: number;
+  readonly nativeResolution?: true;
 }
 
 /**
@@ -574,10 +574,10 @@ interface Want {
  * @returns undefined where it has not that size
  */
 export function towerTile(tile: Image, want: Want): Image | undefined {
-  if (want.anySize) return tile;
+  if (want.nativeResolution) return tile;
   const [right, below] = [tile.width - want.width, tile.height - want.height];
   if (
-    Math.min(right, below) < 0 || Math.max(right, below) >= want.patch
+    Math.min(right, below) < 0 || Math.max(right, below) >= want.patchSize
   ) return undefined;
   if (right === 0 && below === 0) return tile;
   return crop(tile, 0, 0, want.width, want.height);

@@ -21,16 +21,22 @@ Deno.test("oneTile: a processor that would cut makes one tile of the tower's siz
 
 Deno.test("towerTile drops what no whole patch covers, at the right and at the bottom", () => {
   const given = formulaImage("waves", 5, 4), { data } = given;
-  const tile = towerTile(given, { width: 3, height: 3, patch: 3 })!.data;
+  const tile = towerTile(given, { width: 3, height: 3, patchSize: 3 })!.data;
   for (let y = 0; y < 3; y++) {
     assertEquals(
       tile.slice(y * 9, y * 9 + 9),
       data.slice(y * 15, y * 15 + 9),
     );
   }
-  assertEquals(towerTile(given, { width: 5, height: 4, patch: 1 }), given);
-  assertEquals(towerTile(given, { width: 4, height: 4, patch: 1 }), undefined);
-  assertEquals(towerTile(given, { width: 6, height: 4, patch: 3 }), undefined);
+  assertEquals(towerTile(given, { width: 5, height: 4, patchSize: 1 }), given);
+  assertEquals(
+    towerTile(given, { width: 4, height: 4, patchSize: 1 }),
+    undefined,
+  );
+  assertEquals(
+    towerTile(given, { width: 6, height: 4, patchSize: 3 }),
+    undefined,
+  );
 });
 
 Deno.test("squareSide: what the processor's limit allows in whole merged patches, at most 448", () => {

@@ -3,7 +3,7 @@
  * attention, pre-norm, MLP. What differs between families is a value.
  * @module
  */
-import type { Activation, AttendNode } from "../graph/node.ts";
+import type { Activation, AttentionNode } from "../graph/node.ts";
 import type { Builder } from "./builder.ts";
 import type { Config } from "./config.ts";
 
@@ -41,32 +41,32 @@ export interface Block {
     readonly o: boolean;
     readonly mlp: boolean;
   };
-  readonly act: Activation;
+  readonly activation: Activation;
   readonly gated: boolean;
   /** Mask and rotary embedding. */
-  readonly attend: Pick<
-    AttendNode,
+  readonly attention: Pick<
+    AttentionNode,
     | "mask"
-    | "theta"
-    | "stretch"
-    | "rotary"
-    | "reach"
-    | "grid"
-    | "window"
-    | "sections"
-    | "interleaved"
+    | "ropeTheta"
+    | "ropeScalingFactor"
+    | "rotaryDim"
+    | "slidingWindow"
+    | "rope2d"
+    | "windowSize"
+    | "mropeSection"
+    | "mropeInterleaved"
   >;
   /** Where norms stand, if not in front of the sub-layers: behind them, x + norm(f(x)), or in both places, x + norm(f(norm(x))). */
   readonly norms?: "behind" | "both";
   /** RMS norms of queries and keys: of each head, or of all heads of a row together (InternViT-6B). */
-  readonly headNorm?: boolean | "together";
+  readonly qkNorm?: boolean | "together";
   /** Learned gains in front of both writes (LayerScale). */
   readonly layerScale?: boolean;
 }
 
 /** A block of a ViT as most have it: LayerNorms, biases everywhere, as many key heads as heads, all patches seen. */
 export function towerBlock(
-  sizes: Pick<Block, "dim" | "ffn" | "heads" | "act"> & Partial<Block>,
+  sizes: Pick<Block, "dim" | "ffn" | "heads" | "activation"> & Partial<Block>,
 ): Block {
   const { dim, heads } = sizes;
   return {
@@ -77,7 +77,7 @@ export function towerBlock(
     eps: 1e-6,
     bias: { qkv: true, o: true, mlp: true },
     gated: false,
-    attend: { mask: "full" },
+    attention: { mask: "full" },
     ...sizes,
   };
 }
@@ -88,23 +88,23 @@ export function block(g: Builder, id: string, c: Block): void {
   const q = c.heads * c.headDim, kv = c.kvHeads * c.headDim;
   const x = entered(g, id, 1, c);
   const headed = (part: string, x: string, width: number) =>
-    c.headNorm
-      ? g.headNorm(
+    c.qkNorm
+      ? g.qkNorm(
         `${id}.${part}norm`,
         x,
         width,
-        c.headNorm === "together" ? width : c.headDim,
+        c.qkNorm === "together" ? width : c.headDim,
         c.eps,
       )
       : x;
-  const a = g.attend(`${id}.attend`, {
+  const a = g.attention(`${id}.attend`, {
     q: headed("q", g.linear(`${id}.q`, x, c.dim, q, { bias: bias.qkv }), q),
     k: headed("k", g.linear(`${id}.k`, x, c.dim, kv, { bias: bias.qkv }), kv),
     v: g.linear(`${id}.v`, x, c.dim, kv, { bias: bias.qkv }),
     heads: c.heads,
     kvHeads: c.kvHeads,
     headDim: c.headDim,
-    ...c.attend,
+    ...c.attention,
   });
   const o = g.linear(`${id}.o`, a, q, c.dim, { bias: bias.o });
   leave(g, id, 1, c, o);
@@ -118,7 +118,7 @@ export function feedForward(g: Builder, id: string, c: Block): void {
     ? g.linear(`${id}.gate`, y, c.dim, c.ffn, { bias: bias.mlp })
     : undefined;
   const up = g.linear(`${id}.up`, y, c.dim, c.ffn, { bias: bias.mlp });
-  const h = g.act(`${id}.act`, c.act, c.ffn, up, gate);
+  const h = g.activation(`${id}.act`, c.activation, c.ffn, up, gate);
   const down = g.linear(`${id}.down`, h, c.ffn, c.dim, { bias: bias.mlp });
   leave(g, id, 2, c, down);
 }
@@ -126,19 +126,19 @@ export function feedForward(g: Builder, id: string, c: Block): void {
 /** The stream as a sub-layer takes it. */
 function entered(g: Builder, id: string, i: 1 | 2, c: Block): string {
   return c.norms === "behind"
-    ? g.peek(`${id}.enter${i}`, c.stream, c.dim)
-    : g.read(`${id}.norm${i}`, c.stream, c.dim, c.norm, c.eps);
+    ? g.residualRead(`${id}.enter${i}`, c.stream, c.dim)
+    : g.norm(`${id}.norm${i}`, c.stream, c.dim, c.norm, c.eps);
 }
 
 /** Adds what a sub-layer makes of it. */
 function leave(g: Builder, id: string, i: 1 | 2, c: Block, x: string): void {
-  if (c.layerScale) x = g.gain(`${id}.scale${i}`, x, c.dim);
+  if (c.layerScale) x = g.channelScale(`${id}.scale${i}`, x, c.dim);
   if (c.norms) { // a norm of a stream of its own
     const norm = `${id}.${c.norms === "both" ? "post" : "norm"}${i}`;
-    g.write(norm, x);
-    x = g.read(norm, norm, c.dim, c.norm, c.eps);
+    g.residualAdd(norm, x);
+    x = g.norm(norm, norm, c.dim, c.norm, c.eps);
   }
-  g.write(c.stream, x);
+  g.residualAdd(c.stream, x);
 }
 
 /** A block of a Llama, Qwen2 or Qwen3 decoder, from its text_config. */
@@ -172,7 +172,7 @@ export function decoderBlock(t: Config): Block {
     heads,
     kvHeads: t.size("num_key_value_heads", heads),
     headDim: t.size("head_dim", qwen3 ? 128 : dim / heads),
-    headNorm: qwen3,
+    qkNorm: qwen3,
     norm: "rms",
     eps: t.number("rms_norm_eps", 1e-6),
     bias: {
@@ -180,9 +180,9 @@ export function decoderBlock(t: Config): Block {
       o: !biased && asked,
       mlp: t.flag("mlp_bias", false),
     },
-    act: activation(t, "hidden_act", "silu"),
+    activation: activation(t, "hidden_act", "silu"),
     gated: true,
-    attend: { mask: "causal", ...rope(t) },
+    attention: { mask: "causal", ...rope(t) },
   };
 }
 
@@ -204,24 +204,30 @@ export function decoder(
   const part = (i: number) =>
     deep > 0 ? [i * c.dim, c.dim] as const : undefined;
   g.phase = "text";
-  if (image !== undefined) g.write("text", image, "vision", part(0));
-  g.write("text", g.embed("text.embed", c.dim), "text");
+  if (image !== undefined) g.residualAdd("text", image, "vision", part(0));
+  g.residualAdd("text", g.embedding("text.embed", c.dim), "text");
   for (let i = 0; i < layers; i++) {
     const own = layer(i), id = `text.${i}`;
     if (typeof own === "function") own(id);
     else block(g, id, own);
-    if (i < deep) g.write("text", image!, "vision", part(i + 1));
+    if (i < deep) g.residualAdd("text", image!, "vision", part(i + 1));
   }
-  const norm = g.read("text.norm", "text", c.dim, "rms", c.eps);
+  const norm = g.norm("text.norm", "text", c.dim, "rms", c.eps);
   const weight = tied ? { weight: "text.embed.weight" } : {};
-  g.linear("text.head", g.last("text.last", norm), c.dim, vocabulary, weight);
+  g.linear(
+    "text.head",
+    g.lastRow("text.last", norm),
+    c.dim,
+    vocabulary,
+    weight,
+  );
 }
 
 /** Rotary base and sections: transformers 5 keeps them in `rope_parameters`, older files in `rope_theta` and `rope_scaling`. */
 export function rope(
   text: Config,
   base = 10000,
-): Pick<AttendNode, "theta" | "sections" | "interleaved"> {
+): Pick<AttentionNode, "ropeTheta" | "mropeSection" | "mropeInterleaved"> {
   const at = text.object(
     text.has("rope_parameters") ? "rope_parameters" : "rope_scaling",
   );
@@ -232,10 +238,10 @@ export function rope(
   );
   const theta = (at.has("rope_theta") ? at : text).number("rope_theta", base);
   const sections = at.sizes("mrope_section");
-  if (type !== "mrope" && sections.length === 0) return { theta };
+  if (type !== "mrope" && sections.length === 0) return { ropeTheta: theta };
   return at.flag("mrope_interleaved", false)
-    ? { theta, sections, interleaved: true }
-    : { theta, sections };
+    ? { ropeTheta: theta, mropeSection: sections, mropeInterleaved: true }
+    : { ropeTheta: theta, mropeSection: sections };
 }
 
 /** Ids that end an answer, from a config and its text_config: one id or a list. */

@@ -5,11 +5,11 @@
  */
 import type {
   Activation,
-  AttendNode,
+  AttentionNode,
+  LearnedEmbeddingNode,
   Modality,
   Node,
   Phase,
-  TableNode,
 } from "../graph/node.ts";
 
 /** A graph under construction. */
@@ -25,25 +25,39 @@ export class Builder {
   }
 
   /** Image patches of `width` values, and `extra` rows without pixels behind them. */
-  patches(id: string, width: number, extra = 0): string {
-    const node = { op: "patches", id, phase: this.phase, width } as const;
-    return this.#add(extra > 0 ? { ...node, extra } : node);
+  patchInput(id: string, width: number, extra = 0): string {
+    const node = { op: "patch_input", id, phase: this.phase, width } as const;
+    return this.#add(extra > 0 ? { ...node, extraRows: extra } : node);
   }
 
   /** A learned table: as many rows as the phase begins with, or `rows`; or a square of `side` rows a side, resampled to each picture. */
-  table(
+  learnedEmbedding(
     id: string,
     width: number,
-    size: Pick<TableNode, "rows" | "side" | "by"> = {},
+    size: Pick<LearnedEmbeddingNode, "rows" | "gridSize" | "interpolation"> =
+      {},
   ): string {
     const { phase } = this, param = `${id}.weight`;
-    return this.#add({ op: "table", id, phase, param, width, ...size });
+    return this.#add({
+      op: "learned_embedding",
+      id,
+      phase,
+      weight: param,
+      width,
+      ...size,
+    });
   }
 
   /** Token embeddings. */
-  embed(id: string, width: number): string {
+  embedding(id: string, width: number): string {
     const param = `${id}.weight`;
-    return this.#add({ op: "embed", id, phase: this.phase, param, width });
+    return this.#add({
+      op: "embedding",
+      id,
+      phase: this.phase,
+      weight: param,
+      width,
+    });
   }
 
   /** x·Wᵀ (+ b), from k to n channels; `weight` names a shared table. */
@@ -70,19 +84,19 @@ export class Builder {
     return this.#add({
       ...node,
       ...(bias ? { bias: `${id}.bias` } : {}),
-      ...(rows ? { rows } : {}),
+      ...(rows ? { modality: rows } : {}),
     });
   }
 
   /** stream += x. */
-  write(
+  residualAdd(
     stream: string,
     x: string,
     rows?: Modality,
     part?: readonly [number, number],
   ): void {
     const node = {
-      op: "write",
+      op: "residual_add",
       id: `${x}${part ? `:${part[0]}` : ""}>${stream}`,
       phase: this.phase,
       stream,
@@ -90,60 +104,73 @@ export class Builder {
     } as const;
     this.#add({
       ...node,
-      ...(rows ? { rows } : {}),
-      ...(part ? { part } : {}),
+      ...(rows ? { modality: rows } : {}),
+      ...(part ? { columns: part } : {}),
     });
   }
 
   /** LayerNorm or RMSNorm of a stream, with its learned gain (and bias). */
-  read(
+  norm(
     id: string,
     stream: string,
     width: number,
-    norm: "layer" | "rms",
+    kind: "layer" | "rms",
     eps: number,
   ): string {
     const node = {
-      op: "read",
+      op: "norm",
       id,
       phase: this.phase,
       stream,
       width,
-      norm,
+      kind,
       eps,
-      gain: `${id}.weight`,
+      weight: `${id}.weight`,
     } as const;
-    return this.#add(norm === "layer" ? { ...node, bias: `${id}.bias` } : node);
+    return this.#add(kind === "layer" ? { ...node, bias: `${id}.bias` } : node);
   }
 
   /** A stream as it stands. */
-  peek(id: string, stream: string, width: number): string {
-    return this.#add({ op: "peek", id, phase: this.phase, stream, width });
+  residualRead(id: string, stream: string, width: number): string {
+    return this.#add({
+      op: "residual_read",
+      id,
+      phase: this.phase,
+      stream,
+      width,
+    });
   }
 
   /** Values side by side. */
-  join(id: string, xs: readonly string[]): string {
-    return this.#add({ op: "join", id, phase: this.phase, xs });
+  concatFeatures(id: string, xs: readonly string[]): string {
+    return this.#add({ op: "concat_features", id, phase: this.phase, xs });
   }
 
   /** Rows of values, one behind the other. */
-  stack(id: string, xs: readonly string[]): string {
-    return this.#add({ op: "stack", id, phase: this.phase, xs });
+  concatRows(id: string, xs: readonly string[]): string {
+    return this.#add({ op: "concat_rows", id, phase: this.phase, xs });
   }
 
   /** The first `count` rows of each image. */
-  take(id: string, x: string, count: number): string {
-    return this.#add({ op: "take", id, phase: this.phase, x, count });
+  sliceRows(id: string, x: string, count: number): string {
+    return this.#add({ op: "slice_rows", id, phase: this.phase, x, count });
   }
 
   /** Per-channel learned gain. */
-  gain(id: string, x: string, width: number): string {
+  channelScale(id: string, x: string, width: number): string {
     const param = `${id}.weight`;
-    return this.#add({ op: "gain", id, phase: this.phase, x, param, width });
+    return this.#add({
+      op: "channel_scale",
+      id,
+      phase: this.phase,
+      x,
+      weight: param,
+      width,
+    });
   }
 
   /** RMSNorm of each head, with its learned gain. */
-  headNorm(
+  qkNorm(
     id: string,
     x: string,
     width: number,
@@ -152,24 +179,27 @@ export class Builder {
   ): string {
     const param = `${id}.weight`, { phase } = this;
     return this.#add({
-      op: "headnorm",
+      op: "qk_norm",
       id,
       phase,
       x,
       width,
       headDim,
       eps,
-      param,
+      weight: param,
     });
   }
 
   /** Attention. */
-  attend(id: string, node: Omit<AttendNode, "op" | "id" | "phase">): string {
-    return this.#add({ op: "attend", id, phase: this.phase, ...node });
+  attention(
+    id: string,
+    node: Omit<AttentionNode, "op" | "id" | "phase">,
+  ): string {
+    return this.#add({ op: "attention", id, phase: this.phase, ...node });
   }
 
   /** A causal convolution of each channel along the tokens. */
-  convolve(
+  causalConv1d(
     id: string,
     x: string,
     width: number,
@@ -181,35 +211,42 @@ export class Builder {
     } = {},
   ): string {
     return this.#add({
-      op: "convolve",
+      op: "causal_conv1d",
       id,
       phase: this.phase,
       x,
-      ...(before === undefined ? {} : { before }),
-      ...(behind === undefined ? {} : { behind }),
+      ...(before === undefined ? {} : { inputGate: before }),
+      ...(behind === undefined ? {} : { outputGate: behind }),
       width,
-      taps,
-      param: `${id}.weight`,
+      kernelSize: taps,
+      weight: `${id}.weight`,
       ...(bias ? { bias: `${id}.bias` } : {}),
     });
   }
 
   /** fn(x), or fn(gate)·x. */
-  act(
+  activation(
     id: string,
     fn: Activation,
     width: number,
     x: string,
     gate?: string,
   ): string {
-    const node = { op: "act", id, phase: this.phase, fn, x, width } as const;
+    const node = {
+      op: "activation",
+      id,
+      phase: this.phase,
+      fn,
+      x,
+      width,
+    } as const;
     return this.#add(gate === undefined ? node : { ...node, gate });
   }
 
   /** Pixel shuffle. */
-  shuffle(id: string, x: string, width: number, factor: number): string {
+  pixelShuffle(id: string, x: string, width: number, factor: number): string {
     return this.#add({
-      op: "shuffle",
+      op: "pixel_shuffle",
       id,
       phase: this.phase,
       x,
@@ -219,7 +256,7 @@ export class Builder {
   }
 
   /** The last row of each chunk. */
-  last(id: string, x: string): string {
-    return this.#add({ op: "last", id, phase: this.phase, x });
+  lastRow(id: string, x: string): string {
+    return this.#add({ op: "last_row", id, phase: this.phase, x });
   }
 }

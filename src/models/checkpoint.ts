@@ -35,21 +35,21 @@ function expectedShapes(
         shapes.set(node.weight, [node.n, node.k]);
         if (node.bias !== undefined) shapes.set(node.bias, [node.n]);
         break;
-      case "embed":
-        shapes.set(node.param, [vocabulary, node.width]);
+      case "embedding":
+        shapes.set(node.weight, [vocabulary, node.width]);
         break;
-      case "table":
-        shapes.set(node.param, [
+      case "learned_embedding":
+        shapes.set(node.weight, [
           tableRowsOf(node) ?? node.rows ?? rows,
           node.width,
         ]);
         break;
-      case "convolve":
-        shapes.set(node.param, [node.taps, node.width]);
+      case "causal_conv1d":
+        shapes.set(node.weight, [node.kernelSize, node.width]);
         if (node.bias !== undefined) shapes.set(node.bias, [node.width]);
         break;
-      case "headnorm":
-        shapes.set(node.param, [node.headDim]);
+      case "qk_norm":
+        shapes.set(node.weight, [node.headDim]);
         break;
       default:
         for (const p of paramsOf(node)) {

@@ -76,16 +76,16 @@ export function cogvlm2(checkpoint: Checkpoint): Model {
     checkpoint.idOf?.(token) ?? id;
 
   const g = new Builder();
-  const begin = g.table("connector.begin", text.dim, { rows: 1 });
-  const image = g.stack("connector.rows", [begin, eva(g, tower)]);
+  const begin = g.learnedEmbedding("connector.begin", text.dim, { rows: 1 });
+  const image = g.concatRows("connector.rows", [begin, eva(g, tower)]);
   g.phase = "text";
-  g.write("text", image, "vision");
-  g.write("text", g.embed("text.embed", text.dim), "text");
+  g.residualAdd("text", image, "vision");
+  g.residualAdd("text", g.embedding("text.embed", text.dim), "text");
   for (let i = 0; i < config.layers("num_hidden_layers"); i++) {
     expertBlock(g, `text.${i}`, text);
   }
-  const last = g.read("text.norm", "text", text.dim, "rms", text.eps);
-  g.linear("text.head", g.last("text.last", last), text.dim, vocabulary);
+  const last = g.norm("text.norm", "text", text.dim, "rms", text.eps);
+  g.linear("text.head", g.lastRow("text.last", last), text.dim, vocabulary);
 
   const info: ModelInfo = {
     architecture,
@@ -95,12 +95,12 @@ export function cogvlm2(checkpoint: Checkpoint): Model {
     image: {
       height: tower.size,
       width: tower.size,
-      patch: tower.patch,
+      patchSize: tower.patch,
       tokens,
       tokenId: idOf(ROW),
       text: placeholders(ROW[0], tokens) + END[0],
-      atOnePlace: true,
-      lead: 1,
+      sharedPosition: true,
+      leadingTokens: 1,
     },
   };
   return {
@@ -122,35 +122,35 @@ function expertBlock(g: Builder, id: string, c: Block): void {
   const both = (make: (at: string, rows: Modality) => void) => {
     for (const rows of ["vision", "text"] as const) make(`${id}.${rows}`, rows);
   };
-  const x = g.read(`${id}.norm1`, "text", c.dim, c.norm, c.eps);
+  const x = g.norm(`${id}.norm1`, "text", c.dim, c.norm, c.eps);
   both((at, rows) => {
     for (const part of ["q", "k", "v"]) {
       const bias = rows === "vision", n = part === "q" ? q : kv;
       const y = g.linear(`${at}.${part}`, x, c.dim, n, { bias, rows });
-      g.write(`${id}.${part}`, y, rows);
+      g.residualAdd(`${id}.${part}`, y, rows);
     }
   });
   const whole = (part: string, n: number) =>
-    g.peek(`${id}.${part}`, `${id}.${part}`, n);
-  const a = g.attend(`${id}.attend`, {
+    g.residualRead(`${id}.${part}`, `${id}.${part}`, n);
+  const a = g.attention(`${id}.attend`, {
     q: whole("q", q),
     k: whole("k", kv),
     v: whole("v", kv),
     heads: c.heads,
     kvHeads: c.kvHeads,
     headDim: c.headDim,
-    ...c.attend,
-    sections: [c.headDim / 2],
+    ...c.attention,
+    mropeSection: [c.headDim / 2],
   });
   both((at, rows) =>
-    g.write("text", g.linear(`${at}.o`, a, q, c.dim, { rows }), rows)
+    g.residualAdd("text", g.linear(`${at}.o`, a, q, c.dim, { rows }), rows)
   );
-  const y = g.read(`${id}.norm2`, "text", c.dim, c.norm, c.eps);
+  const y = g.norm(`${id}.norm2`, "text", c.dim, c.norm, c.eps);
   both((at, rows) => {
     const gate = g.linear(`${at}.gate`, y, c.dim, c.ffn, { rows });
     const up = g.linear(`${at}.up`, y, c.dim, c.ffn, { rows });
-    const h = g.act(`${at}.act`, c.act, c.ffn, up, gate);
-    g.write("text", g.linear(`${at}.down`, h, c.ffn, c.dim), rows);
+    const h = g.activation(`${at}.act`, c.activation, c.ffn, up, gate);
+    g.residualAdd("text", g.linear(`${at}.down`, h, c.ffn, c.dim), rows);
   });
 }
 

@@ -39,7 +39,7 @@ export function evaOf(
     dim: v.size("hidden_size"),
     ffn: v.size("intermediate_size"),
     heads: v.size("num_heads"),
-    act: activation(v, "hidden_act", "gelu"),
+    activation: activation(v, "hidden_act", "gelu"),
     eps: v.number("layer_norm_eps", 1e-6),
     norms: "behind",
   });
@@ -61,20 +61,20 @@ export function patchesOf({ size, patch }: Eva): number {
 export function eva(g: Builder, c: Eva): string {
   const { dim } = c.tower, { patch, merged, text, ffn } = c;
   const wide = 3 * patch * patch, bias = { bias: true };
-  g.write("vision", g.table("vision.position", dim));
-  const pixels = g.patches("vision.pixels", wide, 1);
-  g.write("vision", g.linear("vision.patch", pixels, wide, dim, bias));
+  g.residualAdd("vision", g.learnedEmbedding("vision.position", dim));
+  const pixels = g.patchInput("vision.pixels", wide, 1);
+  g.residualAdd("vision", g.linear("vision.patch", pixels, wide, dim, bias));
   for (let i = 0; i < c.layers; i++) block(g, `vision.${i}`, c.tower);
-  const seen = g.peek("vision.peek", "vision", dim);
-  const kept = g.take("vision.take", seen, patchesOf(c));
-  const squares = g.shuffle("vision.shuffle", kept, dim, 2);
+  const seen = g.residualRead("vision.peek", "vision", dim);
+  const kept = g.sliceRows("vision.take", seen, patchesOf(c));
+  const squares = g.pixelShuffle("vision.shuffle", kept, dim, 2);
   const conv = g.linear("connector.conv", squares, 4 * dim, merged, bias);
-  g.write("connector", g.linear("connector.in", conv, merged, text));
-  const normed = g.read("connector.norm", "connector", text, "layer", 1e-5);
-  const h = g.act("connector.act1", "gelu", text, normed);
+  g.residualAdd("connector", g.linear("connector.in", conv, merged, text));
+  const normed = g.norm("connector.norm", "connector", text, "layer", 1e-5);
+  const h = g.activation("connector.act1", "gelu", text, normed);
   const gate = g.linear("connector.gate", h, text, ffn);
   const up = g.linear("connector.up", h, text, ffn);
-  const both = g.act("connector.act2", "silu", ffn, up, gate);
+  const both = g.activation("connector.act2", "silu", ffn, up, gate);
   return g.linear("connector.down", both, ffn, text);
 }
 

@@ -60,12 +60,12 @@ export function gemma3(checkpoint: Checkpoint): Model {
   const text = textBlock(t), vocabulary = t.size("vocab_size", 262208);
 
   const g = new Builder(), cells = pool ** 2;
-  const squares = g.shuffle("vision.shuffle", siglip(g, tower), dim, pool);
+  const squares = g.pixelShuffle("vision.shuffle", siglip(g, tower), dim, pool);
   // A norm does not care whether it gets the mean or the sum, but for its eps.
   for (let i = 0; i < cells; i++) {
-    g.write("connector", squares, undefined, [i * dim, dim]);
+    g.residualAdd("connector", squares, undefined, [i * dim, dim]);
   }
-  const pooled = g.read(
+  const pooled = g.norm(
     "connector.norm",
     "connector",
     dim,
@@ -81,7 +81,7 @@ export function gemma3(checkpoint: Checkpoint): Model {
     tied: config.flag("tie_word_embeddings", true),
     layer: (i) => ({
       ...text,
-      attend: local(i) ? near : far,
+      attention: local(i) ? near : far,
     }),
   });
 
@@ -93,14 +93,14 @@ export function gemma3(checkpoint: Checkpoint): Model {
     image: {
       height: size,
       width: size,
-      patch,
+      patchSize: patch,
       tokens,
       tokenId: config.size("image_token_index", 262144),
-      mark: "<start_of_image>",
+      templateToken: "<start_of_image>",
       text: `\n\n<start_of_image>${
         placeholders("<image_soft_token>", tokens)
       }<end_of_image>\n\n`,
-      seesItself: true,
+      bidirectional: true,
     },
   };
   return {
@@ -136,14 +136,14 @@ function textBlock(t: Config): Block {
     heads: t.size("num_attention_heads", 8),
     kvHeads: t.size("num_key_value_heads", 4),
     headDim: t.size("head_dim", 256),
-    headNorm: true,
+    qkNorm: true,
     norm: "rms",
     norms: "both",
     eps: t.number("rms_norm_eps", 1e-6),
     bias: { qkv: biased, o: biased, mlp: false },
-    act: activation(t, "hidden_activation", "gelu_pytorch_tanh"),
+    activation: activation(t, "hidden_activation", "gelu_pytorch_tanh"),
     gated: true,
-    attend: { mask: "causal" },
+    attention: { mask: "causal" },
   };
 }
 
@@ -156,7 +156,7 @@ function localLayers(t: Config): (i: number) => boolean {
 }
 
 /** How far each kind of layer sees, and how its heads turn. Older files keep θ and factor beside each other. */
-function turns(t: Config): Record<"near" | "far", Block["attend"]> {
+function turns(t: Config): Record<"near" | "far", Block["attention"]> {
   const at = t.object("rope_parameters");
   const [near, far] = ["sliding_attention", "full_attention"]
     .map((kind) => at.object(kind));
@@ -164,20 +164,20 @@ function turns(t: Config): Record<"near" | "far", Block["attend"]> {
   const scaling = (c: Config) => {
     const key = c.has("rope_type") ? "rope_type" : "type";
     const type = c.choice(key, ["default", "linear"], "default");
-    return type === "linear" ? { stretch: c.number("factor") } : {};
+    return type === "linear" ? { ropeScalingFactor: c.number("factor") } : {};
   };
   const theta = (c: Config, key: string, fallback: number) =>
     c.number("rope_theta", t.number(key, fallback));
   return {
     near: {
       mask: "causal",
-      theta: theta(near, "rope_local_base_freq", 1e4),
-      reach: t.size("sliding_window", 4096),
+      ropeTheta: theta(near, "rope_local_base_freq", 1e4),
+      slidingWindow: t.size("sliding_window", 4096),
       ...scaling(near),
     },
     far: {
       mask: "causal",
-      theta: theta(far, "rope_theta", 1e6),
+      ropeTheta: theta(far, "rope_theta", 1e6),
       ...scaling(wide),
     },
   };

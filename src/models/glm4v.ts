@@ -79,11 +79,11 @@ export function glm4v(checkpoint: Checkpoint): Model {
     image: {
       height: tower.size,
       width: tower.size,
-      patch: tower.patch,
+      patchSize: tower.patch,
       tokens,
       tokenId: checkpoint.idOf?.(ROW) ?? config.size("image_token_id"),
       text: `<|begin_of_image|>${placeholders(ROW, tokens)}<|end_of_image|>`,
-      atOnePlace: true,
+      sharedPosition: true,
     },
   };
   return {
@@ -166,13 +166,13 @@ function decoderOf(config: Config): Block {
     norm: "rms",
     eps: config.number("layernorm_epsilon"),
     bias: { qkv: config.flag("add_qkv_bias", false), o: false, mlp: false },
-    act: "silu",
+    activation: "silu",
     gated: true,
-    attend: {
+    attention: {
       mask: "causal",
-      theta: 10000 * config.number("rope_ratio", 1),
-      rotary: headDim / 2,
-      sections: [headDim / 2],
+      ropeTheta: 10000 * config.number("rope_ratio", 1),
+      rotaryDim: headDim / 2,
+      mropeSection: [headDim / 2],
     },
   };
 }

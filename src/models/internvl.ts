@@ -164,27 +164,30 @@ export function internvl(checkpoint: Checkpoint): Model {
 
   const g = new Builder(), patches = side * side;
   const text = internlm2 ? internlm2Block(t) : decoderBlock(t);
-  g.write("vision", g.table("vision.position", dim));
-  const pixels = g.patches("vision.pixels", 3 * patch * patch, 1);
+  g.residualAdd("vision", g.learnedEmbedding("vision.position", dim));
+  const pixels = g.patchInput("vision.pixels", 3 * patch * patch, 1);
   const seen = g.linear("vision.patch", pixels, 3 * patch * patch, dim, {
     bias: true,
   });
-  g.write("vision", seen);
+  g.residualAdd("vision", seen);
   for (let i = 0; i < v.layers("num_hidden_layers"); i++) {
     block(g, `vision.${i}`, { dim, ...tower });
   }
   const wide = dim * factor ** 2;
-  const kept = g.take(
+  const kept = g.sliceRows(
     "vision.take",
-    g.peek("vision.peek", "vision", dim),
+    g.residualRead("vision.peek", "vision", dim),
     patches,
   );
-  g.write("connector", g.shuffle("vision.shuffle", kept, dim, factor));
-  const x = g.read("connector.norm", "connector", wide, "layer", 1e-5);
+  g.residualAdd(
+    "connector",
+    g.pixelShuffle("vision.shuffle", kept, dim, factor),
+  );
+  const x = g.norm("connector.norm", "connector", wide, "layer", 1e-5);
   const bias = { bias: true };
   const up = g.linear("connector.up", x, wide, text.dim, bias);
   const act = activation(config, "projector_hidden_act", "gelu");
-  const h = g.act("connector.act", act, text.dim, up);
+  const h = g.activation("connector.act", act, text.dim, up);
   const image = g.linear("connector.down", h, text.dim, text.dim, bias);
   decoder(g, image, text, {
     layers: t.layers("num_hidden_layers"),
@@ -204,7 +207,7 @@ export function internvl(checkpoint: Checkpoint): Model {
     image: {
       height: size,
       width: size,
-      patch,
+      patchSize: patch,
       tokens,
       tokenId: original
         ? checkpoint.idOf?.("<IMG_CONTEXT>") ??
@@ -270,15 +273,15 @@ function towerOf(v: Config, original: boolean): Block {
     headDim: dim / heads,
     norm: norm === "rms_norm" ? "rms" : "layer",
     eps: v.number("layer_norm_eps", 1e-6),
-    ...(together ? { headNorm: "together" } : {}),
+    ...(together ? { qkNorm: "together" } : {}),
     bias: {
       qkv: v.flag(original ? "qkv_bias" : "attention_bias", false),
       o: true,
       mlp: true,
     },
-    act: activation(v, "hidden_act", "gelu"),
+    activation: activation(v, "hidden_act", "gelu"),
     gated: false,
-    attend: { mask: "full" },
+    attention: { mask: "full" },
     layerScale: true,
   };
 }

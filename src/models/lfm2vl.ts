@@ -83,8 +83,11 @@ export function lfm2vl(checkpoint: Checkpoint): Model {
   const layers = t.layers("num_hidden_layers", 32), attends = attention(t);
 
   const g = new Builder();
-  const seen = siglip(g, tower, { side: table, by: "area" });
-  const squares = g.shuffle("vision.shuffle", seen, dim, factor);
+  const seen = siglip(g, tower, {
+    gridSize: table,
+    interpolation: "bilinear_antialias",
+  });
+  const squares = g.pixelShuffle("vision.shuffle", seen, dim, factor);
   const image = connector(g, config, squares, dim * factor ** 2, text.dim);
   decoder(g, image, text, {
     layers,
@@ -102,11 +105,11 @@ export function lfm2vl(checkpoint: Checkpoint): Model {
     image: {
       height: size,
       width: size,
-      patch,
-      anySize: true,
+      patchSize: patch,
+      nativeResolution: true,
       tokens: merged ** 2,
       tokenId: config.size("image_token_id", 396),
-      each: "<image>",
+      tokenText: "<image>",
       text: `${begin}{tokens}${end}`,
       tiles: {
         begin,
@@ -135,13 +138,13 @@ function textBlock(t: Config): Block {
     heads,
     kvHeads: t.size("num_key_value_heads", 8),
     headDim: t.size("head_dim", dim / heads),
-    headNorm: true,
+    qkNorm: true,
     norm: "rms",
     eps: t.number("norm_eps", 1e-5),
     bias: { qkv: false, o: false, mlp: false },
-    act: activation(t, "hidden_act", "silu"),
+    activation: activation(t, "hidden_act", "silu"),
     gated: true,
-    attend: { mask: "causal", ...rope(t, 1e6) },
+    attention: { mask: "causal", ...rope(t, 1e6) },
   };
 }
 
@@ -172,14 +175,14 @@ function connector(
 ): string {
   let x = squares;
   if (config.flag("projector_use_layernorm", true)) {
-    g.write("connector", x);
-    x = g.read("connector.norm", "connector", wide, "layer", 1e-5);
+    g.residualAdd("connector", x);
+    x = g.norm("connector.norm", "connector", wide, "layer", 1e-5);
   }
   const hidden = config.size("projector_hidden_size", 2560);
   const bias = { bias: config.flag("projector_bias", true) };
   const up = g.linear("connector.up", x, wide, hidden, bias);
   const act = activation(config, "projector_hidden_act", "gelu");
-  const h = g.act("connector.act", act, hidden, up);
+  const h = g.activation("connector.act", act, hidden, up);
   return g.linear("connector.down", h, hidden, dim, bias);
 }
 
@@ -190,12 +193,12 @@ function convolution(
   c: Block,
   { taps, bias }: Conv,
 ): void {
-  const { dim } = c, x = g.read(`${id}.norm1`, c.stream, dim, c.norm, c.eps);
+  const { dim } = c, x = g.norm(`${id}.norm1`, c.stream, dim, c.norm, c.eps);
   const [before, behind, inner] = ["before", "behind", "in"]
     .map((part) => g.linear(`${id}.${part}`, x, dim, dim, { bias }));
   const gates = { before, behind, bias };
-  const y = g.convolve(`${id}.conv`, inner, dim, taps, gates);
-  g.write(c.stream, g.linear(`${id}.out`, y, dim, dim, { bias }));
+  const y = g.causalConv1d(`${id}.conv`, inner, dim, taps, gates);
+  g.residualAdd(c.stream, g.linear(`${id}.out`, y, dim, dim, { bias }));
   feedForward(g, id, c);
 }
 

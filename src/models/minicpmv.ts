@@ -80,12 +80,12 @@ export function minicpmv(checkpoint: Checkpoint): Model {
     queries,
     heads: text.dim / 128,
     eps: 1e-6,
-    place: { side: longest, by: "axes" },
+    place: { gridSize: longest, interpolation: "axis_sum" },
   };
 
   const g = new Builder();
   const places = v.size("image_size") / patch; // of the table, a side
-  const seen = siglip(g, tower, { side: places, by: "buckets" });
+  const seen = siglip(g, tower, { gridSize: places, interpolation: "bucket" });
   const vocabulary = config.size("vocab_size");
   decoder(g, resampler(g, seen, pool), text, {
     layers: config.layers("num_hidden_layers"),
@@ -106,9 +106,9 @@ export function minicpmv(checkpoint: Checkpoint): Model {
     image: {
       height: size,
       width: size,
-      patch,
-      anySize: true,
-      mostPatches: mostOf(side, longest),
+      patchSize: patch,
+      nativeResolution: true,
+      maxPatches: mostOf(side, longest),
       tokens: queries,
       fixedTokens: true,
       tokenId: checkpoint.idOf?.("<unk>") ?? config.size("image_token_id"),

@@ -78,31 +78,31 @@ export function moondream(checkpoint: Checkpoint): Model {
     );
   }
   const ffn = v.size("enc_ff_dim", 4304), act = "gelu_tanh" as const;
-  const tower = towerBlock({ dim, ffn, heads, act, eps: EPS });
+  const tower = towerBlock({ dim, ffn, heads, activation: act, eps: EPS });
 
   const g = new Builder(), wide = 3 * patch * patch, bias = { bias: true };
-  g.write("vision", g.table("vision.position", dim));
-  const pixels = g.patches("vision.pixels", wide);
-  g.write("vision", g.linear("vision.patch", pixels, wide, dim, bias));
+  g.residualAdd("vision", g.learnedEmbedding("vision.position", dim));
+  const pixels = g.patchInput("vision.pixels", wide);
+  g.residualAdd("vision", g.linear("vision.patch", pixels, wide, dim, bias));
   for (let i = 0; i < v.layers("enc_n_layers", 27); i++) {
     block(g, `vision.${i}`, tower);
   }
-  const seen = g.read("vision.norm", "vision", dim, "layer", EPS);
+  const seen = g.norm("vision.norm", "vision", dim, "layer", EPS);
   const up = g.linear("connector.up", seen, dim, inner, bias);
-  const h = g.act("connector.act", act, inner, up);
-  const begin = g.table("connector.begin", text.dim, { rows: 1 });
+  const h = g.activation("connector.act", act, inner, up);
+  const begin = g.learnedEmbedding("connector.begin", text.dim, { rows: 1 });
   const rows = g.linear("connector.down", h, inner, text.dim, bias);
-  const image = g.stack("connector.rows", [begin, rows]);
+  const image = g.concatRows("connector.rows", [begin, rows]);
 
   g.phase = "text";
-  g.write("text", image, "vision");
-  g.write("text", g.embed("text.embed", text.dim), "text");
+  g.residualAdd("text", image, "vision");
+  g.residualAdd("text", g.embedding("text.embed", text.dim), "text");
   for (let i = 0; i < t.layers("n_layers", 24); i++) {
     parallelBlock(g, `text.${i}`, text);
   }
   const vocabulary = t.size("vocab_size", 51200);
-  const last = g.read("text.norm", "text", text.dim, "layer", EPS);
-  const end = g.last("text.last", last);
+  const last = g.norm("text.norm", "text", text.dim, "layer", EPS);
+  const end = g.lastRow("text.last", last);
   g.linear("text.head", end, text.dim, vocabulary, bias);
 
   const tokens = patches + 1, tokenId = k.number("coord_id", 5);
@@ -115,11 +115,11 @@ export function moondream(checkpoint: Checkpoint): Model {
     image: {
       height: size,
       width: size,
-      patch,
+      patchSize: patch,
       tokens,
       tokenId,
       text: placeholders(row, tokens),
-      seesItself: true,
+      bidirectional: true,
     },
   };
   // Its detection heads are not built.
@@ -139,25 +139,25 @@ export function moondream(checkpoint: Checkpoint): Model {
 function parallelBlock(g: Builder, id: string, c: Decoder): void {
   const { dim, ffn, heads, kvHeads, headDim } = c, bias = { bias: true };
   const q = heads * headDim, kv = kvHeads * headDim;
-  const x = g.read(`${id}.norm`, "text", dim, "layer", EPS);
+  const x = g.norm(`${id}.norm`, "text", dim, "layer", EPS);
   const qkv = {
     q: g.linear(`${id}.q`, x, dim, q, bias),
     k: g.linear(`${id}.k`, x, dim, kv, bias),
     v: g.linear(`${id}.v`, x, dim, kv, bias),
   };
   const up = g.linear(`${id}.up`, x, dim, ffn, bias);
-  const a = g.attend(`${id}.attend`, {
+  const a = g.attention(`${id}.attend`, {
     ...qkv,
     heads,
     kvHeads,
     headDim,
     mask: "causal",
-    theta: 10000,
-    rotary: ROTARY,
+    ropeTheta: 10000,
+    rotaryDim: ROTARY,
   });
-  g.write("text", g.linear(`${id}.o`, a, q, dim, bias));
-  const h = g.act(`${id}.act`, "gelu_tanh", ffn, up);
-  g.write("text", g.linear(`${id}.down`, h, ffn, dim, bias));
+  g.residualAdd("text", g.linear(`${id}.o`, a, q, dim, bias));
+  const h = g.activation(`${id}.act`, "gelu_tanh", ffn, up);
+  g.residualAdd("text", g.linear(`${id}.down`, h, ffn, dim, bias));
 }
 
 /** Where the parameters come from. */

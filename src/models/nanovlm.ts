@@ -60,14 +60,14 @@ export function nanovlm(checkpoint: Checkpoint): Model {
   const { vision, text } = towersOf(config), dim = vision.dim;
 
   const g = new Builder(), wide = 3 * patch * patch, bias = { bias: true };
-  g.write("vision", g.table("vision.position", dim));
-  const pixels = g.patches("vision.pixels", wide);
-  g.write("vision", g.linear("vision.patch", pixels, wide, dim, bias));
+  g.residualAdd("vision", g.learnedEmbedding("vision.position", dim));
+  const pixels = g.patchInput("vision.pixels", wide);
+  g.residualAdd("vision", g.linear("vision.patch", pixels, wide, dim, bias));
   for (let i = 0; i < config.layers("vit_n_blocks"); i++) {
     block(g, `vision.${i}`, vision);
   }
-  const seen = g.read("vision.norm", "vision", dim, "layer", vision.eps);
-  const merged = g.shuffle("vision.shuffle", seen, dim, factor);
+  const seen = g.norm("vision.norm", "vision", dim, "layer", vision.eps);
+  const merged = g.pixelShuffle("vision.shuffle", seen, dim, factor);
   const image = g.linear("connector", merged, dim * factor ** 2, text.dim);
   const tied = config.flag("lm_tie_weights", true);
   const layers = config.layers("lm_n_blocks");
@@ -86,7 +86,7 @@ export function nanovlm(checkpoint: Checkpoint): Model {
     image: {
       height: size,
       width: size,
-      patch,
+      patchSize: patch,
       tokens,
       tokenId: checkpoint.idOf?.(token) ?? vocabulary - 1,
       text: global + placeholders(token, tokens),
@@ -130,9 +130,9 @@ function towersOf(config: Config): { vision: Block; text: Block } {
     norm: "layer",
     eps: config.number("vit_ln_eps", 1e-6),
     bias: { qkv: true, o: true, mlp: true },
-    act: "gelu_tanh",
+    activation: "gelu_tanh",
     gated: false,
-    attend: { mask: "full" },
+    attention: { mask: "full" },
   };
   const text: Block = {
     stream: "text",
@@ -144,9 +144,12 @@ function towersOf(config: Config): { vision: Block; text: Block } {
     norm: "rms",
     eps: config.number("lm_rms_eps", 1e-5),
     bias: { qkv: false, o: false, mlp: false },
-    act: "silu",
+    activation: "silu",
     gated: true,
-    attend: { mask: "causal", theta: config.number("lm_re_base", 100000) },
+    attention: {
+      mask: "causal",
+      ropeTheta: config.number("lm_re_base", 100000),
+    },
   };
   return { vision, text };
 }

@@ -74,7 +74,7 @@ export function qwen2vl(checkpoint: Checkpoint): Model {
   }));
   const side = size / patch, vocabulary = t.size("vocab_size");
   const text = decoderBlock(t);
-  if (text.attend.sections?.length !== 3) {
+  if (text.attention.mropeSection?.length !== 3) {
     throw new RangeError(
       `Cannot build ${architecture}: mrope_section must be three numbers`,
     );
@@ -95,33 +95,38 @@ export function qwen2vl(checkpoint: Checkpoint): Model {
     norm: later ? "rms" : "layer",
     eps: 1e-6,
     bias: { qkv: true, o: true, mlp: true },
-    act: activation(v, "hidden_act", later ? "silu" : "quick_gelu"),
+    activation: activation(v, "hidden_act", later ? "silu" : "quick_gelu"),
     gated: later,
-    attend: {
+    attention: {
       mask: "full",
-      theta: v.object("rope_parameters").number("rope_theta", 10000),
-      grid: true,
+      ropeTheta: v.object("rope_parameters").number("rope_theta", 10000),
+      rope2d: true,
     },
   };
 
   const window = Math.floor(v.size("window_size", 112) / patch / factor) *
     factor;
   const g = new Builder(), bias = { bias: true };
-  const pixels = g.patches("vision.pixels", 3 * patch * patch);
-  g.write("vision", g.linear("vision.patch", pixels, 3 * patch * patch, dim));
+  const pixels = g.patchInput("vision.pixels", 3 * patch * patch);
+  g.residualAdd(
+    "vision",
+    g.linear("vision.patch", pixels, 3 * patch * patch, dim),
+  );
   for (let i = 0; i < v.layers("depth", 32); i++) {
     const full = !later || v.ids("fullatt_block_indexes").includes(i);
     block(
       g,
       `vision.${i}`,
-      full ? vision : { ...vision, attend: { ...vision.attend, window } },
+      full
+        ? vision
+        : { ...vision, attention: { ...vision.attention, windowSize: window } },
     );
   }
   const wide = dim * factor ** 2;
-  const seen = g.read("vision.norm", "vision", dim, vision.norm, 1e-6);
-  const merged = g.shuffle("vision.shuffle", seen, dim, factor);
+  const seen = g.norm("vision.norm", "vision", dim, vision.norm, 1e-6);
+  const merged = g.pixelShuffle("vision.shuffle", seen, dim, factor);
   const up = g.linear("connector.up", merged, wide, wide, bias);
-  const h = g.act("connector.act", "gelu", wide, up);
+  const h = g.activation("connector.act", "gelu", wide, up);
   const image = g.linear("connector.down", h, wide, text.dim, bias);
   decoder(g, image, text, {
     layers: t.layers("num_hidden_layers"),
@@ -140,8 +145,8 @@ export function qwen2vl(checkpoint: Checkpoint): Model {
     image: {
       height: size,
       width: size,
-      patch,
-      anySize: true,
+      patchSize: patch,
+      nativeResolution: true,
       tokens: (side / factor) ** 2,
       tokenId: config.size("image_token_id"),
       text: "<|image_pad|>",

@@ -68,7 +68,8 @@ export function qwen3vl(checkpoint: Checkpoint): Model {
   const positions = v.size("num_position_embeddings", 2304);
   const text = decoderBlock(t), wide = dim * factor ** 2;
   if (
-    text.attend.sections?.length !== 3 || !Number.isInteger(positions ** 0.5)
+    text.attention.mropeSection?.length !== 3 ||
+    !Number.isInteger(positions ** 0.5)
   ) {
     throw new RangeError(
       `Cannot build ${architecture}: mrope_section must be three numbers and num_position_embeddings a square`,
@@ -84,27 +85,27 @@ export function qwen3vl(checkpoint: Checkpoint): Model {
     norm: "layer",
     eps: 1e-6,
     bias: { qkv: true, o: true, mlp: true },
-    act: activation(v, "hidden_act", "gelu_pytorch_tanh"),
+    activation: activation(v, "hidden_act", "gelu_pytorch_tanh"),
     gated: false,
-    attend: {
+    attention: {
       mask: "full",
-      theta: v.object("rope_parameters").number("rope_theta", 10000),
-      grid: true,
+      ropeTheta: v.object("rope_parameters").number("rope_theta", 10000),
+      rope2d: true,
     },
   };
 
   const g = new Builder(), bias = { bias: true };
   const merge = (id: string, x: string) => {
     const up = g.linear(`${id}.up`, x, wide, wide, bias);
-    const h = g.act(`${id}.act`, "gelu", wide, up);
+    const h = g.activation(`${id}.act`, "gelu", wide, up);
     return g.linear(`${id}.down`, h, wide, text.dim, bias);
   };
-  g.write(
+  g.residualAdd(
     "vision",
-    g.table("vision.position", dim, { side: positions ** 0.5 }),
+    g.learnedEmbedding("vision.position", dim, { gridSize: positions ** 0.5 }),
   );
-  const pixels = g.patches("vision.pixels", 3 * patch * patch);
-  g.write(
+  const pixels = g.patchInput("vision.pixels", 3 * patch * patch);
+  g.residualAdd(
     "vision",
     g.linear("vision.patch", pixels, 3 * patch * patch, dim, bias),
   );
@@ -119,24 +120,29 @@ export function qwen3vl(checkpoint: Checkpoint): Model {
       );
     }
     const id = `deep.${look}`; // its norm stands behind the shuffle
-    const seen = g.peek(`${id}.peek`, "vision", dim);
-    g.write(id, g.shuffle(`${id}.shuffle`, seen, dim, factor));
-    deep.push(merge(id, g.read(`${id}.norm`, id, wide, "layer", 1e-6)));
+    const seen = g.residualRead(`${id}.peek`, "vision", dim);
+    g.residualAdd(id, g.pixelShuffle(`${id}.shuffle`, seen, dim, factor));
+    deep.push(merge(id, g.norm(`${id}.norm`, id, wide, "layer", 1e-6)));
   }
-  const seen = g.read("vision.norm", "vision", dim, "layer", 1e-6);
+  const seen = g.norm("vision.norm", "vision", dim, "layer", 1e-6);
   const last = merge(
     "connector",
-    g.shuffle("vision.shuffle", seen, dim, factor),
+    g.pixelShuffle("vision.shuffle", seen, dim, factor),
   );
-  decoder(g, deep.length > 0 ? g.join("image", [last, ...deep]) : last, text, {
-    layers: t.layers("num_hidden_layers"),
-    vocabulary,
-    tied: config.flag(
-      "tie_word_embeddings",
-      t.flag("tie_word_embeddings", false),
-    ),
-    deep: deep.length,
-  });
+  decoder(
+    g,
+    deep.length > 0 ? g.concatFeatures("image", [last, ...deep]) : last,
+    text,
+    {
+      layers: t.layers("num_hidden_layers"),
+      vocabulary,
+      tied: config.flag(
+        "tie_word_embeddings",
+        t.flag("tie_word_embeddings", false),
+      ),
+      deep: deep.length,
+    },
+  );
 
   const info: ModelInfo = {
     architecture,
@@ -146,8 +152,8 @@ export function qwen3vl(checkpoint: Checkpoint): Model {
     image: {
       height: size,
       width: size,
-      patch,
-      anySize: true,
+      patchSize: patch,
+      nativeResolution: true,
       tokens: (side / factor) ** 2,
       tokenId: config.size("image_token_id"),
       text: "<|image_pad|>",

@@ -88,7 +88,7 @@ export function qwenvl(checkpoint: Checkpoint): Model {
     );
   }
   const ffn = Math.trunc(dim * v.number("mlp_ratio"));
-  const vision = towerBlock({ dim, ffn, heads, act: "gelu" });
+  const vision = towerBlock({ dim, ffn, heads, activation: "gelu" });
   const pool: Resampler = {
     kv: dim,
     dim: text.dim,
@@ -98,12 +98,16 @@ export function qwenvl(checkpoint: Checkpoint): Model {
   };
 
   const g = new Builder(), wide = 3 * patch * patch;
-  g.write("pixels", g.table("vision.position", dim));
-  const pixels = g.patches("vision.pixels", wide);
-  g.write("pixels", g.linear("vision.patch", pixels, wide, dim));
-  g.write("vision", g.read("vision.pre", "pixels", dim, "layer", 1e-6));
+  g.residualAdd("pixels", g.learnedEmbedding("vision.position", dim));
+  const pixels = g.patchInput("vision.pixels", wide);
+  g.residualAdd("pixels", g.linear("vision.patch", pixels, wide, dim));
+  g.residualAdd("vision", g.norm("vision.pre", "pixels", dim, "layer", 1e-6));
   for (let i = 0; i < v.layers("layers"); i++) block(g, `vision.${i}`, vision);
-  const image = resampler(g, g.peek("vision.peek", "vision", dim), pool);
+  const image = resampler(
+    g,
+    g.residualRead("vision.peek", "vision", dim),
+    pool,
+  );
   const vocabulary = config.size("vocab_size");
   const layers = config.layers("num_hidden_layers");
   decoder(g, image, text, { layers, vocabulary, tied: false });
@@ -118,7 +122,7 @@ export function qwenvl(checkpoint: Checkpoint): Model {
     image: {
       height: size,
       width: size,
-      patch,
+      patchSize: patch,
       tokens: queries,
       tokenId: begin + 2,
       text: `Picture {picture}: <img>${
@@ -178,9 +182,12 @@ function decoderOf(config: Config): Block {
     norm: "rms",
     eps: config.number("layer_norm_epsilon", 1e-6),
     bias: { qkv: true, o: false, mlp: false },
-    act: "silu",
+    activation: "silu",
     gated: true,
-    attend: { mask: "causal", theta: config.number("rotary_emb_base", 10000) },
+    attention: {
+      mask: "causal",
+      ropeTheta: config.number("rotary_emb_base", 10000),
+    },
   };
 }
 

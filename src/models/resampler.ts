@@ -16,7 +16,7 @@
 import { pow, sincos } from "../tensor/math.ts";
 import { float64 } from "../graph/executor.ts";
 import { cached, constant, type Tensor } from "../tensor/tensor.ts";
-import type { TableNode } from "../graph/node.ts";
+import type { LearnedEmbeddingNode } from "../graph/node.ts";
 import type { Builder } from "./builder.ts";
 import { rowsOf, type Source } from "./checkpoint.ts";
 
@@ -30,27 +30,27 @@ export interface Resampler {
   readonly heads: number;
   readonly eps: number;
   /** Shape of the table of the keys' places, where pictures have several. */
-  readonly place?: Pick<TableNode, "side" | "by">;
+  readonly place?: Pick<LearnedEmbeddingNode, "gridSize" | "interpolation">;
 }
 
 /** Writes a resampler down; the text stream's rows. Parameters: connector.kv, norm, k, place, query, v, o, post, proj. */
 export function resampler(g: Builder, x: string, c: Resampler): string {
   const { dim, heads, eps } = c, bias = { bias: true };
-  g.write("patches", g.linear("connector.kv", x, c.kv, dim));
-  const seen = g.read("connector.norm", "patches", dim, "layer", eps);
-  g.write("keys", g.linear("connector.k", seen, dim, dim, bias));
-  g.write("keys", g.table("connector.place", dim, c.place));
-  const gathered = g.attend("connector.attend", {
-    q: g.table("connector.query", dim, { rows: c.queries }),
-    k: g.peek("connector.keys", "keys", dim),
+  g.residualAdd("patches", g.linear("connector.kv", x, c.kv, dim));
+  const seen = g.norm("connector.norm", "patches", dim, "layer", eps);
+  g.residualAdd("keys", g.linear("connector.k", seen, dim, dim, bias));
+  g.residualAdd("keys", g.learnedEmbedding("connector.place", dim, c.place));
+  const gathered = g.attention("connector.attend", {
+    q: g.learnedEmbedding("connector.query", dim, { rows: c.queries }),
+    k: g.residualRead("connector.keys", "keys", dim),
     v: g.linear("connector.v", seen, dim, dim, bias),
     heads,
     kvHeads: heads,
     headDim: dim / heads,
     mask: "full",
   });
-  g.write("queries", g.linear("connector.o", gathered, dim, dim, bias));
-  const post = g.read("connector.post", "queries", dim, "layer", eps);
+  g.residualAdd("queries", g.linear("connector.o", gathered, dim, dim, bias));
+  const post = g.norm("connector.post", "queries", dim, "layer", eps);
   return g.linear("connector.proj", post, dim, dim);
 }
 

@@ -4,7 +4,7 @@
  * over patches, usual blocks, a norm behind the last.
  * @module
  */
-import type { TableNode } from "../graph/node.ts";
+import type { LearnedEmbeddingNode } from "../graph/node.ts";
 import { activation, type Block, block, towerBlock } from "./block.ts";
 import type { Builder } from "./builder.ts";
 import type { Config } from "./config.ts";
@@ -27,7 +27,7 @@ export function siglipOf(
       dim: v.size("hidden_size", dim),
       ffn: v.size("intermediate_size", 3072),
       heads: v.size("num_attention_heads", heads),
-      act: activation(v, "hidden_act", "gelu_pytorch_tanh"),
+      activation: activation(v, "hidden_act", "gelu_pytorch_tanh"),
       eps: v.number("layer_norm_eps", 1e-6),
     }),
     layers: v.layers("num_hidden_layers", 12),
@@ -39,14 +39,17 @@ export function siglipOf(
 export function siglip(
   g: Builder,
   { block: c, layers, patch }: Siglip,
-  positions: Pick<TableNode, "side" | "by"> = {},
+  positions: Pick<LearnedEmbeddingNode, "gridSize" | "interpolation"> = {},
 ): string {
   const wide = 3 * patch * patch, bias = { bias: true };
-  g.write("vision", g.table("vision.position", c.dim, positions));
-  const pixels = g.patches("vision.pixels", wide);
-  g.write("vision", g.linear("vision.patch", pixels, wide, c.dim, bias));
+  g.residualAdd(
+    "vision",
+    g.learnedEmbedding("vision.position", c.dim, positions),
+  );
+  const pixels = g.patchInput("vision.pixels", wide);
+  g.residualAdd("vision", g.linear("vision.patch", pixels, wide, c.dim, bias));
   for (let i = 0; i < layers; i++) block(g, `vision.${i}`, c);
-  return g.read("vision.norm", "vision", c.dim, c.norm, c.eps);
+  return g.norm("vision.norm", "vision", c.dim, c.norm, c.eps);
 }
 
 /** Name of a tensor below `at` in files that have `vision_model` in between, or as it is. */

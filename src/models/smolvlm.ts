@@ -41,7 +41,12 @@ export function smolvlm(checkpoint: Checkpoint): Model {
   );
 
   const g = new Builder();
-  const merged = g.shuffle("vision.shuffle", siglip(g, tower), dim, factor);
+  const merged = g.pixelShuffle(
+    "vision.shuffle",
+    siglip(g, tower),
+    dim,
+    factor,
+  );
   const image = g.linear("connector", merged, dim * factor ** 2, text.dim);
 
   const layers = t.layers("num_hidden_layers");
@@ -59,7 +64,7 @@ export function smolvlm(checkpoint: Checkpoint): Model {
     image: {
       height: side * patch,
       width: side * patch,
-      patch,
+      patchSize: patch,
       tokens,
       tokenId: config.size("image_token_id"),
       text: whole,

@@ -12,15 +12,19 @@ import {
   patchesIn,
   tableRowsOf,
 } from "../graph/grid.ts";
-import type { ImageInfo, ModelInfo, TableNode } from "../graph/node.ts";
-import { gridTables } from "../graph/rope.ts";
+import type {
+  ImageInfo,
+  LearnedEmbeddingNode,
+  ModelInfo,
+} from "../graph/node.ts";
+import { rope2dTables } from "../graph/rope.ts";
 import type { Image } from "../image/image.ts";
 import { RuntimeError } from "../graph/error.ts";
 
 /** A table of the plan's memory that the grid fills. */
 export type GridTable =
   | {
-    readonly kind: "turns";
+    readonly kind: "rotary";
     /** Address of [patches, headDim/2] cosines. */
     readonly cos: number;
     /** Address of as many sines. */
@@ -35,8 +39,8 @@ export type GridTable =
     /** Address of its rows for the picture, [patches, width]. */
     readonly to: number;
     readonly width: number;
-    readonly side: number;
-    readonly by?: TableNode["by"];
+    readonly gridSize: number;
+    readonly interpolation?: NonNullable<LearnedEmbeddingNode["interpolation"]>;
   };
 
 /** Writes the tables; a class because it remembers for which grid they are. */
@@ -61,8 +65,8 @@ export class GridWriter {
   #fill(t: GridTable, grid: Grid, order?: Int32Array): void {
     const floats = (at: number, n: number) =>
       new Float32Array(this.memory, at, n);
-    if (t.kind === "turns") {
-      const { cos, sin } = gridTables(t.theta, t.headDim, grid);
+    if (t.kind === "rotary") {
+      const { cos, sin } = rope2dTables(t.theta, t.headDim, grid);
       const half = t.headDim / 2;
       const put = (at: number, rows: Float32Array) => {
         const to = floats(at, rows.length);
@@ -83,13 +87,15 @@ export class GridWriter {
 
 /** Refuses a picture longer than a table that has a row for each of its rows and columns. */
 function checkSides(
-  { by, side }: { readonly side: number; readonly by?: TableNode["by"] },
+  { interpolation, gridSize }: Pick<LearnedEmbeddingNode, "interpolation"> & {
+    readonly gridSize: number;
+  },
   { rows, cols }: Grid,
 ): void {
-  if (by !== "axes" || Math.max(rows, cols) <= side) return;
+  if (interpolation !== "axis_sum" || Math.max(rows, cols) <= gridSize) return;
   throw new RuntimeError(
     "image",
-    `Cannot take an image: it must have at most ${side} patches along a side: it has ${rows} × ${cols}; crop it`,
+    `Cannot take an image: it must have at most ${gridSize} patches along a side: it has ${rows} × ${cols}; crop it`,
   );
 }
 
@@ -101,8 +107,8 @@ export function checkPixels(
   { image }: ModelInfo,
   maxPixels: number | undefined,
 ): void {
-  if (maxPixels === undefined || !image?.anySize) return;
-  const least = (image.patch * mergeOf(image)) ** 2;
+  if (maxPixels === undefined || !image?.nativeResolution) return;
+  const least = (image.patchSize * mergeOf(image)) ** 2;
   if (
     Number.isInteger(maxPixels) && maxPixels >= least &&
     maxPixels <= MOST_PIXELS
@@ -123,14 +129,14 @@ export function fittingGrid(
   patches: number,
 ): Grid {
   const grid = gridOf(image, { width, height });
-  const unit = image.patch * mergeOf(image);
-  const fits = image.anySize
+  const unit = image.patchSize * mergeOf(image);
+  const fits = image.nativeResolution
     ? width % unit === 0 && height % unit === 0 && patchesIn(grid) <= patches
     : width === image.width && height === image.height;
   if (fits && width > 0 && data.length === width * height * 3) return grid;
-  const want = image.anySize
+  const want = image.nativeResolution
     ? `sides that are multiples of ${unit} and at most ${
-      patches * image.patch ** 2
+      patches * image.patchSize ** 2
     } pixels`
     : `${image.width} × ${image.height} pixels`;
   throw new RuntimeError(

@@ -4,10 +4,10 @@
  * known before a byte of it is allocated.
  * @module
  */
-import { mergeOf, mostPatches } from "../graph/grid.ts";
+import { maxPatches, mergeOf } from "../graph/grid.ts";
 import { extraRows, type Node, windowOf } from "../graph/node.ts";
 import { mostWindows } from "../graph/windows.ts";
-import { axesOf } from "../graph/rope.ts";
+import { mropeAxes } from "../graph/rope.ts";
 import { type Buffer, Store } from "./buffer.ts";
 import { RuntimeError } from "../graph/error.ts";
 import { chunkForm, fixedForm, pictureForm } from "./form.ts";
@@ -23,7 +23,7 @@ import {
   Shelves,
 } from "./memories.ts";
 import { aligned, placeInOrder } from "./place.ts";
-import { placeKey, type PlaceTable } from "./places.ts";
+import { type PositionTable, positionTableKey } from "./position_tables.ts";
 import type { StaticModel } from "../graph/static_model.ts";
 import {
   MOST_RATIO,
@@ -105,11 +105,11 @@ export interface Plan {
     readonly ids: number;
     readonly order: number;
     /** Last position that each token of the cache sees, where that is not its own. */
-    readonly sight?: number;
+    readonly maskEnd?: number;
     readonly pixels?: number;
     readonly images?: { readonly at: number; readonly stride: number };
     /** Rotary tables whose rows are written as tokens come. */
-    readonly places: readonly PlaceTable[];
+    readonly positionTables: readonly PositionTable[];
     /** Tables that are written for the grid of each picture. */
     readonly grids: readonly GridTable[];
   };
@@ -181,13 +181,13 @@ function planWithin(
   room: Room,
 ): Plan {
   const { info } = model, { context, threads } = options;
-  const patches = info.image ? mostPatches(info.image, options.maxPixels) : 0;
-  const whole = info.image?.seesItself ? info.image.tokens : 0;
+  const patches = info.image ? maxPatches(info.image, options.maxPixels) : 0;
+  const whole = info.image?.bidirectional ? info.image.tokens : 0;
   const chunk = Math.min(context, Math.max(CHUNK, whole));
   const windows = windowsOf(model, patches);
   const registers = REGISTER_COUNT + windowRegisters(windows?.most ?? 0);
   for (const n of model.nodes) {
-    if (n.op === "attend" && n.heads / n.kvHeads > MOST_RATIO) {
+    if (n.op === "attention" && n.heads / n.kvHeads > MOST_RATIO) {
       throw new RuntimeError(
         "plan",
         `Cannot plan the model: heads per kvHeads must be at most ${MOST_RATIO}: current value is ${
@@ -209,7 +209,7 @@ function planWithin(
     ? lower(model, store, {
       ...shared,
       phase: "vision",
-      form: info.image?.anySize
+      form: info.image?.nativeResolution
         ? pictureForm(REGISTER.rows, rows)
         : fixedForm(rows, 0),
     })
@@ -226,7 +226,7 @@ function planWithin(
   });
   const ids = store.state("ids", chunk * 4);
   const order = store.state("order", context * 4);
-  const sight = store.buffers.get("sight");
+  const sight = store.buffers.get("mask end");
 
   const barrier = options.firstAddress ?? FIRST_ADDRESS,
     command = barrier + 64,
@@ -285,12 +285,12 @@ function planWithin(
     inputs: {
       ids: ids.at,
       order: order.at,
-      ...(sight ? { sight: sight.at } : {}),
+      ...(sight ? { maskEnd: sight.at } : {}),
       ...(pixels ? { pixels: pixels.at } : {}),
       ...(images
         ? { images: { at: images.buffer.at, stride: images.stride } }
         : {}),
-      places: placeTablesOf(model.nodes, store),
+      positionTables: positionTablesOf(model.nodes, store),
       grids: vision?.grids.map((table) => table()) ?? [],
     },
     control: { barrier, command, registers: words, taken },
@@ -310,21 +310,24 @@ function windowsOf(
 }
 
 /** Tables of the attention nodes whose tokens have a place, each once. */
-function placeTablesOf(nodes: readonly Node[], store: Store): PlaceTable[] {
-  const tables = new Map<string, PlaceTable>();
+function positionTablesOf(
+  nodes: readonly Node[],
+  store: Store,
+): PositionTable[] {
+  const tables = new Map<string, PositionTable>();
   for (const node of nodes) {
-    if (node.op !== "attend" || !node.sections) continue;
+    if (node.op !== "attention" || !node.mropeSection) continue;
     const [cos, sin] = (["cos", "sin"] as const).map((part) =>
-      store.buffers.get(placeKey(node, part))!.at
+      store.buffers.get(positionTableKey(node, part))!.at
     );
-    const { theta, headDim, rotary = headDim } = node;
-    tables.set(placeKey(node, "cos"), {
+    const { ropeTheta: theta, headDim, rotaryDim = headDim } = node;
+    tables.set(positionTableKey(node, "cos"), {
       cos,
       sin,
       theta: theta!,
       headDim,
-      rotary,
-      axes: axesOf(node),
+      rotaryDim,
+      axes: mropeAxes(node),
     });
   }
   return [...tables.values()];

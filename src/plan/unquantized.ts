@@ -25,7 +25,7 @@ export function unquantized({ nodes, info }: Model): StaticModel {
     if (node.op === "linear" && !bits.has(node.weight)) {
       bits.set(node.weight, bitsOf(nodes, node, RECIPES.w4a8));
     }
-    if (node.op === "embed") bits.set(node.param, headBits(RECIPES.w4a8));
+    if (node.op === "embedding") bits.set(node.weight, headBits(RECIPES.w4a8));
   }
   checkGraph(nodes, info);
   const specs = tensorsOf(nodes, info, bits);

@@ -17,10 +17,12 @@ export function bitsOf(
   if (node === nodes.at(-1)) return headBits(recipe);
   if (node.phase === "text") return recipe.bits.text;
   const joins = nodes.filter((n) =>
-    (n.op === "join" || n.op === "stack") && n.xs.includes(node.id)
+    (n.op === "concat_features" || n.op === "concat_rows") &&
+    n.xs.includes(node.id)
   ).map((n) => n.id);
   const bridges = nodes.some((n) =>
-    n.op === "write" && n.phase === "text" && [node.id, ...joins].includes(n.x)
+    n.op === "residual_add" && n.phase === "text" &&
+    [node.id, ...joins].includes(n.x)
   );
   return bridges ? recipe.bits.connector : recipe.bits.vision;
 }

@@ -8,7 +8,7 @@
  * last linear is centered like any other writer.
  * @module
  */
-import type { ReadNode } from "../graph/node.ts";
+import type { NormNode } from "../graph/node.ts";
 import { keepsMean, streamsOf, type Writer } from "../graph/stream.ts";
 import { type Draft, edit, type Pass, pass, replace } from "./pass.ts";
 
@@ -36,10 +36,10 @@ function centerColumns(w: Float64Array, n: number, k: number): Float64Array {
 
 function center(
   draft: Draft,
-  writer: Exclude<Writer, ReadNode>,
+  writer: Exclude<Writer, NormNode>,
 ): void {
   if (writer.op !== "linear") {
-    edit(draft, writer.param, (t) => centerRows(t, writer.width));
+    edit(draft, writer.weight, (t) => centerRows(t, writer.width));
     return;
   }
   edit(draft, writer.weight, (w) => centerColumns(w, writer.n, writer.k));
@@ -49,7 +49,7 @@ function center(
 /** Makes every stream that is read through LayerNorm mean-free, and its norms RMSNorms. */
 export const centerWriters: Pass = pass("center-writers", (draft) => {
   for (const stream of streamsOf(draft.model.nodes)) {
-    const norms = new Set(stream.readings.map((r) => r.read.norm));
+    const norms = new Set(stream.normReads.map((r) => r.norm.kind));
     if (!norms.has("layer") || stream.opaque || keepsMean(stream)) continue;
     if (norms.size > 1) {
       throw new RangeError(
@@ -57,10 +57,10 @@ export const centerWriters: Pass = pass("center-writers", (draft) => {
       );
     }
     for (const writer of stream.writers) {
-      if (writer.op !== "read") center(draft, writer);
+      if (writer.op !== "norm") center(draft, writer);
     }
-    for (const { read } of stream.readings) {
-      replace(draft, { ...read, norm: "rms" });
+    for (const { norm } of stream.normReads) {
+      replace(draft, { ...norm, kind: "rms" });
     }
   }
 });

@@ -5,14 +5,14 @@
  */
 import type { ModelContent } from "../format/write_model.ts";
 import {
+  channel0Weight,
   groupScale,
   headScale,
-  prefixCodes,
+  prefixValues,
   siteScale,
-  splitWeight,
   weightScale,
 } from "../graph/names.ts";
-import type { AttendNode, Node } from "../graph/node.ts";
+import type { AttentionNode, Node } from "../graph/node.ts";
 import { code } from "../tensor/round.ts";
 import type { IntegerWeight } from "./gptq.ts";
 import type { Quantized } from "./quantize.ts";
@@ -69,11 +69,12 @@ export function emit(
     const t = model.params.get(name)!;
     floats(name, t.shape, () => Float32Array.from(t.read()));
   };
-  const ahead = (node: AttendNode) => {
+  const ahead = (node: AttentionNode) => {
     const rows = prefix?.get(node.id);
     for (const part of ["k", "v"] as const) {
       if (!rows) continue;
-      const name = prefixCodes(node, part), width = node.kvHeads * node.headDim;
+      const name = prefixValues(node, part),
+        width = node.kvHeads * node.headDim;
       const scales = vectors.get(headScale(node, part))!;
       tensors.set(name, {
         name,
@@ -115,25 +116,25 @@ export function emit(
         vector(siteScale(node));
         integer(node.weight);
         if (node.bias !== undefined) param(node.bias);
-        if (node.split) vector(splitWeight(node));
+        if (node.floatChannel0) vector(channel0Weight(node));
         break;
-      case "embed":
-        integer(node.param);
+      case "embedding":
+        integer(node.weight);
         break;
-      case "convolve":
-        param(node.param);
+      case "causal_conv1d":
+        param(node.weight);
         if (node.bias !== undefined) param(node.bias);
         break;
-      case "read": // those that no linear took in
-        if (node.gain !== undefined) param(node.gain);
+      case "norm": // those that no linear took in
+        if (node.weight !== undefined) param(node.weight);
         if (node.bias !== undefined) param(node.bias);
         break;
-      case "table":
-      case "gain":
-      case "headnorm":
-        param(node.param);
+      case "learned_embedding":
+      case "channel_scale":
+      case "qk_norm":
+        param(node.weight);
         break;
-      case "attend":
+      case "attention":
         for (const part of ["q", "k", "v"] as const) {
           vector(headScale(node, part));
         }

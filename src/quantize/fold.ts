@@ -6,8 +6,8 @@
  */
 import type { Floats } from "../graph/executor.ts";
 import type { Hooks, Loaded } from "../graph/interpreter.ts";
-import { headScale, siteScale, splitWeight } from "../graph/names.ts";
-import type { AttendNode, LinearNode, Phase } from "../graph/node.ts";
+import { channel0Weight, headScale, siteScale } from "../graph/names.ts";
+import type { AttentionNode, LinearNode, Phase } from "../graph/node.ts";
 import { code } from "../tensor/round.ts";
 import { aim, type Pull, pullOf } from "./aim.ts";
 import { bitsOf, headBits } from "./bits.ts";
@@ -51,9 +51,9 @@ export class Fold {
   ) {
     const { model } = loaded;
     for (const node of model.nodes) {
-      if (node.op !== "embed") continue;
-      found.weight(node.param, () => {
-        const t = model.params.get(node.param)!;
+      if (node.op !== "embedding") continue;
+      found.weight(node.weight, () => {
+        const t = model.params.get(node.weight)!;
         const [n, k] = t.shape;
         return roundToNearest(t.read(), n, k, headBits(recipe));
       });
@@ -93,7 +93,7 @@ export class Fold {
 
   /** x with what `change` makes of the rows that walk as integers. */
   #first(
-    { phase }: LinearNode | AttendNode,
+    { phase }: LinearNode | AttentionNode,
     x: Floats,
     change: (x: Floats) => Floats,
   ): Floats {
@@ -115,7 +115,9 @@ export class Fold {
 
   /** MSQ: fixes the site's scale per modality and returns the value on its grid. */
   #input(node: LinearNode, x: Floats, modality: Uint8Array): Floats {
-    const width = node.k, skip = node.split ? 1 : 0, rows = x.length / width;
+    const width = node.k,
+      skip = node.floatChannel0 ? 1 : 0,
+      rows = x.length / width;
     const scales = this.found.vector(siteScale(node), () => {
       const seen = [histogram(), histogram()];
       for (let row = 0; row < rows; row++) {
@@ -157,8 +159,8 @@ export class Fold {
       () => this.#round(node, x, modality),
     );
     const rounded = this.#rounded(weight);
-    if (node.split) {
-      const column = this.found.vector(splitWeight(node), () => []);
+    if (node.floatChannel0) {
+      const column = this.found.vector(channel0Weight(node), () => []);
       for (let r = 0; r < node.n; r++) rounded[r * node.k] = column[r];
     }
     if (this.#left.delete(node)) this.#report(node, weight.sqnr);
@@ -172,12 +174,12 @@ export class Fold {
     const w = this.loaded.model.params.get(node.weight)!.read();
     const rows = x.length / k;
     let input = x, column: Float32Array | undefined;
-    if (node.split) {
+    if (node.floatChannel0) {
       const apart = column = new Float32Array(n);
       input = x.slice();
       for (let r = 0; r < n; r++) apart[r] = w[r * k], w[r * k] = 0;
       for (let r = 0; r < rows; r++) input[r * k] = 0;
-      this.found.vector(splitWeight(node), () => apart);
+      this.found.vector(channel0Weight(node), () => apart);
     }
     const { spread, pull } = this.recipe.gptq && rows > 0
       ? this.#siteOf(node, input, all.subarray(x.length), modality)
@@ -221,7 +223,7 @@ export class Fold {
     float: Floats,
     modality: Uint8Array,
   ): Site {
-    const name = `${node.x} ${node.rows ?? ""}`;
+    const name = `${node.x} ${node.modality ?? ""}`;
     if (this.#site?.name === name) return this.#site;
     this.#site = undefined; // two at once are too much of a large model
     const { k } = node, { gptq } = this.recipe, options = gptq || {};
@@ -242,7 +244,11 @@ export class Fold {
     }
     const gap = float.slice();
     for (let i = 0; i < gap.length; i++) gap[i] -= x[i];
-    if (node.split) { for (let i = 0; i < gap.length; i += k) gap[i] = 0; }
+    if (node.floatChannel0) {
+      for (let i = 0; i < gap.length; i += k) {
+        gap[i] = 0;
+      }
+    }
     const pull = pullOf(weighed(gap), rows, spread, this.engine);
     return this.#site = { name, spread, pull };
   }
@@ -271,7 +277,7 @@ export class Fold {
   }
 
   /** One static scale per head for what enters attention. */
-  #heads(node: AttendNode, part: "q" | "k" | "v", x: Floats): Floats {
+  #heads(node: AttentionNode, part: "q" | "k" | "v", x: Floats): Floats {
     const heads = part === "q" ? node.heads : node.kvHeads, d = node.headDim;
     const ahead = part === "q" ? undefined : this.loaded.prefix?.get(node.id);
     const scales = this.found.vector(headScale(node, part), () => {

@@ -12,14 +12,14 @@ import { edit, isTied, param, type Pass, pass, replace } from "./pass.ts";
 export const foldGains: Pass = pass("fold-gains", (draft) => {
   const { nodes } = draft.model, byId = index(nodes);
   for (const gain of nodes) {
-    if (gain.op !== "gain") continue;
+    if (gain.op !== "channel_scale") continue;
     const linear = byId(gain.x), users = consumersOf(nodes, gain.id);
     if (
       linear.op !== "linear" || isTied(draft, linear) ||
       consumersOf(nodes, linear.id).length !== 1 ||
-      users.some((u) => u.op !== "write")
+      users.some((u) => u.op !== "residual_add")
     ) continue;
-    const factor = param(draft, gain.param);
+    const factor = param(draft, gain.weight);
     edit(draft, linear.weight, (w) => {
       const g = factor.read();
       for (let i = 0; i < w.length; i++) w[i] *= g[Math.floor(i / linear.k)];
@@ -33,7 +33,7 @@ export const foldGains: Pass = pass("fold-gains", (draft) => {
     }
     draft.nodes = draft.nodes.filter((n) => n.id !== gain.id);
     for (const user of users) {
-      if (user.op === "write") replace(draft, { ...user, x: linear.id });
+      if (user.op === "residual_add") replace(draft, { ...user, x: linear.id });
     }
   }
 });

@@ -6,7 +6,7 @@
  * takes (an activation, another stream) keeps both.
  * @module
  */
-import type { ReadNode } from "../graph/node.ts";
+import type { NormNode } from "../graph/node.ts";
 import { type Reader, streamsOf } from "../graph/stream.ts";
 import { constant, type Tensor } from "../tensor/tensor.ts";
 import {
@@ -43,7 +43,7 @@ function foldBias(draft: Draft, reader: Reader, beta: Tensor): void {
   if (!linear.bias) replace(draft, { ...linear, bias: name });
 }
 
-function fold(draft: Draft, read: ReadNode, reader: Reader): void {
+function fold(draft: Draft, read: NormNode, reader: Reader): void {
   const { linear } = reader;
   if (isTied(draft, linear)) {
     if (read.bias) {
@@ -51,22 +51,22 @@ function fold(draft: Draft, read: ReadNode, reader: Reader): void {
         `Cannot fold "${read.id}" into "${linear.id}": its weight is the embedding table and the norm has a bias`,
       );
     }
-    if (!read.gain) return;
+    if (!read.weight) return;
     const id = `${linear.id}.gain`;
     insertBefore(draft, linear.id, {
-      op: "gain",
+      op: "channel_scale",
       id,
       phase: linear.phase,
       x: linear.x,
-      param: read.gain,
+      weight: read.weight,
       width: read.width,
     });
     replace(draft, { ...current(draft, linear), x: id });
     return;
   }
   if (read.bias) foldBias(draft, reader, param(draft, read.bias));
-  if (read.gain) {
-    const gain = param(draft, read.gain);
+  if (read.weight) {
+    const gain = param(draft, read.weight);
     edit(draft, linear.weight, (w) => {
       const g = gain.read();
       for (let i = 0; i < w.length; i++) w[i] *= g[i % g.length];
@@ -78,10 +78,10 @@ function fold(draft: Draft, read: ReadNode, reader: Reader): void {
 /** Moves every norm's gain and bias into the linears that read through it. */
 export const foldNorms: Pass = pass("fold-norms", (draft) => {
   for (const stream of streamsOf(draft.model.nodes)) {
-    for (const { read, readers } of stream.readings) {
+    for (const { norm, readers } of stream.normReads) {
       if (!readers) continue;
-      for (const reader of readers) fold(draft, read, reader);
-      const { gain: _gain, bias: _bias, ...bare } = current(draft, read);
+      for (const reader of readers) fold(draft, norm, reader);
+      const { weight: _gain, bias: _bias, ...bare } = current(draft, norm);
       replace(draft, bare);
     }
   }

@@ -11,7 +11,7 @@
  * @module
  */
 import type { Stream, Writer } from "../graph/stream.ts";
-import type { PeekNode, ReadNode } from "../graph/node.ts";
+import type { NormNode, ResidualReadNode } from "../graph/node.ts";
 import { constant } from "../tensor/tensor.ts";
 import type { Rotation } from "../tensor/rotation.ts";
 import { type Draft, edit, insertBehind, replace } from "./pass.ts";
@@ -29,16 +29,16 @@ export function hideMean(draft: Draft, stream: Stream, q: Rotation): void {
     );
   }
   for (const writer of stream.writers) {
-    if (writer.op !== "read") shrink(draft, writer);
+    if (writer.op !== "norm") shrink(draft, writer);
     else scaleMean(draft, writer, `${writer.id}.rotate`, SMALL, stream.name);
   }
-  for (const { read, readers } of stream.readings) {
-    if (read.norm === "rms") {
+  for (const { norm, readers } of stream.normReads) {
+    if (norm.kind === "rms") {
       throw new RangeError(
-        `Cannot hide the mean of stream "${stream.name}": RMSNorm "${read.id}" needs it`,
+        `Cannot hide the mean of stream "${stream.name}": RMSNorm "${norm.id}" needs it`,
       );
     }
-    replace(draft, { ...read, norm: "rms" });
+    replace(draft, { ...norm, kind: "rms" });
     for (const { linear } of readers!) {
       edit(draft, linear.weight, (w) => {
         for (let i = 0; i < w.length; i += stream.width) w[i] = 0;
@@ -46,7 +46,7 @@ export function hideMean(draft: Draft, stream: Stream, q: Rotation): void {
       });
     }
   }
-  for (const { peek } of stream.looks) {
+  for (const { node: peek } of stream.plainReads) {
     scaleMean(draft, peek, peek.id, 1 / SMALL);
   }
 }
@@ -54,7 +54,7 @@ export function hideMean(draft: Draft, stream: Stream, q: Rotation): void {
 /** Multiplies channel 0 of the value `x`, online, for all who use it or for the writes to a stream. */
 function scaleMean(
   draft: Draft,
-  { id: node, phase, width }: PeekNode | ReadNode,
+  { id: node, phase, width }: ResidualReadNode | NormNode,
   x: string,
   factor: number,
   stream?: string,
@@ -63,16 +63,23 @@ function scaleMean(
   const gain = new Float64Array(width).fill(1);
   gain[0] = factor;
   draft.params.set(param, constant([width], gain));
-  insertBehind(draft, x, { op: "gain", id, phase, x, param, width }, stream);
+  insertBehind(draft, x, {
+    op: "channel_scale",
+    id,
+    phase,
+    x,
+    weight: param,
+    width,
+  }, stream);
 }
 
-function shrink(draft: Draft, writer: Exclude<Writer, ReadNode>): void {
+function shrink(draft: Draft, writer: Exclude<Writer, NormNode>): void {
   const first = (width: number) => (x: Float64Array) => {
     for (let i = 0; i < x.length; i += width) x[i] *= SMALL;
     return x;
   };
   if (writer.op !== "linear") {
-    edit(draft, writer.param, first(writer.width));
+    edit(draft, writer.weight, first(writer.width));
     return;
   }
   edit(draft, writer.weight, (w) => { // row 0

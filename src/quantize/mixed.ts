@@ -26,7 +26,7 @@ export interface Mixed {
 /** Weights that could have more bits: all but the head's and embedding tables. */
 function candidates({ nodes }: Model): LinearNode[] {
   const tables = new Set(
-    nodes.flatMap((n) => (n.op === "embed" ? [n.param] : [])),
+    nodes.flatMap((n) => (n.op === "embedding" ? [n.weight] : [])),
   );
   const known = new Map<string, LinearNode>();
   for (const n of nodes) {

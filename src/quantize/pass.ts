@@ -78,7 +78,7 @@ export function insertBehind(
   if (stream === undefined) redirect(draft, from, node.id);
   else {
     draft.nodes = draft.nodes.map((n) =>
-      n.op === "write" && n.stream === stream && n.x === from
+      n.op === "residual_add" && n.stream === stream && n.x === from
         ? { ...n, x: node.id }
         : n
     );
@@ -93,19 +93,21 @@ export function redirect(draft: Draft, from: string, to: string): void {
   draft.nodes = draft.nodes.map((n): Node => {
     if (!inputsOf(n).includes(from)) return n;
     switch (n.op) {
-      case "attend":
+      case "attention":
         return { ...n, q: one(n.q), k: one(n.k), v: one(n.v) };
-      case "join":
-      case "stack":
+      case "concat_features":
+      case "concat_rows":
         return { ...n, xs: n.xs.map(one) };
-      case "convolve":
+      case "causal_conv1d":
         return {
           ...n,
           x: one(n.x),
-          ...(n.before === undefined ? {} : { before: one(n.before) }),
-          ...(n.behind === undefined ? {} : { behind: one(n.behind) }),
+          ...(n.inputGate === undefined ? {} : { inputGate: one(n.inputGate) }),
+          ...(n.outputGate === undefined
+            ? {}
+            : { outputGate: one(n.outputGate) }),
         };
-      case "act":
+      case "activation":
         return n.gate === undefined
           ? { ...n, x: one(n.x) }
           : { ...n, x: one(n.x), gate: one(n.gate) };
@@ -141,5 +143,7 @@ export function rotateInput(draft: Draft, node: LinearNode, r: Rotation): void {
 
 /** Whether a linear's weight is an embedding table too. */
 export function isTied(draft: Draft, node: LinearNode): boolean {
-  return draft.nodes.some((n) => n.op === "embed" && n.param === node.weight);
+  return draft.nodes.some((n) =>
+    n.op === "embedding" && n.weight === node.weight
+  );
 }

@@ -37,7 +37,7 @@ function prefixOf(loaded: Loaded, ids: readonly number[]): Prefix {
 /** The model with `ids` in front of every sequence, as it is where there are none. */
 export function withPrefix(loaded: Loaded, ids: readonly number[]): Loaded {
   if (ids.length === 0) return loaded;
-  const mixer = loaded.model.nodes.find((n) => n.op === "convolve");
+  const mixer = loaded.model.nodes.find((n) => n.op === "causal_conv1d");
   if (mixer) {
     throw new RangeError(
       `Cannot put tokens in front of every sequence: "${mixer.id}" would need to know them too, and no file keeps that; choose a recipe without prefix`,

@@ -49,22 +49,22 @@ import {
 export function rotateStreams(seed: number): Pass {
   return pass("rotate-streams", (draft) => {
     for (const stream of streamsOf(draft.model.nodes)) {
-      if (stream.opaque || stream.readings.some((r) => !r.readers)) {
+      if (stream.opaque || stream.normReads.some((r) => !r.readers)) {
         rotateReaders(draft, stream, seed);
         continue;
       }
-      const linears = [...stream.readings, ...stream.looks]
+      const linears = [...stream.normReads, ...stream.plainReads]
         .flatMap((r) => r.readers ?? []);
       if (linears.length === 0) continue; // nothing is quantized behind it
       const hidden = keepsMean(stream) &&
-        stream.readings.some(({ read }) => read.norm === "layer");
+        stream.normReads.some(({ norm }) => norm.kind === "layer");
       const q = hidden
         ? wholeRotation(stream.width)
         : rotation(stream.width, seed, stream.name);
-      for (const { read } of stream.readings) {
-        if ((read.norm !== "rms" && !hidden) || read.gain || read.bias) {
+      for (const { norm } of stream.normReads) {
+        if ((norm.kind !== "rms" && !hidden) || norm.weight || norm.bias) {
           throw new RangeError(
-            `Cannot rotate stream "${stream.name}": norm "${read.id}" does not commute with a rotation; center-writers and fold-norms must come first`,
+            `Cannot rotate stream "${stream.name}": norm "${norm.id}" does not commute with a rotation; center-writers and fold-norms must come first`,
           );
         }
       }
@@ -78,17 +78,17 @@ export function rotateStreams(seed: number): Pass {
 function rotateStream(draft: Draft, stream: Stream, q: Rotation): void {
   for (const writer of stream.writers) {
     if (writer.op === "linear") rotateOutput(draft, writer, q);
-    else if (writer.op === "read") {
+    else if (writer.op === "norm") {
       const id = `${writer.id}.rotate`, { phase } = writer;
       insertBehind(
         draft,
         writer.id,
-        { op: "rotate", id, phase, x: writer.id, rotation: q },
+        { op: "hadamard", id, phase, x: writer.id, rotation: q },
         stream.name,
       );
-    } else edit(draft, writer.param, (t) => (rotate(t, q), t));
+    } else edit(draft, writer.weight, (t) => (rotate(t, q), t));
   }
-  const readers = [...stream.readings, ...stream.looks]
+  const readers = [...stream.normReads, ...stream.plainReads]
     .flatMap((r) => r.readers ?? []);
   for (const { linear, gain } of readers) {
     if (!isTied(draft, linear)) {
@@ -98,7 +98,7 @@ function rotateStream(draft: Draft, stream: Stream, q: Rotation): void {
     if (!gain) continue; // EQ reads xQ directly
     const back = `${linear.id}.unrotate`, forth = `${linear.id}.rotate`;
     const base = {
-      op: "rotate",
+      op: "hadamard",
       phase: linear.phase,
       rotation: q,
     } as const;
@@ -116,14 +116,14 @@ function rotateStream(draft: Draft, stream: Stream, q: Rotation): void {
 
 /** Who peeked at x finds xQ now: its Qᵀ comes right behind, but for linears, which are rotated themselves. */
 function unrotatePeeks(draft: Draft, stream: Stream, q: Rotation): void {
-  for (const { peek, readers } of stream.looks) {
+  for (const { node: peek, readers } of stream.plainReads) {
     if (readers) continue;
     const id = `${peek.id}.unrotate`;
     const x = draft.nodes.some((n) => n.id === `${peek.id}.gain`)
       ? `${peek.id}.gain`
       : peek.id;
     insertBehind(draft, x, {
-      op: "rotate",
+      op: "hadamard",
       id,
       phase: peek.phase,
       x,
@@ -135,7 +135,7 @@ function unrotatePeeks(draft: Draft, stream: Stream, q: Rotation): void {
 
 /** x ← xQ online in front of each linear that reads the stream, W ← WQ offline. */
 function rotateReaders(draft: Draft, stream: Stream, seed: number): void {
-  for (const { readers } of stream.readings) {
+  for (const { readers } of stream.normReads) {
     for (const { linear, repeat } of readers ?? []) {
       if (isTied(draft, linear) || repeat !== 1) continue;
       rotateBefore(draft, linear, seed);
@@ -148,7 +148,7 @@ function rotateBefore(draft: Draft, linear: LinearNode, seed: number): void {
   const q = rotation(linear.k, seed, id);
   if (!draft.nodes.some((n) => n.id === id)) {
     insertBefore(draft, linear.id, {
-      op: "rotate",
+      op: "hadamard",
       id,
       phase: linear.phase,
       x: linear.x,
@@ -164,7 +164,7 @@ export function rotateValues(seed: number): Pass {
   return pass("rotate-values", (draft) => {
     const byId = index(draft.model.nodes);
     for (const node of draft.model.nodes) {
-      if (node.op !== "attend") continue;
+      if (node.op !== "attention") continue;
       const values = makersOf(draft.model.nodes, byId(node.v));
       const out = consumersOf(draft.model.nodes, node.id);
       if (!values || out.length === 0 || !out.every((o) => o.op === "linear")) {
@@ -187,11 +187,11 @@ function makersOf(
   const alone = (x: string) => consumersOf(nodes, x).length === 1;
   if (!alone(value.id)) return undefined;
   if (value.op === "linear") return [value];
-  if (value.op !== "peek") return undefined;
-  const { looks, readings, writers, opaque } = streamsOf(nodes)
+  if (value.op !== "residual_read") return undefined;
+  const { plainReads, normReads, writers, opaque } = streamsOf(nodes)
     .find((s) => s.name === value.stream)!;
   const linears = writers.filter((w) => w.op === "linear");
-  const own = looks.length === 1 && readings.length === 0 && !opaque &&
+  const own = plainReads.length === 1 && normReads.length === 0 && !opaque &&
     linears.length === writers.length && linears.every((w) => alone(w.id));
   return own ? linears : undefined;
 }
@@ -206,7 +206,7 @@ function makersOf(
 export function rotateOnline(seed: number, { signs = true } = {}): Pass {
   return pass(signs ? "rotate-online" : "rotate-online-plain", (draft) => {
     for (const node of draft.model.nodes) {
-      if (node.op !== "act" && node.op !== "convolve") continue;
+      if (node.op !== "activation" && node.op !== "causal_conv1d") continue;
       const linears = consumersOf(draft.model.nodes, node.id)
         .filter((n) => n.op === "linear");
       if (linears.length === 0) continue;
@@ -214,7 +214,7 @@ export function rotateOnline(seed: number, { signs = true } = {}): Pass {
       const id = `${first}.rotate`;
       const q = rotation(k, signs ? seed : 0, id);
       insertBefore(draft, first, {
-        op: "rotate",
+        op: "hadamard",
         id,
         phase,
         x: node.id,

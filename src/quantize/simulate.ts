@@ -7,7 +7,7 @@
  */
 import type { Executor, Floats } from "../graph/executor.ts";
 import { type Hooks, load, type Loaded } from "../graph/interpreter.ts";
-import { headScale, siteScale, splitWeight } from "../graph/names.ts";
+import { channel0Weight, headScale, siteScale } from "../graph/names.ts";
 import { dequantize } from "./gptq.ts";
 import { code } from "../tensor/round.ts";
 import type { Quantized } from "./quantize.ts";
@@ -27,8 +27,8 @@ export function simulate(
       const node = model.nodes.find((n) =>
         n.op === "linear" && n.weight === name
       );
-      if (node?.op === "linear" && node.split) {
-        const column = vectors.get(splitWeight(node))!;
+      if (node?.op === "linear" && node.floatChannel0) {
+        const column = vectors.get(channel0Weight(node))!;
         for (let r = 0; r < node.n; r++) values[r * node.k] = column[r];
       }
       tables.set(name, values);
@@ -43,7 +43,9 @@ export function simulate(
         const s = scales[
           node.phase === "vision" ? 0 : modality[Math.floor(i / node.k)]
         ];
-        q[i] = node.split && i % node.k === 0 ? x[i] : code(x[i], s) * s;
+        q[i] = node.floatChannel0 && i % node.k === 0
+          ? x[i]
+          : code(x[i], s) * s;
       }
       return q;
     },

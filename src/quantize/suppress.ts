@@ -33,13 +33,15 @@ export function suppress({ trigger = 1 } = {}): Pass {
   return pass("suppress", (draft) => {
     const byId = index(draft.model.nodes);
     for (const node of draft.model.nodes) {
-      if (node.op !== "linear" || byId(node.x).op !== "rotate") continue;
+      if (node.op !== "linear" || byId(node.x).op !== "hadamard") continue;
       if (
-        draft.nodes.some((n) => n.op === "embed" && n.param === node.weight)
+        draft.nodes.some((n) =>
+          n.op === "embedding" && n.weight === node.weight
+        )
       ) continue;
       const w = param(draft, node.weight).read();
       if (channelZeroRatio(w, node.n, node.k) > trigger) {
-        replace(draft, { ...node, split: true });
+        replace(draft, { ...node, floatChannel0: true });
       }
     }
   });

@@ -6,7 +6,7 @@
  * @module
  */
 import {
-  type ActNode,
+  type ActivationNode,
   consumersOf,
   index,
   type LinearNode,
@@ -38,7 +38,7 @@ export function widthFor(n: number, most: number): number {
 export function widen({ most = 1.1 } = {}): Pass {
   return pass("widen", (draft) => {
     for (const act of draft.model.nodes) {
-      if (act.op !== "act") continue;
+      if (act.op !== "activation") continue;
       const width = widthFor(act.width, most);
       const layer = width > act.width ? hiddenLayer(draft, act) : undefined;
       if (!layer) continue;
@@ -57,7 +57,7 @@ export function widen({ most = 1.1 } = {}): Pass {
 /** The linears around an activation, where nobody else takes part. */
 function hiddenLayer(
   { model: { nodes } }: Draft,
-  act: ActNode,
+  act: ActivationNode,
 ): { makers: LinearNode[]; readers: LinearNode[] } | undefined {
   const byId = index(nodes);
   const inputs = act.gate === undefined ? [act.x] : [act.x, act.gate];

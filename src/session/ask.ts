@@ -4,7 +4,7 @@
  */
 import type { Grid } from "../graph/grid.ts";
 import { imageText, whole } from "../graph/image_text.ts";
-import { imageOf, type ModelInfo } from "../graph/node.ts";
+import { imageInfoOf, type ModelInfo } from "../graph/node.ts";
 import { chat, type ChatMessage } from "../tokenizer/chat.ts";
 import type { Finish, Result } from "./answer.ts";
 import type { Assets } from "./assets.ts";
@@ -195,9 +195,10 @@ export async function prepare(
   }
   const limits = { tiles: maxTiles, ...pixelLimits(assets, options) };
   // How a picture is cut decides what its prompt says, so it is cut first.
-  const tiles = maxTiles > 1 && info.image?.tiles || info.image?.anySize
-    ? await cut(images, assets, info, limits)
-    : undefined;
+  const tiles =
+    maxTiles > 1 && info.image?.tiles || info.image?.nativeResolution
+      ? await cut(images, assets, info, limits)
+      : undefined;
   const ids = promptOf(assets, messages, info, tiles);
   const room = context - ids.length;
   if (room < 1) {
@@ -271,7 +272,9 @@ async function cut(
 ): Promise<TowerTiles[]> {
   const all: TowerTiles[] = [];
   for (const picture of images) {
-    all.push(await towerTiles(picture, assets.image!, imageOf(info), limits));
+    all.push(
+      await towerTiles(picture, assets.image!, imageInfoOf(info), limits),
+    );
   }
   return all;
 }
@@ -352,7 +355,7 @@ export async function run(
       progress("image", i, images.length);
       signal.throwIfAborted();
       const seenAs = job.tiles?.[i] ??
-        await towerTiles(picture, image!, imageOf(model.info));
+        await towerTiles(picture, image!, imageInfoOf(model.info));
       clock("imageMs");
       progress("vision", i, images.length);
       for (const tile of seenAs.tiles) {

@@ -26,7 +26,7 @@ function plan(graph: unknown, info: unknown) {
   const bits = new Map<string, number>();
   for (const node of nodes) {
     if (node.op === "linear") bits.set(node.weight, 8);
-    if (node.op === "embed") bits.set(node.param, 8);
+    if (node.op === "embedding") bits.set(node.weight, 8);
   }
   checkGraph(nodes, known);
   const specs = tensorsOf(nodes, known, bits);

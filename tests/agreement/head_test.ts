@@ -22,7 +22,7 @@ for (const head of [4, 5, 6]) {
       const { w4a8 } = RECIPES, bits = { ...w4a8.bits, head };
       const { quantized, model } = staticFamily(family, { ...w4a8, bits });
       for (const n of model.nodes) {
-        if (n.op === "embed") assertEquals(model.bits.get(n.param), head);
+        if (n.op === "embedding") assertEquals(model.bits.get(n.weight), head);
       }
       assertEquals(model.bits.get(logitsOf(model.nodes).weight), head);
       const { input_ids: ids } = family.longest;

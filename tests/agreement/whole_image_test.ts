@@ -6,7 +6,7 @@
 import { assert, assertEquals } from "@std/assert";
 import { float64 } from "../../src/graph/executor.ts";
 import { newSequence, runText } from "../../src/graph/interpreter.ts";
-import { imageOf } from "../../src/graph/node.ts";
+import { imageInfoOf } from "../../src/graph/node.ts";
 import { formulaImageOf } from "../../src/image/formula.ts";
 import { simulate } from "../../src/quantize/simulate.ts";
 import { Engine } from "../../src/execute/engine.ts";
@@ -18,7 +18,7 @@ import { distance } from "./toy_file.ts";
 Deno.test("five images whose tokens see each other, in chunks and in parts", async () => {
   using family = openFamily("moondream-toy");
   const { model, quantized } = staticFamily(family, "w8a8");
-  const { tokens, tokenId } = imageOf(model.info);
+  const { tokens, tokenId } = imageInfoOf(model.info);
   await using engine = await Engine.create(model, family.plan, { threads: 1 });
   const kinds = ["waves", "stripes", "waves", "stripes", "waves"];
   const rows: Float32Array[] = [];
@@ -44,7 +44,7 @@ Deno.test("five images whose tokens see each other, in chunks and in parts", asy
   assert(off < 0.1, `${off}`);
   // where they saw only those before them, it would be another answer
   const info = { ...loaded.model.info };
-  const { seesItself: _, ...causal } = info.image!;
+  const { bidirectional: _, ...causal } = info.image!;
   const blind = {
     ...loaded,
     model: { ...loaded.model, info: { ...info, image: causal } },

@@ -20,7 +20,13 @@ Deno.test("inspect --verify: whole, damaged, without checksums", async () => {
     const bad = await verify(copy);
     assertEquals([bad.code, bad.out], [1, ""]);
     assertMatch(bad.err, /^Cannot open .* damaged, copy it again\n$/);
-    const old = await verify(unsealed(bytes));
+    const without = unsealed(bytes);
+    const demanded = await verify(without);
+    assertEquals(demanded.code, 1);
+    assertMatch(demanded.err, /demands checksums/);
+    const text = new TextDecoder("latin1").decode(without)
+      .replace('"mquant/2"', '"mquant/1"'); // which need not have them
+    const old = await verify(Uint8Array.from(text, (c) => c.charCodeAt(0)));
     assertEquals(old.code, 1);
     assertMatch(old.err, /without checksums.*; quantize/);
   } finally {

@@ -26,7 +26,7 @@ import {
   type Tiles,
   withinPixels,
 } from "../../src/image/preprocess.ts";
-import { imageOf } from "../../src/graph/node.ts";
+import { imageInfoOf } from "../../src/graph/node.ts";
 import { imageText } from "../../src/graph/image_text.ts";
 import { chat, type ChatPart } from "../../src/tokenizer/chat.ts";
 
@@ -149,7 +149,7 @@ export function pixelsOf(family: Family, item: Item): Image[] {
 
 /** Their grids of patches. */
 export function gridsOf({ files }: Family, tiles: readonly Image[]): Grid[] {
-  return tiles.map((tile) => gridOf(imageOf(files.model.info), tile));
+  return tiles.map((tile) => gridOf(imageInfoOf(files.model.info), tile));
 }
 
 /** What the tower makes of tiles, as a chunk of the text phase takes it. */
@@ -177,7 +177,7 @@ export function patches(
   tiles: readonly Image[],
 ): Float32Array {
   if (tiles.length === 0) return new Float32Array(0);
-  const { patch } = imageOf(files.model.info);
+  const { patchSize: patch } = imageInfoOf(files.model.info);
   const each = tiles.map((tile) => patchesOf(tile, patch, plan!));
   const all = new Float32Array(each.reduce((n, p) => n + p.length, 0));
   let at = 0;

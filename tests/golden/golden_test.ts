@@ -111,7 +111,7 @@ for (const { name, checkpoint, golden, photos } of SUITES) {
             assertEquals(ids, item.input_ids);
             const patches = patchesOf(
               image,
-              info.image!.patch,
+              info.image!.patchSize,
               plan,
             );
             let seen: ArrayLike<number> = [];

@@ -152,8 +152,12 @@ const bad: [RuntimeErrorCode, string, unknown, unknown?, unknown?][] = [
     changed("turn", { rotation: { ...rotation, seed: 2 ** 32 } }),
   ],
   ["graph", "tensor in two shapes", changed("k", { weight: "q.weight" })],
-  ["graph", "an expert in vision", changed("patch", { rows: "vision" })],
-  ["graph", "an expert's rows into attention", changed("q", { rows: "text" })],
+  ["graph", "an expert in vision", changed("patch", { modality: "vision" })],
+  [
+    "graph",
+    "an expert's rows into attention",
+    changed("q", { modality: "text" }),
+  ],
   ["info", "no object", GRAPH, []],
   ["info", "no vocabulary", GRAPH, { ...INFO, vocabulary: 0 }],
   ["info", "image token outside", GRAPH, withImage({ tokenId: 24 })],
@@ -188,7 +192,11 @@ const bad: [RuntimeErrorCode, string, unknown, unknown?, unknown?][] = [
       .toSpliced(16, 0, GRAPH[18]),
   ],
   ["plan", "image tokens", GRAPH, withImage({ tokens: 5 })],
-  ["plan", "embeddings on all rows", changed("embed>t", { rows: undefined })],
+  [
+    "plan",
+    "embeddings on all rows",
+    changed("embed>t", { modality: undefined }),
+  ],
 ];
 
 Deno.test("every way to be wrong has its code and a sentence", () => {

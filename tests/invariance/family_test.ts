@@ -44,7 +44,7 @@ for (const name of FAMILIES) {
     }
     for (const n of model.nodes) {
       assert(
-        n.op !== "read" || n.norm === "rms" ||
+        n.op !== "norm" || n.kind === "rms" ||
           /^(connector|deep\.\d+)$/.test(n.stream),
         `${n.id} is still a LayerNorm`,
       );
@@ -66,7 +66,7 @@ Deno.test("the check can fail: a mean that somebody reads may not be lost", () =
   const read: Model = {
     ...folded,
     nodes: folded.nodes.map((n) =>
-      n.op === "read" && n.stream === "vision" ? { ...n, norm: "rms" } : n
+      n.op === "norm" && n.stream === "vision" ? { ...n, kind: "rms" } : n
     ),
   };
   assert(kept(read) > 1e-3);
@@ -93,7 +93,9 @@ Deno.test("the check can fail: a norm behind a sub-layer must turn with its stre
   assert(ready.nodes.some((n) => n.id === turn));
   const nodes = ready.nodes.filter((n) => n.id !== turn)
     .map((n) =>
-      n.op === "write" && n.x === turn ? { ...n, x: "vision.1.norm2" } : n
+      n.op === "residual_add" && n.x === turn
+        ? { ...n, x: "vision.1.norm2" }
+        : n
     );
   const after = logits(family, { ...ready, nodes });
   assert(before.some((v, i) => Math.abs(v - after[i]) > 1e-2 * scale));

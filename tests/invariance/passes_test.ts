@@ -60,7 +60,10 @@ for (const tied of [true, false]) {
       const change = moved(before, logits(model));
       assert(change < 1e-9, `${pass.name} moved the logits by ${change}`);
     }
-    assertEquals(model.nodes.some((n) => n.op === "linear" && n.split), true);
+    assertEquals(
+      model.nodes.some((n) => n.op === "linear" && n.floatChannel0),
+      true,
+    );
   });
 }
 
@@ -88,7 +91,7 @@ Deno.test("widen: neurons that are always 0 move no logit, and let a hidden laye
     for (const n of downs(changed)) assert(n.op === "linear" && n.k === 80);
   }
   const rotations = (m: Model) =>
-    m.nodes.flatMap((n) => n.op === "rotate" ? [n.rotation] : [])
+    m.nodes.flatMap((n) => n.op === "hadamard" ? [n.rotation] : [])
       .filter((r) => r.n === 68 || r.n === 80);
   assert(rotations(turned).length > 0);
   for (const r of rotations(turned)) assertEquals(r.block, 80);
@@ -115,7 +118,7 @@ Deno.test("the check can fail: a weight rotated without its partner moves the lo
     ...model,
     nodes: model.nodes.map((
       n,
-    ) => (n.op === "read" ? { ...n, norm: "rms" } : n)),
+    ) => (n.op === "norm" ? { ...n, kind: "rms" } : n)),
   };
   assert(moved(before, logits(uncentered)) > 1e-2);
 });

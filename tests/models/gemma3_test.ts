@@ -2,13 +2,15 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import { float64 } from "../../src/graph/executor.ts";
 import { load, newSequence, runText } from "../../src/graph/interpreter.ts";
-import type { AttendNode, Model } from "../../src/graph/node.ts";
+import type { AttentionNode, Model } from "../../src/graph/node.ts";
 import { describe } from "../../src/models/mod.ts";
 import { openFamily } from "../golden/family.ts";
 import { realCheckpoint } from "./real.ts";
 
 const attends = ({ nodes }: Model) =>
-  nodes.filter((n): n is AttendNode => n.op === "attend" && n.phase === "text");
+  nodes.filter((n): n is AttentionNode =>
+    n.op === "attention" && n.phase === "text"
+  );
 
 Deno.test("an older config.json says the same", () => {
   const now = realCheckpoint("Gemma-3-4B");
@@ -20,9 +22,9 @@ Deno.test("an older config.json says the same", () => {
   };
   const want = describe(now);
   assertEquals(describe({ ...now, config: older }).nodes, want.nodes);
-  const kinds = attends(want).map(({ reach, theta, stretch }) =>
-    `${reach} ${theta} ${stretch}`
-  );
+  const kinds = attends(want).map((
+    { slidingWindow: reach, ropeTheta: theta, ropeScalingFactor: stretch },
+  ) => `${reach} ${theta} ${stretch}`);
   assertEquals(kinds.slice(0, 6), [
     ...Array(5).fill("1024 10000 undefined"),
     "undefined 1000000 8",
@@ -48,9 +50,9 @@ Deno.test("a window and a stretch move the logits", () => {
   using family = openFamily("gemma3-toy");
   const { model } = family.files;
   const ids = family.items.find((i) => i.name === "text only")!.input_ids;
-  const logits = (without?: "reach" | "stretch") => {
+  const logits = (without?: "slidingWindow" | "ropeScalingFactor") => {
     const nodes = model.nodes.map((n) => {
-      if (n.op !== "attend" || !without) return n;
+      if (n.op !== "attention" || !without) return n;
       const { [without]: _, ...rest } = n;
       return rest;
     });
@@ -60,6 +62,6 @@ Deno.test("a window and a stretch move the logits", () => {
   const want = logits();
   const far = (got: ArrayLike<number>) =>
     Math.max(...want.map((v, i) => Math.abs(v - got[i])));
-  assert(far(logits("reach")) > 1e-2);
-  assert(far(logits("stretch")) > 1e-4);
+  assert(far(logits("slidingWindow")) > 1e-2);
+  assert(far(logits("ropeScalingFactor")) > 1e-4);
 });

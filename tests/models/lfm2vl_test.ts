@@ -29,13 +29,13 @@ Deno.test("tokens in several chunks are remembered as in one, and each gate and 
   for (const cuts of [[1], [2, 3, 4], [10, 11], [ids.length - 1]]) {
     assert(largest(want, logits(cuts, model)) < 1e-12, `${cuts}`);
   }
-  const without = (change: (n: Node & { op: "convolve" }) => Node) => ({
+  const without = (change: (n: Node & { op: "causal_conv1d" }) => Node) => ({
     ...model,
-    nodes: model.nodes.map((n) => n.op === "convolve" ? change(n) : n),
+    nodes: model.nodes.map((n) => n.op === "causal_conv1d" ? change(n) : n),
   });
   const changed = [
-    without(({ before: _, ...n }) => n),
-    without(({ behind: _, ...n }) => n),
+    without(({ inputGate: _, ...n }) => n),
+    without(({ outputGate: _, ...n }) => n),
   ];
   for (const model of changed) assert(largest(want, logits([], model)) > 1e-2);
 });
@@ -53,7 +53,7 @@ Deno.test("which layers attend, by either spelling", () => {
   });
   assertEquals(got.nodes, want.nodes);
   assertEquals(
-    want.nodes.filter((n) => n.op === "convolve").map((n) => n.id),
+    want.nodes.filter((n) => n.op === "causal_conv1d").map((n) => n.id),
     [0, 1, 3, 4, 6, 7, 9, 11, 13, 15].map((i) => `text.${i}.conv`),
   );
   const down = want.nodes.find((n) => n.id === "text.0.down");

@@ -8,6 +8,7 @@ import { COMMANDS, load } from "../../src/cli/commands.ts";
 import { png } from "../../tools/crops.ts";
 import { toy, toyPixels } from "../agreement/toy_file.ts";
 import { ROOT } from "../hostile_cli/run.ts";
+import { version1 } from "../convert/version1.ts";
 import { serveHub } from "../hub/hub.ts";
 import { freePort } from "../free_port.ts";
 
@@ -34,6 +35,8 @@ const model = `${folder}/toy.safetensors`, photos = `${folder}/photos`;
 const out = `${folder}/out`, copy = `${folder}/copy`;
 const page = `${out}/page.html`;
 Deno.writeFileSync(model, toy().bytes);
+const old = `${folder}/old.safetensors`;
+Deno.writeFileSync(old, version1());
 for (
   const path of [photos, `${photos}/images`, out, `${copy}/models/flickr-mini`]
 ) {
@@ -91,6 +94,12 @@ function calls(hub: string, port: number): Call[] {
         ...[checkpoint, `--calibration=${samples}`, "--samples=1"],
         `--out=${out}/q.safetensors`,
       ],
+      flags: [read, write],
+      says: /^$/,
+    },
+    {
+      command: "convert",
+      args: [old, `${out}/converted.safetensors`],
       flags: [read, write],
       says: /^$/,
     },

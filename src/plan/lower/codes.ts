@@ -5,7 +5,11 @@
  */
 import { quoted } from "../../format/error.ts";
 import { siteScale } from "../../graph/names.ts";
-import { type ActNode, imageOf, type LinearNode } from "../../graph/node.ts";
+import {
+  type ActivationNode,
+  imageInfoOf,
+  type LinearNode,
+} from "../../graph/node.ts";
 import { paddedK, roundUp, rowScratchBytes } from "../../kernels/layout.ts";
 import { ACTIVATIONS } from "../../kernels/quantize.ts";
 import type { Rotation } from "../../tensor/rotation.ts";
@@ -21,7 +25,7 @@ import {
 } from "./constants.ts";
 import type { Lowering } from "./context.ts";
 import { actInputs, floatsOf } from "./floats.ts";
-import type { Codes, ReadValue } from "./value.ts";
+import type { Codes, NormValue } from "./value.ts";
 
 /** Emits one kernel call per segment; `lo` is the index of its row0 argument. */
 type PerSegment = (
@@ -49,7 +53,7 @@ interface Target {
 /** The value that enters `linear`, as codes on its static scales; made once for all who share it. */
 export function codesFor(l: Lowering, linear: LinearNode): Codes {
   const id = linear.x, v = l.value(id), { form } = v, { k } = linear;
-  const key = `${id}${linear.split ? " split" : ""}`;
+  const key = `${id}${linear.floatChannel0 ? " split" : ""}`;
   const known = l.codes.get(key);
   if (known) return known;
   if (k % 4 !== 0) {
@@ -64,7 +68,7 @@ export function codesFor(l: Lowering, linear: LinearNode): Codes {
     sums: l.temporary(`${id} sums`, packed * 4, each),
     kp,
     form,
-    ...(linear.split
+    ...(linear.floatChannel0
       ? { outlier: l.temporary(`${id} channel 0`, form.most * 4, each) }
       : {}),
   };
@@ -97,9 +101,9 @@ export function codesFor(l: Lowering, linear: LinearNode): Codes {
           }),
       ),
   };
-  const whole = v.kind === "rotate" && isFast(v.rotation) &&
+  const whole = v.kind === "hadamard" && isFast(v.rotation) &&
     v.rotation.block === v.rotation.n;
-  if (linear.split && !whole) {
+  if (linear.floatChannel0 && !whole) {
     throw l.error(
       `${
         quoted(linear.id)
@@ -107,12 +111,12 @@ export function codesFor(l: Lowering, linear: LinearNode): Codes {
     );
   }
   if (
-    v.kind === "read" && v.gain === undefined && v.node.bias === undefined &&
-    v.node.norm === "rms"
+    v.kind === "norm" && v.gain === undefined && v.node.bias === undefined &&
+    v.node.kind === "rms"
   ) {
     normCodes(l, target, v);
   } else if (v.kind === "patches") pixelCodes(l, target, codes, scales[0]);
-  else if (v.kind === "act") actCodes(l, target, v.node);
+  else if (v.kind === "activation") actCodes(l, target, v.node);
   else if (whole) rotatedCodes(l, target, v.x, v.rotation);
   else plainCodes(l, target);
   return codes;
@@ -128,7 +132,7 @@ function plainCodes(l: Lowering, t: Target): void {
   ]);
 }
 
-function normCodes(l: Lowering, t: Target, v: ReadValue): void {
+function normCodes(l: Lowering, t: Target, v: NormValue): void {
   const { buffer, stride } = l.current(v, t.id);
   t.call("rmsnorm_f32_s8", 2 * t.k, 7, (s) => [
     ref(buffer, 0, v.last ? { register: REGISTER.last } : s.start, stride * 4),
@@ -140,7 +144,7 @@ function normCodes(l: Lowering, t: Target, v: ReadValue): void {
 }
 
 function pixelCodes(l: Lowering, t: Target, codes: Codes, scale: number): void {
-  const { width, patch, anySize } = imageOf(l.model.info);
+  const { width, patchSize, nativeResolution } = imageInfoOf(l.model.info);
   const { patches } = l.options;
   const table = l.store.constant(
     `pixel codes ${t.id}`,
@@ -151,15 +155,15 @@ function pixelCodes(l: Lowering, t: Target, codes: Codes, scale: number): void {
       throw l.error("it takes images, and nothing says what a pixel is worth");
     },
   );
-  const pixels = l.store.state("pixels", patches * patch * patch * 3);
+  const pixels = l.store.state("pixels", patches * patchSize * patchSize * 3);
   const { rows } = t.form;
   l.emit(
     "patchify_u8_s8",
     t.id,
     [
       ref(pixels),
-      anySize ? { register: REGISTER.cols, scale: patch } : width,
-      patch,
+      nativeResolution ? { register: REGISTER.cols, scale: patchSize } : width,
+      patchSize,
       ref(table),
       ref(codes.a),
       ref(codes.sums),
@@ -175,7 +179,7 @@ function pixelCodes(l: Lowering, t: Target, codes: Codes, scale: number): void {
   );
 }
 
-function actCodes(l: Lowering, t: Target, node: ActNode): void {
+function actCodes(l: Lowering, t: Target, node: ActivationNode): void {
   const { g, u, stride } = actInputs(l, node);
   t.call("activate_f32_s8", 8 * t.k, 8, (s) => [
     ACTIVATIONS[node.fn],
@@ -202,7 +206,7 @@ function rotatedCodes(l: Lowering, t: Target, id: string, r: Rotation): void {
     ...t.tail(s),
     { scratch: rowScratchBytes(k) },
   ];
-  if (inner.kind === "act") {
+  if (inner.kind === "activation") {
     const { g, u, stride } = actInputs(l, inner.node);
     t.call("activate_hadamard_f32_s8", work + 8 * k, 13, (s) => [
       ACTIVATIONS[inner.node.fn],

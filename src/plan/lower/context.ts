@@ -27,7 +27,7 @@ import { aligned } from "../place.ts";
 import type { StaticModel } from "../../graph/static_model.ts";
 import { REGISTER, type Split, type Step } from "../step.ts";
 import { quoted } from "../../format/error.ts";
-import type { Codes, Floats, ReadValue, StreamState, Value } from "./value.ts";
+import type { Codes, Floats, NormValue, StreamState, Value } from "./value.ts";
 
 /** A step whose buffers have no address yet. */
 export interface DraftStep {
@@ -170,11 +170,11 @@ export class Lowering {
 
   /** The form of the rows that a linear makes: those of its modality, where it has one. */
   madeBy(node: LinearNode, form: Form): Form {
-    if (node.rows === undefined) return form;
-    const key = `${node.rows}`, made = this.#cut.get(form) ?? new Map();
+    if (node.modality === undefined) return form;
+    const key = `${node.modality}`, made = this.#cut.get(form) ?? new Map();
     this.#cut.set(form, made);
     if (!made.has(key)) {
-      made.set(key, only(form, MODALITIES.indexOf(node.rows)));
+      made.set(key, only(form, MODALITIES.indexOf(node.modality)));
     }
     return made.get(key)!;
   }
@@ -271,7 +271,7 @@ export class Lowering {
   }
 
   /** The stream of a read, as it was when the read stood in the graph. */
-  current(v: ReadValue, id: string): StreamState {
+  current(v: NormValue, id: string): StreamState {
     const stream = this.streams.get(v.node.stream)!;
     if (stream.version !== v.version) {
       throw this.error(

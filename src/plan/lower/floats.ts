@@ -3,7 +3,7 @@
  * @module
  */
 import { quoted } from "../../format/error.ts";
-import type { ActNode } from "../../graph/node.ts";
+import type { ActivationNode } from "../../graph/node.ts";
 import { rowScratchBytes } from "../../kernels/layout.ts";
 import { ACTIVATIONS } from "../../kernels/quantize.ts";
 import { type Rotation, wholeRotation } from "../../tensor/rotation.ts";
@@ -18,7 +18,7 @@ import {
   zeros,
 } from "./constants.ts";
 import type { Lowering } from "./context.ts";
-import type { Diagonal, Floats, ReadValue } from "./value.ts";
+import type { Diagonal, Floats, NormValue } from "./value.ts";
 
 /** The value as float rows. */
 export function floatsOf(l: Lowering, id: string, diagonal = false): Floats {
@@ -28,10 +28,10 @@ export function floatsOf(l: Lowering, id: string, diagonal = false): Floats {
     case "floats":
       f = v;
       break;
-    case "read":
+    case "norm":
       f = normed(l, id, v);
       break;
-    case "act": {
+    case "activation": {
       const { g, u, stride } = actInputs(l, v.node);
       f = l.rows(id, v.form, v.node.width);
       l.emit(
@@ -54,7 +54,7 @@ export function floatsOf(l: Lowering, id: string, diagonal = false): Floats {
       );
       break;
     }
-    case "rotate": {
+    case "hadamard": {
       const x = floatsOf(l, v.x, true);
       f = rotated(l, id, x, v.rotation, x.diagonal, false);
       break;
@@ -97,11 +97,11 @@ function multiplied(
 }
 
 /** A norm in float. */
-function normed(l: Lowering, id: string, v: ReadValue): Floats {
+function normed(l: Lowering, id: string, v: NormValue): Floats {
   const { buffer, stride } = l.current(v, id), { width, eps, bias } = v.node;
   const start = v.last ? { register: REGISTER.last } : 0;
   let x = ref(buffer, 0, start, stride * 4), ldx = stride;
-  if (v.node.norm === "layer") {
+  if (v.node.kind === "layer") {
     const whole: Floats = {
       kind: "floats",
       buffer,
@@ -234,7 +234,7 @@ export function rotated(
 /** Inputs of an activation: fn(g)·u, or fn(g). */
 export function actInputs(
   l: Lowering,
-  node: ActNode,
+  node: ActivationNode,
 ): { g: Floats; u: Floats | undefined; stride: number } {
   const x = floatsOf(l, node.x);
   if (node.gate === undefined) {

@@ -6,27 +6,31 @@
  */
 import { quoted } from "../../format/error.ts";
 import { tokensIn } from "../../graph/grid.ts";
-import { imageOf, type Node, type WriteNode } from "../../graph/node.ts";
+import {
+  imageInfoOf,
+  type Node,
+  type ResidualAddNode,
+} from "../../graph/node.ts";
 import type { Store } from "../buffer.ts";
 import type { StaticModel } from "../../graph/static_model.ts";
-import { lowerAttend } from "./attend.ts";
-import { lowerConvolve } from "./convolve.ts";
+import { lowerAttention } from "./attention.ts";
+import { lowerCausalConv1d } from "./causal_conv1d.ts";
 import { type Lowered, Lowering, type LowerOptions } from "./context.ts";
 import { floatsOf } from "./floats.ts";
 import { lowerLinear } from "./product.ts";
 import { fixedForm } from "../form.ts";
 import {
-  lowerGain,
-  lowerHeadNorm,
-  lowerJoin,
-  lowerLast,
-  lowerRotate,
-  lowerShuffle,
-  lowerStack,
-  lowerTable,
-  lowerTake,
+  lowerChannelScale,
+  lowerConcatFeatures,
+  lowerConcatRows,
+  lowerHadamard,
+  lowerLastRow,
+  lowerLearnedEmbedding,
+  lowerPixelShuffle,
+  lowerQkNorm,
+  lowerSliceRows,
 } from "./rows.ts";
-import { lowerPeek, lowerRead, lowerWrite } from "./stream.ts";
+import { lowerNorm, lowerResidualAdd, lowerResidualRead } from "./stream.ts";
 
 /** Lowers one phase. */
 export function lower(
@@ -54,8 +58,8 @@ function run(l: Lowering): Lowered {
 /** The value a phase is run for; it must outlive all steps. */
 function resultOf(l: Lowering): Lowered["result"] {
   const bridge = l.model.nodes.find((n) =>
-    n.op === "write" && n.phase === "text" && n.rows === "vision"
-  ) as WriteNode | undefined;
+    n.op === "residual_add" && n.phase === "text" && n.modality === "vision"
+  ) as ResidualAddNode | undefined;
   const id = l.options.phase === "text" ? l.nodes.at(-1)!.id : bridge?.x;
   if (id === undefined) {
     throw l.error("the text phase takes in no image rows");
@@ -64,7 +68,7 @@ function resultOf(l: Lowering): Lowered["result"] {
   if (value.column !== 0) throw l.error(`${quoted(id)} shares its rows`);
   const want = l.options.phase === "text"
     ? 1
-    : tokensIn(imageOf(l.model.info), { rows: 1, cols: l.options.patches });
+    : tokensIn(imageInfoOf(l.model.info), { rows: 1, cols: l.options.patches });
   if (value.form.most !== want) {
     throw l.error(
       `${quoted(id)} must have ${want} rows: it has ${value.form.most}`,
@@ -76,63 +80,63 @@ function resultOf(l: Lowering): Lowered["result"] {
 
 function lowerNode(l: Lowering, node: Node): void {
   switch (node.op) {
-    case "patches": {
+    case "patch_input": {
       const { patches } = l.options;
-      const form = node.extra ? fixedForm(patches, 0) : l.options.form;
+      const form = node.extraRows ? fixedForm(patches, 0) : l.options.form;
       l.values.set(node.id, { kind: "patches", form });
       return;
     }
-    case "table":
-      l.values.set(node.id, lowerTable(l, node));
+    case "learned_embedding":
+      l.values.set(node.id, lowerLearnedEmbedding(l, node));
       return;
-    case "embed":
+    case "embedding":
       return; // placed by the write that takes it
     case "linear":
       return lowerLinear(l, node);
-    case "write":
-      return lowerWrite(l, node);
-    case "read":
-      return lowerRead(l, node);
-    case "peek":
-      return lowerPeek(l, node);
-    case "attend":
-      l.values.set(node.id, lowerAttend(l, node));
+    case "residual_add":
+      return lowerResidualAdd(l, node);
+    case "norm":
+      return lowerNorm(l, node);
+    case "residual_read":
+      return lowerResidualRead(l, node);
+    case "attention":
+      l.values.set(node.id, lowerAttention(l, node));
       return;
-    case "convolve":
-      l.values.set(node.id, lowerConvolve(l, node));
+    case "causal_conv1d":
+      l.values.set(node.id, lowerCausalConv1d(l, node));
       return;
-    case "act":
+    case "activation":
       l.values.set(node.id, {
-        kind: "act",
+        kind: "activation",
         node,
         form: l.value(node.x).form,
       });
       return;
-    case "rotate":
-      return lowerRotate(
+    case "hadamard":
+      return lowerHadamard(
         l,
         node.id,
         node.x,
         node.rotation,
         node.inverse === true,
       );
-    case "gain":
-      return lowerGain(l, node.id, node.x, node.param);
-    case "headnorm":
-      l.values.set(node.id, lowerHeadNorm(l, node));
+    case "channel_scale":
+      return lowerChannelScale(l, node.id, node.x, node.weight);
+    case "qk_norm":
+      l.values.set(node.id, lowerQkNorm(l, node));
       return;
-    case "shuffle":
-      l.values.set(node.id, lowerShuffle(l, node));
+    case "pixel_shuffle":
+      l.values.set(node.id, lowerPixelShuffle(l, node));
       return;
-    case "join":
-      l.values.set(node.id, lowerJoin(l, node));
+    case "concat_features":
+      l.values.set(node.id, lowerConcatFeatures(l, node));
       return;
-    case "stack":
-      l.values.set(node.id, lowerStack(l, node));
+    case "concat_rows":
+      l.values.set(node.id, lowerConcatRows(l, node));
       return;
-    case "take":
-      return lowerTake(l, node);
-    case "last":
-      return lowerLast(l, node.id, node.x);
+    case "slice_rows":
+      return lowerSliceRows(l, node);
+    case "last_row":
+      return lowerLastRow(l, node.id, node.x);
   }
 }

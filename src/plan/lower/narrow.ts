@@ -5,8 +5,8 @@
  * @module
  */
 import {
-  type AttendNode,
-  type ConvolveNode,
+  type AttentionNode,
+  type CausalConv1dNode,
   inputsOf,
 } from "../../graph/node.ts";
 import { ref } from "../buffer.ts";
@@ -16,7 +16,7 @@ import type { Lowering } from "./context.ts";
 import type { Floats } from "./value.ts";
 
 /** Where rows of different tokens meet. */
-type Mixer = AttendNode | ConvolveNode;
+type Mixer = AttentionNode | CausalConv1dNode;
 
 const behind = ({ nodes }: Lowering, node: Mixer) =>
   nodes.slice(nodes.indexOf(node) + 1);
@@ -26,9 +26,9 @@ export function narrows(l: Lowering, node: Mixer): boolean {
   if (l.options.phase !== "text" || l.options.form.most === 1) return false;
   const later = behind(l, node);
   const known = new Set([node.id, ...later.map((n) => n.id)]);
-  return later.some((n) => n.op === "last") &&
+  return later.some((n) => n.op === "last_row") &&
     later.every((n) =>
-      n.op !== "attend" && n.op !== "convolve" &&
+      n.op !== "attention" && n.op !== "causal_conv1d" &&
       inputsOf(n).every((id) => known.has(id))
     );
 }

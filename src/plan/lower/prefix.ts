@@ -3,15 +3,15 @@
  * cache from the beginning, in the slots of their positions.
  * @module
  */
-import { prefixCodes } from "../../graph/names.ts";
-import type { AttendNode } from "../../graph/node.ts";
+import { prefixValues } from "../../graph/names.ts";
+import type { AttentionNode } from "../../graph/node.ts";
 import { cacheBytes, keyOffset, valueOffset } from "../../kernels/layout.ts";
 import type { Lowering } from "./context.ts";
 
 /** What a cache of `capacity` slots begins with; undefined where nothing stands in front. */
 export function prefixFill(
   l: Lowering,
-  node: AttendNode,
+  node: AttentionNode,
   part: "k" | "v",
   capacity: number,
 ): (() => Int8Array) | undefined {
@@ -23,7 +23,7 @@ export function prefixFill(
     );
   }
   return () => {
-    const name = prefixCodes(node, part);
+    const name = prefixValues(node, part);
     const codes = l.model.file.tensor(name).read() as Int8Array;
     const all = new Int8Array(cacheBytes(kvHeads, capacity, d));
     for (let i = 0; i < codes.length; i++) {

@@ -3,11 +3,11 @@
  * only add to a stream add to it themselves.
  * @module
  */
-import { siteScale, splitWeight, weightScale } from "../../graph/names.ts";
+import { channel0Weight, siteScale, weightScale } from "../../graph/names.ts";
 import {
   type LinearNode,
   modalityOf,
-  type WriteNode,
+  type ResidualAddNode,
 } from "../../graph/node.ts";
 import {
   gemmScratchBytes,
@@ -38,11 +38,11 @@ const MOST_WORK = 1.5e9;
 export function fusedWrite(
   l: Lowering,
   node: LinearNode,
-): WriteNode | undefined {
+): ResidualAddNode | undefined {
   const users = l.consumers(node.id);
   const only = users.length === 1 ? users[0] : undefined;
-  return only?.op === "write" && only.phase === node.phase &&
-      only.rows === modalityOf(node, l.byId) && only.part === undefined
+  return only?.op === "residual_add" && only.phase === node.phase &&
+      only.modality === modalityOf(node, l.byId) && only.columns === undefined
     ? only
     : undefined;
 }
@@ -62,11 +62,11 @@ export function lowerLinear(l: Lowering, node: LinearNode): void {
   if (l.emitted.has(node.id)) return;
   const codes = codesFor(l, node);
   if (fusedWrite(l, node)) return; // the write runs it
-  const group = node.split
+  const group = node.floatChannel0
     ? [node]
     : l.nodes.filter((n) =>
-      n.op === "linear" && n.x === node.x && !n.split &&
-      n.rows === node.rows &&
+      n.op === "linear" && n.x === node.x && !n.floatChannel0 &&
+      n.modality === node.modality &&
       samePacking(packingOf(l, n), packingOf(l, node)) && !fusedWrite(l, n)
     ) as LinearNode[];
   const width = group.reduce((sum, n) => sum + roundUp(n.n, 8), 0);
@@ -223,7 +223,7 @@ function emitRank1(
 ): void {
   const w0 = l.store.constant(`split ${node.id}`, width * 4, () => {
     const all = new Float32Array(width), root = Math.sqrt(node.k);
-    all.set(l.model.floats(splitWeight(node)).map((w) => w / root)); // x₀ comes unnormalised
+    all.set(l.model.floats(channel0Weight(node)).map((w) => w / root)); // x₀ comes unnormalised
     return all;
   });
   l.perSegment(codes.form, (s, sync) =>

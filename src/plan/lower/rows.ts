@@ -4,14 +4,14 @@
  */
 import { quoted } from "../../format/error.ts";
 import {
-  type HeadNormNode,
-  imageOf,
+  type ConcatFeaturesNode,
+  type ConcatRowsNode,
+  imageInfoOf,
   index,
-  type JoinNode,
-  type ShuffleNode,
-  type StackNode,
-  type TableNode,
-  type TakeNode,
+  type LearnedEmbeddingNode,
+  type PixelShuffleNode,
+  type QkNormNode,
+  type SliceRowsNode,
   widthOf,
 } from "../../graph/node.ts";
 import { mergeOf, tableRowsOf } from "../../graph/grid.ts";
@@ -25,7 +25,7 @@ import { floatsOf, rotated } from "./floats.ts";
 import type { Floats } from "./value.ts";
 
 /** The chunk's last row goes on alone: what comes from here on is for the logits only. */
-export function lowerLast(l: Lowering, id: string, x: string): void {
+export function lowerLastRow(l: Lowering, id: string, x: string): void {
   if (l.options.phase !== "text") {
     throw l.error(`${quoted(id)} must be of the text phase`);
   }
@@ -36,14 +36,17 @@ export function lowerLast(l: Lowering, id: string, x: string): void {
     return;
   }
   // A norm works row by row, so taking the last row may come first.
-  const from = v.kind === "read" ? v : floatsOf(l, x);
+  const from = v.kind === "norm" ? v : floatsOf(l, x);
   l.values.set(id, { ...from, form: SINGLE, last: true });
 }
 
 /** A constant: rows of their own, or those at the start of the vision phase. */
-export function lowerTable(l: Lowering, node: TableNode): Floats {
+export function lowerLearnedEmbedding(
+  l: Lowering,
+  node: LearnedEmbeddingNode,
+): Floats {
   const { phase, form: start, patches } = l.options;
-  const { param, width, rows, side, by } = node;
+  const { weight, width, rows, gridSize, interpolation } = node;
   if (phase !== "vision") {
     throw l.error(
       `${quoted(node.id)}: tables are known in the vision phase only`,
@@ -51,31 +54,31 @@ export function lowerTable(l: Lowering, node: TableNode): Floats {
   }
   const form = rows === undefined ? start : fixedForm(rows, 0);
   const table = l.store.constant(
-    `table ${param}`,
+    `table ${weight}`,
     (tableRowsOf(node) ?? form.most) * width * 4,
-    () => l.model.floats(param),
+    () => l.model.floats(weight),
   );
   const value = { kind: "floats", column: 0, stride: width, form } as const;
-  if (side === undefined) return { ...value, buffer: table };
+  if (gridSize === undefined) return { ...value, buffer: table };
   if (patches !== form.most || l.options.windows) {
     throw l.error(
       `${quoted(node.id)}: a grid cannot have extra rows or windows`,
     );
   }
-  const buffer = l.store.state(`rows of ${param}`, patches * width * 4);
-  l.grid(param, () => ({
+  const buffer = l.store.state(`rows of ${weight}`, patches * width * 4);
+  l.grid(weight, () => ({
     kind: "table",
     from: table.at,
     to: buffer.at,
     width,
-    side,
-    ...(by ? { by } : {}),
+    gridSize,
+    ...(interpolation ? { interpolation } : {}),
   }));
   return { ...value, buffer };
 }
 
 /** The first rows of each image go on. */
-export function lowerTake(l: Lowering, node: TakeNode): void {
+export function lowerSliceRows(l: Lowering, node: SliceRowsNode): void {
   const x = floatsOf(l, node.x);
   if (l.options.phase !== "vision" || node.count > x.form.most) {
     throw l.error(
@@ -88,7 +91,7 @@ export function lowerTake(l: Lowering, node: TakeNode): void {
 }
 
 /** A rotation: forward ones wait for the codes they end in. */
-export function lowerRotate(
+export function lowerHadamard(
   l: Lowering,
   id: string,
   x: string,
@@ -97,7 +100,7 @@ export function lowerRotate(
 ): void {
   const form = l.value(x).form;
   if (!inverse) {
-    l.values.set(id, { kind: "rotate", x, rotation, form });
+    l.values.set(id, { kind: "hadamard", x, rotation, form });
     return;
   }
   // Qᵀ = diag(signs)·(M ⊗ S)ᵀ: the transform now, the signs with whoever comes next
@@ -110,7 +113,7 @@ export function lowerRotate(
 }
 
 /** A gain: goes with the norm before it or the rotation behind it. */
-export function lowerGain(
+export function lowerChannelScale(
   l: Lowering,
   id: string,
   x: string,
@@ -118,7 +121,7 @@ export function lowerGain(
 ): void {
   const v = l.value(x);
   if (
-    v.kind === "read" && v.gain === undefined && v.node.bias === undefined
+    v.kind === "norm" && v.gain === undefined && v.node.bias === undefined
   ) {
     l.values.set(id, { ...v, gain: param });
     return;
@@ -131,10 +134,10 @@ export function lowerGain(
 }
 
 /** A norm of each head: all rows of one head are one call. */
-export function lowerHeadNorm(l: Lowering, node: HeadNormNode): Floats {
+export function lowerQkNorm(l: Lowering, node: QkNormNode): Floats {
   const x = floatsOf(l, node.x), { width, headDim: d } = node;
   const y = l.rows(node.id, x.form, width), { rows } = x.form;
-  const gain = ref(diagonalBuffer(l, [{ gain: node.param }]));
+  const gain = ref(diagonalBuffer(l, [{ gain: node.weight }]));
   for (let at = 0; at < width; at += d) {
     l.emit(
       "rmsnorm_f32",
@@ -159,7 +162,10 @@ export function lowerHeadNorm(l: Lowering, node: HeadNormNode): Floats {
 }
 
 /** Values side by side. */
-export function lowerJoin(l: Lowering, node: JoinNode): Floats {
+export function lowerConcatFeatures(
+  l: Lowering,
+  node: ConcatFeaturesNode,
+): Floats {
   const byId = index(l.model.nodes);
   const xs = node.xs.map((x) => floatsOf(l, x)), { form } = xs[0];
   if (
@@ -197,7 +203,7 @@ export function lowerJoin(l: Lowering, node: JoinNode): Floats {
 }
 
 /** Values one behind the other. */
-export function lowerStack(l: Lowering, node: StackNode): Floats {
+export function lowerConcatRows(l: Lowering, node: ConcatRowsNode): Floats {
   const xs = node.xs.map((x) => floatsOf(l, x));
   const counts = xs.map(({ form }) => form.rows);
   if (
@@ -240,17 +246,17 @@ export function lowerStack(l: Lowering, node: StackNode): Floats {
 }
 
 /** Pixel shuffle: squares of patches become rows. */
-export function lowerShuffle(l: Lowering, node: ShuffleNode): Floats {
+export function lowerPixelShuffle(l: Lowering, node: PixelShuffleNode): Floats {
   if (l.options.phase !== "vision") {
     throw l.error(`${quoted(node.id)} must be of the vision phase`);
   }
   let x = floatsOf(l, node.x);
-  const image = imageOf(l.model.info),
-    { height, width, patch, anySize } = image;
+  const image = imageInfoOf(l.model.info),
+    { height, width, patchSize, nativeResolution } = image;
   const { factor } = node, { rows } = x.form, { most } = x.form;
-  const whole = anySize
+  const whole = nativeResolution
     ? factor === mergeOf(image)
-    : height / patch % factor === 0 && width / patch % factor === 0;
+    : height / patchSize % factor === 0 && width / patchSize % factor === 0;
   if (!whole || most !== l.options.patches || node.width % 4 !== 0) {
     throw l.error(
       `${
@@ -295,8 +301,10 @@ export function lowerShuffle(l: Lowering, node: ShuffleNode): Floats {
     };
   }
   const count = most / factor ** 2, wide = node.width * factor ** 2;
-  const cols: Amount = anySize ? { register: REGISTER.cols } : width / patch;
-  const form = anySize
+  const cols: Amount = nativeResolution
+    ? { register: REGISTER.cols }
+    : width / patchSize;
+  const form = nativeResolution
     ? pictureForm(REGISTER.tokens, count)
     : fixedForm(count, 0);
   const buffer = l.temporary(node.id, form.most * wide * 4);

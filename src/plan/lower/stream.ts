@@ -5,14 +5,14 @@
 import { quoted } from "../../format/error.ts";
 import { weightScale } from "../../graph/names.ts";
 import {
-  type EmbedNode,
+  type EmbeddingNode,
   index,
   MODALITIES,
   type Node,
-  type PeekNode,
-  type ReadNode,
+  type NormNode,
+  type ResidualAddNode,
+  type ResidualReadNode,
   widthOf,
-  type WriteNode,
 } from "../../graph/node.ts";
 import { roundUp, type WeightBits, weightBytes } from "../../kernels/layout.ts";
 import { type Buffer, ref } from "../buffer.ts";
@@ -24,19 +24,19 @@ import { emitProduct, fusedWrite } from "./product.ts";
 import type { StreamState } from "./value.ts";
 
 /** A norm: taken when someone needs it. */
-export function lowerRead(l: Lowering, node: ReadNode): void {
+export function lowerNorm(l: Lowering, node: NormNode): void {
   const { form, version } = whole(l, node);
   l.values.set(node.id, {
-    kind: "read",
+    kind: "norm",
     node,
     version,
     form,
-    ...(node.gain === undefined ? {} : { gain: node.gain }),
+    ...(node.weight === undefined ? {} : { gain: node.weight }),
   });
 }
 
 /** The stream a node reads, all of whose rows must be written. */
-function whole(l: Lowering, node: ReadNode | PeekNode): StreamState {
+function whole(l: Lowering, node: NormNode | ResidualReadNode): StreamState {
   const stream = l.streams.get(node.stream)!;
   if (stream.written.size < stream.form.segments.length) {
     throw l.error(`${quoted(node.id)} reads rows that nobody wrote`);
@@ -45,7 +45,7 @@ function whole(l: Lowering, node: ReadNode | PeekNode): StreamState {
 }
 
 /** The stream as it stands, in a copy: it may be written again. */
-export function lowerPeek(l: Lowering, node: PeekNode): void {
+export function lowerResidualRead(l: Lowering, node: ResidualReadNode): void {
   const { buffer, stride, form } = whole(l, node);
   const y = l.rows(node.id, form, node.width);
   l.emit(
@@ -63,7 +63,7 @@ export function lowerPeek(l: Lowering, node: PeekNode): void {
  * Adds to a stream; what comes first is stored, and says how many rows the
  * stream has. What has fewer rows than an image goes to the first of them.
  */
-export function lowerWrite(l: Lowering, node: WriteNode): void {
+export function lowerResidualAdd(l: Lowering, node: ResidualAddNode): void {
   const x = l.model.nodes.find((n) => n.id === node.x)!;
   if (x.op === "linear" && fusedWrite(l, x) === node) {
     const codes = codesFor(l, x), form = l.madeBy(x, codes.form);
@@ -78,10 +78,10 @@ export function lowerWrite(l: Lowering, node: WriteNode): void {
     wrote(stream, form.segments);
     return;
   }
-  if (x.op === "embed") return writeEmbeddings(l, node, x);
+  if (x.op === "embedding") return writeEmbeddings(l, node, x);
   const source = sourceOf(l, x, node);
   const stream = target(l, node, source.width, source.form);
-  const wanted = node.rows && MODALITIES.indexOf(node.rows);
+  const wanted = node.modality && MODALITIES.indexOf(node.modality);
   const segments = source.form.segments.filter((s) =>
     wanted === undefined || s.modality === wanted
   );
@@ -111,30 +111,36 @@ export function lowerWrite(l: Lowering, node: WriteNode): void {
 }
 
 /** Token embeddings go straight into the text rows of their stream. */
-function writeEmbeddings(l: Lowering, node: WriteNode, x: EmbedNode): void {
+function writeEmbeddings(
+  l: Lowering,
+  node: ResidualAddNode,
+  x: EmbeddingNode,
+): void {
   const { form } = l.options, { vocabulary } = l.model.info;
   const stream = target(l, node, x.width, form);
-  if (node.phase !== "text" || node.rows !== "text" || stream.written.has(1)) {
+  if (
+    node.phase !== "text" || node.modality !== "text" || stream.written.has(1)
+  ) {
     throw l.error(
       `${
         quoted(node.id)
       }: embeddings must be the first on the text rows of the text phase`,
     );
   }
-  const bits = l.model.bits.get(x.param) as WeightBits;
+  const bits = l.model.bits.get(x.weight) as WeightBits;
   const codes = l.store.weight( // a tied head's, too
-    `panels ${x.param}`,
+    `panels ${x.weight}`,
     weightBytes(bits, vocabulary, x.width),
     {
       packing: { bits },
-      parts: [{ tensor: x.param, n: vocabulary, k: x.width, offset: 0 }],
+      parts: [{ tensor: x.weight, n: vocabulary, k: x.width, offset: 0 }],
     },
     true,
   );
   const scale = l.store.constant(
-    `scale ${x.param}`,
+    `scale ${x.weight}`,
     vocabulary * 4,
-    () => l.model.scales(weightScale(x.param)),
+    () => l.model.scales(weightScale(x.weight)),
   );
   const ids = l.store.state("ids", form.most * 4);
   const segments = form.segments.filter((s) => s.modality === 1);
@@ -167,7 +173,7 @@ function writeEmbeddings(l: Lowering, node: WriteNode, x: EmbedNode): void {
 /** The stream a write adds rows of `form` to. */
 function target(
   l: Lowering,
-  node: WriteNode,
+  node: ResidualAddNode,
   width: number,
   form: Form,
 ): StreamState {
@@ -204,12 +210,14 @@ interface Source {
 }
 
 /** Image rows, or a value of this phase. */
-function sourceOf(l: Lowering, x: Node, write: WriteNode): Source {
+function sourceOf(l: Lowering, x: Node, write: ResidualAddNode): Source {
   const { form } = l.options;
   const whole = widthOf(x, index(l.model.nodes))!;
-  const [column, width] = write.part ?? [0, whole];
+  const [column, width] = write.columns ?? [0, whole];
   if (x.phase !== write.phase) {
-    if (x.op !== "linear" && x.op !== "join" && x.op !== "stack") {
+    if (
+      x.op !== "linear" && x.op !== "concat_features" && x.op !== "concat_rows"
+    ) {
       throw l.error(
         `${
           quoted(x.id)
@@ -223,7 +231,7 @@ function sourceOf(l: Lowering, x: Node, write: WriteNode): Source {
     const { buffer, stride } = l.images;
     return { buffer, column, stride, width, form };
   }
-  if (write.rows !== undefined) {
+  if (write.modality !== undefined) {
     throw l.error(`${quoted(write.id)} must go to all rows`);
   }
   const from = floatsOf(l, x.id);

@@ -3,7 +3,7 @@
  * recipe for them that is followed when someone needs them.
  * @module
  */
-import type { ActNode, ReadNode } from "../../graph/node.ts";
+import type { ActivationNode, NormNode } from "../../graph/node.ts";
 import type { Rotation } from "../../tensor/rotation.ts";
 import type { Buffer } from "../buffer.ts";
 import type { Form } from "../form.ts";
@@ -32,10 +32,14 @@ export type Diagonal =
 /** A value: there, or how to get it. */
 export type Value =
   | Floats
-  | ReadValue
-  | { readonly kind: "act"; readonly node: ActNode; readonly form: Form }
+  | NormValue
   | {
-    readonly kind: "rotate";
+    readonly kind: "activation";
+    readonly node: ActivationNode;
+    readonly form: Form;
+  }
+  | {
+    readonly kind: "hadamard";
     readonly x: string;
     readonly rotation: Rotation;
     readonly form: Form;
@@ -43,9 +47,9 @@ export type Value =
   | { readonly kind: "patches"; readonly form: Form };
 
 /** A norm of a stream, not taken yet. */
-export interface ReadValue {
-  readonly kind: "read";
-  readonly node: ReadNode;
+export interface NormValue {
+  readonly kind: "norm";
+  readonly node: NormNode;
   /** Of the stream: it must not be written until the norm is taken. */
   readonly version: number;
   readonly form: Form;

@@ -13,7 +13,7 @@ import { file, t } from "./safetensors.ts";
 
 const meta = (text: string, more = "", data = 0) =>
   file(`{"__metadata__":{${text}}${more}}`, data);
-const FORMAT = '"format":"mquant/1"';
+const FORMAT = '"format":"mquant/2"';
 
 /** A model whose header says otherwise, at the same length. */
 function changed(from: string | RegExp, to: string): Uint8Array {
@@ -31,9 +31,10 @@ export const MODEL: readonly Case[] = [
   [
     "not_mquant",
     "a format that begins like ours",
-    meta('"format":"mquant/1x"'),
+    meta('"format":"mquant/2x"'),
   ],
-  ["version", "a later major", meta('"format":"mquant/2"')],
+  ["version", "version 1", meta('"format":"mquant/1.1"')],
+  ["version", "a later major", meta('"format":"mquant/3"')],
   ["version", "major 10", meta('"format":"mquant/10"')],
   ["metadata", "no graph", meta(FORMAT)],
   [

@@ -6,13 +6,13 @@
 import type { ImageInfo } from "./node.ts";
 
 /** Index of the last token that each token sees, in a chunk that cuts no image. */
-export function sightOf(
+export function maskEnds(
   ids: ArrayLike<number>,
   image: ImageInfo | undefined,
 ): Int32Array {
   let left = 0;
   return Int32Array.from(ids, (id, i) => {
-    if (!image?.seesItself || id !== image.tokenId) return i;
+    if (!image?.bidirectional || id !== image.tokenId) return i;
     if (left === 0) left = image.tokens;
     return i + --left;
   });
@@ -30,7 +30,7 @@ export function chunkEnd(
   image: ImageInfo | undefined,
 ): number {
   const end = Math.min(from + most, ids.length);
-  if (!image?.seesItself) return end;
+  if (!image?.bidirectional) return end;
   let whole = from;
   for (let at = from; at < end;) {
     at += ids[at] === image.tokenId ? image.tokens : 1;

@@ -4,13 +4,13 @@
  * index, as they do in tables that never change.
  * @module
  */
-import type { AttendNode, ModelInfo } from "../graph/node.ts";
-import { counter, placesOf } from "../graph/places.ts";
-import { axesOf, placeTables } from "../graph/rope.ts";
+import type { AttentionNode, ModelInfo } from "../graph/node.ts";
+import { newPositionCounter, positionIds } from "../graph/position_ids.ts";
+import { mropeAxes, positionTables } from "../graph/rope.ts";
 import type { Grid } from "../graph/grid.ts";
 
 /** Tables of all attention nodes that share θ, width and sections. */
-export interface PlaceTable {
+export interface PositionTable {
   /** Address of [context, headDim/2] cosines. */
   readonly cos: number;
   /** Address of as many sines. */
@@ -18,25 +18,28 @@ export interface PlaceTable {
   readonly theta: number;
   readonly headDim: number;
   /** Channels of a head that turn. */
-  readonly rotary: number;
+  readonly rotaryDim: number;
   /** By what each pair turns. */
   readonly axes: readonly number[];
 }
 
 /** Name of a node's table in the plan's memory. */
-export function placeKey(node: AttendNode, part: "cos" | "sin"): string {
-  const { theta, headDim, rotary = headDim } = node;
-  return `${part} ${theta} ${headDim} ${rotary} ${axesOf(node)}`;
+export function positionTableKey(
+  node: AttentionNode,
+  part: "cos" | "sin",
+): string {
+  const { ropeTheta: theta, headDim, rotaryDim = headDim } = node;
+  return `${part} ${theta} ${headDim} ${rotaryDim} ${mropeAxes(node)}`;
 }
 
 /** Writes the rows of tokens; a class because it remembers how far it counted. */
-export class PlaceWriter {
-  #at = counter();
+export class PositionTableWriter {
+  #at = newPositionCounter();
   #counted = 0;
 
   /** Counts from the beginning of a conversation. */
   constructor(
-    private readonly tables: readonly PlaceTable[],
+    private readonly tables: readonly PositionTable[],
     private readonly info: ModelInfo,
     private readonly memory: ArrayBufferLike,
   ) {}
@@ -51,13 +54,13 @@ export class PlaceWriter {
   ): void {
     if (this.tables.length === 0) return;
     if (this.#counted !== seen.length) {
-      this.#at = counter();
-      placesOf(this.#at, seen, this.info, grids);
+      this.#at = newPositionCounter();
+      positionIds(this.#at, seen, this.info, grids);
     }
-    const places = placesOf(this.#at, ids, this.info, grids);
+    const places = positionIds(this.#at, ids, this.info, grids);
     this.#counted = seen.length + ids.length;
-    for (const { cos, sin, theta, headDim, rotary, axes } of this.tables) {
-      const rows = placeTables(theta, headDim, axes, places, rotary);
+    for (const { cos, sin, theta, headDim, rotaryDim, axes } of this.tables) {
+      const rows = positionTables(theta, headDim, axes, places, rotaryDim);
       const at = seen.length * headDim / 2 * 4;
       const part = (from: number) =>
         new Float32Array(this.memory, from + at, rows.cos.length);

@@ -5,7 +5,7 @@
  */
 import { quoted } from "../../format/error.ts";
 import { headScale } from "../../graph/names.ts";
-import type { AttendNode } from "../../graph/node.ts";
+import type { AttentionNode } from "../../graph/node.ts";
 import {
   attendScratchBytes,
   cacheBytes,
@@ -19,18 +19,18 @@ import type { Lowering } from "./context.ts";
 import { floatsOf } from "./floats.ts";
 import { narrowed, narrows } from "./narrow.ts";
 import { prefixFill } from "./prefix.ts";
-import { orderBuffer, sight, tokenOrder, turnsOf } from "./turns.ts";
+import { maskEnd, orderBuffer, rotaryArgs, tokenOrder } from "./rotary.ts";
 import type { Floats } from "./value.ts";
 
 /** Largest capacity of a cache (src/kernels/attend.ts). */
 const MOST_SLOTS = 65536;
 
 /** Attention within an image, whose queries may be others than its keys and values, or through the cache. */
-export function lowerAttend(l: Lowering, node: AttendNode): Floats {
+export function lowerAttention(l: Lowering, node: AttentionNode): Floats {
   const { heads, kvHeads, headDim: d, id } = node;
   const text = l.options.phase === "text";
-  const turned = node.theta !== undefined;
-  if ((node.mask === "causal") !== text || (!text && turned && !node.grid)) {
+  const turned = node.ropeTheta !== undefined;
+  if ((node.mask === "causal") !== text || (!text && turned && !node.rope2d)) {
     throw l.error(
       `${
         quoted(id)
@@ -52,7 +52,7 @@ export function lowerAttend(l: Lowering, node: AttendNode): Floats {
       } must get as many values as keys: it gets ${v.form.most} and ${k.form.most}`,
     );
   }
-  const cut = node.window === undefined ? undefined : l.options.windows;
+  const cut = node.windowSize === undefined ? undefined : l.options.windows;
   const each = cut ? windowSlots(cut.side) : 0;
   const slots = text ? capacity : cut ? cut.most * each : roundUp(form.most, 8);
   if (slots > MOST_SLOTS) {
@@ -77,7 +77,7 @@ export function lowerAttend(l: Lowering, node: AttendNode): Floats {
           1 / s
         )),
     );
-  const { positions, cos, sin } = turnsOf(l, node);
+  const { positions, cos, sin } = rotaryArgs(l, node);
   const slot: Amount = text ? { register: REGISTER.slot } : 0;
   const { rows } = form;
   const pieces: readonly Piece[] = cut
@@ -138,7 +138,7 @@ export function lowerAttend(l: Lowering, node: AttendNode): Floats {
   const narrow = narrows(l, node), asked = narrow ? narrowed(l, node, q) : q;
   const { most } = asked.form, one = most === 1;
   const codes = l.temporary(`${id} query codes`, most * heads * d, one);
-  const turns = turnsOf(l, node, narrow);
+  const turns = rotaryArgs(l, node, narrow);
   l.emit(
     "queries_f32_s8",
     id,
@@ -169,7 +169,7 @@ export function lowerAttend(l: Lowering, node: AttendNode): Floats {
     kvHeads * 4,
     () => vectors("v"),
   );
-  const reach = node.reach ?? 0, masked = text && (!one || reach > 0);
+  const reach = node.slidingWindow ?? 0, masked = text && (!one || reach > 0);
   const seen = text ? capacity : cut ? each : form.most;
   const items: Amount = typeof asked.form.rows === "number"
     ? kvHeads * Math.ceil(most * (heads / kvHeads) / 4)
@@ -188,7 +188,7 @@ export function lowerAttend(l: Lowering, node: AttendNode): Floats {
         y.stride,
         ref(score),
         ref(value),
-        masked ? one ? tokenOrder(l, narrow) : sight(l) : 0,
+        masked ? one ? tokenOrder(l, narrow) : maskEnd(l) : 0,
         masked ? ref(orderBuffer(l)) : 0,
         reach > 0 ? tokenOrder(l, narrow) : 0,
         reach,

@@ -12,10 +12,10 @@ import { type Grid, mergeOf, ownGrid, tokensIn } from "./grid.ts";
 import type { ModelInfo } from "./node.ts";
 
 /** Time, row, column. */
-export type Place = readonly [number, number, number];
+export type PositionId = readonly [number, number, number];
 
 /** Counts the places of a sequence. Plain data: a copy is a branch. */
-export interface Counter {
+export interface PositionCounter {
   /** Place of the next text token. */
   next: number;
   /** Images before the one under way. */
@@ -25,7 +25,7 @@ export interface Counter {
 }
 
 /** At the start of a sequence. */
-export function counter(): Counter {
+export function newPositionCounter(): PositionCounter {
   return { next: 0, images: 0, inImage: 0 };
 }
 
@@ -33,31 +33,31 @@ export function counter(): Counter {
  * Places of the next tokens; the counter moves on.
  * @param grids of all images of the sequence; one that is missing has the tower's own size
  */
-export function placesOf(
-  at: Counter,
+export function positionIds(
+  at: PositionCounter,
   ids: ArrayLike<number>,
   info: ModelInfo,
   grids: readonly Grid[] = [],
-): Place[] {
+): PositionId[] {
   const { image } = info;
-  return Array.from(ids, (id): Place => {
+  return Array.from(ids, (id): PositionId => {
     const n = at.next;
     if (id !== image?.tokenId) {
       at.next++;
       return [n, n, n];
     }
     const grid = grids[at.images] ?? ownGrid(image), merged = mergeOf(image);
-    const width = grid.cols / merged, { lead = 0 } = image;
+    const width = grid.cols / merged, { leadingTokens = 0 } = image;
     const i = at.inImage++;
     if (at.inImage === tokensIn(image, grid)) {
       at.images++;
       at.inImage = 0;
-      at.next += image.atOnePlace
-        ? lead + 1
+      at.next += image.sharedPosition
+        ? leadingTokens + 1
         : Math.max(grid.rows / merged, width);
     }
-    if (image.atOnePlace) {
-      const place = n + Math.min(i, lead);
+    if (image.sharedPosition) {
+      const place = n + Math.min(i, leadingTokens);
       return [place, place, place];
     }
     return [n, n + Math.floor(i / width), n + i % width];

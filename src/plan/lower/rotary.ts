@@ -4,18 +4,18 @@
  * @module
  */
 import { quoted } from "../../format/error.ts";
-import { type AttendNode, imageOf } from "../../graph/node.ts";
+import { type AttentionNode, imageInfoOf } from "../../graph/node.ts";
 import { ownGrid, patchesIn } from "../../graph/grid.ts";
-import { gridTables, type RopeTables, ropeTables } from "../../graph/rope.ts";
+import { rope2dTables, type RopeTables, ropeTables } from "../../graph/rope.ts";
 import { type Arg, type Buffer, ref } from "../buffer.ts";
-import { placeKey } from "../places.ts";
+import { positionTableKey } from "../position_tables.ts";
 import { REGISTER } from "../step.ts";
 import type { Lowering } from "./context.ts";
 
 const PARTS = ["cos", "sin"] as const;
 
 /** Arguments of the kernels that turn heads: 0 where nothing turns. */
-export interface Turns {
+export interface RotaryArgs {
   /** Row of the tables for each row of the value. */
   readonly positions: Arg;
   /** f32 [rows][headDim/2]. */
@@ -24,8 +24,12 @@ export interface Turns {
 }
 
 /** How the rows of a value turn; with `last`, the one row of the chunk's last token. */
-export function turnsOf(l: Lowering, node: AttendNode, last = false): Turns {
-  if (node.theta === undefined) return { positions: 0, cos: 0, sin: 0 };
+export function rotaryArgs(
+  l: Lowering,
+  node: AttentionNode,
+  last = false,
+): RotaryArgs {
+  if (node.ropeTheta === undefined) return { positions: 0, cos: 0, sin: 0 };
   const [cos, sin] = rotaryTables(l, node);
   return {
     positions: node.phase === "text"
@@ -43,9 +47,9 @@ export function tokenOrder(l: Lowering, last: boolean): Arg {
 }
 
 /** The last position that each row sees, from the chunk's first on: its own, or where its image ends. */
-export function sight(l: Lowering): Arg {
-  if (!l.model.info.image?.seesItself) return tokenOrder(l, false);
-  const buffer = l.store.state("sight", l.options.capacity * 4);
+export function maskEnd(l: Lowering): Arg {
+  if (!l.model.info.image?.bidirectional) return tokenOrder(l, false);
+  const buffer = l.store.state("mask end", l.options.capacity * 4);
   return ref(buffer, 0, { register: REGISTER.slot }, 4);
 }
 
@@ -55,46 +59,53 @@ export function orderBuffer(l: Lowering): Buffer {
 }
 
 /** [cos, sin] by a token's index, by its place, or by a patch's row and column: [rows, headDim/2] each. */
-function rotaryTables(l: Lowering, node: AttendNode): Buffer[] {
-  const { theta, headDim: d, rotary = d, grid, sections, stretch = 1 } = node;
+function rotaryTables(l: Lowering, node: AttentionNode): Buffer[] {
+  const {
+    ropeTheta: theta,
+    headDim: d,
+    rotaryDim = d,
+    rope2d,
+    mropeSection,
+    ropeScalingFactor = 1,
+  } = node;
   const { capacity } = l.options;
   const bytes = (rows: number) => rows * d / 2 * 4;
   const both = (key: string, rows: number, make: () => RopeTables) => {
     let tables: RopeTables | undefined; // made once, for both
     return PARTS.map((part) =>
       l.store.constant(
-        `${part} ${key} ${theta} ${d} ${rotary} ${stretch}`,
+        `${part} ${key} ${theta} ${d} ${rotaryDim} ${ropeScalingFactor}`,
         bytes(rows),
         () => (tables ??= make())[part],
       )
     );
   };
-  if (sections) {
+  if (mropeSection) {
     return PARTS.map((part) =>
-      l.store.state(placeKey(node, part), bytes(capacity))
+      l.store.state(positionTableKey(node, part), bytes(capacity))
     );
   }
-  if (!grid) {
+  if (!rope2d) {
     return both(
       "tokens",
       capacity,
-      () => ropeTables(theta!, d, capacity, rotary, 0, stretch),
+      () => ropeTables(theta!, d, capacity, rotaryDim, 0, ropeScalingFactor),
     );
   }
-  const image = imageOf(l.model.info), { patches, form } = l.options;
+  const image = imageInfoOf(l.model.info), { patches, form } = l.options;
   if (patches !== form.most) {
     throw l.error(`${quoted(node.id)}: a grid cannot have extra rows`);
   }
-  if (!image.anySize) {
+  if (!image.nativeResolution) {
     const own = ownGrid(image);
-    return both("grid", patchesIn(own), () => gridTables(theta!, d, own));
+    return both("grid", patchesIn(own), () => rope2dTables(theta!, d, own));
   }
   const key = `grid ${theta} ${d}`;
   const [cos, sin] = PARTS.map((part) =>
     l.store.state(`${part} ${key}`, bytes(patches))
   );
   l.grid(key, () => ({
-    kind: "turns",
+    kind: "rotary",
     cos: cos.at,
     sin: sin.at,
     theta: theta!,

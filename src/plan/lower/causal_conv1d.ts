@@ -5,21 +5,21 @@
  * keys and values.
  * @module
  */
-import type { ConvolveNode } from "../../graph/node.ts";
+import type { CausalConv1dNode } from "../../graph/node.ts";
 import { type Arg, ref } from "../buffer.ts";
 import type { Lowering } from "./context.ts";
 import { floatsOf } from "./floats.ts";
 import { narrowed, narrows } from "./narrow.ts";
-import { tokenOrder } from "./turns.ts";
+import { tokenOrder } from "./rotary.ts";
 import type { Floats } from "./value.ts";
 
 /** Kept, all threads met, summed; behind the last one only for the chunk's last row. */
-export function lowerConvolve(l: Lowering, node: ConvolveNode): Floats {
-  const { id, width, taps } = node;
+export function lowerCausalConv1d(l: Lowering, node: CausalConv1dNode): Floats {
+  const { id, width, kernelSize } = node;
   const x = floatsOf(l, node.x), { form } = x;
   const gate = (id: string | undefined) =>
     id === undefined ? undefined : floatsOf(l, id);
-  const before = gate(node.before), behind = gate(node.behind);
+  const before = gate(node.inputGate), behind = gate(node.outputGate);
   l.expectRows(
     id,
     l.options.form,
@@ -31,7 +31,7 @@ export function lowerConvolve(l: Lowering, node: ConvolveNode): Floats {
   const row = width * 4;
   const cache = l.store.cache(
     `${id} past`,
-    (l.options.capacity + taps - 1) * row,
+    (l.options.capacity + kernelSize - 1) * row,
   );
   l.emit(
     "place_f32",
@@ -40,7 +40,7 @@ export function lowerConvolve(l: Lowering, node: ConvolveNode): Floats {
       ...given(x),
       ...given(before),
       tokenOrder(l, false),
-      ref(cache, (taps - 1) * row),
+      ref(cache, (kernelSize - 1) * row),
       width,
       0,
       form.rows,
@@ -64,8 +64,8 @@ export function lowerConvolve(l: Lowering, node: ConvolveNode): Floats {
     [
       ref(cache),
       tokenOrder(l, narrow),
-      taps,
-      constant(node.param, taps),
+      kernelSize,
+      constant(node.weight, kernelSize),
       bias === undefined ? 0 : constant(bias, 1),
       ...given(behind && last),
       ref(y.buffer),
@@ -75,7 +75,7 @@ export function lowerConvolve(l: Lowering, node: ConvolveNode): Floats {
       last.form.rows,
     ],
     last.form.rows,
-    (taps + 1) * width,
+    (kernelSize + 1) * width,
     { split: { lo: 10, hi: 11, unit: 1 } },
   );
   return y;

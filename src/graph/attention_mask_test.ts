@@ -1,14 +1,14 @@
 import { assertEquals } from "@std/assert";
 import type { ImageInfo } from "./node.ts";
-import { chunkEnd, sightOf } from "./sight.ts";
+import { chunkEnd, maskEnds } from "./attention_mask.ts";
 
-const IMAGE = { tokens: 3, tokenId: 9, seesItself: true } as ImageInfo;
+const IMAGE = { tokens: 3, tokenId: 9, bidirectional: true } as ImageInfo;
 const IDS = [1, 9, 9, 9, 9, 9, 9, 2, 3];
 
 Deno.test("sightOf: text to itself, an image's tokens to its last", () => {
-  assertEquals([...sightOf(IDS, IMAGE)], [0, 3, 3, 3, 6, 6, 6, 7, 8]);
+  assertEquals([...maskEnds(IDS, IMAGE)], [0, 3, 3, 3, 6, 6, 6, 7, 8]);
   const causal = { tokens: 3, tokenId: 9 } as ImageInfo;
-  assertEquals([...sightOf(IDS, causal)], [0, 1, 2, 3, 4, 5, 6, 7, 8]);
+  assertEquals([...maskEnds(IDS, causal)], [0, 1, 2, 3, 4, 5, 6, 7, 8]);
 });
 
 Deno.test("chunkEnd: no image is cut whose tokens see each other", () => {

@@ -1,0 +1,73 @@
+/**
+ * `convert OLD NEW`: a model file of version 1 becomes one that this version
+ * opens. The checkpoint it was made from is not needed.
+ * @module
+ */
+import { convertFile } from "../convert/version1.ts";
+import { sweep } from "../format/atomic_write.ts";
+import { command } from "./command.ts";
+import { EXIT, UsageError } from "./errors.ts";
+
+export default command({
+  name: "convert",
+  summary: "rewrite a model file of format mquant/1 as mquant/2",
+  operands: "OLD NEW",
+  arity: [2, 2],
+  options: {
+    force: { type: "boolean", help: "overwrite NEW if it exists" },
+  },
+  notes: `Example:
+  mquant convert old.w4a8.safetensors new.w4a8.safetensors
+
+OLD is verified against its checksums and stays as it is. NEW holds the same
+weights and scales under the names of mquant/2 and gives the same answers, bit
+for bit. It needs as much disk space as OLD and little memory. A crash leaves no
+half-written NEW.`,
+  permissions: "--allow-read --allow-write",
+  interrupt: "kill",
+  async run([from, to], { force }, io) {
+    const there = statOf(to);
+    if (there && isSame(there, statOf(from))) {
+      throw new UsageError(
+        `Cannot convert ${
+          JSON.stringify(from)
+        }: NEW is the same file; give it another name`,
+      );
+    }
+    if (there && !force) {
+      throw new UsageError(
+        `Cannot convert ${JSON.stringify(from)}: ${
+          JSON.stringify(to)
+        } exists; give another name, or add --force to overwrite it`,
+      );
+    }
+    if (there && !there.isFile) {
+      throw new UsageError(
+        `Cannot convert ${JSON.stringify(from)}: ${
+          JSON.stringify(to)
+        } is not a file; give the path of a file`,
+      );
+    }
+    const { tensors, renamed } = await convertFile(from, to);
+    sweep(to);
+    io.err(
+      `${to}: ${tensors} tensors, ${renamed} of them renamed; ${from} is unchanged`,
+    );
+    return EXIT.ok;
+  },
+});
+
+function statOf(path: string): Deno.FileInfo | undefined {
+  try {
+    return Deno.statSync(path);
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return undefined;
+    throw error;
+  }
+}
+
+/** Whether two paths lead to one file, through links too. */
+function isSame(a: Deno.FileInfo, b: Deno.FileInfo | undefined): boolean {
+  return b !== undefined && a.ino !== null && a.ino === b.ino &&
+    a.dev === b.dev;
+}
