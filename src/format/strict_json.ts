@@ -38,6 +38,10 @@ export class StrictJsonError extends Error {
 }
 
 const NUMBER = /-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?/y;
+/** What a string may not hold as it is. */
+const MARK = /["\\]|[^ -\uffff]/g;
+/** Longer strings are not copied. */
+const LONG = 2 ** 20;
 const WORDS: [string, boolean | null][] = [
   ["true", true],
   ["false", false],
@@ -69,12 +73,17 @@ export function parseStrictJson(
   }
   function string(): string {
     const start = at++;
-    let plain = true;
-    for (; at < text.length; at++) {
-      const c = text.charCodeAt(at);
-      if (c === 34) {
+    for (let plain = true;;) {
+      MARK.lastIndex = at;
+      const mark = MARK.exec(text);
+      at = mark?.index ?? text.length;
+      if (!mark) fail("a closing quote");
+      if (mark[0] === "\\") plain = false, at += 2;
+      else if (mark[0] !== '"') fail("a printable character");
+      else {
         at++;
-        if (plain) return text.slice(start + 1, at - 1);
+        // A slice keeps all of `text` in memory, what JSON.parse makes does not.
+        if (plain && at - start > LONG) return text.slice(start + 1, at - 1);
         try {
           return JSON.parse(text.slice(start, at));
         } catch {
@@ -82,10 +91,7 @@ export function parseStrictJson(
           fail("a string with valid escapes");
         }
       }
-      if (c < 32) fail("a printable character");
-      if (c === 92) plain = false, at++;
     }
-    fail("a closing quote");
   }
   function number(): number {
     NUMBER.lastIndex = at;
@@ -132,12 +138,13 @@ export function parseStrictJson(
     if (++count > limits.values) {
       throw new StrictJsonError(`has more than ${limits.values} values`);
     }
-    if (depth > limits.depth) {
-      throw new StrictJsonError(`is nested deeper than ${limits.depth}`);
-    }
     if (text[at] === '"') return string();
-    if (take("{")) return object(depth + 1);
-    if (take("[")) return array(depth + 1);
+    if (text[at] === "{" || text[at] === "[") {
+      if (depth >= limits.depth) {
+        throw new StrictJsonError(`is nested deeper than ${limits.depth}`);
+      }
+      return take("{") ? object(depth + 1) : (take("["), array(depth + 1));
+    }
     for (const [word, meaning] of WORDS) {
       if (text.startsWith(word, at)) {
         at += word.length;
@@ -167,7 +174,8 @@ export function parseSettings(text: string): Record<string, unknown> {
   return plain(json) as Record<string, unknown>;
 }
 
-function plain(json: StrictJson): unknown {
+/** The same with objects instead of maps; `__proto__` is a key like any other. */
+export function plain(json: StrictJson): unknown {
   if (Array.isArray(json)) return json.map(plain);
   if (!(json instanceof Map)) return json;
   return Object.fromEntries([...json].map(([key, v]) => [key, plain(v)]));

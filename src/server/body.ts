@@ -3,15 +3,27 @@
  * arrives too slowly or nests too deep.
  * @module
  */
+import {
+  parseStrictJson,
+  plain,
+  StrictJsonError,
+} from "../format/strict_json.ts";
 import { ApiError, shown } from "./error.ts";
-import type { Limits } from "./options.ts";
+import { LIMITS, type Limits } from "./options.ts";
 
-type BodyLimits = Pick<Limits, "bodyBytes" | "bodyMs" | "jsonDepth">;
+type BodyLimits = Pick<
+  Limits,
+  "bodyBytes" | "bodyMs" | "jsonDepth" | "jsonValues"
+>;
 
-/** Reads and parses the body; throws `ApiError`. */
+/**
+ * Reads and parses the body; throws `ApiError`.
+ * @param hold told of bytes before they are kept; throws where there is no room for them
+ */
 export async function readJson(
   request: Request,
   limits: BodyLimits,
+  hold: (bytes: number) => void = () => {},
 ): Promise<unknown> {
   const type = request.headers.get("content-type") ?? "";
   if (!/^application\/json\s*(;|$)/i.test(type)) {
@@ -22,13 +34,15 @@ export async function readJson(
       }`,
     );
   }
-  return parseJson(await readBytes(request, limits), limits);
+  return parseJson(await readBytes(request, limits, hold), limits);
 }
 
 /** A body's bytes as JSON; throws `ApiError`. */
 export function parseJson(
   bytes: Uint8Array,
-  { jsonDepth }: Pick<Limits, "jsonDepth">,
+  { jsonDepth, jsonValues = LIMITS.jsonValues }:
+    & Pick<Limits, "jsonDepth">
+    & Partial<Limits>,
 ): unknown {
   let text: string;
   try {
@@ -36,13 +50,18 @@ export function parseJson(
   } catch {
     throw invalid("it is not UTF-8");
   }
-  if (depthOf(text, jsonDepth) > jsonDepth) {
-    throw invalid(`it nests deeper than ${jsonDepth}`);
-  }
   try {
-    return JSON.parse(text);
-  } catch {
-    throw invalid(text.trim() === "" ? "it is empty" : "it is no valid JSON");
+    const limits = { depth: jsonDepth, values: jsonValues };
+    return plain(parseStrictJson(text, limits));
+  } catch (error) {
+    if (!(error instanceof StrictJsonError)) throw error;
+    throw invalid(
+      text.trim() === ""
+        ? "it is empty"
+        : /twice|more than|deeper/.test(error.message)
+        ? `it ${error.message}`
+        : `it is no valid JSON: it ${error.message}`,
+    );
   }
 }
 
@@ -56,10 +75,13 @@ function invalid(why: string): ApiError {
 async function readBytes(
   request: Request,
   { bodyBytes, bodyMs }: BodyLimits,
+  hold: (bytes: number) => void,
 ): Promise<Uint8Array> {
   const declared = Number(request.headers.get("content-length") ?? 0);
   if (declared > bodyBytes) throw tooLarge(`${declared} bytes`, bodyBytes);
   if (!request.body) return new Uint8Array();
+  if (declared > 0) hold(declared); // room is kept before the first byte comes
+  let held = declared;
   const reader = request.body.getReader();
   let timer: ReturnType<typeof setTimeout> | undefined;
   const late = new Promise<never>((_, refuse) => {
@@ -83,6 +105,7 @@ async function readBytes(
       if (size > bodyBytes) {
         throw tooLarge(`over ${bodyBytes} bytes`, bodyBytes);
       }
+      if (size > held) hold(size - held), held = size;
       parts.push(value);
     }
   } catch (error) {
@@ -105,35 +128,4 @@ function tooLarge(what: string, most: number): ApiError {
     null,
     { connection: "close" },
   );
-}
-
-/** Deepest nesting of brackets outside strings; stops counting beyond `most`. */
-export function depthOf(text: string, most: number): number {
-  const bracket = /["[\]{}]/g;
-  let depth = 0, deepest = 0;
-  for (let m; (m = bracket.exec(text)) !== null;) {
-    if (m[0] === '"') {
-      const end = stringEnd(text, m.index + 1);
-      if (end < 0) return deepest; // JSON.parse says so
-      bracket.lastIndex = end + 1;
-    } else if (m[0] === "[" || m[0] === "{") {
-      deepest = Math.max(deepest, ++depth);
-      if (deepest > most) return deepest;
-    } else depth--;
-  }
-  return deepest;
-}
-
-/** Where the string that begins at `from` ends; −1 where it does not. */
-function stringEnd(text: string, from: number): number {
-  for (let at = from;;) {
-    const quote = text.indexOf('"', at);
-    if (quote < 0) return -1;
-    let slashes = 0;
-    while (quote - slashes > from && text[quote - 1 - slashes] === "\\") {
-      slashes++;
-    }
-    if (slashes % 2 === 0) return quote;
-    at = quote + 1;
-  }
 }

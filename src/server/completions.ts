@@ -10,7 +10,7 @@ import { laterJson } from "./later.ts";
 import type { Lifecycle } from "./lifecycle.ts";
 import type { Metrics } from "./metrics.ts";
 import type { Limits } from "./options.ts";
-import { parseRequest } from "./request.ts";
+import { type ChatRequest, parseRequest } from "./request.ts";
 import { eventStream } from "./sse.ts";
 
 /** Told how a request ended. */
@@ -39,6 +39,16 @@ function after(ms: number): { end: Promise<void>; clear(): void } {
   const { promise, resolve } = Promise.withResolvers<void>();
   const timer = setTimeout(resolve, ms);
   return { end: promise, clear: () => clearTimeout(timer) };
+}
+
+/** The house is full. */
+function full(why: string): ApiError {
+  return new ApiError(
+    "queue_full",
+    `Cannot answer: ${why}; ask again later`,
+    null,
+    { "retry-after": "2", connection: "close" },
+  );
 }
 
 /** What answering needs. */
@@ -79,18 +89,11 @@ export function completing(
     if (lifecycle?.draining.aborted) throw shuttingDown();
     const answering = session();
     const visit = house.enter();
-    if (!visit) {
-      throw new ApiError(
-        "queue_full",
-        `Cannot answer: ${limits.queue} requests are waiting already; ask again later`,
-        null,
-        { "retry-after": "2", connection: "close" },
-      );
-    }
+    if (!visit) throw full(`${limits.queue} requests are waiting already`);
     let stays = false;
     try {
-      const body = await readJson(request, limits).catch(endingSaidSo);
-      const reply = await complete(request, body, answering, visit);
+      const asked = await read(request, visit).catch(endingSaidSo);
+      const reply = await complete(request.signal, asked, answering, visit);
       stays = reply.later !== undefined;
       return reply;
     } finally {
@@ -98,16 +101,25 @@ export function completing(
     }
   }
 
+  /** What is asked; nothing else of the body is kept. */
+  async function read(request: Request, visit: Visit): Promise<ChatRequest> {
+    const hold = (bytes: number) => {
+      if (visit.hold(bytes)) return;
+      throw full(`waiting requests hold ${limits.heldBytes} bytes already`);
+    };
+    const body = await readJson(request, limits, hold);
+    return parseRequest(body, { model, limits });
+  }
+
   /** Answers a request that was let in; it leaves when its body ends. */
   async function complete(
-    request: Request,
-    body: unknown,
+    gone: AbortSignal,
+    asked: ChatRequest,
     answering: Answering,
     visit: Visit,
   ): Promise<Reply> {
-    const asked = parseRequest(body, { model, limits });
     visit.stage = "waiting";
-    const ends = { gone: request.signal, cut: lifecycle?.cut };
+    const ends = { gone, cut: lifecycle?.cut };
     const job = begin(answering, asked, limits, ends, () => {
       visit.stage = "running";
     });

@@ -55,8 +55,7 @@ export function originGuard(origins: readonly string[] = []): OriginGuard {
     check(request) {
       const origin = request.headers.get("origin");
       if (origin === null) return {};
-      const host = hostOf(request);
-      if (URL.parse(origin)?.host === host.toLowerCase()) return {};
+      if (isOwn(origin, request)) return {};
       if (!allowed.has(origin)) {
         throw new ApiError(
           "bad_origin",
@@ -73,6 +72,19 @@ export function originGuard(origins: readonly string[] = []): OriginGuard {
       };
     },
   };
+}
+
+/**
+ * Whether an origin is the server's own page. Beyond this machine a proxy may
+ * speak https for us; a page of http is then another origin than ours.
+ */
+function isOwn(origin: string, request: Request): boolean {
+  const page = URL.parse(origin), host = hostOf(request).toLowerCase();
+  if (page?.host !== host || page.origin !== origin.toLowerCase()) return false;
+  if (page.protocol === URL.parse(request.url)?.protocol) {
+    return request.headers.get("x-forwarded-proto") !== "https";
+  }
+  return page.protocol === "https:" && !isLoopback(nameOf(host));
 }
 
 /** Throws `ApiError` unless a request carries the key. */

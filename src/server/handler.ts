@@ -45,7 +45,8 @@ export function handler(
   const { model = "mquant", lifecycle, log, onError } = options;
   const limits = { ...LIMITS, ...options.limits };
   const created = Math.floor(Date.now() / 1000);
-  const house = admission(1 + limits.queue), counted = metrics();
+  const house = admission(1 + limits.queue, limits.heldBytes);
+  const counted = metrics();
   const checkHost = hostGuard(options.hosts);
   const origins = originGuard(options.origins);
   const checkKey = keyGuard(options);

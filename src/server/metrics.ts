@@ -86,6 +86,12 @@ export function metrics(): Metrics {
           [`stage="${stage}"`, admission.count(stage)] as const
         ),
       );
+      metric(
+        "held_bytes",
+        "gauge",
+        "Bytes of the bodies of requests inside.",
+        one(admission.held),
+      );
       lines.push(
         "# HELP mquant_completion_seconds Time of chat completions.",
         "# TYPE mquant_completion_seconds histogram",

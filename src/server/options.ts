@@ -16,8 +16,12 @@ export interface Limits {
   readonly bodyMs: number;
   /** Bytes of a request's body. */
   readonly bodyBytes: number;
+  /** Bytes of the bodies of all requests that are read, wait or are answered. */
+  readonly heldBytes: number;
   /** Nesting of a request's JSON. */
   readonly jsonDepth: number;
+  /** Values in a request's JSON: objects, lists, texts, numbers and words. */
+  readonly jsonValues: number;
   /** Images of one request. */
   readonly images: number;
   /** Messages of one request. */
@@ -35,7 +39,9 @@ export const LIMITS: Limits = {
   answerMs: 600_000,
   bodyMs: 30_000,
   bodyBytes: 20_000_000,
+  heldBytes: 128_000_000,
   jsonDepth: 32,
+  jsonValues: 100_000,
   images: 4,
   messages: 256,
   textLength: 100_000,
