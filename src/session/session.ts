@@ -5,14 +5,7 @@
  */
 import type { Build } from "../kernels/load.ts";
 import { type Answer, answer } from "./answer.ts";
-import {
-  type AskOptions,
-  type Message,
-  neverBegun,
-  type PictureOptions,
-  prepare,
-  run,
-} from "./ask.ts";
+import type { AskOptions, Message, PictureOptions } from "./ask.ts";
 import type { Assets } from "./assets.ts";
 import { type Described, describePlan } from "../plan/describe.ts";
 import type { Engine } from "../execute/engine.ts";
@@ -20,6 +13,8 @@ import { RuntimeError } from "../graph/error.ts";
 import type { ImageInput } from "./picture.ts";
 import type { MemoryPlan } from "../plan/plan.ts";
 import { type Profile, profile } from "../execute/profile.ts";
+import { examine, prepare } from "./prepare.ts";
+import { neverBegun, run } from "./run.ts";
 import { seenImages } from "./seen_images.ts";
 import type { StaticModel } from "../graph/static_model.ts";
 
@@ -158,18 +153,38 @@ export function session(
           "Cannot answer: the session is closed",
         );
       }
-      const job = await prepare(
+      const examined = await examine(
         assets,
         model.info,
-        info.context,
         messages,
         { ...pictures, ...options },
       );
+      const ready = (signal?: AbortSignal) =>
+        prepare(examined, assets, model.info, info.context, signal);
+      // Whatever is wrong is said before the turn, where no image has to be decoded for it.
+      const early = examined.cutFirst ? undefined : await ready();
       const asked = performance.now();
       const waited = () => performance.now() - asked;
+      const none = () => neverBegun(early?.ids.length ?? 0, waited());
       return await inTurn(
-        () => run(job, model, assets, engine, seen, show, signal, waited()),
-        () => neverBegun(job, waited()),
+        async () => {
+          const queueMs = waited();
+          const job = early ?? await ready(signal).catch((error) => {
+            if (!signal.aborted) throw error;
+          });
+          if (!job) return none();
+          return await run(
+            job,
+            model,
+            assets,
+            engine,
+            seen,
+            show,
+            signal,
+            queueMs,
+          );
+        },
+        none,
         signal,
       );
     });

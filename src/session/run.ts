@@ -1,0 +1,150 @@
+/**
+ * One answer, from a prompt to text.
+ * @module
+ */
+import type { Engine } from "../execute/engine.ts";
+import type { Grid } from "../graph/grid.ts";
+import { imageInfoOf } from "../graph/node.ts";
+import type { StaticModel } from "../graph/static_model.ts";
+import type { Finish, Result } from "./answer.ts";
+import type { Assets } from "./assets.ts";
+import { chooser } from "./choose.ts";
+import { towerTiles } from "./picture.ts";
+import type { Job } from "./prepare.ts";
+import type { SeenImages } from "./seen_images.ts";
+import { stopScanner } from "./stop.ts";
+
+/** The result of a request that was cancelled before its turn. */
+export function neverBegun(promptTokens: number, queueMs: number): Result {
+  const timings = {
+    queueMs,
+    imageMs: 0,
+    visionMs: 0,
+    prefillMs: 0,
+    decodeMs: 0,
+  };
+  return {
+    text: "",
+    tokens: [],
+    finish: "aborted",
+    timings,
+    promptTokens,
+    cachedTokens: 0,
+  };
+}
+
+/** Runs a request on an engine that does nothing else meanwhile. */
+export async function run(
+  job: Job,
+  model: StaticModel,
+  assets: Assets,
+  engine: Engine,
+  seen: SeenImages | undefined,
+  show: (piece: string) => void,
+  signal: AbortSignal,
+  queueMs: number,
+): Promise<Result> {
+  const { ids, images, progress, most } = job;
+  const { tokenizer, stopIds, image } = assets;
+  const choose = chooser(job.choice, assets);
+  const timings = {
+    queueMs,
+    imageMs: 0,
+    visionMs: 0,
+    prefillMs: 0,
+    decodeMs: 0,
+  };
+  const clock = stopwatch(timings);
+  const text = stopScanner(job.stops), stream = tokenizer.decodeStream();
+  const tokens: number[] = [];
+  let cachedTokens = 0;
+  let shown = "", finish: Finish = "length";
+  const say = (piece: string) => {
+    // models begin with the blank that follows "Assistant:"
+    const text = shown === "" ? piece.trimStart() : piece;
+    if (text === "") return;
+    shown += text;
+    show(text);
+  };
+  try {
+    const rows: Float32Array[] = [], grids: Grid[] = [];
+    for (const [i, picture] of images.entries()) {
+      progress("image", i, images.length);
+      signal.throwIfAborted();
+      const seenAs = job.tiles?.[i] ??
+        await towerTiles(picture, image!, imageInfoOf(model.info));
+      clock("imageMs");
+      progress("vision", i, images.length);
+      for (const tile of seenAs.tiles) {
+        const encode = () => engine.encode(tile, signal);
+        rows.push(await (seen ? seen.rows(tile, encode) : encode()));
+      }
+      grids.push(...seenAs.grids);
+      clock("visionMs");
+    }
+    progress("prefill", 0, ids.length);
+    const all = joined(rows);
+    if (!seen) engine.reset();
+    cachedTokens = engine.rewind(ids, all, grids);
+    const rest = all.subarray(engine.rowsOf(ids.slice(0, cachedTokens)));
+    let id = choose.next(
+      await engine.prefill(ids.slice(cachedTokens), rest, signal, grids),
+      most,
+    );
+    clock("prefillMs");
+    progress("prefill", ids.length, ids.length);
+    while (true) {
+      if (stopIds.has(id)) {
+        finish = "stop";
+        break;
+      }
+      tokens.push(id);
+      choose.accept(id);
+      say(text.push(stream.push(id)));
+      progress("decode", tokens.length, most);
+      if (text.stopped || choose.ended) {
+        finish = "stop";
+        break;
+      }
+      if (tokens.length === most) {
+        if (choose.whole) finish = "stop";
+        break;
+      }
+      const logits = await engine.decode(id, signal);
+      id = choose.next(logits, most - tokens.length);
+    }
+  } catch (error) {
+    if (!signal.aborted) throw error;
+    finish = "aborted";
+  }
+  if (tokens.length > 0) clock("decodeMs");
+  say(text.push(stream.end()) + text.end());
+  return {
+    text: shown,
+    tokens,
+    finish,
+    timings,
+    promptTokens: ids.length,
+    cachedTokens,
+    ...(job.choice.logprobs === undefined ? {} : { logprobs: choose.logprobs }),
+  };
+}
+
+function joined(rows: readonly Float32Array[]): Float32Array {
+  const all = new Float32Array(rows.reduce((n, r) => n + r.length, 0));
+  let at = 0;
+  for (const r of rows) all.set(r, at), at += r.length;
+  return all;
+}
+
+/** Adds the time since its last call to a part. */
+function stopwatch<K extends string>(
+  times: Record<K, number>,
+): (part: K) => void {
+  let last = performance.now();
+  return (part) => {
+    const now = performance.now();
+    times[part] += now - last;
+    last = now;
+  };
+}
