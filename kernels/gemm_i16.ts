@@ -51,27 +51,6 @@ export function gemm_w4a8__simd_4x8(
   gemm(4, 0, a, sums, w, alpha, bias, y, rows, k, ldy, n0, n1, scratch, accumulate);
 }
 
-export function gemm_w5a8__simd_4x8(
-  a: usize, sums: usize, w: usize, alpha: usize, bias: usize, y: usize,
-  rows: i32, k: i32, ldy: i32, n0: i32, n1: i32, scratch: usize, accumulate: i32,
-): void {
-  gemm(5, 0, a, sums, w, alpha, bias, y, rows, k, ldy, n0, n1, scratch, accumulate);
-}
-
-export function gemm_w6a8__simd_4x8(
-  a: usize, sums: usize, w: usize, alpha: usize, bias: usize, y: usize,
-  rows: i32, k: i32, ldy: i32, n0: i32, n1: i32, scratch: usize, accumulate: i32,
-): void {
-  gemm(6, 0, a, sums, w, alpha, bias, y, rows, k, ldy, n0, n1, scratch, accumulate);
-}
-
-export function gemm_w7a8__simd_4x8(
-  a: usize, sums: usize, w: usize, alpha: usize, bias: usize, y: usize,
-  rows: i32, k: i32, ldy: i32, n0: i32, n1: i32, scratch: usize, accumulate: i32,
-): void {
-  gemm(7, 0, a, sums, w, alpha, bias, y, rows, k, ldy, n0, n1, scratch, accumulate);
-}
-
 export function gemm_w8a8__simd_4x8(
   a: usize, sums: usize, w: usize, alpha: usize, bias: usize, y: usize,
   rows: i32, k: i32, ldy: i32, n0: i32, n1: i32, scratch: usize, accumulate: i32,

@@ -1,15 +1,15 @@
-// Weights of 4 to 7 bits × int8 activations, several rows, relaxed SIMD where a 32-bit dot
-// product is many instructions (gemm_dot.ts is for the others).
+// 4-bit weights × int8 activations, several rows, relaxed SIMD where a 32-bit dot
+// product takes many instructions (gemm_dot.ts is for the other machines).
 //
-//   one step = 4 k:   A group (16 B)        panel, unpacked (32 B)
+//   one step = 4 k:   row block (16 B)      panel, unpacked (32 B)
 //                     r0 r1 r2 r3 × 4 k     8 columns × 4 k, offset binary u8
 //
 //            columns 0–3   columns 4–7
 //            ┌───────────┬───────────┐      relaxed_dot: 16 products → 8 int16
 //   row 0    │    c0     │    c1     │      (n0k01 n0k23 n1k01 n1k23 …). A pair sum is
-//   row 1    │    c2     │    c3     │      at most 2·128·(2^bits − 1), so int16 holds
-//   row 2    │    c4     │    c5     │      8 (w4), 4 (w5), 2 (w6) or 1 (w7) steps;
-//   row 3    │    c6     │    c7     │      then dot(c, 1) folds pairs into the int32 tile.
+//   row 1    │    c2     │    c3     │      at most 2·128·15, so int16 holds 8 steps;
+//   row 2    │    c4     │    c5     │      then dot(c, 1) folds pairs into the
+//   row 3    │    c6     │    c7     │      int32 tile.
 //            └───────────┴───────────┘
 //
 // The second operand stays below 128, where every permitted behaviour of the
@@ -34,12 +34,13 @@ const TILE: usize = 16384;    // the tile lies behind the panel in scratch
   return i32x4.add(s, i32x4.dot_i16x8_s(c, ones));
 }
 
-// The three loops below are one tile with 2·n, 2 and 1 steps between folds. Two
-// steps are written out: a loop of one costs 10 %, of four gains nothing; the first
-// step opens the accumulators instead of adding to zero (5 %). Zen 4, Nov 2026.
+// Two steps are written out: a loop of one costs 10 %, of four gains nothing; the
+// first step opens the accumulators instead of adding to zero (5 %). Zen 4, Nov 2026.
 
-/** tile += A group · panel over `steps` steps, `run` of them (4 or 8) between folds. */
-function microRun(a: usize, p: usize, tile: usize, steps: i32, run: i32): void {
+const RUN: i32 = 8; // steps between folds
+
+/** tile += row block · panel over `steps` steps. */
+function micro(a: usize, p: usize, tile: usize, steps: i32): void {
   const ones = i16x8.splat(1); // out of the loops: V8 does not hoist it
   let s0 = v128.load(tile), s1 = v128.load(tile, 16), s2 = v128.load(tile, 32), s3 = v128.load(tile, 48);
   let s4 = v128.load(tile, 64), s5 = v128.load(tile, 80), s6 = v128.load(tile, 96), s7 = v128.load(tile, 112);
@@ -55,7 +56,7 @@ function microRun(a: usize, p: usize, tile: usize, steps: i32, run: i32): void {
     r = lane1(x); c2 = add(c2, r, lo); c3 = add(c3, r, hi);
     r = lane2(x); c4 = add(c4, r, lo); c5 = add(c5, r, hi);
     r = lane3(x); c6 = add(c6, r, lo); c7 = add(c7, r, hi);
-    for (let s = 2; s < run; s += 2) {
+    for (let s = 2; s < RUN; s += 2) {
       a += 32; p += 64;
       x = v128.load(a); lo = v128.load(p); hi = v128.load(p, 16);
       r = lane0(x); c0 = add(c0, r, lo); c1 = add(c1, r, hi);
@@ -78,57 +79,11 @@ function microRun(a: usize, p: usize, tile: usize, steps: i32, run: i32): void {
   v128.store(tile, s4, 64); v128.store(tile, s5, 80); v128.store(tile, s6, 96); v128.store(tile, s7, 112);
 }
 
-/** The same, folding every 2 steps (w6). */
-function micro2(a: usize, p: usize, tile: usize, steps: i32): void {
-  const ones = i16x8.splat(1); // out of the loops: V8 does not hoist it
-  let s0 = v128.load(tile), s1 = v128.load(tile, 16), s2 = v128.load(tile, 32), s3 = v128.load(tile, 48);
-  let s4 = v128.load(tile, 64), s5 = v128.load(tile, 80), s6 = v128.load(tile, 96), s7 = v128.load(tile, 112);
-  for (const end = a + (<usize>steps << 4); a < end; a += 32, p += 64) {
-    let c0: v128, c1: v128, c2: v128, c3: v128, c4: v128, c5: v128, c6: v128, c7: v128;
-    let x = v128.load(a), lo = v128.load(p), hi = v128.load(p, 16), r: v128;
-    r = lane0(x); c0 = dot(r, lo); c1 = dot(r, hi);
-    r = lane1(x); c2 = dot(r, lo); c3 = dot(r, hi);
-    r = lane2(x); c4 = dot(r, lo); c5 = dot(r, hi);
-    r = lane3(x); c6 = dot(r, lo); c7 = dot(r, hi);
-    x = v128.load(a, 16); lo = v128.load(p, 32); hi = v128.load(p, 48);
-    r = lane0(x); c0 = add(c0, r, lo); c1 = add(c1, r, hi);
-    r = lane1(x); c2 = add(c2, r, lo); c3 = add(c3, r, hi);
-    r = lane2(x); c4 = add(c4, r, lo); c5 = add(c5, r, hi);
-    r = lane3(x); c6 = add(c6, r, lo); c7 = add(c7, r, hi);
-    s0 = fold(s0, c0, ones); s1 = fold(s1, c1, ones);
-    s2 = fold(s2, c2, ones); s3 = fold(s3, c3, ones);
-    s4 = fold(s4, c4, ones); s5 = fold(s5, c5, ones);
-    s6 = fold(s6, c6, ones); s7 = fold(s7, c7, ones);
-  }
-  v128.store(tile, s0); v128.store(tile, s1, 16); v128.store(tile, s2, 32); v128.store(tile, s3, 48);
-  v128.store(tile, s4, 64); v128.store(tile, s5, 80); v128.store(tile, s6, 96); v128.store(tile, s7, 112);
-}
-
-/** The same, folding every step (w7). */
-function micro1(a: usize, p: usize, tile: usize, steps: i32): void {
-  const ones = i16x8.splat(1); // out of the loops: V8 does not hoist it
-  let s0 = v128.load(tile), s1 = v128.load(tile, 16), s2 = v128.load(tile, 32), s3 = v128.load(tile, 48);
-  let s4 = v128.load(tile, 64), s5 = v128.load(tile, 80), s6 = v128.load(tile, 96), s7 = v128.load(tile, 112);
-  for (const end = a + (<usize>steps << 4); a < end; a += 16, p += 32) {
-    const x = v128.load(a), lo = v128.load(p), hi = v128.load(p, 16);
-    let r = lane0(x);
-    s0 = fold(s0, dot(r, lo), ones); s1 = fold(s1, dot(r, hi), ones);
-    r = lane1(x);
-    s2 = fold(s2, dot(r, lo), ones); s3 = fold(s3, dot(r, hi), ones);
-    r = lane2(x);
-    s4 = fold(s4, dot(r, lo), ones); s5 = fold(s5, dot(r, hi), ones);
-    r = lane3(x);
-    s6 = fold(s6, dot(r, lo), ones); s7 = fold(s7, dot(r, hi), ones);
-  }
-  v128.store(tile, s0); v128.store(tile, s1, 16); v128.store(tile, s2, 32); v128.store(tile, s3, 48);
-  v128.store(tile, s4, 64); v128.store(tile, s5, 80); v128.store(tile, s6, 96); v128.store(tile, s7, 112);
-}
-
 @inline function gemm(
-  bits: i32, a: usize, sums: usize, w: usize, alpha: usize, bias: usize, y: usize,
+  a: usize, sums: usize, w: usize, alpha: usize, bias: usize, y: usize,
   rows: i32, k: i32, ldy: i32, n0: i32, n1: i32, scratch: usize, accumulate: i32,
 ): void {
-  const panelBytes = <usize>k * (bits == 4 ? 4 : 8), tile = scratch + TILE;
+  const panelBytes = <usize>k << 2, tile = scratch + TILE;
   for (let n = n0; n < n1; n += 8) {
     const panel = w + <usize>(n >> 3) * panelBytes;
     for (let m0 = 0; m0 < rows; m0 += ROWS) {
@@ -136,19 +91,13 @@ function micro1(a: usize, p: usize, tile: usize, steps: i32): void {
       memory.fill(tile, 0, <usize>(count + 3 & -4) << 5);
       for (let s0 = 0, all = k >> 2; s0 < all; s0 += STEPS) {
         const steps = min(STEPS, all - s0);
-        let p = panel + (<usize>s0 << 5);
-        if (bits == 4) {
-          unpackNibbles(panel + (<usize>s0 << 4), scratch, steps);
-          p = scratch;
-        }
+        unpackNibbles(panel + (<usize>s0 << 4), scratch, steps);
         for (let m = 0; m < count; m += 4) {
-          const group = a + <usize>(m0 + m) * <usize>k + (<usize>s0 << 4), to = tile + (<usize>m << 5);
-          if (bits < 6) microRun(group, p, to, steps, bits == 4 ? 8 : 4);
-          else if (bits == 6) micro2(group, p, to, steps);
-          else micro1(group, p, to, steps);
+          const block = a + <usize>(m0 + m) * <usize>k + (<usize>s0 << 4);
+          micro(block, scratch, tile + (<usize>m << 5), steps);
         }
       }
-      epilogue(tile, word(sums, m0), 1 << (bits - 1), word(alpha, n), word(bias, n),
+      epilogue(tile, word(sums, m0), 8, word(alpha, n), word(bias, n),
         word(y, n) + <usize>m0 * (<usize>ldy << 2), count, ldy, accumulate);
     }
   }
@@ -158,26 +107,6 @@ export function gemm_w4a8__relaxed_4x8(
   a: usize, sums: usize, w: usize, alpha: usize, bias: usize, y: usize,
   rows: i32, k: i32, ldy: i32, n0: i32, n1: i32, scratch: usize, accumulate: i32,
 ): void {
-  gemm(4, a, sums, w, alpha, bias, y, rows, k, ldy, n0, n1, scratch, accumulate);
+  gemm(a, sums, w, alpha, bias, y, rows, k, ldy, n0, n1, scratch, accumulate);
 }
 
-export function gemm_w5a8__relaxed_4x8(
-  a: usize, sums: usize, w: usize, alpha: usize, bias: usize, y: usize,
-  rows: i32, k: i32, ldy: i32, n0: i32, n1: i32, scratch: usize, accumulate: i32,
-): void {
-  gemm(5, a, sums, w, alpha, bias, y, rows, k, ldy, n0, n1, scratch, accumulate);
-}
-
-export function gemm_w6a8__relaxed_4x8(
-  a: usize, sums: usize, w: usize, alpha: usize, bias: usize, y: usize,
-  rows: i32, k: i32, ldy: i32, n0: i32, n1: i32, scratch: usize, accumulate: i32,
-): void {
-  gemm(6, a, sums, w, alpha, bias, y, rows, k, ldy, n0, n1, scratch, accumulate);
-}
-
-export function gemm_w7a8__relaxed_4x8(
-  a: usize, sums: usize, w: usize, alpha: usize, bias: usize, y: usize,
-  rows: i32, k: i32, ldy: i32, n0: i32, n1: i32, scratch: usize, accumulate: i32,
-): void {
-  gemm(7, a, sums, w, alpha, bias, y, rows, k, ldy, n0, n1, scratch, accumulate);
-}

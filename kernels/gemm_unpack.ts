@@ -81,7 +81,7 @@ export function flipBytes(w: usize, p: usize, steps: i32): void {
   v128.store(p, v128.shuffle<i32>(c, d, 1, 3, 5, 7), 48);
 }
 
-/** w4…w8 → int16 pairs of signed weights, for `steps` steps of 4 k. */
+/** w4 or w8 → int16 pairs of signed weights, for `steps` steps of 4 k. */
 export function unpackPairs(bits: i32, w: usize, p: usize, steps: i32): void {
   const offset: i32 = 1 << (bits - 1), zero = i16x8.splat(<i16>offset);
   if (bits == 4) {
@@ -90,14 +90,10 @@ export function unpackPairs(bits: i32, w: usize, p: usize, steps: i32): void {
       const t = v128.load(w);
       spread(p, v128.and(t, mask), v128.and(i16x8.shr_u(t, 4), mask), zero);
     }
-  } else if (bits == 8) {
+  } else {
     const flip = i8x16.splat(-128);
     for (const end = w + (<usize>steps << 5); w < end; w += 32, p += 64) {
       spread(p, v128.xor(v128.load(w), flip), v128.xor(v128.load(w, 16), flip), zero);
-    }
-  } else {
-    for (const end = w + (<usize>steps << 5); w < end; w += 32, p += 64) {
-      spread(p, v128.load(w), v128.load(w, 16), zero);
     }
   }
 }

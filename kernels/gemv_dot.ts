@@ -151,17 +151,16 @@ export function gemv_w4ga8__relaxed_dot8_1x32(
   else gemvNibbles(false, true, a, sums, w, alpha, bias, y, k, group, n0, n1, scratch, accumulate);
 }
 
-@inline function bytes(bits: i32, p: usize, at: usize, flips: v128): v128 {
-  const t = v128.load(p + at);
-  return bits == 8 ? v128.xor(t, flips) : t;
+@inline function bytes(p: usize, at: usize, flips: v128): v128 {
+  return v128.xor(v128.load(p + at), flips);
 }
 
-/** Weights of one byte: w + zero, or signed for 8 bits. */
+/** 8-bit weights. */
 @inline function gemvBytes(
-  bits: i32, a: usize, sums: usize, w: usize, alpha: usize, bias: usize, y: usize,
+  a: usize, sums: usize, w: usize, alpha: usize, bias: usize, y: usize,
   k: i32, n0: i32, n1: i32, accumulate: i32,
 ): void {
-  const zero: i32 = bits == 8 ? flipOf() : 1 << (bits - 1), flips = i8x16.splat(<i8>zero);
+  const zero: i32 = flipOf(), flips = i8x16.splat(<i8>zero);
   const offset = load<i32>(sums) * zero, step = stretch(n0, n1), far = <usize>step * <usize>k;
   let p = w + <usize>n0 * <usize>k;
   for (let n = n0, end = n0 + step; n < end; n += 8) {
@@ -171,25 +170,25 @@ export function gemv_w4ga8__relaxed_dot8_1x32(
     for (let x = a, last = a + k; x < last; x += 16, p += 128, q += 128, r += 128, s += 128) {
       const row = v128.load(x);
       let b = lane0(row);
-      c0 = dotAdd(c0, b, bytes(bits, p, 0, flips)); c1 = dotAdd(c1, b, bytes(bits, p, 16, flips));
-      c2 = dotAdd(c2, b, bytes(bits, q, 0, flips)); c3 = dotAdd(c3, b, bytes(bits, q, 16, flips));
-      c4 = dotAdd(c4, b, bytes(bits, r, 0, flips)); c5 = dotAdd(c5, b, bytes(bits, r, 16, flips));
-      c6 = dotAdd(c6, b, bytes(bits, s, 0, flips)); c7 = dotAdd(c7, b, bytes(bits, s, 16, flips));
+      c0 = dotAdd(c0, b, bytes(p, 0, flips)); c1 = dotAdd(c1, b, bytes(p, 16, flips));
+      c2 = dotAdd(c2, b, bytes(q, 0, flips)); c3 = dotAdd(c3, b, bytes(q, 16, flips));
+      c4 = dotAdd(c4, b, bytes(r, 0, flips)); c5 = dotAdd(c5, b, bytes(r, 16, flips));
+      c6 = dotAdd(c6, b, bytes(s, 0, flips)); c7 = dotAdd(c7, b, bytes(s, 16, flips));
       b = lane1(row);
-      c0 = dotAdd(c0, b, bytes(bits, p, 32, flips)); c1 = dotAdd(c1, b, bytes(bits, p, 48, flips));
-      c2 = dotAdd(c2, b, bytes(bits, q, 32, flips)); c3 = dotAdd(c3, b, bytes(bits, q, 48, flips));
-      c4 = dotAdd(c4, b, bytes(bits, r, 32, flips)); c5 = dotAdd(c5, b, bytes(bits, r, 48, flips));
-      c6 = dotAdd(c6, b, bytes(bits, s, 32, flips)); c7 = dotAdd(c7, b, bytes(bits, s, 48, flips));
+      c0 = dotAdd(c0, b, bytes(p, 32, flips)); c1 = dotAdd(c1, b, bytes(p, 48, flips));
+      c2 = dotAdd(c2, b, bytes(q, 32, flips)); c3 = dotAdd(c3, b, bytes(q, 48, flips));
+      c4 = dotAdd(c4, b, bytes(r, 32, flips)); c5 = dotAdd(c5, b, bytes(r, 48, flips));
+      c6 = dotAdd(c6, b, bytes(s, 32, flips)); c7 = dotAdd(c7, b, bytes(s, 48, flips));
       b = lane2(row);
-      c0 = dotAdd(c0, b, bytes(bits, p, 64, flips)); c1 = dotAdd(c1, b, bytes(bits, p, 80, flips));
-      c2 = dotAdd(c2, b, bytes(bits, q, 64, flips)); c3 = dotAdd(c3, b, bytes(bits, q, 80, flips));
-      c4 = dotAdd(c4, b, bytes(bits, r, 64, flips)); c5 = dotAdd(c5, b, bytes(bits, r, 80, flips));
-      c6 = dotAdd(c6, b, bytes(bits, s, 64, flips)); c7 = dotAdd(c7, b, bytes(bits, s, 80, flips));
+      c0 = dotAdd(c0, b, bytes(p, 64, flips)); c1 = dotAdd(c1, b, bytes(p, 80, flips));
+      c2 = dotAdd(c2, b, bytes(q, 64, flips)); c3 = dotAdd(c3, b, bytes(q, 80, flips));
+      c4 = dotAdd(c4, b, bytes(r, 64, flips)); c5 = dotAdd(c5, b, bytes(r, 80, flips));
+      c6 = dotAdd(c6, b, bytes(s, 64, flips)); c7 = dotAdd(c7, b, bytes(s, 80, flips));
       b = lane3(row);
-      c0 = dotAdd(c0, b, bytes(bits, p, 96, flips)); c1 = dotAdd(c1, b, bytes(bits, p, 112, flips));
-      c2 = dotAdd(c2, b, bytes(bits, q, 96, flips)); c3 = dotAdd(c3, b, bytes(bits, q, 112, flips));
-      c4 = dotAdd(c4, b, bytes(bits, r, 96, flips)); c5 = dotAdd(c5, b, bytes(bits, r, 112, flips));
-      c6 = dotAdd(c6, b, bytes(bits, s, 96, flips)); c7 = dotAdd(c7, b, bytes(bits, s, 112, flips));
+      c0 = dotAdd(c0, b, bytes(p, 96, flips)); c1 = dotAdd(c1, b, bytes(p, 112, flips));
+      c2 = dotAdd(c2, b, bytes(q, 96, flips)); c3 = dotAdd(c3, b, bytes(q, 112, flips));
+      c4 = dotAdd(c4, b, bytes(r, 96, flips)); c5 = dotAdd(c5, b, bytes(r, 112, flips));
+      c6 = dotAdd(c6, b, bytes(s, 96, flips)); c7 = dotAdd(c7, b, bytes(s, 112, flips));
     }
     store8(c0, c1, offset, word(alpha, n), word(bias, n), word(y, n), accumulate);
     if (nq < n1) store8(c2, c3, offset, word(alpha, nq), word(bias, nq), word(y, nq), accumulate);
@@ -198,30 +197,9 @@ export function gemv_w4ga8__relaxed_dot8_1x32(
   }
 }
 
-export function gemv_w5a8__relaxed_dot_1x32(
-  a: usize, sums: usize, w: usize, alpha: usize, bias: usize, y: usize,
-  k: i32, n0: i32, n1: i32, accumulate: i32,
-): void {
-  gemvBytes(5, a, sums, w, alpha, bias, y, k, n0, n1, accumulate);
-}
-
-export function gemv_w6a8__relaxed_dot_1x32(
-  a: usize, sums: usize, w: usize, alpha: usize, bias: usize, y: usize,
-  k: i32, n0: i32, n1: i32, accumulate: i32,
-): void {
-  gemvBytes(6, a, sums, w, alpha, bias, y, k, n0, n1, accumulate);
-}
-
-export function gemv_w7a8__relaxed_dot_1x32(
-  a: usize, sums: usize, w: usize, alpha: usize, bias: usize, y: usize,
-  k: i32, n0: i32, n1: i32, accumulate: i32,
-): void {
-  gemvBytes(7, a, sums, w, alpha, bias, y, k, n0, n1, accumulate);
-}
-
 export function gemv_w8a8__relaxed_dot8_1x32(
   a: usize, sums: usize, w: usize, alpha: usize, bias: usize, y: usize,
   k: i32, n0: i32, n1: i32, accumulate: i32,
 ): void {
-  gemvBytes(8, a, sums, w, alpha, bias, y, k, n0, n1, accumulate);
+  gemvBytes(a, sums, w, alpha, bias, y, k, n0, n1, accumulate);
 }

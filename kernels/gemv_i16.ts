@@ -78,27 +78,6 @@ export function gemv_w4a8__simd_1x8(
   gemv(4, false, a, sums, w, alpha, bias, y, k, k, n0, n1, 0, accumulate);
 }
 
-export function gemv_w5a8__simd_1x8(
-  a: usize, sums: usize, w: usize, alpha: usize, bias: usize, y: usize,
-  k: i32, n0: i32, n1: i32, accumulate: i32,
-): void {
-  gemv(5, false, a, sums, w, alpha, bias, y, k, k, n0, n1, 0, accumulate);
-}
-
-export function gemv_w6a8__simd_1x8(
-  a: usize, sums: usize, w: usize, alpha: usize, bias: usize, y: usize,
-  k: i32, n0: i32, n1: i32, accumulate: i32,
-): void {
-  gemv(6, false, a, sums, w, alpha, bias, y, k, k, n0, n1, 0, accumulate);
-}
-
-export function gemv_w7a8__simd_1x8(
-  a: usize, sums: usize, w: usize, alpha: usize, bias: usize, y: usize,
-  k: i32, n0: i32, n1: i32, accumulate: i32,
-): void {
-  gemv(7, false, a, sums, w, alpha, bias, y, k, k, n0, n1, 0, accumulate);
-}
-
 export function gemv_w8a8__simd_1x8(
   a: usize, sums: usize, w: usize, alpha: usize, bias: usize, y: usize,
   k: i32, n0: i32, n1: i32, accumulate: i32,

@@ -1,5 +1,5 @@
-// One row × weights of 4 to 7 bits, relaxed SIMD where a 32-bit dot product is many
-// instructions (gemv_dot.ts is for the others): decode, bound by memory.
+// One row × 4-bit weights, relaxed SIMD where a 32-bit dot product takes many
+// instructions (gemv_dot.ts is for the other machines): decode, bound by memory.
 //
 //   w4, one step = 16 B: 8 columns × 4 k     c0 += dot([k0–3]×4, low nibbles)
 //                                            c1 += dot([k0–3]×4, high nibbles)
@@ -80,54 +80,4 @@ export function gemv_w4ga8__relaxed_1x8(
   k: i32, group: i32, n0: i32, n1: i32, scratch: usize, accumulate: i32,
 ): void {
   gemvNibbles(true, a, sums, w, alpha, bias, y, k, group, n0, n1, scratch, accumulate);
-}
-
-/** Bytes w + zero, `flush` steps of 4 k between folds (1, 2 or 4). */
-@inline function gemvBytes(
-  bits: i32, flush: i32,
-  a: usize, sums: usize, w: usize, alpha: usize, bias: usize, y: usize,
-  k: i32, n0: i32, n1: i32, accumulate: i32,
-): void {
-  const ones = i16x8.splat(1);
-  let p = w + <usize>n0 * <usize>k;
-  for (let n = n0; n < n1; n += 8) {
-    let s0 = i32x4.splat(0), s1 = s0;
-    for (let x = a, end = a + k; x < end; x += 16, p += 128) {
-      const r = v128.load(x);
-      let c0 = i16x8.splat(0), c1 = c0, b = lane0(r);
-      c0 = dot(c0, b, v128.load(p)); c1 = dot(c1, b, v128.load(p, 16));
-      if (flush < 2) { s0 = fold(s0, c0, ones); s1 = fold(s1, c1, ones); c0 = c1 = i16x8.splat(0); }
-      b = lane1(r);
-      c0 = dot(c0, b, v128.load(p, 32)); c1 = dot(c1, b, v128.load(p, 48));
-      if (flush < 4) { s0 = fold(s0, c0, ones); s1 = fold(s1, c1, ones); c0 = c1 = i16x8.splat(0); }
-      b = lane2(r);
-      c0 = dot(c0, b, v128.load(p, 64)); c1 = dot(c1, b, v128.load(p, 80));
-      if (flush < 2) { s0 = fold(s0, c0, ones); s1 = fold(s1, c1, ones); c0 = c1 = i16x8.splat(0); }
-      b = lane3(r);
-      c0 = dot(c0, b, v128.load(p, 96)); c1 = dot(c1, b, v128.load(p, 112));
-      s0 = fold(s0, c0, ones); s1 = fold(s1, c1, ones);
-    }
-    store8(s0, s1, load<i32>(sums) << (bits - 1), word(alpha, n), word(bias, n), word(y, n), accumulate);
-  }
-}
-
-export function gemv_w5a8__relaxed_1x8(
-  a: usize, sums: usize, w: usize, alpha: usize, bias: usize, y: usize,
-  k: i32, n0: i32, n1: i32, accumulate: i32,
-): void {
-  gemvBytes(5, 4, a, sums, w, alpha, bias, y, k, n0, n1, accumulate);
-}
-
-export function gemv_w6a8__relaxed_1x8(
-  a: usize, sums: usize, w: usize, alpha: usize, bias: usize, y: usize,
-  k: i32, n0: i32, n1: i32, accumulate: i32,
-): void {
-  gemvBytes(6, 2, a, sums, w, alpha, bias, y, k, n0, n1, accumulate);
-}
-
-export function gemv_w7a8__relaxed_1x8(
-  a: usize, sums: usize, w: usize, alpha: usize, bias: usize, y: usize,
-  k: i32, n0: i32, n1: i32, accumulate: i32,
-): void {
-  gemvBytes(7, 1, a, sums, w, alpha, bias, y, k, n0, n1, accumulate);
 }

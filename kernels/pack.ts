@@ -55,31 +55,23 @@ export function pack_w4__simd(codes: usize, w: usize, rows: i32, k: i32): void {
   }
 }
 
-/** w5…w7: w + 2^(bits−1) is the low `bits` bits with the top one flipped; w8 as it is. */
-@inline function packBytes(bits: i32, codes: usize, w: usize, rows: i32, k: i32): void {
-  const flip: u32 = bits == 8 ? 0 : 0x01010101 << (bits - 1), mask: u32 = 0x01010101 * ((1 << bits) - 1);
-  const flips = i32x4.splat(flip), masks = i32x4.splat(mask);
+export function pack_w8__simd(codes: usize, w: usize, rows: i32, k: i32): void {
   for (let n0 = 0; n0 < rows; n0 += 8) {
     for (let j = 0, kp = roundUp(k, 32); j < kp; j += 16, w += 128) {
       for (let n = 0; n < 8; n++) {
         const from = codes + <usize>(n0 + n) * <usize>k + <usize>j, to = w + (<usize>n << 2);
         if (n0 + n < rows && j + 16 <= k) {
-          const v = v128.and(v128.xor(v128.load(from), flips), masks);
+          const v = v128.load(from);
           v128.store32_lane(to, v, 0); v128.store32_lane(to, v, 1, 32);
           v128.store32_lane(to, v, 2, 64); v128.store32_lane(to, v, 3, 96);
           continue;
         }
         for (let i = 0; i < 16; i += 4) {
           const x = n0 + n < rows && j + i < k ? load<u32>(from + <usize>i) : 0;
-          store<u32>(to + (<usize>i << 3), (x ^ flip) & mask);
+          store<u32>(to + (<usize>i << 3), x);
         }
       }
     }
   }
 }
 
-export function pack_w5__simd(codes: usize, w: usize, rows: i32, k: i32): void { packBytes(5, codes, w, rows, k); }
-export function pack_w6__simd(codes: usize, w: usize, rows: i32, k: i32): void { packBytes(6, codes, w, rows, k); }
-export function pack_w7__simd(codes: usize, w: usize, rows: i32, k: i32): void { packBytes(7, codes, w, rows, k); }
-
-export function pack_w8__simd(codes: usize, w: usize, rows: i32, k: i32): void { packBytes(8, codes, w, rows, k); }

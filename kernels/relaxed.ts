@@ -5,4 +5,4 @@ export * from "./gemm_i8";
 export * from "./gemv_i8";
 export * from "./gemm_dot";
 export * from "./gemv_dot";
-export * from "./attend_dot";
+export * from "./attention_dot";

@@ -15,7 +15,7 @@ export function add_f32__simd(
 }
 
 /** y = x ⊙ g. */
-export function gain_f32__simd(
+export function scale_f32__simd(
   y: usize, ldy: i32, x: usize, ldx: i32, g: usize, k: i32, row0: i32, row1: i32,
 ): void {
   const bytes = <usize>k << 2;
@@ -49,7 +49,7 @@ export function rank1_f32__simd(
  * Codes of a row lie four by four in the panels that a tied head reads, too: 32 bytes
  * apart, or 16 where two columns share a byte. All are brought to w + zero, unsigned.
  */
-export function embed_f32__simd(
+export function embedding_f32__simd(
   codes: usize, bits: i32, scale: usize, ids: usize, y: usize, ldy: i32, k: i32, row0: i32, row1: i32,
 ): void {
   const step: usize = bits == 4 ? 16 : 32, panel = step * <usize>(roundUp(k, 32) >> 2);

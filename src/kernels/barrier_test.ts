@@ -1,5 +1,5 @@
 import { assertEquals } from "@std/assert";
-import { BARRIER_BYTES } from "./barrier.ts";
+import { BARRIER_BYTES } from "./signatures/load.ts";
 import { kernelMemory, kernelModule, loadKernels } from "./load.ts";
 
 /** Adds 1 to its own counter, meets, checks that all counters are equal, meets again. */

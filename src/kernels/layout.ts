@@ -1,19 +1,18 @@
 /**
- * Where each number lies in wasm memory: the packed layouts the kernels read,
- * and plain-TS packers for them. Files hold canonical row-major codes; these
- * layouts belong to the kernels and may change without requantizing a model.
+ * Packed layouts in WebAssembly memory, and packers in TypeScript. Model files
+ * hold row-major values; these layouts belong to the kernels and may change
+ * without quantizing a model again.
  *
  * ```text
- * A4  activations of several rows, groups of 4 rows, Kp = k rounded up to 32
+ * A4  activations of several rows in blocks of 4 rows, Kp = k rounded up to 32
  *     [ceil(rows/4)][Kp/4][4 rows][4 k] int8, padding 0
  *       16 bytes:  r0k0 r0k1 r0k2 r0k3 | r1k0 … r1k3 | r2k0 … r2k3 | r3k0 … r3k3
  * A1  one row: [Kp] int8
  *
  * W4  panels of 8 columns, [N8/8][Kp/4][4 n][4 k] bytes, offset binary w + 8
  *       byte:  low nibble column n, high nibble column n + 4
- * W4G panels of W4, each with the scales of its groups of columns in front of it:
+ * W4G panels of W4, each with the scales of its quantization groups in front of it:
  *     [N8/8] of [k/group][8 n] u8, padded to 16, and [k/4][4 n][4 k] bytes; group a multiple of 32
- * W5…W7 [N8/8][Kp/4][8 n][4 k] bytes, offset binary w + 2^(bits−1)
  * W8  [N8/8][Kp/4][8 n][4 k] int8, signed
  * F32 [N8/8][k][8 n] float32
  *
@@ -23,11 +22,14 @@
  * @module
  */
 
-/** Widths of integer weights that have kernels. */
-export type WeightBits = 4 | 5 | 6 | 7 | 8;
+/** Bits of packed weights. Files may hold 5 to 7 bits; those are packed as 8. */
+export type WeightBits = 4 | 8;
 
-/** How activations are grouped: 4 for `A4` (several rows), 1 for `A1` (one row). */
-export type Group = 1 | 4;
+/** Rows of a block of packed activations: 4 for `A4` (several rows), 1 for `A1` (one row). */
+export type RowBlock = 1 | 4;
+
+/** Bits in which weights of `bits` bits, 4 to 8, are packed. */
+export const packedBits = (bits: number): WeightBits => bits === 4 ? 4 : 8;
 
 /** `x` rounded up to a multiple of `step`. */
 export function roundUp(x: number, step: number): number {
@@ -48,14 +50,14 @@ export function paddedK(k: number): number {
   return roundUp(k, 32);
 }
 
-/** Byte offset of element k of a row in an A4 or A1 buffer whose rows hold `kp` codes. */
+/** Byte offset of element k of a row in an A4 or A1 buffer whose rows hold `kp` values. */
 export function activationOffset(
   row: number,
   k: number,
   kp: number,
-  group: Group,
+  rowBlock: RowBlock,
 ): number {
-  return group === 1
+  return rowBlock === 1
     ? row * kp + k
     : (row >> 2) * 4 * kp + (row & 3) * 4 + (k >> 2) * 16 + (k & 3);
 }
@@ -64,9 +66,13 @@ export function activationOffset(
  * Bytes of the activation buffer for `rows` rows of k elements.
  * @throws {RangeError} where k is not a multiple of 4.
  */
-export function activationBytes(rows: number, k: number, group: Group): number {
+export function activationBytes(
+  rows: number,
+  k: number,
+  rowBlock: RowBlock,
+): number {
   demand("place activations", "k", k, 4);
-  return roundUp(rows, group) * paddedK(k);
+  return roundUp(rows, rowBlock) * paddedK(k);
 }
 
 /** Number of int32 row sums that go with that buffer. */
@@ -103,8 +109,8 @@ export function groupedBytes(n: number, k: number, group: number): number {
   return roundUp(n, 8) / 8 * groupedPanelBytes(k, group);
 }
 
-/** Bytes of canonical row-major codes [n, k]: two per byte for 4 bits, else one. */
-export function codeBytes(bits: WeightBits, n: number, k: number): number {
+/** Bytes of row-major values [n, k]: two per byte for 4 bits, else one. */
+export function valueBytes(bits: WeightBits, n: number, k: number): number {
   return bits === 4 ? n * k / 2 : n * k;
 }
 
@@ -152,9 +158,9 @@ export function cacheBytes(
 }
 
 /**
- * Bytes of scratch one thread needs for a gemm over rows of k (padded) codes: a
- * whole unpacked panel, or 16 KiB of one and 4 KiB of tiles; where weights are in
- * groups, 8 KiB more for their products with the scales.
+ * Bytes of scratch of one thread for a product over rows of k (padded) values: a
+ * whole unpacked panel, or 16 KiB of one and 4 KiB of tiles; with groups 8 KiB
+ * more, for weights times their group scales.
  */
 export function gemmScratchBytes(k: number, grouped = false): number {
   return Math.max((grouped ? 28 : 20) * 1024, 8 * k);
@@ -171,15 +177,15 @@ export function rowScratchBytes(k: number): number {
   return 8 * paddedK(k) + 256;
 }
 
-/** Bytes of scratch one thread needs to attend to up to `keys` keys. */
-export function attendScratchBytes(keys: number, headDim: number): number {
+/** Bytes of scratch of one thread for attention over up to `keys` keys. */
+export function attentionScratchBytes(keys: number, headDim: number): number {
   demand("place scratch", "headDim", headDim, 8);
   demand("place scratch", "keys", keys, 1);
   return roundUp(keys, 8) * (16 + 8 + 1) + headDim * 8 + 560;
 }
 
-/** Number of work items `attend_s8` splits into; threads take ranges of them. */
-export function attendItems(
+/** Number of work items of `attention_s8`; threads take ranges of them. */
+export function attentionItems(
   rows: number,
   heads: number,
   kvHeads: number,
@@ -188,44 +194,44 @@ export function attendItems(
   return kvHeads * Math.ceil(rows * (heads / kvHeads) / 4);
 }
 
-/** Signed code (n, k) from canonical row-major codes. */
-export function codeAt(
+/** Signed value at an index of row-major values. */
+export function valueAt(
   bits: WeightBits,
-  codes: Uint8Array | Int8Array,
+  values: Uint8Array | Int8Array,
   index: number,
 ): number {
-  if (bits !== 4) return codes[index] << 24 >> 24;
-  const nibble = (codes[index >> 1] >> ((index & 1) * 4)) & 15;
+  if (bits !== 4) return values[index] << 24 >> 24;
+  const nibble = (values[index >> 1] >> ((index & 1) * 4)) & 15;
   return nibble << 28 >> 28;
 }
 
 /**
- * Packs canonical row-major codes [n, k] into the panel layout of `bits`.
+ * Packs row-major values [n, k] into the panel layout of `bits`.
  * Padded columns and padded k hold weight 0.
- * @param codes int8 values, or for 4 bits nibbles (element 2j in the low one, two's complement).
+ * @param values int8, or for 4 bits nibbles (element 2j in the low one, two's complement)
  * @throws {RangeError} where the sizes do not fit.
  */
 export function packWeights(
   bits: WeightBits,
-  codes: Uint8Array | Int8Array,
+  values: Uint8Array | Int8Array,
   n: number,
   k: number,
 ): Uint8Array {
   checkPack(bits, n, k);
-  if (codes.length !== codeBytes(bits, n, k)) {
+  if (values.length !== valueBytes(bits, n, k)) {
     throw new RangeError(
       `Cannot pack w${bits} rows: [${n}, ${k}] needs ${
-        codeBytes(bits, n, k)
-      } bytes of codes: current length is ${codes.length}`,
+        valueBytes(bits, n, k)
+      } bytes of values: current length is ${values.length}`,
     );
   }
-  const kp = paddedK(k), zero = bits === 8 ? 0 : 1 << (bits - 1);
+  const kp = paddedK(k), zero = bits === 8 ? 0 : 8;
   const out = new Uint8Array(weightBytes(bits, n, k));
-  out.fill(bits === 4 ? 0x88 : zero);
+  if (bits === 4) out.fill(0x88);
   for (let i = 0; i < n; i++) {
     const high = bits === 4 && (i & 4) !== 0;
     for (let j = 0; j < k; j++) {
-      const w = codeAt(bits, codes, i * k + j) + zero;
+      const w = valueAt(bits, values, i * k + j) + zero;
       const at = weightOffset(bits, i, j, kp);
       if (bits !== 4) out[at] = w;
       else if (high) out[at] = out[at] & 0x0f | w << 4;
@@ -235,7 +241,7 @@ export function packWeights(
   return out;
 }
 
-/** Scales of the groups of 8 rows from `row` on, [groups][8]; rows that are not there have 0. */
+/** Scales of the groups of 8 rows from `row` on, [groups][8]; missing rows have 0. */
 export function panelScales(
   scales: Uint8Array,
   row: number,
@@ -252,18 +258,18 @@ export function panelScales(
 }
 
 /**
- * Packs canonical 4-bit codes [n, k] and the scales of their groups [n, k/group].
+ * Packs row-major 4-bit values [n, k] and the scales of their groups [n, k/group].
  * @throws {RangeError} where the sizes do not fit.
  */
 export function packGroups(
-  codes: Uint8Array,
+  values: Uint8Array,
   scales: Uint8Array,
   n: number,
   k: number,
   group: number,
 ): Uint8Array {
   const out = new Uint8Array(groupedBytes(n, k, group));
-  const packed = packWeights(4, codes, n, k), panel = 4 * k;
+  const packed = packWeights(4, values, n, k), panel = 4 * k;
   for (let row = 0; row < n; row += 8) {
     const at = row / 8 * groupedPanelBytes(k, group);
     out.set(panelScales(scales, row, k / group), at);
@@ -277,26 +283,27 @@ export function packGroups(
 
 /** Throws where no packed layout exists for weights [n, k] of `bits` bits. */
 export function checkPack(bits: number, n: number, k: number): void {
-  if (![4, 5, 6, 7, 8].includes(bits)) {
+  if (bits !== 4 && bits !== 8) {
     throw new RangeError(
-      `Cannot pack w${bits} rows: bits must be 4 to 8: current value is ${bits}`,
+      `Cannot pack w${bits} rows: bits must be 4 or 8: current value is ${bits}`,
     );
   }
   demand(`pack w${bits} rows`, "n", n, 1);
   demand(`pack w${bits} rows`, "k", k, 4);
 }
 
-/** Packs canonical int8 activations [rows, k] as A4 or A1 (tests, references). */
+/** Packs row-major int8 activations [rows, k] as A4 or A1 (tests, references). */
 export function packActivations(
-  codes: Int8Array,
+  values: Int8Array,
   rows: number,
   k: number,
-  group: Group,
+  rowBlock: RowBlock,
 ): Int8Array {
-  const kp = paddedK(k), out = new Int8Array(activationBytes(rows, k, group));
+  const kp = paddedK(k);
+  const out = new Int8Array(activationBytes(rows, k, rowBlock));
   for (let r = 0; r < rows; r++) {
     for (let j = 0; j < k; j++) {
-      out[activationOffset(r, j, kp, group)] = codes[r * k + j];
+      out[activationOffset(r, j, kp, rowBlock)] = values[r * k + j];
     }
   }
   return out;
@@ -332,7 +339,7 @@ export function packFloats(
   k: number,
   out: Float32Array = new Float32Array(weightFloats(n, k)),
 ): Float32Array {
-  if (n % 8 !== 0) out.fill(0, (n >> 3) * 8 * k); // rows that are not there
+  if (n % 8 !== 0) out.fill(0, (n >> 3) * 8 * k); // missing rows
   for (let i = 0; i < n; i++) {
     const panel = (i >> 3) * 8 * k + (i & 7);
     for (let j = 0; j < k; j++) out[panel + j * 8] = w[i * k + j];

@@ -1,10 +1,14 @@
 /**
- * Compiled kernels over a memory: which build, which instance, which export
- * for each contract.
+ * Loads compiled kernels: chooses a build, instantiates it over a memory, and
+ * chooses an implementation of each kernel.
  * @module
  */
 import { instantiateSync } from "@assemblyscript/loader";
-import { contracts, type KernelName, type Kernels } from "./contracts.ts";
+import {
+  KERNEL_NAMES,
+  type KernelName,
+  type Kernels,
+} from "./signatures/mod.ts";
 import { base64 as relaxed } from "./generated/relaxed.ts";
 import { base64 as relaxedShared } from "./generated/relaxed_shared.ts";
 import { base64 as simd } from "./generated/simd.ts";
@@ -104,11 +108,11 @@ let wide: boolean | undefined;
 
 /**
  * Whether a 32-bit dot product is one instruction here. The results for bytes
- * above 127, which are the machine's own, tell which instruction ran: AVX-VNNI
+ * above 127, which depend on the machine, tell which instruction ran: AVX-VNNI
  * takes them as unsigned, ARM's sdot as signed, both exactly. What x86 does
  * without AVX-VNNI, in five instructions, saturates; what ARM does without sdot
  * (a Raspberry Pi 4) adds pairs in int16, where −128·−128 twice does not fit.
- * Asked once, and unlike a measurement it says the same on a busy machine.
+ * Unlike a measurement, the answer is the same on a busy machine.
  */
 export function wideDots(): boolean {
   if (wide === undefined) {
@@ -126,7 +130,7 @@ export function wideDots(): boolean {
 }
 
 /**
- * Export names of all implementations of a contract in a module, preferred
+ * Export names of all implementations of a kernel in a module, preferred
  * first: relaxed before simd, and among relaxed ones those that suit the
  * machine. All give the same bits, so the choice is one of speed only;
  * `relaxed_dot8` ones do where dot products take whole bytes, and are left out
@@ -159,7 +163,7 @@ function ranked(exports: string[], name: string): string[] {
 
 /**
  * All kernels over one memory.
- * @throws {Error} where the module lacks an implementation of a contract.
+ * @throws {Error} where the module lacks an implementation of a kernel.
  */
 export function loadKernels(options: LoadOptions): Kernels {
   const { memory, prefer = {} } = options;
@@ -170,8 +174,8 @@ export function loadKernels(options: LoadOptions): Kernels {
   const { exports } = instantiateSync(module, { env: { memory } });
   const functions = exports as unknown as Record<string, unknown>;
   const names = Object.keys(functions);
-  const entry = (name: string) => {
-    const wanted = prefer[name as KernelName];
+  const entry = (name: KernelName) => {
+    const wanted = prefer[name];
     const all = ranked(names, name);
     const chosen = wanted ? `${name}__${wanted}` : all[0];
     if (!chosen || !all.includes(chosen)) {
@@ -183,7 +187,5 @@ export function loadKernels(options: LoadOptions): Kernels {
     }
     return [name, functions[chosen]];
   };
-  return Object.fromEntries(
-    Object.keys(contracts).map(entry),
-  ) as unknown as Kernels;
+  return Object.fromEntries(KERNEL_NAMES.map(entry)) as Kernels;
 }

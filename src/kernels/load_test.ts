@@ -1,5 +1,6 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
-import { contracts, type Kernels, referenceKernels } from "./contracts.ts";
+import { referenceKernels } from "./reference/mod.ts";
+import { KERNEL_NAMES, type Kernels } from "./signatures/mod.ts";
 import {
   bestBuild,
   type Build,
@@ -13,11 +14,11 @@ import {
 
 const builds: Build[] = supportsRelaxed() ? ["simd", "relaxed"] : ["simd"];
 
-Deno.test("loadKernels offers one function per contract, in every build", () => {
+Deno.test("loadKernels offers one function per kernel, in every build", () => {
   for (const build of builds) {
     for (const shared of [false, true]) {
       const kernels = loadKernels({ memory: kernelMemory(1, shared), build });
-      assertEquals(Object.keys(kernels), Object.keys(contracts));
+      assertEquals(Object.keys(kernels), KERNEL_NAMES);
       for (const f of Object.values(kernels)) {
         assertEquals(typeof f, "function");
       }

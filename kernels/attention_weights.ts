@@ -1,5 +1,5 @@
 // From scores to softmax weights in fixed point: p = rne(16383·e^(s − max)), 14 bits, so
-// that it is two numbers of 7 bits as well as one of 16 (attend_i8.ts).
+// that it is two numbers of 7 bits as well as one of 16 (attention_i8.ts).
 import { PLAIN, powerRow } from "./exp";
 
 const LOG2E: f32 = 1.4426950408889634;

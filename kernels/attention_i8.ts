@@ -4,8 +4,8 @@
 //                                   taken off again (dot.ts)
 //   P  two of [keys/4][4 rows][4 keys] bytes: p = 128·high + low, both below 128, so that
 //      P is a second operand as it is and Σ p·v = 128·Σ high·v + Σ low·v exactly
-import { allSeen, ordersOf, putScores } from "./attend_seen";
-import { weight } from "./attend_weights";
+import { allSeen, ordersOf, putScores } from "./attention_seen";
+import { weight } from "./attention_weights";
 import { total } from "./codes";
 import { dotAdd } from "./dot";
 import { lane0, lane1, lane2, lane3 } from "./vector";

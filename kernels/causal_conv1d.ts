@@ -8,7 +8,7 @@
 import { rowAt, word } from "./vector";
 
 /** cache[places[r]] = x[r] ⊙ gate[r], or x[r]. */
-export function place_f32__simd(
+export function conv_state_f32__simd(
   x: usize, ldx: i32, gate: usize, ldg: i32, places: usize, cache: usize, k: i32, row0: i32, row1: i32,
 ): void {
   const bytes = <usize>k << 2;
@@ -26,7 +26,7 @@ export function place_f32__simd(
 }
 
 /** y[r] = (bias + Σ over t of w[t] ⊙ cache[places[r] + t]) ⊙ gate[r], in the order of t. */
-export function convolve_f32__simd(
+export function causal_conv1d_f32__simd(
   cache: usize, places: usize, taps: i32, w: usize, bias: usize, gate: usize, ldg: i32,
   y: usize, ldy: i32, k: i32, row0: i32, row1: i32,
 ): void {

@@ -1,9 +1,9 @@
 /**
  * Buffers of a test case in one memory: deterministic contents, guard bytes
- * between all of them, and the ranges nobody compares.
+ * between all of them, and the ranges that are not compared.
  * @module
  */
-import type { Arena } from "./contract.ts";
+import type { Arena } from "./case.ts";
 
 /** A bump allocator over a buffer that it fills with noise first. */
 export class NoiseArena implements Arena {
@@ -12,6 +12,7 @@ export class NoiseArena implements Arena {
   /** End of what is placed, with its guard bytes. */
   top = 4096; // the data segment of a module would lie below
   #state = 0x9e3779b9;
+  readonly #sizes = new Map<number, number>();
   readonly #buffer: ArrayBufferLike;
 
   /** Takes over `buffer`: every byte of it becomes noise. */
@@ -37,7 +38,13 @@ export class NoiseArena implements Arena {
         `Cannot place ${bytes} bytes: the arena holds ${this.#buffer.byteLength}`,
       );
     }
+    this.#sizes.set(at, bytes);
     return at;
+  }
+
+  /** Bytes of what was placed at an address. */
+  bytesAt(at: number): number {
+    return this.#sizes.get(at) ?? 0;
   }
 
   floats(count: number, range = 1): number {
@@ -49,7 +56,7 @@ export class NoiseArena implements Arena {
     return at;
   }
 
-  codes(count: number, low = -128, high = 127): number {
+  int8s(count: number, low = -128, high = 127): number {
     const at = this.#take(count), out = new Int8Array(this.#buffer, at, count);
     for (let i = 0; i < count; i++) {
       const x = this.#next();

@@ -1,8 +1,8 @@
 // Parts of attention in int16 products (tile_i16.ts), plain SIMD128.
 //
 //   Q  [d/4][4 rows][4 d] int16          P  [keys/4][4 rows][4 keys] int16
-import { allSeen, ordersOf, putScores } from "./attend_seen";
-import { weight } from "./attend_weights";
+import { allSeen, ordersOf, putScores } from "./attention_seen";
+import { weight } from "./attention_weights";
 import { total } from "./codes";
 import { tile4x8 } from "./tile_i16";
 

@@ -1,20 +1,34 @@
 /**
- * Every export of every build against its contract's reference: the same
- * arguments over two equal memories must leave the same bytes everywhere but in
- * scratch, so a write outside the output shows as well as a wrong bit.
+ * Every export of every build against its reference: the same call over two equal
+ * memories must leave the same bytes everywhere but in scratch, so a write outside
+ * of the output shows as well as a wrong bit.
  */
-import { assert } from "@std/assert";
-import { NoiseArena } from "./arena.ts";
-import { contracts, type KernelName } from "./contracts.ts";
-import type { Case, KernelFunction } from "./contract.ts";
+import { assert, assertEquals } from "@std/assert";
 import {
   type Build,
   implementations,
   kernelMemory,
   kernelModule,
   supportsRelaxed,
-} from "./load.ts";
-import { viewsOf } from "./views.ts";
+} from "../../src/kernels/load.ts";
+import { references } from "../../src/kernels/reference/mod.ts";
+import { viewsOf } from "../../src/kernels/reference/views.ts";
+import {
+  type KernelFunction,
+  named,
+  type Operands,
+  positional,
+  type Signature,
+  sizesOf,
+} from "../../src/kernels/signature.ts";
+import {
+  KERNEL_NAMES,
+  type KernelName,
+  signatures,
+} from "../../src/kernels/signatures/mod.ts";
+import { NoiseArena } from "./arena.ts";
+import type { Case } from "./case.ts";
+import { casesOf } from "./cases/mod.ts";
 
 const builds: [Build, boolean][] = [
   ["simd", false],
@@ -44,7 +58,11 @@ function difference(
 
 const PAGES = 96;
 
-/** Arguments, bytes before and bytes after, by the reference. */
+/** A kernel's signature, whatever its operands. */
+const signatureOf = (name: KernelName) =>
+  signatures[name] as unknown as Signature<Operands>;
+
+/** Parameters, bytes before and bytes after, by the reference. */
 interface Expectation {
   args: number[];
   before: Uint8Array;
@@ -52,21 +70,39 @@ interface Expectation {
   ignored: [number, number][];
 }
 
+/** What a case places must have at least the bytes that the signature states. */
+function checkExtents(
+  name: KernelName,
+  c: Case,
+  call: Record<string, unknown>,
+  arena: NoiseArena,
+): void {
+  const s = signatureOf(name), sizes = sizesOf(s, call as never);
+  for (const [key, operand] of Object.entries(s.operands)) {
+    if (operand.kind !== "pointer" && operand.kind !== "scratch") continue;
+    const bytes = operand.bytes(sizes), address = call[key] as number;
+    if (address === 0 || bytes === undefined) continue;
+    const room = arena.bytesAt(address);
+    assert(bytes <= room, `${name}, ${c.name}: ${key} ${bytes} > ${room}`);
+  }
+}
+
 function expectation(name: KernelName, c: Case): Expectation {
   const memory = new ArrayBuffer(PAGES * 65536), arena = new NoiseArena(memory);
-  const args = c.build(arena),
-    before = new Uint8Array(memory.slice(0, arena.top));
-  const run = contracts[name].reference(viewsOf(memory)) as KernelFunction;
-  run(...args);
+  const call = c.build(arena);
+  checkExtents(name, c, call, arena);
+  const before = new Uint8Array(memory.slice(0, arena.top));
+  const run = references[name](viewsOf(memory)) as (call: unknown) => void;
+  run(call);
   return {
-    args,
+    args: positional(signatureOf(name), call),
     before,
     after: memory.slice(0, arena.top),
     ignored: arena.ignored,
   };
 }
 
-for (const name of Object.keys(contracts) as KernelName[]) {
+for (const name of KERNEL_NAMES) {
   Deno.test(`${name}: every implementation leaves the reference's bytes`, () => {
     const machines = builds.filter(([build]) =>
       build === "simd" || supportsRelaxed()
@@ -81,7 +117,7 @@ for (const name of Object.keys(contracts) as KernelName[]) {
         assert(entries.length > 0, `${build}: no implementation of ${name}`);
         return { build, shared, memory, exports, entries };
       });
-    for (const c of contracts[name].cases) {
+    for (const c of casesOf(name)) {
       const { args, before, after, ignored } = expectation(name, c);
       for (const { build, shared, memory, exports, entries } of machines) {
         for (const entry of entries) {
@@ -99,13 +135,13 @@ for (const name of Object.keys(contracts) as KernelName[]) {
   });
 }
 
-Deno.test("every export belongs to a contract", () => {
+Deno.test("every export implements a kernel that has a signature", () => {
   for (const [build, shared] of builds) {
     for (
       const { name } of WebAssembly.Module.exports(kernelModule(build, shared))
     ) {
       const [left] = name.split("__");
-      assert(left in contracts || name === "memory", `${build}: ${name}`);
+      assert(left in signatures || name === "memory", `${build}: ${name}`);
     }
   }
 });
@@ -121,4 +157,19 @@ Deno.test("a wrong bit and a stray write are found, scratch is not compared", ()
   assert(one(0)?.startsWith("at byte 0"));
   assert(one(63)?.startsWith("at byte 60"));
   assert(one(20) === undefined);
+});
+
+Deno.test("a call by name and by position are the same", () => {
+  const arena = new NoiseArena(new ArrayBuffer(PAGES * 65536));
+  for (const name of KERNEL_NAMES) {
+    const [first] = casesOf(name);
+    if (!first) continue;
+    const s = signatureOf(name), call = first.build(arena);
+    const order = Object.keys(s.operands);
+    assertEquals(
+      named(s, positional(s, call)),
+      Object.fromEntries(order.map((key) => [key, call[key]])),
+      name,
+    );
+  }
 });

@@ -1,21 +1,21 @@
 // Integer attention. A work item is 4 query rows of one kv head (grouped heads
 // count as rows, so that they share every key and value that is read).
 //
-//   keyOrder ─attend_seen▶ runs of keys that one of the 4 rows sees (`reach`: so many back)
+//   keyOrder ─attention_seen▶ runs of keys that one of the 4 rows sees (`reach`: so many back)
 //   q ─gather▶ Q
 //   Q · K panels of 8 keys ─▶ scores ─·scale, mask▶ S [4][keys] f32, row maxima
-//   S ─attend_weights▶ P, row sums
+//   S ─attention_weights▶ P, row sums
 //   P · V panels of 8 d ─▶ Σ P·v ─·(valueScale / ΣP)▶ y
 //
 //   scratch:  tile 128 B │ f64 sums 256 B │ row data 128 B │ Q 8·d + 16 B │ runs keys B │ S 16·keys B │ P 8·keys B
 //
 // Both sums are exact integers, so the order of the keys changes nothing: image
-// tokens may stand first in the cache. The products are those of attend_i16.ts, or of
-// attend_i8.ts with `dots`.
-import * as i8s from "./attend_i8";
-import * as i16s from "./attend_i16";
-import { BLOCK, seenRuns } from "./attend_seen";
-import { powers } from "./attend_weights";
+// tokens may stand first in the cache. The products are those of attention_i16.ts, or of
+// attention_i8.ts with `dots`.
+import * as i8s from "./attention_i8";
+import * as i16s from "./attention_i16";
+import { BLOCK, seenRuns } from "./attention_seen";
+import { powers } from "./attention_weights";
 import { flipOf } from "./dot";
 import { roundUp, word } from "./vector";
 

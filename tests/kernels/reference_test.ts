@@ -1,10 +1,15 @@
 /** The references themselves against textbook formulas in float64. */
 import { assert, assertEquals } from "@std/assert";
-import { hadamardMatrix, transform } from "../tensor/hadamard.ts";
-import { referenceKernels } from "./contracts.ts";
-import { packHadamard } from "./layout.ts";
-import { activate, ACTIVATIONS } from "./activate.ts";
-import { exp2_32, LOG2E, rne8 } from "./views.ts";
+import { hadamardMatrix, transform } from "../../src/tensor/hadamard.ts";
+import { packHadamard } from "../../src/kernels/layout.ts";
+import { activate, hadamard } from "../../src/kernels/reference/quantize.ts";
+import {
+  exp2_32,
+  LOG2E,
+  rne8,
+  viewsOf,
+} from "../../src/kernels/reference/views.ts";
+import { ACTIVATIONS } from "../../src/kernels/signatures/quantize.ts";
 
 Deno.test("exp2_32 gives e^x within (3 + |x|)·2^−24", () => {
   for (let x = -80; x <= 80; x += 0.00731) {
@@ -68,19 +73,18 @@ Deno.test("hadamard_f32 is the transform of src/tensor/hadamard.ts", () => {
         4096,
       );
     }
-    referenceKernels(buffer).hadamard_f32(
-      4096,
-      n,
-      0,
-      16384,
+    hadamard(viewsOf(buffer))({
+      x: 4096,
+      ldx: n,
+      signs: 0,
+      matrix: 16384,
       order,
-      1,
-      1 / Math.sqrt(n),
-      n,
-      0,
-      1,
-      0,
-    );
+      outer: 1,
+      scale: 1 / Math.sqrt(n),
+      k: n,
+      rows: [0, 1],
+      scratch: 0,
+    });
     transform(x, n, order);
     x.forEach((want, i) => assert(Math.abs(f32[1024 + i] - want) < 1e-5));
   }

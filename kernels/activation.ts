@@ -52,7 +52,7 @@ function activateRow(act: i32, g: usize, u: usize, y: usize, k: i32): void {
   }
 }
 
-export function activate_f32__simd(
+export function activation_f32__simd(
   act: i32, g: usize, u: usize, ldx: i32, y: usize, ldy: i32, k: i32, row0: i32, row1: i32,
 ): void {
   for (let r = row0; r < row1; r++) {
@@ -61,7 +61,7 @@ export function activate_f32__simd(
   }
 }
 
-export function activate_f32_s8__simd(
+export function activation_f32_s8__simd(
   act: i32, g: usize, u: usize, ldx: i32, inv: f32, a: usize, sums: usize,
   k: i32, row0: i32, row1: i32, group: i32, scratch: usize,
 ): void {
@@ -73,7 +73,7 @@ export function activate_f32_s8__simd(
   padRows(a, sums, k, row1, group);
 }
 
-export function activate_hadamard_f32_s8__simd(
+export function activation_hadamard_f32_s8__simd(
   act: i32, g: usize, u: usize, ldx: i32, signs: usize, matrix: usize, order: i32, outer: i32,
   inv: f32, outlier: usize, a: usize, sums: usize,
   k: i32, row0: i32, row1: i32, group: i32, scratch: usize,

@@ -1,0 +1,154 @@
+/**
+ * References of the matrix products.
+ * @module
+ */
+import {
+  activationOffset,
+  groupedPanelBytes,
+  type RowBlock,
+  scaleBytes,
+  weightOffset,
+} from "../layout.ts";
+import type {
+  gemm_f32,
+  gemm_w4a8,
+  gemm_w4ga8,
+  gemv_w4a8,
+  gemv_w4ga8,
+  rank1_f32,
+} from "../signatures/matmul.ts";
+import type { Reference } from "./rows.ts";
+import type { Views } from "./views.ts";
+
+const f = Math.fround;
+
+/** The k signed values of column n of packed weights. */
+export function storedColumn(
+  v: Views,
+  bits: 4 | 8,
+  w: number,
+  n: number,
+  k: number,
+): Int32Array {
+  return Int32Array.from({ length: k }, (_, j) => {
+    const at = w + weightOffset(bits, n, j, k);
+    if (bits === 8) return v.i8[at];
+    return (n & 4 ? v.u8[at] >> 4 : v.u8[at] & 15) - 8;
+  });
+}
+
+/** The same, each value times the integer scale of its group. */
+function groupedColumn(
+  v: Views,
+  w: number,
+  n: number,
+  k: number,
+  group: number,
+): Int32Array {
+  const panel = w + (n >> 3) * groupedPanelBytes(k, group);
+  const scales = panel + (n & 7), values = panel + scaleBytes(k, group);
+  return storedColumn(v, 4, values, n & 7, k).map((value, j) =>
+    value * v.u8[scales + 8 * Math.floor(j / group)]
+  );
+}
+
+/** What integer products have in common. */
+interface Product {
+  readonly x: number;
+  readonly alpha: number;
+  readonly bias: number;
+  readonly y: number;
+  readonly k: number;
+  readonly n: readonly [number, number];
+  readonly accumulate: number;
+}
+
+/** y from rows and columns; the sum is the exact integer that all builds agree on. */
+function product(
+  v: Views,
+  columnOf: (n: number) => Int32Array,
+  rowBlock: RowBlock,
+  rows: number,
+  ldy: number,
+  { x, alpha, bias, y, k, n: [first, end], accumulate }: Product,
+): void {
+  const values = Array.from(
+    { length: rows },
+    (_, m) =>
+      Int32Array.from(
+        { length: k },
+        (_, j) => v.i8[x + activationOffset(m, j, k, rowBlock)],
+      ),
+  );
+  for (let n = first; n < end; n++) {
+    const weights = columnOf(n);
+    for (let m = 0; m < rows; m++) {
+      const row = values[m];
+      let sum = 0;
+      for (let j = 0; j < k; j++) sum += row[j] * weights[j];
+      const scaled = f(f(sum) * v.f32[(alpha >> 2) + n]);
+      const result = f(scaled + v.f32[(bias >> 2) + n]);
+      const at = (y >> 2) + m * ldy + n;
+      v.f32[at] = accumulate ? v.f32[at] + result : result;
+    }
+  }
+}
+
+/** Several rows. */
+export const gemm = (bits: 4 | 8): Reference<typeof gemm_w4a8> => (v) => (c) =>
+  product(
+    v,
+    (n) => storedColumn(v, bits, c.w, n, c.k),
+    4,
+    c.rows,
+    c.ldy,
+    c,
+  );
+
+/** One row. */
+export const gemv = (bits: 4 | 8): Reference<typeof gemv_w4a8> => (v) => (c) =>
+  product(v, (n) => storedColumn(v, bits, c.w, n, c.k), 1, 1, 0, c);
+
+/** Several rows, weights in groups. */
+export const groupedGemm: Reference<typeof gemm_w4ga8> = (v) => (c) =>
+  product(
+    v,
+    (n) => groupedColumn(v, c.w, n, c.k, c.group),
+    4,
+    c.rows,
+    c.ldy,
+    c,
+  );
+
+/** One row, weights in groups. */
+export const groupedGemv: Reference<typeof gemv_w4ga8> = (v) => (c) =>
+  product(v, (n) => groupedColumn(v, c.w, n, c.k, c.group), 1, 1, 0, c);
+
+/** Float32. */
+export const gemmF32: Reference<typeof gemm_f32> =
+  (v) => ({ x, w, bias, y, rows, k, ldx, ldy, n: [first, end] }) => {
+    for (let m = 0; m < rows; m++) {
+      for (let n = first; n < end; n++) {
+        const panel = (w >> 2) + (n >> 3) * 8 * k + (n & 7);
+        let sum = 0;
+        for (let j = 0; j < k; j++) {
+          sum = f(
+            sum + f(v.f32[(x >> 2) + m * ldx + j] * v.f32[panel + j * 8]),
+          );
+        }
+        v.f32[(y >> 2) + m * ldy + n] = sum + v.f32[(bias >> 2) + n];
+      }
+    }
+  };
+
+/** y += x0·w0ᵀ. */
+export const rank1: Reference<typeof rank1_f32> =
+  (v) => ({ y, x0, w0, rows, n: [first, end], ldy }) => {
+    for (let m = 0; m < rows; m++) {
+      for (let n = first; n < end; n++) {
+        v.f32[(y >> 2) + m * ldy + n] += f(
+          v.f32[(x0 >> 2) + m] * v.f32[(w0 >> 2) + n],
+        );
+      }
+    }
+  };
