@@ -15,6 +15,8 @@ import {
   kernelModule,
   loadKernels,
 } from "../src/kernels/load.ts";
+import { gemv_w4a8 } from "../src/kernels/signatures/matmul.ts";
+import { run } from "../src/kernels/signatures/mod.ts";
 import { TEXT, type TextShape } from "./shapes.ts";
 
 const MiB = 1 << 20, SPAN = 128 * MiB, PLACE = 16 * MiB, MS = 1500;
@@ -33,11 +35,21 @@ interface Start {
 function sweep({ memory, module, thread }: Start): number {
   const kernels = loadKernels({ memory, module, shared: true });
   const own = thread * MiB, bytes = weightBytes(4, N, K);
-  const [a, sums, alpha, bias, y] = [1, 2, 3, 4, 5].map((i) => own + i * 65536);
+  const [x, sums, alpha, bias, y] = [1, 2, 3, 4, 5].map((i) => own + i * 65536);
   const from = PLACE + thread * SPAN, begin = performance.now();
   let read = 0, at = 0;
   while (performance.now() - begin < MS) {
-    kernels.gemv_w4a8(a, sums, from + at, alpha, bias, y, K, 0, N, 0);
+    run(kernels, gemv_w4a8, {
+      x,
+      sums,
+      w: from + at,
+      alpha,
+      bias,
+      y,
+      k: K,
+      n: [0, N],
+      accumulate: 0,
+    });
     read += bytes;
     at = at + 2 * bytes > SPAN ? 0 : at + bytes;
   }

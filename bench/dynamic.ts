@@ -13,6 +13,7 @@
 import asc from "assemblyscript/asc";
 import { gemmScratchBytes, weightBytes } from "../src/kernels/layout.ts";
 import { kernelMemory, loadKernels } from "../src/kernels/load.ts";
+import { run, signatures } from "../src/kernels/signatures/mod.ts";
 import { TEXT } from "./shapes.ts";
 
 const MiB = 1 << 20;
@@ -88,28 +89,36 @@ function measure(
     return performance.now() - begin;
   };
   const multiply = (k: number, n: number) =>
-    kernels.gemm_w4a8(
-      at.a,
-      at.sums,
-      at.w,
-      at.alpha,
-      at.bias,
-      at.y,
+    run(kernels, signatures.gemm_w4a8, {
+      x: at.a,
+      sums: at.sums,
+      w: at.w,
+      alpha: at.alpha,
+      bias: at.bias,
+      y: at.y,
       rows,
       k,
-      n,
-      0,
-      n,
-      at.scratch,
-      0,
-    );
+      ldy: n,
+      n: [0, n],
+      scratch: at.scratch,
+      accumulate: 0,
+    });
   const dynamic = (k: number, n: number) => {
     twin.quantize_rows(at.x, k, at.scales, at.a, at.sums, k, 0, rows, 4);
     multiply(k, n);
   };
   return [
     time((k, n) => {
-      kernels.quantize_f32_s8(at.x, k, 127, at.a, at.sums, k, 0, rows, 4);
+      run(kernels, signatures.quantize_f32_s8, {
+        x: at.x,
+        ldx: k,
+        inv: 127,
+        q: at.a,
+        sums: at.sums,
+        k,
+        rows: [0, rows],
+        rowBlock: 4,
+      });
       multiply(k, n);
     }),
     time(dynamic),

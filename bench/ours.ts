@@ -7,6 +7,7 @@ import { openModelFile } from "../src/format/model_file.ts";
 import { fileSource } from "../src/format/source.ts";
 import { gemmScratchBytes, weightBytes } from "../src/kernels/layout.ts";
 import { kernelMemory, loadKernels } from "../src/kernels/load.ts";
+import { run, signatures } from "../src/kernels/signatures/mod.ts";
 import { Engine } from "../src/execute/engine.ts";
 import { readStaticModel } from "../src/graph/static_model.ts";
 import { randomModelFile } from "../tools/random_checkpoint.ts";
@@ -49,35 +50,40 @@ export function product(
   for (let at = w; at < size; at += 65536) {
     crypto.getRandomValues(bytes.subarray(at, Math.min(at + 65536, size)));
   }
-  const x = 2 * MiB, a = 16 * MiB, sums = 20 * MiB, alpha = 21 * MiB;
+  const x = 2 * MiB, q = 16 * MiB, sums = 20 * MiB, alpha = 21 * MiB;
   const bias = 22 * MiB, y = 24 * MiB, scratch = MiB;
   if (gemmScratchBytes(k) > MiB) throw new Error("the scratch is too small");
   new Float32Array(memory.buffer, x, m * k).forEach((_, i, all) =>
     all[i] = Math.sin(i)
   );
   new Float32Array(memory.buffer, alpha, n).fill(0.01);
-  const group = m === 1 ? 1 : 4;
   const quantize = () =>
-    kernels.quantize_f32_s8(x, k, 100, a, sums, k, 0, m, group);
+    run(kernels, signatures.quantize_f32_s8, {
+      x,
+      ldx: k,
+      inv: 100,
+      q,
+      sums,
+      k,
+      rows: [0, m],
+      rowBlock: m === 1 ? 1 : 4,
+    });
   quantize();
+  const call = {
+    x: q,
+    sums,
+    w,
+    alpha,
+    bias,
+    y,
+    k,
+    n: [0, n] as const,
+    accumulate: 0,
+  };
+  const several = { ...call, rows: m, ldy: n, scratch };
   const multiply = m === 1
-    ? () => kernels[`gemv_w${bits}a8`](a, sums, w, alpha, bias, y, k, 0, n, 0)
-    : () =>
-      kernels[`gemm_w${bits}a8`](
-        a,
-        sums,
-        w,
-        alpha,
-        bias,
-        y,
-        m,
-        k,
-        n,
-        0,
-        n,
-        scratch,
-        0,
-      );
+    ? () => run(kernels, signatures[`gemv_w${bits}a8`], call)
+    : () => run(kernels, signatures[`gemm_w${bits}a8`], several);
   return codes ? multiply : () => {
     quantize();
     multiply();

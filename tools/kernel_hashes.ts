@@ -13,9 +13,19 @@
  */
 import { createHash } from "node:crypto";
 import { parseArgs } from "node:util";
-import { NoiseArena } from "../src/kernels/arena.ts";
-import type { KernelFunction } from "../src/kernels/contract.ts";
-import { contracts, type KernelName } from "../src/kernels/contracts.ts";
+import {
+  type KernelFunction,
+  type Operands,
+  positional,
+  type Signature,
+} from "../src/kernels/signature.ts";
+import {
+  KERNEL_NAMES,
+  type KernelName,
+  signatures,
+} from "../src/kernels/signatures/mod.ts";
+import { NoiseArena } from "../tests/kernels/arena.ts";
+import { casesOf } from "../tests/kernels/cases/mod.ts";
 import {
   type Build,
   implementations,
@@ -47,9 +57,11 @@ function make(most: number): Cases {
   const list: Kept[] = [], parts: Uint8Array[] = [];
   const memory = new ArrayBuffer(PAGES * 65536);
   let at = 0;
-  for (const name of Object.keys(contracts) as KernelName[]) {
-    for (const c of contracts[name].cases) {
-      const arena = new NoiseArena(memory), args = c.build(arena);
+  for (const name of KERNEL_NAMES) {
+    const signature = signatures[name] as unknown as Signature<Operands>;
+    for (const c of casesOf(name)) {
+      const arena = new NoiseArena(memory);
+      const args = positional(signature, c.build(arena));
       const { ignored, top: bytes } = arena;
       if (bytes > most) continue;
       list.push({ name, args, ignored, at, bytes });

@@ -3,11 +3,11 @@
  * it are prompts and text; it knows neither.
  * @module
  */
-import { type Grid, mergeOf, patchesIn, tokensIn } from "../graph/grid.ts";
+import { type Grid, mergeOf, tokensIn } from "../graph/grid.ts";
 import { imageInfoOf, index, type ModelInfo, widthOf } from "../graph/node.ts";
 import { chunkEnd, maskEnds } from "../graph/attention_mask.ts";
 import type { Image } from "../image/image.ts";
-import type { Kernels } from "../kernels/contracts.ts";
+import type { Kernels } from "../kernels/signatures/mod.ts";
 import {
   bestBuild,
   type Build,
@@ -21,12 +21,13 @@ import { checkPixels, fittingGrid, GridWriter } from "../plan/grids.ts";
 import { load } from "./load.ts";
 import { chunkOrder } from "./order.ts";
 import { PositionTableWriter } from "../plan/position_tables.ts";
-import { pixelCodes, type PixelScale } from "./pixels.ts";
+import { type PixelScale, pixelTable } from "./pixels.ts";
 import { type Plan, plan } from "../plan/plan.ts";
 import { canStartWorkers, Pool, type Sharing } from "./pool.ts";
 import type { ListName } from "../plan/lists.ts";
 import type { StaticModel } from "../graph/static_model.ts";
-import { MOST_RATIO, quadRegister, REGISTER, type Step } from "../plan/step.ts";
+import { setChunk, setImage } from "../plan/registers.ts";
+import type { Step } from "../plan/step.ts";
 import { inOrder, setWindows, tokenAt } from "../plan/windows.ts";
 import { windowsOf } from "../graph/windows.ts";
 
@@ -106,7 +107,7 @@ export function planFor(
     ...(maxPixels === undefined ? {} : { maxPixels }),
     ...(memoryBytes === undefined ? {} : { memoryBytes }),
     ...(firstAddress === undefined ? {} : { firstAddress }),
-    ...(pixels ? { pixelCodes: (scale) => pixelCodes(pixels, scale) } : {}),
+    ...(pixels ? { pixelTable: (scale) => pixelTable(pixels, scale) } : {}),
   });
 }
 
@@ -267,7 +268,8 @@ export class Engine implements AsyncDisposable {
         : picture.data;
       new Uint8Array(this.#buffer).set(pixels, plan.inputs.pixels);
       this.#grids.write(grid, cut?.order);
-      const rows = this.#look(grid, tokensIn(image, grid));
+      const rows = tokensIn(image, grid);
+      setImage(this.#registers, grid, rows);
       if (cut) setWindows(this.#registers, cut, windows);
       await this.#run("vision", plan.vision!.steps.length, signal);
       const { at, stride } = plan.vision!.result;
@@ -327,7 +329,8 @@ export class Engine implements AsyncDisposable {
       ints[inputs.ids / 4] = id;
       ints[inputs.order / 4 + this.length] = this.length;
       this.#places.write(this.#seen, [id]);
-      this.#set(0, 1, 0);
+      const slot = this.length;
+      setChunk(this.#registers, { imageRows: 0, textRows: 1, slot, last: 0 });
       await this.#run("decode", this.plan.decode.steps.length, signal);
       this.#seen.add([id]);
       return this.#logits("decode");
@@ -425,7 +428,12 @@ export class Engine implements AsyncDisposable {
       }
     }
     this.#places.write(this.#seen, ids);
-    this.#set(imageRows, ids.length - imageRows, last);
+    setChunk(this.#registers, {
+      imageRows,
+      textRows: ids.length - imageRows,
+      slot: this.length,
+      last,
+    });
     await this.#run(
       "prefill",
       end ? prefill.steps.length : prefill.tail,
@@ -433,35 +441,6 @@ export class Engine implements AsyncDisposable {
     );
     this.#seen.add(ids);
     return imageRows;
-  }
-
-  /** Registers of a picture; returns its tokens. */
-  #look(grid: Grid, tokens: number): number {
-    const r = this.#registers;
-    r[REGISTER.cols] = grid.cols;
-    r[REGISTER.tokens] = tokens;
-    this.#rows(patchesIn(grid));
-    return tokens;
-  }
-
-  #set(imageRows: number, textRows: number, last: number): void {
-    const r = this.#registers, rows = imageRows + textRows;
-    r[REGISTER.imageRows] = imageRows;
-    r[REGISTER.imageEnd] = Math.ceil(imageRows / 4) * 4;
-    r[REGISTER.textRows] = textRows;
-    r[REGISTER.slot] = this.length;
-    r[REGISTER.keys] = this.length + rows;
-    r[REGISTER.last] = last;
-    r[REGISTER.lastSlot] = this.length + last;
-    this.#rows(rows);
-  }
-
-  #rows(rows: number): void {
-    const r = this.#registers;
-    r[REGISTER.rows] = rows;
-    for (let ratio = 1; ratio <= MOST_RATIO; ratio++) {
-      r[quadRegister(ratio)] = Math.ceil(rows * ratio / 4);
-    }
   }
 
   #run(name: ListName, to: number, signal?: AbortSignal): Promise<void> {

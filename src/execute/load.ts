@@ -1,13 +1,13 @@
 /**
- * Fills wasm memory from a model file: constants as the plan computes them,
- * weights streamed through the memory that activations will use later, so that
- * loading needs no more memory than running.
+ * Fills WebAssembly memory from a model file: constants as the plan computes them,
+ * weights streamed through the memory that activations use later, so that loading
+ * needs no more memory than running.
  * @module
  */
 import { quoted } from "../format/error.ts";
 import { groupScale } from "../graph/names.ts";
-import type { Kernels } from "../kernels/contracts.ts";
-import { codeBytes, panelScales, scaleBytes } from "../kernels/layout.ts";
+import { panelScales, scaleBytes, valueBytes } from "../kernels/layout.ts";
+import type { Kernels } from "../kernels/signatures/mod.ts";
 import { soon } from "../platform/platform.ts";
 import { MOST_GROUP } from "../quantize/groups.ts";
 import {
@@ -22,7 +22,7 @@ import type { Plan } from "../plan/plan.ts";
 import type { StaticModel } from "../graph/static_model.ts";
 import type { Place } from "./walk.ts";
 
-/** Largest stretch of codes packed at once: a signal may stop the loading in between. */
+/** Most bytes of weights packed at once; between two such pieces a signal may stop the loading. */
 const PIECE = 4 << 20;
 
 /** Loads all persistent buffers; the promise lets a signal interrupt it. */
@@ -64,7 +64,7 @@ function fill(bytes: Uint8Array, b: Buffer, values: ArrayBufferView): void {
   );
 }
 
-/** Reads a weight some whole panels at a time and packs them where they belong. */
+/** Reads a weight, some whole panels at a time, and packs it. */
 function pack(
   model: StaticModel,
   staging: MemoryLayout["staging"],
@@ -75,7 +75,8 @@ function pack(
   at: number,
 ): void {
   const { bits, group } = packing, stored = model.file.tensor(tensor);
-  const perPanel = codeBytes(bits, 8, k);
+  const storedBits = model.bits.get(tensor)!; // 5 to 7 are packed as 8
+  const perPanel = valueBytes(bits, 8, k);
   const grouped = group === undefined ? undefined : {
     scales: scalesOf(model, tensor),
     count: k / group,
@@ -89,21 +90,23 @@ function pack(
   const packer = kernels[`pack_w${bits}`];
   for (let row = 0; row < n; row += panels * 8) {
     const rows = Math.min(n - row, panels * 8);
-    const codes = bytes.subarray(
+    const values = bytes.subarray(
       staging.at,
-      staging.at + codeBytes(bits, rows, k),
+      staging.at + valueBytes(bits, rows, k),
     );
-    stored.readSlice(row / 8 * perPanel, codes);
-    if (bits > 4 && bits < 8) checkCodes(codes, bits, tensor);
+    stored.readSlice(row / 8 * perPanel, values);
+    if (storedBits < 8 && storedBits > 4) {
+      checkRange(values, storedBits, tensor);
+    }
     const to = at + offset + row / 8 * packed;
     if (!grouped) {
       packer(staging.at, to, rows, k);
       continue;
     }
-    for (let r = 0; r < rows; r += 8) { // the scales of a panel, and behind them its codes
-      const panel = to + r / 8 * packed, codes = staging.at + r / 8 * perPanel;
+    for (let r = 0; r < rows; r += 8) { // the scales of a panel, then its values
+      const panel = to + r / 8 * packed, values = staging.at + r / 8 * perPanel;
       bytes.set(panelScales(grouped.scales, row + r, grouped.count), panel);
-      packer(codes, panel + grouped.bytes, Math.min(8, rows - r), k);
+      packer(values, panel + grouped.bytes, Math.min(8, rows - r), k);
     }
   }
 }
@@ -126,15 +129,15 @@ function scalesOf({ file }: StaticModel, tensor: string): Uint8Array {
   );
 }
 
-function checkCodes(codes: Uint8Array, bits: number, tensor: string): void {
+function checkRange(values: Uint8Array, bits: number, tensor: string): void {
   const shift = 1 << (bits - 1), top = 256 - (1 << bits);
-  for (let i = 0; i < codes.length; i++) {
-    if (((codes[i] + shift) & top) !== 0) {
+  for (let i = 0; i < values.length; i++) {
+    if (((values[i] + shift) & top) !== 0) {
       throw new RuntimeError(
         "codes",
-        `Cannot load ${quoted(tensor)}: its codes must be from ${-shift} to ${
+        `Cannot load ${quoted(tensor)}: its values must be from ${-shift} to ${
           shift - 1
-        }: current value is ${codes[i] << 24 >> 24}`,
+        }: current value is ${values[i] << 24 >> 24}`,
       );
     }
   }

@@ -13,7 +13,7 @@ export interface PixelScale {
 }
 
 /** Codes of all pixel bytes at a scale, half to even: int8 [3][256]. */
-export function pixelCodes(
+export function pixelTable(
   { rescale, mean, std }: PixelScale,
   scale: number,
 ): Int8Array {

@@ -2,7 +2,7 @@
  * Walks a list of steps: what every thread does, the main one included.
  * @module
  */
-import type { Kernels } from "../kernels/contracts.ts";
+import type { Kernels } from "../kernels/signatures/mod.ts";
 import { MOVE, REGISTER, type Step, workOf } from "../plan/step.ts";
 
 /** A memory and the kernels over it. */

@@ -6,13 +6,13 @@
 import { attendHeads, type AttentionShape } from "../graph/attention.ts";
 import { gptq } from "../quantize/gptq.ts";
 import type { Executor } from "../graph/executor.ts";
-import type { GemmF32 } from "../kernels/gemm_f32.ts";
+import type { KernelFunction } from "../kernels/signature.ts";
 import { productAt } from "./product.ts";
 
 /** What a thread works with. */
 export interface Bench {
   readonly memory: WebAssembly.Memory;
-  readonly gemm: GemmF32;
+  readonly gemm: KernelFunction;
 }
 
 /** What a worker is given first. */

@@ -8,17 +8,17 @@ import {
   type WeightBits,
   weightBytes,
 } from "../kernels/layout.ts";
-import type { Shelves } from "./memories.ts";
+import type { WeightAllocator } from "./memories.ts";
 import { REGISTER } from "./step.ts";
 
-/** Part of wasm memory a buffer lies in. */
+/** Part of WebAssembly memory that a buffer lies in. */
 export type Region = "state" | "constants" | "weights" | "cache" | "arena";
 
 /** A piece of one packed weight matrix. */
 export interface WeightPart {
-  /** Tensor in the file: canonical row-major codes [n, k]. */
+  /** Tensor in the file: row-major values [n, k]. */
   readonly tensor: string;
-  /** Rows of the tensor: columns of the product. */
+  /** Rows of the tensor: columns of the matmul. */
   readonly n: number;
   /** Unpadded length of the reduction. */
   readonly k: number;
@@ -29,7 +29,7 @@ export interface WeightPart {
 /** How weights are packed. */
 export interface Packing {
   readonly bits: WeightBits;
-  /** Columns that share an integer scale, where some do. */
+  /** Columns of a quantization group, for weights with two-level scales. */
   readonly group?: number;
 }
 
@@ -50,7 +50,7 @@ export interface WeightContent {
   readonly parts: readonly WeightPart[];
 }
 
-/** A stretch of memory. */
+/** A range of memory. */
 export interface Buffer {
   /** For people and errors. */
   readonly name: string;
@@ -75,6 +75,8 @@ export interface Buffer {
 export type Amount = number | {
   readonly register: number;
   readonly scale?: number;
+  /** Its largest value, where that matters: for scratch. */
+  readonly most?: number;
 };
 
 /** An address: buffer + offset + register · scale. */
@@ -123,13 +125,13 @@ export function ref(
   };
 }
 
-/** Buffers that outlive a run, each made once under its key. */
+/** Buffers that outlive a run, each created once under its key. */
 export class Store {
   /** All of them, in the order they were asked for. */
   readonly buffers = new Map<string, Buffer>();
 
-  /** Nothing is asked for yet. */
-  constructor(private readonly shelves: Shelves) {}
+  /** Begins empty. */
+  constructor(private readonly allocator: WeightAllocator) {}
 
   #once(
     key: string,
@@ -173,7 +175,7 @@ export class Store {
     pinned = false,
   ): Buffer {
     return this.#once(key, "weights", bytes, () => {
-      const memory = this.shelves.take(bytes, pinned);
+      const memory = this.allocator.take(bytes, pinned);
       return memory === 0 ? { weights } : { weights, memory };
     });
   }

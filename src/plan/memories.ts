@@ -1,13 +1,13 @@
 /**
- * Models above one WebAssembly memory: everything but some weights stays in
- * memory 0, where all steps but products run. A product whose weights lie
- * elsewhere runs there: its codes are moved over, its rows are moved back.
+ * Models larger than one WebAssembly memory: everything but some weights stays in
+ * memory 0, where all steps but matmuls run. A matmul whose weights are in another
+ * memory runs there: its int8 inputs are copied over, its result is copied back.
  *
- *   memory 0:  codes, sums ─move▶ ┐                        ┌ ─move▶ rows
- *   memory m:                     └ product (weights of m) ┘
+ *   memory 0:  inputs, sums ─copy▶ ┐                       ┌ ─copy▶ result
+ *   memory m:                      └ matmul (weights of m) ┘
  *
- * All threads see all memories and share each product by output columns as ever,
- * so the bits are those of one memory.
+ * All threads see all memories and split each matmul by output columns as usual,
+ * so the bits are the same as with one memory.
  * @module
  */
 import { roundUp } from "../kernels/layout.ts";
@@ -38,11 +38,11 @@ export interface Room {
   readonly others: number;
 }
 
-/** Gives each weight the first memory that has room, from the last one used on. */
-export class Shelves {
+/** Assigns each weight to a memory: the last one used, or a new one if that has no room. */
+export class WeightAllocator {
   readonly #used = [0];
 
-  /** Nothing stands yet. */
+  /** Begins empty. */
   constructor(private readonly room: Room) {}
 
   /** The memory of a weight; a `pinned` one stays in memory 0, where other kernels read it. */

@@ -10,8 +10,9 @@ import { mostWindows } from "../graph/windows.ts";
 import { mropeAxes } from "../graph/rope.ts";
 import { type Buffer, Store } from "./buffer.ts";
 import { RuntimeError } from "../graph/error.ts";
-import { chunkForm, fixedForm, pictureForm } from "./form.ts";
+import { chunkRows, fixedRows, registerRows } from "./row_layout.ts";
 import type { GridTable } from "./grids.ts";
+import type { ListName } from "./lists.ts";
 import type { DraftStep, Lowered } from "./lower/context.ts";
 import { lower } from "./lower/lower.ts";
 import {
@@ -20,7 +21,7 @@ import {
   type Placed,
   placeMemory,
   type Room,
-  Shelves,
+  WeightAllocator,
 } from "./memories.ts";
 import { aligned, placeInOrder } from "./place.ts";
 import { type PositionTable, positionTableKey } from "./position_tables.ts";
@@ -80,8 +81,10 @@ export interface PlanOptions {
   readonly memoryBytes?: number;
   /** First address used of the first memory; default `FIRST_ADDRESS`, higher for tests. */
   readonly firstAddress?: number;
-  /** Code of each pixel byte at a scale, [3][256]. */
-  readonly pixelCodes?: (scale: number) => Int8Array;
+  /** Sees each list of steps before its buffers have addresses, for tests. */
+  readonly inspect?: (list: ListName, steps: readonly DraftStep[]) => void;
+  /** Quantized value of each pixel byte at a scale, [3][256]. */
+  readonly pixelTable?: (scale: number) => Int8Array;
 }
 
 /** Everything needed to load and run a model. */
@@ -196,7 +199,7 @@ function planWithin(
       );
     }
   }
-  const store = new Store(new Shelves(room));
+  const store = new Store(new WeightAllocator(room));
   const shared = {
     ...options,
     capacity: context,
@@ -209,21 +212,24 @@ function planWithin(
     ? lower(model, store, {
       ...shared,
       phase: "vision",
-      form: info.image?.nativeResolution
-        ? pictureForm(REGISTER.rows, rows)
-        : fixedForm(rows, 0),
+      layout: info.image?.nativeResolution
+        ? registerRows(REGISTER.rows, rows)
+        : fixedRows(rows, 0),
     })
     : undefined;
   const prefill = lower(model, store, {
     ...shared,
     phase: "text",
-    form: chunkForm(chunk, info.image !== undefined),
+    layout: chunkRows(chunk, info.image !== undefined),
   });
   const decode = lower(model, store, {
     ...shared,
     phase: "text",
-    form: fixedForm(1, 1),
+    layout: fixedRows(1, 1),
   });
+  if (vision) options.inspect?.("vision", vision.steps);
+  options.inspect?.("prefill", prefill.steps);
+  options.inspect?.("decode", decode.steps);
   const ids = store.state("ids", chunk * 4);
   const order = store.state("order", context * 4);
   const sight = store.buffers.get("mask end");

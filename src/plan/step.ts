@@ -5,13 +5,17 @@
  * `base + register · scale`. The same steps are posted to every thread.
  * @module
  */
-import { contracts, type KernelName } from "../kernels/contracts.ts";
+import {
+  KERNEL_NAMES,
+  type KernelName,
+  signatures,
+} from "../kernels/signatures/mod.ts";
 
 /** What differs from call to call. `thread` differs from thread to thread. */
 export const REGISTERS = [
   "thread",
   "imageRows", // image rows of the chunk: they come first (AIFS)
-  "imageEnd", //  the same, rounded up to whole groups of 4 rows: where text codes begin
+  "imageEnd", //  the same, rounded up to whole row blocks: where packed text rows begin
   "textRows",
   "rows", //      imageRows + textRows
   "slot", //      cache slot of row 0
@@ -62,66 +66,27 @@ export function windowRegister(
   return REGISTER_COUNT + w * WINDOW.length + WINDOW.indexOf(field);
 }
 
-/**
- * Every kernel a plan may call, and with it the claim of this project in one
- * list: nothing here computes a scale (tests/static). Packers run at load only.
- */
-export const STEP_KERNELS = [
-  "gemm_w4a8",
-  "gemm_w5a8",
-  "gemm_w6a8",
-  "gemm_w7a8",
-  "gemm_w8a8",
-  "gemm_w4ga8",
-  "gemv_w4a8",
-  "gemv_w5a8",
-  "gemv_w6a8",
-  "gemv_w7a8",
-  "gemv_w8a8",
-  "gemv_w4ga8",
-  "gemm_f32",
-  "quantize_f32_s8",
-  "rmsnorm_f32_s8",
-  "rmsnorm_f32",
-  "hadamard_f32",
-  "hadamard_f32_s8",
-  "activate_f32",
-  "activate_f32_s8",
-  "activate_hadamard_f32_s8",
-  "queries_f32_s8",
-  "keys_f32_s8",
-  "values_f32_s8",
-  "attend_s8",
-  "place_f32",
-  "convolve_f32",
-  "add_f32",
-  "copy_f32",
-  "gain_f32",
-  "rank1_f32",
-  "embed_f32",
-  "pixel_shuffle_f32",
-  "patchify_u8_s8",
-] as const satisfies readonly KernelName[];
-
-/** A kernel that a plan may call. */
-export type StepKernel = (typeof STEP_KERNELS)[number];
+/** Kernels that a plan may call; packers run while loading. */
+export const STEP_KERNELS: readonly KernelName[] = KERNEL_NAMES.filter((name) =>
+  signatures[name].stage === "step"
+);
 
 /** A step that calls no kernel: (from memory, address, to memory, address, bytes). */
 export const MOVE = "move";
 
-/** Arguments [lo] and [hi] hold a range; threads take pieces of it in whole units. */
+/** Arguments [lo] and [hi] are a range; threads take pieces of it in whole units. */
 export interface Split {
   /** Index of the argument with the start of the range. */
   readonly lo: number;
   /** Index of the argument with its end. */
   readonly hi: number;
-  /** Smallest piece: 8 columns, a group of rows, or one item. */
+  /** Smallest piece: 8 columns, a row block, or one item. */
   readonly unit: number;
 }
 
 /** One kernel call. */
 export interface Step {
-  readonly kernel: StepKernel | typeof MOVE;
+  readonly kernel: KernelName | typeof MOVE;
   /** Memory that its pointers mean, where not memory 0. */
   readonly memory?: number;
   /** Node it came from, for people. */
@@ -153,10 +118,4 @@ export function workOf(
 /** Steps of the longest of some lists. */
 export function mostSteps(lists: readonly (readonly unknown[])[]): number {
   return Math.max(...lists.map((steps) => steps.length));
-}
-
-/** Whether a kernel name may stand in a plan. */
-export function isStepKernel(name: string): name is StepKernel {
-  return STEP_KERNELS.includes(name as StepKernel) &&
-    Object.hasOwn(contracts, name);
 }

@@ -3,7 +3,7 @@
  * and bit for bit the same however the work is cut.
  */
 import { assert, assertEquals } from "@std/assert";
-import { referenceKernels } from "../../src/kernels/contracts.ts";
+import { referenceKernels } from "../../src/kernels/reference/mod.ts";
 import type { Sharing } from "../../src/execute/pool.ts";
 import type { Quantized } from "../../src/quantize/quantize.ts";
 import {

@@ -11,7 +11,7 @@ import {
   newSequence,
   runText,
 } from "../../src/graph/interpreter.ts";
-import { referenceKernels } from "../../src/kernels/contracts.ts";
+import { referenceKernels } from "../../src/kernels/reference/mod.ts";
 import { simulate } from "../../src/quantize/simulate.ts";
 import { Engine, type EngineOptions } from "../../src/execute/engine.ts";
 import {

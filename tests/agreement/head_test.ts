@@ -7,7 +7,7 @@ import { assert, assertEquals } from "@std/assert";
 import { float64 } from "../../src/graph/executor.ts";
 import { newSequence, runText } from "../../src/graph/interpreter.ts";
 import { logitsOf } from "../../src/graph/node.ts";
-import { referenceKernels } from "../../src/kernels/contracts.ts";
+import { referenceKernels } from "../../src/kernels/reference/mod.ts";
 import { RECIPES } from "../../src/quantize/recipe.ts";
 import { simulate } from "../../src/quantize/simulate.ts";
 import { Engine, type EngineOptions } from "../../src/execute/engine.ts";

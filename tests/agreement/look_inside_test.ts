@@ -48,10 +48,10 @@ Deno.test("profile counts the calls of one answer and no others", async () => {
   assertEquals(calls.patchify_u8_s8, 1);
   // a prompt of one chunk, then two tokens more
   assertEquals(
-    calls.attend_s8,
-    count("vision", "attend_s8") + 3 * count("decode", "attend_s8"),
+    calls.attention_s8,
+    count("vision", "attention_s8") + 3 * count("decode", "attention_s8"),
   );
-  assertEquals(calls.embed_f32, 3);
+  assertEquals(calls.embedding_f32, 3);
   const ms = kernels.reduce((sum, k) => sum + k.ms, 0);
   assert(ms > 0 && ms <= totalMs);
 });

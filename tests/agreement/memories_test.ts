@@ -4,7 +4,7 @@
  * that add to a stream and products that do not.
  */
 import { assert, assertEquals, assertThrows } from "@std/assert";
-import { referenceKernels } from "../../src/kernels/contracts.ts";
+import { referenceKernels } from "../../src/kernels/reference/mod.ts";
 import {
   Engine,
   type EngineOptions,
@@ -14,7 +14,7 @@ import { RECIPES } from "../../src/quantize/recipe.ts";
 import { RuntimeError } from "../../src/graph/error.ts";
 import type { PixelScale } from "../../src/execute/pixels.ts";
 import type { StaticModel } from "../../src/graph/static_model.ts";
-import { isStepKernel, MOVE } from "../../src/plan/step.ts";
+import { MOVE, STEP_KERNELS } from "../../src/plan/step.ts";
 import { gridsOf, openFamily, pixelsOf } from "../golden/family.ts";
 import { staticFamily } from "./family_file.ts";
 
@@ -116,7 +116,7 @@ Deno.test("a cut plan: no memory beyond its limit, all weights somewhere, only k
   assertEquals(cut.memory.weights, whole.weights);
   for (const list of [cut.vision!, cut.prefill, cut.decode]) {
     for (const { kernel } of list.steps) {
-      assert(kernel === MOVE || isStepKernel(kernel), kernel);
+      assert(kernel === MOVE || STEP_KERNELS.includes(kernel), kernel);
     }
   }
   const error = assertThrows(

@@ -9,7 +9,7 @@ import { bytesSource } from "../../src/format/source.ts";
 import { writeModelFile } from "../../src/format/write_model.ts";
 import { float64 } from "../../src/graph/executor.ts";
 import { load, newSequence, runText } from "../../src/graph/interpreter.ts";
-import { referenceKernels } from "../../src/kernels/contracts.ts";
+import { referenceKernels } from "../../src/kernels/reference/mod.ts";
 import { emit } from "../../src/quantize/emit.ts";
 import type { Quantized } from "../../src/quantize/quantize.ts";
 import { fromFile } from "../../src/evaluate/file_model.ts";

@@ -82,7 +82,7 @@ Deno.test("the graph itself is planned, with every op", () => {
       "gemm_w4a8",
       "gemv_w8a8",
       "rank1_f32",
-      "attend_s8",
+      "attention_s8",
       "patchify_u8_s8",
       "hadamard_f32",
     ] as const

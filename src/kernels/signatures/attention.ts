@@ -2,7 +2,7 @@
  * Attention over an int8 K/V cache with static scales per head.
  * @module
  */
-import { attentionScratchBytes, cacheBytes } from "../layout.ts";
+import { attentionScratchBytes, cacheBytes, roundUp } from "../layout.ts";
 import {
   f32,
   i32,
@@ -115,8 +115,16 @@ export const attention_s8 = kernel(
       shape: "[rows][heads·headDim]",
       bytes: ({ rows, heads, headDim }) => rows * heads * headDim,
     },
-    k: cacheOf("kvHeads", "K"),
-    v: cacheOf("kvHeads", "V"),
+    k: {
+      ...cacheOf("kvHeads", "K"),
+      bytes: ({ kvHeads, capacity, headDim, keys }) =>
+        ((kvHeads - 1) * capacity + roundUp(keys, 8)) * headDim,
+    },
+    v: {
+      ...cacheOf("kvHeads", "V"), // the keys of each panel of 8 channels
+      bytes: ({ kvHeads, capacity, headDim, keys }) =>
+        (kvHeads * headDim - 8) * capacity + roundUp(keys, 4) * 8,
+    },
     y: out(strided("heads", "ldy")),
     ldy: size,
     /** Query scale · key scale / √headDim. */

@@ -3,7 +3,13 @@
  * and docs/kernels.md are made.
  * @module
  */
-import type { KernelFunction } from "../signature.ts";
+import {
+  type Call,
+  type KernelFunction,
+  type Operands,
+  positional,
+  type Signature,
+} from "../signature.ts";
 import * as attention from "./attention.ts";
 import * as load from "./load.ts";
 import * as matmul from "./matmul.ts";
@@ -57,3 +63,12 @@ export type Kernels = Readonly<Record<KernelName, KernelFunction>>;
 
 /** Names of all kernels. */
 export const KERNEL_NAMES = Object.keys(signatures) as KernelName[];
+
+/** Runs one kernel, its operands by name. */
+export function run<O extends Operands>(
+  kernels: Kernels,
+  kernel: Signature<O>,
+  call: Call<O>,
+): void {
+  kernels[kernel.name as KernelName](...positional(kernel, call));
+}

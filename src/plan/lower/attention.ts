@@ -6,55 +6,43 @@
 import { quoted } from "../../format/error.ts";
 import { headScale } from "../../graph/names.ts";
 import type { AttentionNode } from "../../graph/node.ts";
+import { cacheBytes, roundUp } from "../../kernels/layout.ts";
 import {
-  attendScratchBytes,
-  cacheBytes,
-  roundUp,
-} from "../../kernels/layout.ts";
+  attention_s8,
+  keys_f32_s8,
+  queries_f32_s8,
+  values_f32_s8,
+} from "../../kernels/signatures/attention.ts";
 import { type Amount, ref } from "../buffer.ts";
-import type { Form } from "../form.ts";
+import type { RowLayout } from "../row_layout.ts";
 import { quadRegister, REGISTER, windowRegister } from "../step.ts";
 import { windowSlots } from "../windows.ts";
+import { all } from "./call.ts";
 import type { Lowering } from "./context.ts";
 import { floatsOf } from "./floats.ts";
-import { narrowed, narrows } from "./narrow.ts";
+import { keepsLastRowOnly, lastRowOf } from "./keep_last_row.ts";
 import { prefixFill } from "./prefix.ts";
 import { maskEnd, orderBuffer, rotaryArgs, tokenOrder } from "./rotary.ts";
 import type { Floats } from "./value.ts";
 
-/** Largest capacity of a cache (src/kernels/attend.ts). */
+/** Largest capacity of a cache (attention_s8). */
 const MOST_SLOTS = 65536;
 
-/** Attention within an image, whose queries may be others than its keys and values, or through the cache. */
+/** Attention within an image, whose queries may have other rows than its keys and values, or through the cache. */
 export function lowerAttention(l: Lowering, node: AttentionNode): Floats {
-  const { heads, kvHeads, headDim: d, id } = node;
+  const { heads, kvHeads, headDim, id } = node;
   const text = l.options.phase === "text";
-  const turned = node.ropeTheta !== undefined;
-  if ((node.mask === "causal") !== text || (!text && turned && !node.rope2d)) {
-    throw l.error(
-      `${
-        quoted(id)
-      }: attention must be causal in the text phase, and in the vision phase full, with rotary embedding only on a grid`,
-    );
-  }
-  if (d % 8 !== 0) {
-    throw l.error(
-      `${quoted(id)}: headDim must be a multiple of 8: current value is ${d}`,
-    );
-  }
+  checkAttention(l, node, text);
   const [q, k, v] = [node.q, node.k, node.v].map((x) => floatsOf(l, x));
-  const { form } = k, { capacity } = l.options;
-  if (text || turned) l.expectRows(id, l.options.form, q, k, v);
-  else if (k.form.most !== v.form.most) {
-    throw l.error(
-      `${
-        quoted(id)
-      } must get as many values as keys: it gets ${v.form.most} and ${k.form.most}`,
-    );
-  }
+  const { layout } = k, { capacity } = l.options;
+  checkRows(l, node, text, [q, k, v]);
   const cut = node.windowSize === undefined ? undefined : l.options.windows;
   const each = cut ? windowSlots(cut.side) : 0;
-  const slots = text ? capacity : cut ? cut.most * each : roundUp(form.most, 8);
+  const slots = text
+    ? capacity
+    : cut
+    ? cut.most * each
+    : roundUp(layout.maxRows, 8);
   if (slots > MOST_SLOTS) {
     throw l.error(
       `${
@@ -62,150 +50,145 @@ export function lowerAttention(l: Lowering, node: AttentionNode): Floats {
       }: attention is over at most ${MOST_SLOTS} keys: there are ${slots}; choose a shorter context or smaller pictures`,
     );
   }
-  const bytes = cacheBytes(kvHeads, slots, d);
+  const bytes = cacheBytes(kvHeads, slots, headDim);
   const cache = (name: string, part: "k" | "v") =>
     text
       ? l.store.cache(`${id} ${name}`, bytes, prefixFill(l, node, part, slots))
       : l.temporary(`${id} ${name}`, bytes);
   const keys = cache("keys", "k"), values = cache("values", "v");
-  const vectors = (part: "q" | "k" | "v") =>
+  const scales = (part: "q" | "k" | "v") =>
     l.model.scales(headScale(node, part));
   const inverse = (part: "q" | "k" | "v", n: number) =>
     ref(
       l.store.constant(`1/scale ${id} ${part}`, n * 4, () =>
-        vectors(part).map((s) =>
+        scales(part).map((s) =>
           1 / s
         )),
     );
-  const { positions, cos, sin } = rotaryArgs(l, node);
+  const rotary = rotaryArgs(l, node);
   const slot: Amount = text ? { register: REGISTER.slot } : 0;
-  const { rows } = form;
+  const { rows } = layout;
   const pieces: readonly Piece[] = cut
-    ? Array.from({ length: cut.most }, (_, w) => windowPiece(w, w * each))
+    ? Array.from({ length: cut.most }, (_, w) => windowPiece(w, w * each, each))
     : [{ slot, row0: 0, row1: rows, at: 0 }];
-  // One row: every thread writes the same, which is cheaper than to meet. Keys
-  // and values are not waited for: behind the queries all meet.
-  const share = (lo: number, { most }: Form) =>
-    most === 1
-      ? { each: true, sync: false }
-      : { split: { lo, hi: lo + 1, unit: 1 } };
+  // One row: every thread writes the same bytes, which is cheaper than waiting.
+  const once = (of: RowLayout) =>
+    of.maxRows === 1 ? { each: true, sync: false } : {};
   for (const piece of pieces) {
     const { slot, row0, row1, when } = piece, count = piece.rows ?? rows;
-    const only = when === undefined ? {} : { when };
+    // Threads do not wait here: all wait behind the queries.
+    const options = {
+      ...once(layout),
+      ...(when === undefined ? {} : { when }),
+      sync: false,
+    };
+    const common = {
+      capacity: slots,
+      slot,
+      rows: { from: row0, to: row1 },
+      heads: kvHeads,
+      headDim,
+    };
+    const cost = [count, 4 * kvHeads * headDim] as const;
     l.emit(
-      "keys_f32_s8",
+      keys_f32_s8,
       id,
-      [
-        l.pointer(k),
-        k.stride,
-        positions,
-        cos,
-        sin,
-        inverse("k", kvHeads),
-        ref(keys),
-        slots,
-        slot,
-        row0,
-        row1,
-        kvHeads,
-        d,
-      ],
-      count,
-      4 * kvHeads * d,
-      { ...share(9, form), ...only, sync: false },
+      {
+        x: l.pointer(k),
+        ldx: k.stride,
+        ...rotary,
+        inv: inverse("k", kvHeads),
+        cache: ref(keys),
+        ...common,
+      },
+      cost,
+      options,
     );
     l.emit(
-      "values_f32_s8",
+      values_f32_s8,
       id,
-      [
-        l.pointer(v),
-        v.stride,
-        inverse("v", kvHeads),
-        ref(values),
-        slots,
-        slot,
-        row0,
-        row1,
-        kvHeads,
-        d,
-      ],
-      count,
-      4 * kvHeads * d,
-      { ...share(6, form), ...only, sync: false },
+      {
+        x: l.pointer(v),
+        ldx: v.stride,
+        inv: inverse("v", kvHeads),
+        cache: ref(values),
+        ...common,
+      },
+      cost,
+      options,
     );
   }
 
-  const narrow = narrows(l, node), asked = narrow ? narrowed(l, node, q) : q;
-  const { most } = asked.form, one = most === 1;
-  const codes = l.temporary(`${id} query codes`, most * heads * d, one);
-  const turns = rotaryArgs(l, node, narrow);
-  l.emit(
-    "queries_f32_s8",
-    id,
-    [
-      l.pointer(asked),
-      q.stride,
-      turns.positions,
-      turns.cos,
-      turns.sin,
-      inverse("q", heads),
-      ref(codes),
-      0,
-      asked.form.rows,
-      heads,
-      d,
-    ],
-    asked.form.rows,
-    4 * heads * d,
-    share(7, asked.form),
+  const oneRow = keepsLastRowOnly(l, node);
+  const asked = oneRow ? lastRowOf(l, node, q) : q, { maxRows } = asked.layout;
+  const queries = l.temporary(
+    `${id} queries int8`,
+    maxRows * heads * headDim,
+    maxRows === 1,
   );
-  const y = l.rows(id, asked.form, heads * d);
+  l.emit(
+    queries_f32_s8,
+    id,
+    {
+      x: l.pointer(asked),
+      ldx: q.stride,
+      ...rotaryArgs(l, node, oneRow),
+      inv: inverse("q", heads),
+      q: ref(queries),
+      rows: all(asked.layout.rows),
+      heads,
+      headDim,
+    },
+    [asked.layout.rows, 4 * heads * headDim],
+    once(asked.layout),
+  );
+  const y = l.rows(id, asked.layout, heads * headDim);
   const score = l.store.constant(`score scale ${id}`, heads * 4, () => {
-    const qs = vectors("q"), ks = vectors("k"), group = heads / kvHeads;
-    return qs.map((s, h) => s * ks[Math.floor(h / group)] / Math.sqrt(d));
+    const qs = scales("q"), ks = scales("k"), ratio = heads / kvHeads;
+    return qs.map((s, h) => s * ks[Math.floor(h / ratio)] / Math.sqrt(headDim));
   });
   const value = l.store.constant(
     `value scale ${id}`,
     kvHeads * 4,
-    () => vectors("v"),
+    () => scales("v"),
   );
-  const reach = node.slidingWindow ?? 0, masked = text && (!one || reach > 0);
-  const seen = text ? capacity : cut ? each : form.most;
-  const items: Amount = typeof asked.form.rows === "number"
-    ? kvHeads * Math.ceil(most * (heads / kvHeads) / 4)
+  const window = node.slidingWindow ?? 0;
+  const masked = text && (maxRows > 1 || window > 0);
+  const visible = text ? capacity : cut ? each : layout.maxRows;
+  const items: Amount = typeof asked.layout.rows === "number"
+    ? kvHeads * Math.ceil(maxRows * (heads / kvHeads) / 4)
     : { register: quadRegister(heads / kvHeads), scale: kvHeads };
   for (const [i, piece] of pieces.entries()) {
     const { row0, at, when } = piece;
-    const count = piece.rows ?? asked.form.rows;
+    const count = piece.rows ?? asked.layout.rows;
+    const queryOrder = maxRows === 1 ? tokenOrder(l, oneRow) : maskEnd(l);
     l.emit(
-      "attend_s8",
+      attention_s8,
       id,
-      [
-        ref(codes, 0, row0, heads * d),
-        ref(keys, at * d), // panels of 8 keys
-        ref(values, at * 8), // panels of 8 channels
-        ref(y.buffer, 0, row0, y.stride * 4),
-        y.stride,
-        ref(score),
-        ref(value),
-        masked ? one ? tokenOrder(l, narrow) : maskEnd(l) : 0,
-        masked ? ref(orderBuffer(l)) : 0,
-        reach > 0 ? tokenOrder(l, narrow) : 0,
-        reach,
-        count,
-        text ? { register: REGISTER.keys } : piece.rows ?? rows,
-        slots,
+      {
+        q: ref(queries, 0, row0, heads * headDim),
+        k: ref(keys, at * headDim), // panels of 8 keys
+        v: ref(values, at * 8), // panels of 8 channels
+        y: ref(y.buffer, 0, row0, y.stride * 4),
+        ldy: y.stride,
+        scoreScale: ref(score),
+        valueScale: ref(value),
+        queryOrder: masked ? queryOrder : 0,
+        keyOrder: masked ? ref(orderBuffer(l)) : 0,
+        queryPosition: window > 0 ? tokenOrder(l, oneRow) : 0,
+        window,
+        rows: count,
+        keys: text
+          ? { register: REGISTER.keys, most: capacity }
+          : piece.rows ?? rows,
+        capacity: slots,
         heads,
         kvHeads,
-        d,
-        0,
-        piece.quads ? { ...piece.quads, scale: kvHeads } : items,
-        { scratch: attendScratchBytes(seen, d) },
-      ],
-      count,
-      heads * d * seen, // half of it: causal
+        headDim,
+        items: all(piece.quads ? { ...piece.quads, scale: kvHeads } : items),
+      },
+      [count, heads * headDim * visible], // half of it: causal
       {
-        split: { lo: 17, hi: 18, unit: 1 },
         ...(when === undefined ? {} : { when }),
         sync: i === pieces.length - 1,
       },
@@ -214,9 +197,50 @@ export function lowerAttention(l: Lowering, node: AttentionNode): Floats {
   return y;
 }
 
+function checkAttention(
+  l: Lowering,
+  node: AttentionNode,
+  text: boolean,
+): void {
+  const rotated = node.ropeTheta !== undefined;
+  if (
+    (node.mask === "causal") !== text || (!text && rotated && !node.rope2d)
+  ) {
+    throw l.error(
+      `${
+        quoted(node.id)
+      }: attention must be causal in the text phase, and in the vision phase full, with rotary embedding only on a grid`,
+    );
+  }
+  if (node.headDim % 8 !== 0) {
+    throw l.error(
+      `${
+        quoted(node.id)
+      }: headDim must be a multiple of 8: current value is ${node.headDim}`,
+    );
+  }
+}
+
+function checkRows(
+  l: Lowering,
+  node: AttentionNode,
+  text: boolean,
+  [q, k, v]: readonly Floats[],
+): void {
+  if (text || node.ropeTheta !== undefined) {
+    l.expectRows(node.id, l.options.layout, q, k, v);
+  } else if (k.layout.maxRows !== v.layout.maxRows) {
+    throw l.error(
+      `${
+        quoted(node.id)
+      } must get as many values as keys: it gets ${v.layout.maxRows} and ${k.layout.maxRows}`,
+    );
+  }
+}
+
 /** Rows that see each other: all, or those of a window. */
 interface Piece {
-  /** What a row's number lacks to its slot. */
+  /** Slot of row 0. */
   readonly slot: Amount;
   readonly row0: Amount;
   readonly row1: Amount;
@@ -228,11 +252,11 @@ interface Piece {
   readonly when?: number;
 }
 
-function windowPiece(w: number, at: number): Piece {
+function windowPiece(w: number, at: number, most: number): Piece {
   const of = (field: Parameters<typeof windowRegister>[1]) => ({
     register: windowRegister(w, field),
   });
-  const rows = of("rows");
+  const rows = { ...of("rows"), most };
   return {
     slot: of("slot"),
     row0: of("start"),

@@ -1,82 +1,83 @@
 /**
- * Convolution along the tokens of a conversation. What enters is kept in float
- * for the whole context, by a token's place and not by its slot: so image rows
- * may come first, prompts in several chunks, and tokens be forgotten, as with
- * keys and values.
+ * Causal convolution along the tokens of a conversation. Its inputs are kept in
+ * float for the whole context, by a token's position and not by its slot. So image
+ * rows may come first, prompts may come in several chunks, and tokens may be
+ * removed again, as with keys and values.
  * @module
  */
 import type { CausalConv1dNode } from "../../graph/node.ts";
-import { type Arg, ref } from "../buffer.ts";
+import {
+  causal_conv1d_f32,
+  conv_state_f32,
+} from "../../kernels/signatures/rows.ts";
+import { ref } from "../buffer.ts";
+import { all } from "./call.ts";
 import type { Lowering } from "./context.ts";
 import { floatsOf } from "./floats.ts";
-import { narrowed, narrows } from "./narrow.ts";
+import { keepsLastRowOnly, lastRowOf } from "./keep_last_row.ts";
 import { tokenOrder } from "./rotary.ts";
 import type { Floats } from "./value.ts";
 
-/** Kept, all threads met, summed; behind the last one only for the chunk's last row. */
+/** Stores the inputs, waits for all threads, sums; the last convolution computes the chunk's last row only. */
 export function lowerCausalConv1d(l: Lowering, node: CausalConv1dNode): Floats {
   const { id, width, kernelSize } = node;
-  const x = floatsOf(l, node.x), { form } = x;
-  const gate = (id: string | undefined) =>
+  const x = floatsOf(l, node.x), { layout } = x;
+  const gateOf = (id: string | undefined) =>
     id === undefined ? undefined : floatsOf(l, id);
-  const before = gate(node.inputGate), behind = gate(node.outputGate);
+  const before = gateOf(node.inputGate), behind = gateOf(node.outputGate);
   l.expectRows(
     id,
-    l.options.form,
+    l.options.layout,
     x,
     ...[before, behind].filter((v) => v !== undefined),
   );
-  const given = (v: Floats | undefined): [Arg, Arg] =>
-    v ? [l.pointer(v), v.stride] : [0, 0];
   const row = width * 4;
-  const cache = l.store.cache(
-    `${id} past`,
+  const state = l.store.cache(
+    `${id} state`,
     (l.options.capacity + kernelSize - 1) * row,
   );
   l.emit(
-    "place_f32",
+    conv_state_f32,
     id,
-    [
-      ...given(x),
-      ...given(before),
-      tokenOrder(l, false),
-      ref(cache, (kernelSize - 1) * row),
-      width,
-      0,
-      form.rows,
-    ],
-    form.rows,
-    width,
-    { split: { lo: 7, hi: 8, unit: 1 } },
+    {
+      x: l.pointer(x),
+      ldx: x.stride,
+      gate: before ? l.pointer(before) : 0,
+      ldg: before ? before.stride : 0,
+      positions: tokenOrder(l, false),
+      state: ref(state, (kernelSize - 1) * row),
+      k: width,
+      rows: all(layout.rows),
+    },
+    [layout.rows, width],
   );
-  const narrow = narrows(l, node);
-  const last = narrow ? narrowed(l, node, behind ?? x) : behind ?? x;
-  const y = l.rows(id, last.form, width);
-  const bias = node.bias;
+  const oneRow = keepsLastRowOnly(l, node);
+  const last = oneRow ? lastRowOf(l, node, behind ?? x) : behind ?? x;
+  const y = l.rows(id, last.layout, width);
+  const { bias } = node;
   const constant = (param: string, rows: number) =>
     ref(
-      l.store.constant(`convolve ${param}`, rows * row, () =>
+      l.store.constant(`convolution ${param}`, rows * row, () =>
         l.model.floats(param)),
     );
+  const gate = behind && last;
   l.emit(
-    "convolve_f32",
+    causal_conv1d_f32,
     id,
-    [
-      ref(cache),
-      tokenOrder(l, narrow),
-      kernelSize,
-      constant(node.weight, kernelSize),
-      bias === undefined ? 0 : constant(bias, 1),
-      ...given(behind && last),
-      ref(y.buffer),
-      y.stride,
-      width,
-      0,
-      last.form.rows,
-    ],
-    last.form.rows,
-    (kernelSize + 1) * width,
-    { split: { lo: 10, hi: 11, unit: 1 } },
+    {
+      state: ref(state),
+      positions: tokenOrder(l, oneRow),
+      taps: kernelSize,
+      w: constant(node.weight, kernelSize),
+      bias: bias === undefined ? 0 : constant(bias, 1),
+      gate: gate ? l.pointer(gate) : 0,
+      ldg: gate ? gate.stride : 0,
+      y: ref(y.buffer),
+      ldy: y.stride,
+      k: width,
+      rows: all(last.layout.rows),
+    },
+    [last.layout.rows, (kernelSize + 1) * width],
   );
   return y;
 }

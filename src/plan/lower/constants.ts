@@ -9,7 +9,7 @@ import {
 } from "../../kernels/layout.ts";
 import { hadamardMatrix, transform } from "../../tensor/hadamard.ts";
 import { type Rotation, signsOf } from "../../tensor/rotation.ts";
-import { type Arg, type Buffer, ref } from "../buffer.ts";
+import { type Buffer, type Ref, ref } from "../buffer.ts";
 import type { Lowering } from "./context.ts";
 import type { Diagonal } from "./value.ts";
 
@@ -99,7 +99,7 @@ export function matricesOf(
   l: Lowering,
   { order, outer = 1 }: Rotation,
   transposed: boolean,
-): Arg {
+): Ref | 0 {
   if (order === 1) return 0;
   const key = `hadamard ${outer} ${order}${transposed ? " transposed" : ""}`;
   const sizes = [order, outer].filter((n) => n > 1);

@@ -21,13 +21,23 @@ import {
   type Store,
 } from "../buffer.ts";
 import { RuntimeError } from "../../graph/error.ts";
-import { type Form, only, type Segment } from "../form.ts";
+import { only, type RowLayout, type Segment } from "../row_layout.ts";
 import type { GridTable } from "../grids.ts";
 import { aligned } from "../place.ts";
 import type { StaticModel } from "../../graph/static_model.ts";
-import { REGISTER, type Split, type Step } from "../step.ts";
+import type { Operands, Signature } from "../../kernels/signature.ts";
+import { copy_f32 } from "../../kernels/signatures/rows.ts";
+import type { KernelName } from "../../kernels/signatures/mod.ts";
+import { MOVE, REGISTER, type Split, type Step } from "../step.ts";
 import { quoted } from "../../format/error.ts";
-import type { Codes, Floats, NormValue, StreamState, Value } from "./value.ts";
+import { all, argsOf, type PlannedCall } from "./call.ts";
+import type {
+  Floats,
+  NormValue,
+  Quantized,
+  StreamState,
+  Value,
+} from "./value.ts";
 
 /** A step whose buffers have no address yet. */
 export interface DraftStep {
@@ -46,7 +56,7 @@ export interface DraftStep {
 export interface LowerOptions {
   readonly phase: Phase;
   /** Rows at the start of the phase. */
-  readonly form: Form;
+  readonly layout: RowLayout;
   readonly threads: number;
   /** Slots of the K/V cache, a multiple of 8. */
   readonly capacity: number;
@@ -57,7 +67,7 @@ export interface LowerOptions {
   /** Patches stand in the order of windows: patches a side, and how many windows at most. */
   readonly windows?: { readonly side: number; readonly most: number };
   /** Pixel codes: int8 per channel and byte, [3][256], at a given scale. */
-  readonly pixelCodes?: (scale: number) => Int8Array;
+  readonly pixelTable?: (scale: number) => Int8Array;
 }
 
 /** A lowered phase. */
@@ -80,6 +90,20 @@ export interface Lowered {
   };
 }
 
+/** How a call is run. */
+export interface CallOptions {
+  /** Every thread does all of it, into memory of its own: cheaper than waiting for each other. */
+  readonly each?: boolean;
+  /** False: thread 0 does it alone. */
+  readonly split?: boolean;
+  /** Register that must not be 0 for the call to happen. */
+  readonly when?: number;
+  /** Whether threads wait for each other behind it; default true. */
+  readonly sync?: boolean;
+  /** Memory that its addresses mean; default 0. */
+  readonly memory?: number;
+}
+
 /** Most steps of a phase: a real model has some hundreds. */
 const MOST_STEPS = 2 ** 17;
 
@@ -97,11 +121,11 @@ export class Lowering {
   readonly arena: Buffer[] = [];
   /** Values by node. */
   readonly values = new Map<string, Value>();
-  /** Codes by value. */
-  readonly codes = new Map<string, Codes>();
+  /** Quantized values by value and split. */
+  readonly quantized = new Map<string, Quantized>();
   /** Streams by name. */
   readonly streams = new Map<string, StreamState>();
-  /** Linears that stand in a product already. */
+  /** Linears that are part of an emitted matmul already. */
   readonly emitted = new Set<string>();
   /** First step that only the logits need. */
   tail = Infinity;
@@ -152,10 +176,10 @@ export class Lowering {
   }
 
   /** Float rows of their own. */
-  rows(name: string, form: Form, width: number): Floats {
+  rows(name: string, layout: RowLayout, width: number): Floats {
     const stride = roundUp(width, 8);
-    const buffer = this.temporary(name, form.most * stride * 4);
-    return { kind: "floats", buffer, column: 0, stride, form };
+    const buffer = this.temporary(name, layout.maxRows * stride * 4);
+    return { kind: "floats", buffer, column: 0, stride, layout };
   }
 
   /** Notes a table that every picture's grid fills, once under its key. */
@@ -168,58 +192,86 @@ export class Lowering {
     return [...this.#grids.values()];
   }
 
-  /** The form of the rows that a linear makes: those of its modality, where it has one. */
-  madeBy(node: LinearNode, form: Form): Form {
-    if (node.modality === undefined) return form;
-    const key = `${node.modality}`, made = this.#cut.get(form) ?? new Map();
-    this.#cut.set(form, made);
+  /** The layout of the rows that a linear makes: those of its modality, where it has one. */
+  madeBy(node: LinearNode, layout: RowLayout): RowLayout {
+    if (node.modality === undefined) return layout;
+    const key = `${node.modality}`, made = this.#cut.get(layout) ?? new Map();
+    this.#cut.set(layout, made);
     if (!made.has(key)) {
-      made.set(key, only(form, MODALITIES.indexOf(node.modality)));
+      made.set(key, only(layout, MODALITIES.indexOf(node.modality)));
     }
     return made.get(key)!;
   }
-  readonly #cut = new Map<Form, Map<string, Form>>();
+  readonly #cut = new Map<RowLayout, Map<string, RowLayout>>();
 
-  /** Adds a step; `rows` · `workPerRow` multiply–adds. */
-  emit(
-    kernel: Step["kernel"],
+  /**
+   * Adds a kernel call. Threads share its range, unless `each` of them runs all
+   * of it or `split` is false and thread 0 does.
+   * @param cost multiply-adds: rows · perRow
+   */
+  emit<O extends Operands>(
+    kernel: Signature<O>,
     label: string,
-    args: readonly Arg[],
-    rows: Amount,
-    workPerRow: number,
-    extra: {
-      split?: Split;
-      each?: boolean;
-      when?: number;
-      sync?: boolean;
-      memory?: number;
-    } = {},
+    call: PlannedCall<O>,
+    [rows, perRow]: readonly [rows: Amount, perRow: number],
+    { each = false, split = true, ...when }: CallOptions = {},
   ): void {
+    const { args, split: cut } = argsOf(kernel, call);
+    this.#add({
+      kernel: kernel.name as KernelName,
+      label,
+      args,
+      ...(cut && split && !each ? { split: cut } : {}),
+      ...(each ? { each: true } : {}),
+      ...(when.when === undefined ? {} : { when: when.when }),
+      ...(when.memory ? { memory: when.memory } : {}),
+      sync: when.sync ?? true,
+      work: typeof rows === "number"
+        ? [rows * perRow, 0, 0]
+        : [0, rows.register, perRow * (rows.scale ?? 1)],
+    });
+  }
+
+  /** Adds a copy of float rows of `k` elements. */
+  copy(
+    label: string,
+    y: Ref,
+    ldy: number,
+    x: Ref,
+    ldx: number,
+    k: number,
+    rows: Amount,
+    options: CallOptions = {},
+  ): void {
+    const call = { y, ldy, x, ldx, k, rows: all(rows) };
+    this.emit(copy_f32, label, call, [rows, k], options);
+  }
+
+  /** Adds a copy of bytes from one memory to another: [memory, address] each. */
+  move(
+    label: string,
+    [from, source]: readonly [number, Buffer],
+    [to, target]: readonly [number, Buffer],
+    bytes: Amount,
+  ): void {
+    const args = [from, ref(source), to, ref(target), bytes];
+    this.#add({ kernel: MOVE, label, args, sync: true, work: [0, 0, 0] });
+  }
+
+  #add(step: DraftStep): void {
     const at = this.steps.length;
     if (at === MOST_STEPS) {
       throw this.error(`it has more than ${MOST_STEPS} steps`);
     }
-    for (const arg of args) {
+    for (const arg of step.args) {
       if (typeof arg === "object" && "buffer" in arg) {
         arg.buffer.first = Math.min(arg.buffer.first, at);
         arg.buffer.last = Math.max(arg.buffer.last, at);
         this.open.add(arg.buffer);
       }
     }
-    if (extra.sync ?? true) this.#closeAt(at);
-    this.steps.push({
-      kernel,
-      label,
-      args,
-      ...(extra.split ? { split: extra.split } : {}),
-      ...(extra.each ? { each: true } : {}),
-      ...(extra.when === undefined ? {} : { when: extra.when }),
-      ...(extra.memory ? { memory: extra.memory } : {}),
-      sync: extra.sync ?? true,
-      work: typeof rows === "number"
-        ? [rows * workPerRow, 0, 0]
-        : [0, rows.register, workPerRow * (rows.scale ?? 1)],
-    });
+    if (step.sync) this.#closeAt(at);
+    this.steps.push(step);
   }
 
   /**
@@ -244,17 +296,22 @@ export class Lowering {
     this.open.clear();
   }
 
-  /** Refuses values whose rows are not those of `form`. */
-  expectRows(id: string, form: Form, ...values: readonly Value[]): void {
-    if (values.every((v) => v.form === form)) return;
+  /** Refuses values whose rows are not those of `layout`. */
+  expectRows(id: string, layout: RowLayout, ...values: readonly Value[]): void {
+    if (values.every((v) => v.layout === layout)) return;
     throw this.error(
       `${quoted(id)} must get the same rows from all its inputs`,
     );
   }
 
   /** Once per segment; threads wait only behind the last. */
-  perSegment(form: Form, emit: (s: Segment, sync: boolean) => void): void {
-    form.segments.forEach((s, i) => emit(s, i === form.segments.length - 1));
+  perSegment(
+    layout: RowLayout,
+    emit: (s: Segment, sync: boolean) => void,
+  ): void {
+    layout.segments.forEach((s, i) =>
+      emit(s, i === layout.segments.length - 1)
+    );
   }
 
   /** Address of a value's first row, or of the first row of a segment. */

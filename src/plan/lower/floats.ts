@@ -4,11 +4,19 @@
  */
 import { quoted } from "../../format/error.ts";
 import type { ActivationNode } from "../../graph/node.ts";
-import { rowScratchBytes } from "../../kernels/layout.ts";
-import { ACTIVATIONS } from "../../kernels/quantize.ts";
+import { gemm_f32 } from "../../kernels/signatures/matmul.ts";
+import {
+  activation_f32,
+  ACTIVATIONS,
+  hadamard_f32,
+  rmsnorm_f32,
+} from "../../kernels/signatures/quantize.ts";
+import { add_f32, scale_f32 } from "../../kernels/signatures/rows.ts";
 import { type Rotation, wholeRotation } from "../../tensor/rotation.ts";
 import { ref } from "../buffer.ts";
+import type { RowLayout } from "../row_layout.ts";
 import { REGISTER } from "../step.ts";
+import { all } from "./call.ts";
 import {
   additions,
   denseRotation,
@@ -31,29 +39,9 @@ export function floatsOf(l: Lowering, id: string, diagonal = false): Floats {
     case "norm":
       f = normed(l, id, v);
       break;
-    case "activation": {
-      const { g, u, stride } = actInputs(l, v.node);
-      f = l.rows(id, v.form, v.node.width);
-      l.emit(
-        "activate_f32",
-        id,
-        [
-          ACTIVATIONS[v.node.fn],
-          l.pointer(g),
-          u ? l.pointer(u) : 0,
-          stride,
-          ref(f.buffer),
-          f.stride,
-          v.node.width,
-          0,
-          v.form.rows,
-        ],
-        v.form.rows,
-        8 * v.node.width,
-        { split: { lo: 7, hi: 8, unit: 1 } },
-      );
+    case "activation":
+      f = activated(l, id, v.node, v.layout);
       break;
-    }
     case "hadamard": {
       const x = floatsOf(l, v.x, true);
       f = rotated(l, id, x, v.rotation, x.diagonal, false);
@@ -62,36 +50,59 @@ export function floatsOf(l: Lowering, id: string, diagonal = false): Floats {
     case "patches":
       throw l.error(`${quoted(id)}: pixels can enter a linear only`);
   }
-  if (f.diagonal && !diagonal) f = multiplied(l, id, f, f.diagonal);
+  if (f.diagonal && !diagonal) f = scaled(l, id, f, f.diagonal);
   l.values.set(id, f);
   return f;
 }
 
-/** x ⊙ diagonal, where no rotation behind it takes that along. */
-function multiplied(
+function activated(
+  l: Lowering,
+  id: string,
+  node: ActivationNode,
+  layout: RowLayout,
+): Floats {
+  const { g, u, stride } = activationInputs(l, node);
+  const y = l.rows(id, layout, node.width);
+  l.emit(
+    activation_f32,
+    id,
+    {
+      fn: ACTIVATIONS[node.fn],
+      g: l.pointer(g),
+      u: u ? l.pointer(u) : 0,
+      ldx: stride,
+      y: ref(y.buffer),
+      ldy: y.stride,
+      k: node.width,
+      rows: all(layout.rows),
+    },
+    [layout.rows, 8 * node.width],
+  );
+  return y;
+}
+
+/** x ⊙ diagonal, where no rotation behind it includes that. */
+function scaled(
   l: Lowering,
   id: string,
   x: Floats,
   diagonal: readonly Diagonal[],
 ): Floats {
-  const { last, form } = x, gain = diagonalBuffer(l, diagonal);
-  const k = gain.bytes / 4, y = l.rows(id, form, k);
+  const { last, layout } = x, factor = diagonalBuffer(l, diagonal);
+  const k = factor.bytes / 4, y = l.rows(id, layout, k);
   l.emit(
-    "gain_f32",
+    scale_f32,
     id,
-    [
-      ref(y.buffer),
-      y.stride,
-      l.pointer(last ? { ...x, last } : x),
-      x.stride,
-      ref(gain),
+    {
+      y: ref(y.buffer),
+      ldy: y.stride,
+      x: l.pointer(last ? { ...x, last } : x),
+      ldx: x.stride,
+      factor: ref(factor),
       k,
-      0,
-      form.rows,
-    ],
-    form.rows,
-    k,
-    { split: { lo: 6, hi: 7, unit: 1 } },
+      rows: all(layout.rows),
+    },
+    [layout.rows, k],
   );
   return y;
 }
@@ -100,55 +111,53 @@ function multiplied(
 function normed(l: Lowering, id: string, v: NormValue): Floats {
   const { buffer, stride } = l.current(v, id), { width, eps, bias } = v.node;
   const start = v.last ? { register: REGISTER.last } : 0;
+  const { layout } = v;
   let x = ref(buffer, 0, start, stride * 4), ldx = stride;
   if (v.node.kind === "layer") {
-    const whole: Floats = {
-      kind: "floats",
-      buffer,
-      column: 0,
-      stride,
-      form: v.form,
-    };
+    const whole: Floats = { kind: "floats", buffer, column: 0, stride, layout };
     const c = centered(l, id, v.last ? { ...whole, last: true } : whole, width);
     x = ref(c.buffer), ldx = c.stride;
   }
-  const y = l.rows(id, v.form, width);
-  const gain = v.gain === undefined
-    ? 0
-    : ref(diagonalBuffer(l, [{ gain: v.gain }]));
+  const y = l.rows(id, layout, width), rows = all(layout.rows);
+  const cost = [layout.rows, width] as const;
   l.emit(
-    "rmsnorm_f32",
+    rmsnorm_f32,
     id,
-    [x, ldx, eps, gain, ref(y.buffer), y.stride, width, 0, v.form.rows],
-    v.form.rows,
-    width,
-    { split: { lo: 7, hi: 8, unit: 1 } },
+    {
+      x,
+      ldx,
+      eps,
+      gain: v.gain === undefined
+        ? 0
+        : ref(diagonalBuffer(l, [{ gain: v.gain }])),
+      y: ref(y.buffer),
+      ldy: y.stride,
+      k: width,
+      rows,
+    },
+    cost,
   );
   if (bias !== undefined) {
     l.emit(
-      "add_f32",
+      add_f32,
       id,
-      // one row for all: 0 elements from row to row
-      [
-        ref(y.buffer),
-        y.stride,
-        ref(diagonalBuffer(l, [{ gain: bias }])),
-        0,
-        width,
-        0,
-        v.form.rows,
-      ],
-      v.form.rows,
-      width,
-      { split: { lo: 5, hi: 6, unit: 1 } },
+      {
+        y: ref(y.buffer),
+        ldy: y.stride,
+        x: ref(diagonalBuffer(l, [{ gain: bias }])),
+        ldx: 0, // one row for all
+        k: width,
+        rows,
+      },
+      cost,
     );
   }
   return y;
 }
 
 /**
- * x − mean(x), by way of a Hadamard transform: its channel 0 is the mean and
- * nothing else, so there, times 0, and back.
+ * x − mean(x), by a Hadamard transform: its channel 0 is the mean and nothing
+ * else, so transform, set channel 0 to 0, and transform back.
  */
 function centered(l: Lowering, id: string, x: Floats, width: number): Floats {
   const h = wholeRotation(width);
@@ -174,65 +183,52 @@ export function rotated(
 ): Floats {
   const factors: Diagonal[] = [...diagonal ?? []];
   if (!inverse && r.seed !== 0) factors.push({ signs: r });
-  const y = l.rows(id, x.form, r.n), { rows } = x.form;
+  const y = l.rows(id, x.layout, r.n), { rows } = x.layout;
   if (!isFast(r)) {
     l.emit(
-      "gemm_f32",
+      gemm_f32,
       id,
-      [
-        l.pointer(x),
-        ref(denseRotation(l, r, factors, inverse)),
-        ref(zeros(l, y.stride)),
-        ref(y.buffer),
+      {
+        x: l.pointer(x),
+        w: ref(denseRotation(l, r, factors, inverse)),
+        bias: ref(zeros(l, y.stride)),
+        y: ref(y.buffer),
         rows,
-        r.n,
-        x.stride,
-        y.stride,
-        0,
-        y.stride,
-      ],
-      rows,
-      r.n * r.n,
-      { split: { lo: 8, hi: 9, unit: 8 } },
+        k: r.n,
+        ldx: x.stride,
+        ldy: y.stride,
+        n: all(y.stride),
+      },
+      [rows, r.n * r.n],
     );
     return y;
   }
-  l.emit(
-    "copy_f32",
-    id,
-    [ref(y.buffer), y.stride, l.pointer(x), x.stride, r.n, 0, rows],
-    rows,
-    r.n,
-    { split: { lo: 5, hi: 6, unit: 1 } },
-  );
+  l.copy(id, ref(y.buffer), y.stride, l.pointer(x), x.stride, r.n, rows);
   const signs = factors.length > 0 ? diagonalBuffer(l, factors) : undefined;
   for (let from = 0; from < r.n; from += r.block) {
     l.emit(
-      "hadamard_f32",
+      hadamard_f32,
       id,
-      [
-        ref(y.buffer, from * 4),
-        y.stride,
-        signs ? ref(signs, from * 4) : 0,
-        matricesOf(l, r, inverse),
-        r.order,
-        r.outer ?? 1,
-        1 / Math.sqrt(r.block),
-        r.block,
-        0,
-        rows,
-        { scratch: rowScratchBytes(r.block) },
-      ],
-      rows,
-      r.block * additions(r),
-      { split: { lo: 8, hi: 9, unit: 1 }, sync: from + r.block === r.n },
+      {
+        x: ref(y.buffer, from * 4),
+        ldx: y.stride,
+        signs: signs ? ref(signs, from * 4) : 0,
+        matrix: matricesOf(l, r, inverse),
+        order: r.order,
+        outer: r.outer ?? 1,
+        scale: 1 / Math.sqrt(r.block),
+        k: r.block,
+        rows: all(rows),
+      },
+      [rows, r.block * additions(r)],
+      { sync: from + r.block === r.n },
     );
   }
   return y;
 }
 
 /** Inputs of an activation: fn(g)·u, or fn(g). */
-export function actInputs(
+export function activationInputs(
   l: Lowering,
   node: ActivationNode,
 ): { g: Floats; u: Floats | undefined; stride: number } {
@@ -241,7 +237,7 @@ export function actInputs(
     return { g: x, u: undefined, stride: x.stride };
   }
   const g = floatsOf(l, node.gate);
-  l.expectRows(node.id, x.form, g);
+  l.expectRows(node.id, x.layout, g);
   if (g.stride !== x.stride) {
     throw l.error(
       `${

@@ -1,6 +1,6 @@
 /**
  * Lowers a phase of the graph to kernel calls. Each node becomes a value that is
- * written down only when someone needs it, and in the form needed: float rows or
+ * written down only when someone needs it, and in the layout needed: float rows or
  * int8 codes. That is where fusion comes from.
  * @module
  */
@@ -17,8 +17,8 @@ import { lowerAttention } from "./attention.ts";
 import { lowerCausalConv1d } from "./causal_conv1d.ts";
 import { type Lowered, Lowering, type LowerOptions } from "./context.ts";
 import { floatsOf } from "./floats.ts";
-import { lowerLinear } from "./product.ts";
-import { fixedForm } from "../form.ts";
+import { lowerLinear } from "./matmul.ts";
+import { fixedRows } from "../row_layout.ts";
 import {
   lowerChannelScale,
   lowerConcatFeatures,
@@ -69,9 +69,9 @@ function resultOf(l: Lowering): Lowered["result"] {
   const want = l.options.phase === "text"
     ? 1
     : tokensIn(imageInfoOf(l.model.info), { rows: 1, cols: l.options.patches });
-  if (value.form.most !== want) {
+  if (value.layout.maxRows !== want) {
     throw l.error(
-      `${quoted(id)} must have ${want} rows: it has ${value.form.most}`,
+      `${quoted(id)} must have ${want} rows: it has ${value.layout.maxRows}`,
     );
   }
   value.buffer.last = l.steps.length;
@@ -82,8 +82,8 @@ function lowerNode(l: Lowering, node: Node): void {
   switch (node.op) {
     case "patch_input": {
       const { patches } = l.options;
-      const form = node.extraRows ? fixedForm(patches, 0) : l.options.form;
-      l.values.set(node.id, { kind: "patches", form });
+      const layout = node.extraRows ? fixedRows(patches, 0) : l.options.layout;
+      l.values.set(node.id, { kind: "patches", layout });
       return;
     }
     case "learned_embedding":
@@ -109,7 +109,7 @@ function lowerNode(l: Lowering, node: Node): void {
       l.values.set(node.id, {
         kind: "activation",
         node,
-        form: l.value(node.x).form,
+        layout: l.value(node.x).layout,
       });
       return;
     case "hadamard":

@@ -7,7 +7,7 @@ import { quoted } from "../../format/error.ts";
 import { type AttentionNode, imageInfoOf } from "../../graph/node.ts";
 import { ownGrid, patchesIn } from "../../graph/grid.ts";
 import { rope2dTables, type RopeTables, ropeTables } from "../../graph/rope.ts";
-import { type Arg, type Buffer, ref } from "../buffer.ts";
+import { type Buffer, type Ref, ref } from "../buffer.ts";
 import { positionTableKey } from "../position_tables.ts";
 import { REGISTER } from "../step.ts";
 import type { Lowering } from "./context.ts";
@@ -17,10 +17,10 @@ const PARTS = ["cos", "sin"] as const;
 /** Arguments of the kernels that turn heads: 0 where nothing turns. */
 export interface RotaryArgs {
   /** Row of the tables for each row of the value. */
-  readonly positions: Arg;
+  readonly positions: Ref | 0;
   /** f32 [rows][headDim/2]. */
-  readonly cos: Arg;
-  readonly sin: Arg;
+  readonly cos: Ref | 0;
+  readonly sin: Ref | 0;
 }
 
 /** How the rows of a value turn; with `last`, the one row of the chunk's last token. */
@@ -41,13 +41,13 @@ export function rotaryArgs(
 }
 
 /** Original positions, int32: of all cached tokens in cache order, or from the chunk's first (or last) on. */
-export function tokenOrder(l: Lowering, last: boolean): Arg {
+export function tokenOrder(l: Lowering, last: boolean): Ref {
   const register = last ? REGISTER.lastSlot : REGISTER.slot;
   return ref(orderBuffer(l), 0, { register }, 4);
 }
 
 /** The last position that each row sees, from the chunk's first on: its own, or where its image ends. */
-export function maskEnd(l: Lowering): Arg {
+export function maskEnd(l: Lowering): Ref {
   if (!l.model.info.image?.bidirectional) return tokenOrder(l, false);
   const buffer = l.store.state("mask end", l.options.capacity * 4);
   return ref(buffer, 0, { register: REGISTER.slot }, 4);
@@ -92,8 +92,8 @@ function rotaryTables(l: Lowering, node: AttentionNode): Buffer[] {
       () => ropeTables(theta!, d, capacity, rotaryDim, 0, ropeScalingFactor),
     );
   }
-  const image = imageInfoOf(l.model.info), { patches, form } = l.options;
-  if (patches !== form.most) {
+  const image = imageInfoOf(l.model.info), { patches, layout } = l.options;
+  if (patches !== layout.maxRows) {
     throw l.error(`${quoted(node.id)}: a grid cannot have extra rows`);
   }
   if (!image.nativeResolution) {
@@ -116,7 +116,7 @@ function rotaryTables(l: Lowering, node: AttentionNode): Buffer[] {
 
 /** 0, 1, 2 …: patches stand in the order of their table's rows. */
 function rasterBuffer(l: Lowering): Buffer {
-  const rows = l.options.form.most;
+  const rows = l.options.layout.maxRows;
   return l.store.constant(
     `raster ${rows}`,
     rows * 4,

@@ -1,5 +1,5 @@
 /**
- * Nodes that pick, move or turn rows: last, shuffle, rotate, gain.
+ * Nodes that select, move, rotate or scale rows.
  * @module
  */
 import { quoted } from "../../format/error.ts";
@@ -17,8 +17,11 @@ import {
 import { mergeOf, tableRowsOf } from "../../graph/grid.ts";
 import type { Rotation } from "../../tensor/rotation.ts";
 import { type Amount, ref } from "../buffer.ts";
-import { fixedForm, pictureForm, SINGLE } from "../form.ts";
+import { fixedRows, ONE_ROW, registerRows } from "../row_layout.ts";
+import { rmsnorm_f32 } from "../../kernels/signatures/quantize.ts";
+import { pixel_shuffle_f32 } from "../../kernels/signatures/rows.ts";
 import { REGISTER } from "../step.ts";
+import { all } from "./call.ts";
 import { diagonalBuffer } from "./constants.ts";
 import type { Lowering } from "./context.ts";
 import { floatsOf, rotated } from "./floats.ts";
@@ -31,13 +34,13 @@ export function lowerLastRow(l: Lowering, id: string, x: string): void {
   }
   l.tail = Math.min(l.tail, l.steps.length);
   const v = l.value(x);
-  if (v.form.most === 1) { // one row only goes on already
+  if (v.layout.maxRows === 1) { // one row only goes on already
     l.values.set(id, v);
     return;
   }
   // A norm works row by row, so taking the last row may come first.
   const from = v.kind === "norm" ? v : floatsOf(l, x);
-  l.values.set(id, { ...from, form: SINGLE, last: true });
+  l.values.set(id, { ...from, layout: ONE_ROW, last: true });
 }
 
 /** A constant: rows of their own, or those at the start of the vision phase. */
@@ -45,22 +48,22 @@ export function lowerLearnedEmbedding(
   l: Lowering,
   node: LearnedEmbeddingNode,
 ): Floats {
-  const { phase, form: start, patches } = l.options;
+  const { phase, layout: start, patches } = l.options;
   const { weight, width, rows, gridSize, interpolation } = node;
   if (phase !== "vision") {
     throw l.error(
       `${quoted(node.id)}: tables are known in the vision phase only`,
     );
   }
-  const form = rows === undefined ? start : fixedForm(rows, 0);
+  const layout = rows === undefined ? start : fixedRows(rows, 0);
   const table = l.store.constant(
     `table ${weight}`,
-    (tableRowsOf(node) ?? form.most) * width * 4,
+    (tableRowsOf(node) ?? layout.maxRows) * width * 4,
     () => l.model.floats(weight),
   );
-  const value = { kind: "floats", column: 0, stride: width, form } as const;
+  const value = { kind: "floats", column: 0, stride: width, layout } as const;
   if (gridSize === undefined) return { ...value, buffer: table };
-  if (patches !== form.most || l.options.windows) {
+  if (patches !== layout.maxRows || l.options.windows) {
     throw l.error(
       `${quoted(node.id)}: a grid cannot have extra rows or windows`,
     );
@@ -80,17 +83,17 @@ export function lowerLearnedEmbedding(
 /** The first rows of each image go on. */
 export function lowerSliceRows(l: Lowering, node: SliceRowsNode): void {
   const x = floatsOf(l, node.x);
-  if (l.options.phase !== "vision" || node.count > x.form.most) {
+  if (l.options.phase !== "vision" || node.count > x.layout.maxRows) {
     throw l.error(
       `${
         quoted(node.id)
-      } must take at most ${x.form.most} rows of the vision phase: count is ${node.count}`,
+      } must take at most ${x.layout.maxRows} rows of the vision phase: count is ${node.count}`,
     );
   }
-  l.values.set(node.id, { ...x, form: fixedForm(node.count, 0) });
+  l.values.set(node.id, { ...x, layout: fixedRows(node.count, 0) });
 }
 
-/** A rotation: forward ones wait for the codes they end in. */
+/** A rotation: forward ones wait for the quantization behind them. */
 export function lowerHadamard(
   l: Lowering,
   id: string,
@@ -98,9 +101,9 @@ export function lowerHadamard(
   rotation: Rotation,
   inverse: boolean,
 ): void {
-  const form = l.value(x).form;
+  const layout = l.value(x).layout;
   if (!inverse) {
-    l.values.set(id, { kind: "hadamard", x, rotation, form });
+    l.values.set(id, { kind: "hadamard", x, rotation, layout });
     return;
   }
   // Qᵀ = diag(signs)·(M ⊗ S)ᵀ: the transform now, the signs with whoever comes next
@@ -136,26 +139,24 @@ export function lowerChannelScale(
 /** A norm of each head: all rows of one head are one call. */
 export function lowerQkNorm(l: Lowering, node: QkNormNode): Floats {
   const x = floatsOf(l, node.x), { width, headDim: d } = node;
-  const y = l.rows(node.id, x.form, width), { rows } = x.form;
+  const y = l.rows(node.id, x.layout, width), { rows } = x.layout;
   const gain = ref(diagonalBuffer(l, [{ gain: node.weight }]));
   for (let at = 0; at < width; at += d) {
     l.emit(
-      "rmsnorm_f32",
+      rmsnorm_f32,
       node.id,
-      [
-        l.pointer({ ...x, column: x.column + at }),
-        x.stride,
-        node.eps,
+      {
+        x: l.pointer({ ...x, column: x.column + at }),
+        ldx: x.stride,
+        eps: node.eps,
         gain,
-        ref(y.buffer, at * 4),
-        y.stride,
-        d,
-        0,
-        rows,
-      ],
-      rows,
-      d,
-      { split: { lo: 7, hi: 8, unit: 1 }, sync: at + d === width },
+        y: ref(y.buffer, at * 4),
+        ldy: y.stride,
+        k: d,
+        rows: all(rows),
+      },
+      [rows, d],
+      { sync: at + d === width },
     );
   }
   return y;
@@ -167,9 +168,10 @@ export function lowerConcatFeatures(
   node: ConcatFeaturesNode,
 ): Floats {
   const byId = index(l.model.nodes);
-  const xs = node.xs.map((x) => floatsOf(l, x)), { form } = xs[0];
+  const xs = node.xs.map((x) => floatsOf(l, x)), { layout } = xs[0];
   if (
-    l.options.phase !== "vision" || xs.some((x) => x.form.most !== form.most)
+    l.options.phase !== "vision" ||
+    xs.some((x) => x.layout.maxRows !== layout.maxRows)
   ) {
     throw l.error(
       `${
@@ -177,25 +179,19 @@ export function lowerConcatFeatures(
       } must be of the vision phase and get the same rows from all its inputs`,
     );
   }
-  const y = l.rows(node.id, form, widthOf(node, byId)!);
+  const y = l.rows(node.id, layout, widthOf(node, byId)!);
   let at = 0;
   for (const [i, x] of xs.entries()) {
     const width = widthOf(byId(node.xs[i]), byId)!;
-    l.emit(
-      "copy_f32",
+    l.copy(
       node.id,
-      [
-        ref(y.buffer, at * 4),
-        y.stride,
-        l.pointer(x),
-        x.stride,
-        width,
-        0,
-        form.rows,
-      ],
-      form.rows,
+      ref(y.buffer, at * 4),
+      y.stride,
+      l.pointer(x),
+      x.stride,
       width,
-      { split: { lo: 5, hi: 6, unit: 1 }, sync: i === xs.length - 1 },
+      layout.rows,
+      { sync: i === xs.length - 1 },
     );
     at += width;
   }
@@ -205,7 +201,7 @@ export function lowerConcatFeatures(
 /** Values one behind the other. */
 export function lowerConcatRows(l: Lowering, node: ConcatRowsNode): Floats {
   const xs = node.xs.map((x) => floatsOf(l, x));
-  const counts = xs.map(({ form }) => form.rows);
+  const counts = xs.map(({ layout }) => layout.rows);
   if (
     l.options.phase !== "vision" ||
     !counts.every((n) => typeof n === "number")
@@ -219,26 +215,20 @@ export function lowerConcatRows(l: Lowering, node: ConcatRowsNode): Floats {
   const width = widthOf(node, l.byId)!;
   const y = l.rows(
     node.id,
-    fixedForm(counts.reduce((a, b) => a + b, 0), 0),
+    fixedRows(counts.reduce((a, b) => a + b, 0), 0),
     width,
   );
   let row = 0;
   for (const [i, x] of xs.entries()) {
-    l.emit(
-      "copy_f32",
+    l.copy(
       node.id,
-      [
-        ref(y.buffer, row * y.stride * 4),
-        y.stride,
-        l.pointer(x),
-        x.stride,
-        width,
-        0,
-        counts[i],
-      ],
-      counts[i],
+      ref(y.buffer, row * y.stride * 4),
+      y.stride,
+      l.pointer(x),
+      x.stride,
       width,
-      { split: { lo: 5, hi: 6, unit: 1 }, sync: i === xs.length - 1 },
+      counts[i],
+      { sync: i === xs.length - 1 },
     );
     row += counts[i];
   }
@@ -253,76 +243,66 @@ export function lowerPixelShuffle(l: Lowering, node: PixelShuffleNode): Floats {
   let x = floatsOf(l, node.x);
   const image = imageInfoOf(l.model.info),
     { height, width, patchSize, nativeResolution } = image;
-  const { factor } = node, { rows } = x.form, { most } = x.form;
+  const { factor } = node, { rows, maxRows } = x.layout;
   const whole = nativeResolution
     ? factor === mergeOf(image)
     : height / patchSize % factor === 0 && width / patchSize % factor === 0;
-  if (!whole || most !== l.options.patches || node.width % 4 !== 0) {
+  if (!whole || maxRows !== l.options.patches || node.width % 4 !== 0) {
     throw l.error(
       `${
         quoted(node.id)
-      }: patches must be whole squares of ${factor} × ${factor}: there are ${most}`,
+      }: patches must be whole squares of ${factor} × ${factor}: there are ${maxRows}`,
     );
   }
   if (x.stride !== node.width || x.column !== 0) {
     const dense: Floats = {
       ...x,
-      buffer: l.temporary(`${node.id} dense`, most * node.width * 4),
+      buffer: l.temporary(`${node.id} dense`, maxRows * node.width * 4),
       column: 0,
       stride: node.width,
     };
-    l.emit(
-      "copy_f32",
+    l.copy(
       node.id,
-      [
-        ref(dense.buffer),
-        node.width,
-        l.pointer(x),
-        x.stride,
-        node.width,
-        0,
-        rows,
-      ],
-      rows,
+      ref(dense.buffer),
       node.width,
-      { split: { lo: 5, hi: 6, unit: 1 } },
+      l.pointer(x),
+      x.stride,
+      node.width,
+      rows,
     );
     x = dense;
   }
   if (l.options.windows) { // the patches of a token stand side by side already
-    const form = pictureForm(REGISTER.tokens, most / factor ** 2);
+    const layout = registerRows(REGISTER.tokens, maxRows / factor ** 2);
     const { buffer } = x;
     return {
       kind: "floats",
       buffer,
       column: 0,
       stride: node.width * factor ** 2,
-      form,
+      layout,
     };
   }
-  const count = most / factor ** 2, wide = node.width * factor ** 2;
+  const count = maxRows / factor ** 2, wide = node.width * factor ** 2;
   const cols: Amount = nativeResolution
     ? { register: REGISTER.cols }
     : width / patchSize;
-  const form = nativeResolution
-    ? pictureForm(REGISTER.tokens, count)
-    : fixedForm(count, 0);
-  const buffer = l.temporary(node.id, form.most * wide * 4);
+  const layout = nativeResolution
+    ? registerRows(REGISTER.tokens, count)
+    : fixedRows(count, 0);
+  const buffer = l.temporary(node.id, layout.maxRows * wide * 4);
   l.emit(
-    "pixel_shuffle_f32",
+    pixel_shuffle_f32,
     node.id,
-    [
-      ref(x.buffer),
-      ref(buffer),
-      cols,
-      node.width,
+    {
+      x: ref(x.buffer),
+      y: ref(buffer),
+      grid: cols,
+      dim: node.width,
       factor,
-      0,
-      form.rows,
-    ],
-    form.rows,
-    wide,
-    { split: { lo: 5, hi: 6, unit: 1 } },
+      rows: all(layout.rows),
+    },
+    [layout.rows, wide],
   );
-  return { kind: "floats", buffer, column: 0, stride: wide, form };
+  return { kind: "floats", buffer, column: 0, stride: wide, layout };
 }

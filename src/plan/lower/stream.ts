@@ -14,23 +14,29 @@ import {
   type ResidualReadNode,
   widthOf,
 } from "../../graph/node.ts";
-import { roundUp, type WeightBits, weightBytes } from "../../kernels/layout.ts";
+import { packedBits, roundUp, weightBytes } from "../../kernels/layout.ts";
+import {
+  add_f32,
+  copy_f32,
+  embedding_f32,
+} from "../../kernels/signatures/rows.ts";
 import { type Buffer, ref } from "../buffer.ts";
-import type { Form, Segment } from "../form.ts";
-import { codesFor } from "./codes.ts";
+import type { RowLayout, Segment } from "../row_layout.ts";
+import { quantizedInput } from "./quantized.ts";
+import { all } from "./call.ts";
 import type { Lowering } from "./context.ts";
 import { floatsOf } from "./floats.ts";
-import { emitProduct, fusedWrite } from "./product.ts";
+import { emitMatmul, fusedWrite } from "./matmul.ts";
 import type { StreamState } from "./value.ts";
 
 /** A norm: taken when someone needs it. */
 export function lowerNorm(l: Lowering, node: NormNode): void {
-  const { form, version } = whole(l, node);
+  const { layout, version } = whole(l, node);
   l.values.set(node.id, {
     kind: "norm",
     node,
     version,
-    form,
+    layout,
     ...(node.weight === undefined ? {} : { gain: node.weight }),
   });
 }
@@ -38,7 +44,7 @@ export function lowerNorm(l: Lowering, node: NormNode): void {
 /** The stream a node reads, all of whose rows must be written. */
 function whole(l: Lowering, node: NormNode | ResidualReadNode): StreamState {
   const stream = l.streams.get(node.stream)!;
-  if (stream.written.size < stream.form.segments.length) {
+  if (stream.written.size < stream.layout.segments.length) {
     throw l.error(`${quoted(node.id)} reads rows that nobody wrote`);
   }
   return stream;
@@ -46,15 +52,16 @@ function whole(l: Lowering, node: NormNode | ResidualReadNode): StreamState {
 
 /** The stream as it stands, in a copy: it may be written again. */
 export function lowerResidualRead(l: Lowering, node: ResidualReadNode): void {
-  const { buffer, stride, form } = whole(l, node);
-  const y = l.rows(node.id, form, node.width);
-  l.emit(
-    "copy_f32",
+  const { buffer, stride, layout } = whole(l, node);
+  const y = l.rows(node.id, layout, node.width);
+  l.copy(
     node.id,
-    [ref(y.buffer), y.stride, ref(buffer), stride, node.width, 0, form.rows],
-    form.rows,
+    ref(y.buffer),
+    y.stride,
+    ref(buffer),
+    stride,
     node.width,
-    { split: { lo: 5, hi: 6, unit: 1 } },
+    layout.rows,
   );
   l.values.set(node.id, y);
 }
@@ -66,45 +73,40 @@ export function lowerResidualRead(l: Lowering, node: ResidualReadNode): void {
 export function lowerResidualAdd(l: Lowering, node: ResidualAddNode): void {
   const x = l.model.nodes.find((n) => n.id === node.x)!;
   if (x.op === "linear" && fusedWrite(l, x) === node) {
-    const codes = codesFor(l, x), form = l.madeBy(x, codes.form);
-    const stream = target(l, node, x.n, form.of ?? form);
-    emitProduct(
+    const input = quantizedInput(l, x), layout = l.madeBy(x, input.layout);
+    const stream = target(l, node, x.n, layout.of ?? layout);
+    emitMatmul(
       l,
       [x],
-      { ...codes, form },
+      { ...input, layout },
       stream,
       (m) => stream.written.has(m) ? 1 : 0,
     );
-    wrote(stream, form.segments);
+    wrote(stream, layout.segments);
     return;
   }
   if (x.op === "embedding") return writeEmbeddings(l, node, x);
   const source = sourceOf(l, x, node);
-  const stream = target(l, node, source.width, source.form);
+  const stream = target(l, node, source.width, source.layout);
   const wanted = node.modality && MODALITIES.indexOf(node.modality);
-  const segments = source.form.segments.filter((s) =>
+  const segments = source.layout.segments.filter((s) =>
     wanted === undefined || s.modality === wanted
   );
   for (const s of segments) {
     const start = wanted === undefined ? s.start : 0; // rows of one modality stand alone in x
     l.emit(
-      stream.written.has(s.modality) ? "add_f32" : "copy_f32",
+      stream.written.has(s.modality) ? add_f32 : copy_f32,
       x.id,
-      [
-        ref(stream.buffer, 0, s.start, stream.stride * 4),
-        stream.stride,
-        ref(source.buffer, source.column * 4, start, source.stride * 4),
-        source.stride,
-        source.width,
-        0,
-        s.rows,
-      ],
-      s.rows,
-      source.width,
       {
-        split: { lo: 5, hi: 6, unit: 1 },
-        ...(s.when === undefined ? {} : { when: s.when }),
+        y: ref(stream.buffer, 0, s.start, stream.stride * 4),
+        ldy: stream.stride,
+        x: ref(source.buffer, source.column * 4, start, source.stride * 4),
+        ldx: source.stride,
+        k: source.width,
+        rows: all(s.rows),
       },
+      [s.rows, source.width],
+      s.when === undefined ? {} : { when: s.when },
     );
   }
   wrote(stream, segments);
@@ -116,8 +118,8 @@ function writeEmbeddings(
   node: ResidualAddNode,
   x: EmbeddingNode,
 ): void {
-  const { form } = l.options, { vocabulary } = l.model.info;
-  const stream = target(l, node, x.width, form);
+  const { layout } = l.options, { vocabulary } = l.model.info;
+  const stream = target(l, node, x.width, layout);
   if (
     node.phase !== "text" || node.modality !== "text" || stream.written.has(1)
   ) {
@@ -127,8 +129,8 @@ function writeEmbeddings(
       }: embeddings must be the first on the text rows of the text phase`,
     );
   }
-  const bits = l.model.bits.get(x.weight) as WeightBits;
-  const codes = l.store.weight( // a tied head's, too
+  const bits = packedBits(l.model.bits.get(x.weight)!);
+  const weights = l.store.weight( // shared with a tied head
     `panels ${x.weight}`,
     weightBytes(bits, vocabulary, x.width),
     {
@@ -142,50 +144,45 @@ function writeEmbeddings(
     vocabulary * 4,
     () => l.model.scales(weightScale(x.weight)),
   );
-  const ids = l.store.state("ids", form.most * 4);
-  const segments = form.segments.filter((s) => s.modality === 1);
+  const ids = l.store.state("ids", layout.maxRows * 4);
+  const segments = layout.segments.filter((s) => s.modality === 1);
   for (const s of segments) {
     l.emit(
-      "embed_f32",
+      embedding_f32,
       x.id,
-      [
-        ref(codes),
-        bits,
-        ref(scale),
-        ref(ids),
-        ref(stream.buffer, 0, s.start, stream.stride * 4),
-        stream.stride,
-        x.width,
-        0,
-        s.rows,
-      ],
-      s.rows,
-      x.width,
       {
-        split: { lo: 7, hi: 8, unit: 1 },
-        ...(s.when === undefined ? {} : { when: s.when }),
+        w: ref(weights),
+        bits,
+        scale: ref(scale),
+        ids: ref(ids),
+        y: ref(stream.buffer, 0, s.start, stream.stride * 4),
+        ldy: stream.stride,
+        k: x.width,
+        rows: all(s.rows),
       },
+      [s.rows, x.width],
+      s.when === undefined ? {} : { when: s.when },
     );
   }
   wrote(stream, segments);
 }
 
-/** The stream a write adds rows of `form` to. */
+/** The stream a write adds rows of `layout` to. */
 function target(
   l: Lowering,
   node: ResidualAddNode,
   width: number,
-  form: Form,
+  layout: RowLayout,
 ): StreamState {
   let stream = l.streams.get(node.stream);
   if (!stream) {
-    const { buffer, stride } = l.rows(`stream ${node.stream}`, form, width);
-    stream = { buffer, stride, form, written: new Set(), version: 0 };
+    const { buffer, stride } = l.rows(`stream ${node.stream}`, layout, width);
+    stream = { buffer, stride, layout, written: new Set(), version: 0 };
     l.streams.set(node.stream, stream);
   }
   const fewer = l.options.phase === "vision" && stream.written.size > 0 &&
-    form.most <= stream.form.most;
-  if (form !== stream.form && !fewer) {
+    layout.maxRows <= stream.layout.maxRows;
+  if (layout !== stream.layout && !fewer) {
     throw l.error(
       `${
         quoted(node.id)
@@ -206,12 +203,12 @@ interface Source {
   readonly column: number;
   readonly stride: number;
   readonly width: number;
-  readonly form: Form;
+  readonly layout: RowLayout;
 }
 
 /** Image rows, or a value of this phase. */
 function sourceOf(l: Lowering, x: Node, write: ResidualAddNode): Source {
-  const { form } = l.options;
+  const { layout } = l.options;
   const whole = widthOf(x, index(l.model.nodes))!;
   const [column, width] = write.columns ?? [0, whole];
   if (x.phase !== write.phase) {
@@ -229,7 +226,7 @@ function sourceOf(l: Lowering, x: Node, write: ResidualAddNode): Source {
       throw l.error("more than one value brings image rows");
     }
     const { buffer, stride } = l.images;
-    return { buffer, column, stride, width, form };
+    return { buffer, column, stride, width, layout };
   }
   if (write.modality !== undefined) {
     throw l.error(`${quoted(write.id)} must go to all rows`);

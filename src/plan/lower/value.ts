@@ -6,7 +6,7 @@
 import type { ActivationNode, NormNode } from "../../graph/node.ts";
 import type { Rotation } from "../../tensor/rotation.ts";
 import type { Buffer } from "../buffer.ts";
-import type { Form } from "../form.ts";
+import type { RowLayout } from "../row_layout.ts";
 
 /** Float rows. */
 export interface Floats {
@@ -16,7 +16,7 @@ export interface Floats {
   readonly column: number;
   /** Elements from row to row. */
   readonly stride: number;
-  readonly form: Form;
+  readonly layout: RowLayout;
   /** Only the chunk's last row counts; it is row `last` of the buffer. */
   readonly last?: true;
   /** Channels still to be multiplied by this: no kernel does only that. */
@@ -36,15 +36,15 @@ export type Value =
   | {
     readonly kind: "activation";
     readonly node: ActivationNode;
-    readonly form: Form;
+    readonly layout: RowLayout;
   }
   | {
     readonly kind: "hadamard";
     readonly x: string;
     readonly rotation: Rotation;
-    readonly form: Form;
+    readonly layout: RowLayout;
   }
-  | { readonly kind: "patches"; readonly form: Form };
+  | { readonly kind: "patches"; readonly layout: RowLayout };
 
 /** A norm of a stream, not taken yet. */
 export interface NormValue {
@@ -52,20 +52,20 @@ export interface NormValue {
   readonly node: NormNode;
   /** Of the stream: it must not be written until the norm is taken. */
   readonly version: number;
-  readonly form: Form;
+  readonly layout: RowLayout;
   /** Only the chunk's last row counts. */
   readonly last?: true;
   /** Gain to apply behind the norm. */
   readonly gain?: string;
 }
 
-/** int8 codes of a value with their row sums. */
-export interface Codes {
-  readonly a: Buffer;
+/** A value as packed int8, with its row sums. */
+export interface Quantized {
+  readonly values: Buffer;
   readonly sums: Buffer;
   readonly kp: number;
-  readonly form: Form;
-  /** Channel 0 in float, where it goes its own way. */
+  readonly layout: RowLayout;
+  /** Channel 0 in float, where it is kept apart. */
   readonly outlier?: Buffer;
 }
 
@@ -74,7 +74,7 @@ export interface StreamState {
   readonly buffer: Buffer;
   readonly stride: number;
   /** Of its first write. */
-  readonly form: Form;
+  readonly layout: RowLayout;
   /** Modalities that hold something already. */
   readonly written: Set<number>;
   /** Counts its writes. */

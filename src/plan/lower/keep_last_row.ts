@@ -1,7 +1,7 @@
 /**
- * Behind the keys and values of the last attention, or what the last convolution
- * keeps, only the chunk's last token matters: from there on one row goes on, and
- * chunks that need no logits stop.
+ * Behind the keys and values of the last attention (or the state of the last
+ * convolution) only the chunk's last token matters. From there on one row is
+ * computed, and chunks that need no logits stop.
  * @module
  */
 import {
@@ -10,20 +10,22 @@ import {
   inputsOf,
 } from "../../graph/node.ts";
 import { ref } from "../buffer.ts";
-import { SINGLE } from "../form.ts";
+import { ONE_ROW } from "../row_layout.ts";
 import { REGISTER } from "../step.ts";
 import type { Lowering } from "./context.ts";
 import type { Floats } from "./value.ts";
 
-/** Where rows of different tokens meet. */
+/** Nodes that mix rows of different tokens. */
 type Mixer = AttentionNode | CausalConv1dNode;
 
 const behind = ({ nodes }: Lowering, node: Mixer) =>
   nodes.slice(nodes.indexOf(node) + 1);
 
-/** Whether only one row must go on behind a mixer: it is the last, and what follows needs nothing older but streams. */
-export function narrows(l: Lowering, node: Mixer): boolean {
-  if (l.options.phase !== "text" || l.options.form.most === 1) return false;
+/** Whether only the last row is needed behind a mixer: it is the last one, and later nodes need nothing older but streams. */
+export function keepsLastRowOnly(l: Lowering, node: Mixer): boolean {
+  if (l.options.phase !== "text" || l.options.layout.maxRows === 1) {
+    return false;
+  }
   const later = behind(l, node);
   const known = new Set([node.id, ...later.map((n) => n.id)]);
   return later.some((n) => n.op === "last_row") &&
@@ -33,8 +35,8 @@ export function narrows(l: Lowering, node: Mixer): boolean {
     );
 }
 
-/** The last row of a value that a mixer takes; streams that go on behind it do so as that row, too. */
-export function narrowed(l: Lowering, node: Mixer, q: Floats): Floats {
+/** The last row of a mixer's input; streams that are read behind it are reduced to that row, too. */
+export function lastRowOf(l: Lowering, node: Mixer, q: Floats): Floats {
   l.tail = Math.min(l.tail, l.steps.length);
   const used = new Set(
     behind(l, node).map((n) => "stream" in n ? n.stream : ""),
@@ -43,31 +45,26 @@ export function narrowed(l: Lowering, node: Mixer, q: Floats): Floats {
     if (!used.has(name)) continue;
     const { buffer, stride } = l.rows(
       `stream ${name}, last row`,
-      SINGLE,
+      ONE_ROW,
       stream.stride,
     );
-    l.emit(
-      "copy_f32",
+    l.copy(
       name,
-      [
-        ref(buffer),
-        stride,
-        ref(stream.buffer, 0, { register: REGISTER.last }, stream.stride * 4),
-        stream.stride,
-        stride,
-        0,
-        1,
-      ],
-      1,
+      ref(buffer),
       stride,
+      ref(stream.buffer, 0, { register: REGISTER.last }, stream.stride * 4),
+      stream.stride,
+      stride,
+      1,
+      { split: false },
     );
     l.streams.set(name, {
       buffer,
       stride,
-      form: SINGLE,
+      layout: ONE_ROW,
       written: new Set([1]),
       version: stream.version + 1,
     });
   }
-  return { ...q, form: SINGLE, last: true };
+  return { ...q, layout: ONE_ROW, last: true };
 }

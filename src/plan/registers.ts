@@ -1,0 +1,50 @@
+/**
+ * Sets the registers of a plan before it runs (step.ts).
+ * @module
+ */
+import { type Grid, patchesIn } from "../graph/grid.ts";
+import { MOST_RATIO, quadRegister, REGISTER } from "./step.ts";
+
+/** Registers for an image of `grid` that becomes `tokens` rows. */
+export function setImage(
+  registers: Int32Array,
+  grid: Grid,
+  tokens: number,
+): void {
+  registers[REGISTER.cols] = grid.cols;
+  registers[REGISTER.tokens] = tokens;
+  setRows(registers, patchesIn(grid));
+}
+
+/** A chunk of tokens: image rows first, then text rows. */
+export interface Chunk {
+  readonly imageRows: number;
+  readonly textRows: number;
+  /** Cache slot of row 0. */
+  readonly slot: number;
+  /** Row of the chunk's last token. */
+  readonly last: number;
+}
+
+/** Registers for a chunk of tokens. */
+export function setChunk(
+  registers: Int32Array,
+  { imageRows, textRows, slot, last }: Chunk,
+): void {
+  const rows = imageRows + textRows;
+  registers[REGISTER.imageRows] = imageRows;
+  registers[REGISTER.imageEnd] = Math.ceil(imageRows / 4) * 4;
+  registers[REGISTER.textRows] = textRows;
+  registers[REGISTER.slot] = slot;
+  registers[REGISTER.keys] = slot + rows;
+  registers[REGISTER.last] = last;
+  registers[REGISTER.lastSlot] = slot + last;
+  setRows(registers, rows);
+}
+
+function setRows(registers: Int32Array, rows: number): void {
+  registers[REGISTER.rows] = rows;
+  for (let ratio = 1; ratio <= MOST_RATIO; ratio++) {
+    registers[quadRegister(ratio)] = Math.ceil(rows * ratio / 4);
+  }
+}

@@ -1,0 +1,105 @@
+/**
+ * How the rows of a value are divided into segments. Modality-specific static
+ * quantization (MSQ) with attention-invariant flexible switching (AIFS): image
+ * rows come first, so each modality is one contiguous range, and a quantization
+ * site or a matmul is issued once per range with that range's scale.
+ * @module
+ */
+import type { RowBlock } from "../kernels/layout.ts";
+import type { Amount } from "./buffer.ts";
+import { REGISTER } from "./step.ts";
+
+/** Rows of one modality. */
+export interface Segment {
+  /** Index of its scale: 0 vision, 1 text. */
+  readonly modality: 0 | 1;
+  readonly rows: Amount;
+  /** Its first row among float rows. */
+  readonly start: Amount;
+  /** Its first row among packed rows: each segment begins a new row block. */
+  readonly packed: Amount;
+  /** Register that is 0 where the segment is empty. */
+  readonly when?: number;
+}
+
+/** Rows of a value. */
+export interface RowLayout {
+  readonly rows: Amount;
+  /** Most rows there can be. */
+  readonly maxRows: number;
+  /** Packed layout of its int8 values: A4, or A1 for a single row. */
+  readonly rowBlock: RowBlock;
+  readonly segments: readonly Segment[];
+  /** The layout of all rows, where this has only those of one modality. */
+  readonly of?: RowLayout;
+}
+
+/** The rows of one modality, at their places among all rows. */
+export function only(layout: RowLayout, modality: number): RowLayout {
+  const segments = layout.segments.filter((s) => s.modality === modality);
+  return { ...layout, segments, of: layout.of ?? layout };
+}
+
+/** `rows` rows of one modality. */
+export function fixedRows(rows: number, modality: 0 | 1): RowLayout {
+  return {
+    rows,
+    maxRows: rows,
+    rowBlock: rows === 1 ? 1 : 4,
+    segments: [{ modality, rows, start: 0, packed: 0 }],
+  };
+}
+
+/** As many rows of an image as a register states, at most `maxRows`. */
+export function registerRows(register: number, maxRows: number): RowLayout {
+  const rows = { register, most: maxRows };
+  return {
+    rows,
+    maxRows,
+    rowBlock: 4,
+    segments: [{ modality: 0, rows, start: 0, packed: 0 }],
+  };
+}
+
+/** One text row. */
+export const ONE_ROW: RowLayout = fixedRows(1, 1);
+
+/** A chunk of up to `maxRows` tokens: image rows, if there can be any, then text rows. */
+export function chunkRows(maxRows: number, images: boolean): RowLayout {
+  const { imageRows, imageEnd, textRows, rows: all } = REGISTER;
+  const of = (register: number) => ({ register, most: maxRows });
+  const layout = { rows: of(all), maxRows, rowBlock: 4 } as const;
+  if (!images) {
+    return {
+      ...layout,
+      segments: [{ modality: 1, rows: layout.rows, start: 0, packed: 0 }],
+    };
+  }
+  return {
+    ...layout,
+    segments: [
+      {
+        modality: 0,
+        rows: of(imageRows),
+        start: 0,
+        packed: 0,
+        when: imageRows,
+      },
+      {
+        modality: 1,
+        rows: of(textRows),
+        start: { register: imageRows },
+        packed: { register: imageEnd },
+        when: textRows,
+      },
+    ],
+  };
+}
+
+/** Packed rows that a layout needs: each segment may leave a row block unfinished. */
+export function packedRows(layout: RowLayout): number {
+  const { segments } = layout.of ?? layout;
+  return layout.rowBlock === 1
+    ? layout.maxRows
+    : layout.maxRows + 4 * segments.length;
+}
