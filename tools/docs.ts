@@ -14,6 +14,7 @@ import {
 import config from "../deno.json" with { type: "json" };
 import { loadAll } from "../src/cli/commands.ts";
 import { commandHelp, overview } from "../src/cli/help.ts";
+import { kernelList } from "./kernel_list.ts";
 import { ROOMS } from "./lint_rooms.ts";
 import { markdown, sizesTable } from "./models.ts";
 import { numbersTable, readBundled } from "./numbers.ts";
@@ -95,6 +96,7 @@ async function main(check: boolean): Promise<number> {
   const architecture = await Deno.readTextFile(
     new URL("architecture.md", folder),
   );
+  const kernels = await Deno.readTextFile(new URL("kernels.md", folder));
   const models = await Deno.readTextFile(new URL("models.md", folder));
   const performance = await Deno.readTextFile(
     new URL("performance.md", folder),
@@ -111,6 +113,7 @@ async function main(check: boolean): Promise<number> {
     ),
     "architecture.md": between(architecture, "rooms", rooms()),
     "models.md": between(models, "sizes", sizesTable()),
+    "kernels.md": between(kernels, "kernels", fence(kernelList())),
     "../tools/imports.json": imports(),
   };
   let stale = 0;
