@@ -10,6 +10,7 @@ import { laterJson } from "./later.ts";
 import type { Lifecycle } from "./lifecycle.ts";
 import type { Metrics } from "./metrics.ts";
 import type { Limits } from "./options.ts";
+import { backlog } from "./outlet.ts";
 import { type ChatRequest, parseRequest } from "./request.ts";
 import { eventStream } from "./sse.ts";
 
@@ -73,6 +74,8 @@ export interface Completing {
 export function completing(
   { session, house, counted, limits, model, lifecycle, onError }: Completing,
 ): (request: Request) => Promise<Reply> {
+  const untaken = backlog(limits.untakenBytes);
+
   /** Makes room; when no more requests are taken, the last to leave says so. */
   function leave(visit: Visit) {
     visit.leave();
@@ -144,8 +147,8 @@ export function completing(
     };
     const { includeUsage } = asked;
     const content = asked.stream
-      ? eventStream(job, { model, includeUsage, ended })
-      : laterJson(job, { model, ended });
+      ? eventStream(job, { model, includeUsage, untaken, ended })
+      : laterJson(job, { model, untaken, ended });
     const headers: HeadersInit = asked.stream
       ? {
         "content-type": "text/event-stream; charset=utf-8",

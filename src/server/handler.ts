@@ -144,9 +144,14 @@ export function handler(
     method: "GET",
     key: true,
     answer: () => ({
-      response: new Response(counted.text(house, ready), {
-        headers: { "content-type": "text/plain; version=0.0.4; charset=utf-8" },
-      }),
+      response: new Response(
+        counted.text(house, ready, options.metrics?.() ?? []),
+        {
+          headers: {
+            "content-type": "text/plain; version=0.0.4; charset=utf-8",
+          },
+        },
+      ),
     }),
   });
   if (options.page !== false) {

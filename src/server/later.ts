@@ -14,18 +14,22 @@ import type { StreamOptions } from "./sse.ts";
 /** The body; its reader's leaving cancels the job, a failure breaks it off. */
 export function laterJson(
   job: Job,
-  { model, ended }: Omit<StreamOptions, "includeUsage">,
+  { model, untaken, ended }: Omit<StreamOptions, "includeUsage">,
 ): ReadableStream<Uint8Array> {
   const about = head(model);
-  return outlet((out) => {
-    job.outcome.then((outcome) => {
-      out.write(JSON.stringify(completion(about, outcome)));
-      out.end();
-      ended(outcome);
-    }, (error) => {
-      const fault = faultOf(error);
-      out.fail(fault);
-      ended(fault, error);
-    });
-  }, job.cancel);
+  return outlet(
+    (out) => {
+      job.outcome.then((outcome) => {
+        out.write(JSON.stringify(completion(about, outcome)));
+        out.end();
+        ended(outcome);
+      }, (error) => {
+        const fault = faultOf(error);
+        out.fail(fault);
+        ended(fault, error);
+      });
+    },
+    job.cancel,
+    untaken,
+  );
 }

@@ -4,9 +4,14 @@
  */
 import { isLoopback } from "./guard.ts";
 import { handler } from "./handler.ts";
+import {
+  type ConnectionCounts,
+  connectionCounts,
+  front,
+} from "./http/front.ts";
 import type { Answering } from "./job.ts";
 import { ending } from "./lifecycle.ts";
-import type { HandlerOptions } from "./options.ts";
+import { type HandlerOptions, LIMITS, type Metric } from "./options.ts";
 
 /** Where and how to listen. */
 export interface ListenOptions extends Omit<HandlerOptions, "lifecycle"> {
@@ -47,27 +52,72 @@ export function listen(
     ...options.hosts ?? [],
     ...anyAddress ? [] : [inUrl(hostname)],
   ];
-  const handle = handler(session, { ...options, hosts, lifecycle: end });
-  const server = Deno.serve(
-    {
-      hostname,
-      port,
-      onListen() {},
-      // The handler answers everything; here come bodies that were broken off.
-      onError: () => new Response(null, { status: 500 }),
+  const limits = { ...LIMITS, ...options.limits };
+  const counts = connectionCounts();
+  const handle = handler(session, {
+    ...options,
+    hosts,
+    lifecycle: end,
+    metrics: () => [...metricsOf(counts), ...options.metrics?.() ?? []],
+  });
+  const listener = Deno.listen({ hostname, port });
+  const accepting = {
+    async accept() {
+      const connection = await listener.accept();
+      connection.setNoDelay(); // pieces of a stream are small
+      return connection;
     },
-    (request) => handle(request),
+    close: () => listener.close(),
+  };
+  const clients = front(accepting, handle, limits, counts);
+  end.cut.addEventListener(
+    "abort",
+    () => Deno.unrefTimer(setTimeout(() => clients.cut(), CUT_MS)),
   );
-  const { addr } = server;
+  const { addr } = listener;
   return {
     url: `http://${inUrl(addr.hostname)}:${addr.port}/`,
     async shutdown(ms = 30_000) {
       end.drain(ms);
-      await server.shutdown();
+      await clients.finish();
       end.settled();
       return !end.cut.aborted;
     },
   };
+}
+
+/** How long clients have to take their errors when the server ends, in milliseconds. */
+const CUT_MS = 1000;
+
+function metricsOf(counts: Readonly<ConnectionCounts>): Metric[] {
+  const metric = (
+    name: string,
+    type: Metric["type"],
+    help: string,
+    value: number,
+  ) => ({ name: `connections_${name}`, type, help, value });
+  return [
+    metric("open", "gauge", "Connections open.", counts.open),
+    metric("total", "counter", "Connections taken.", counts.accepted),
+    metric(
+      "evicted_total",
+      "counter",
+      "Idle connections closed to make room.",
+      counts.evicted,
+    ),
+    metric(
+      "refused_total",
+      "counter",
+      "Connections refused, all being busy.",
+      counts.refused,
+    ),
+    metric(
+      "failed_total",
+      "counter",
+      "Times that the system gave no connection.",
+      counts.failed,
+    ),
+  ];
 }
 
 /** An address as URLs and Host headers write it. */

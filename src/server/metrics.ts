@@ -5,6 +5,7 @@
 import type { Result } from "../session/answer.ts";
 import type { Admission } from "./admission.ts";
 import type { Answering } from "./job.ts";
+import type { Metric } from "./options.ts";
 
 const BUCKETS = [0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 600];
 
@@ -15,7 +16,11 @@ export interface Metrics {
   /** An answer was given. */
   answer(result: Result, images: number): void;
   /** The text at /metrics. */
-  text(admission: Admission, session: Answering | undefined): string;
+  text(
+    admission: Admission,
+    session: Answering | undefined,
+    more: readonly Metric[],
+  ): string;
 }
 
 /** Counters at zero. */
@@ -43,7 +48,7 @@ export function metrics(): Metrics {
       stages.prefill += timings.prefillMs / 1000;
       stages.decode += timings.decodeMs / 1000;
     },
-    text(admission, session) {
+    text(admission, session, more) {
       const lines: string[] = [];
       const metric = (
         name: string,
@@ -102,6 +107,9 @@ export function metrics(): Metrics {
         `mquant_completion_seconds_sum ${total.seconds}`,
         `mquant_completion_seconds_count ${total.count}`,
       );
+      for (const { name, type, help, value } of more) {
+        metric(name, type, help, one(value));
+      }
       metric("ready", "gauge", "Whether the model is loaded.", one(+!!session));
       if (session) {
         const { memory, threads } = session.info;

@@ -21,4 +21,5 @@ export {
   LIMITS,
   type Limits,
   type LogEntry,
+  type Metric,
 } from "./options.ts";

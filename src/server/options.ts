@@ -30,6 +30,16 @@ export interface Limits {
   readonly textLength: number;
   /** Largest `max_tokens`. */
   readonly maxTokens: number;
+  /** Bytes of all answers that their clients have not taken; beyond, the slowest client is let go. */
+  readonly untakenBytes: number;
+  /** Connections at a time; the longest idle one makes room for another. */
+  readonly connections: number;
+  /** Longest time for the first head of a connection, in milliseconds. */
+  readonly headMs: number;
+  /** Longest time from an answer to the end of the next head, in milliseconds. */
+  readonly idleMs: number;
+  /** Longest time in which a client takes nothing of its answer, in milliseconds. */
+  readonly writeMs: number;
 }
 
 /** Limits where nothing else is asked for. */
@@ -46,6 +56,11 @@ export const LIMITS: Limits = {
   messages: 256,
   textLength: 100_000,
   maxTokens: 1024,
+  untakenBytes: 64_000_000,
+  connections: 256,
+  headMs: 10_000,
+  idleMs: 60_000,
+  writeMs: 30_000,
 };
 
 /** One line of a log: no text of a request or answer is in it. */
@@ -64,6 +79,18 @@ export interface LogEntry {
   readonly tokens?: number;
 }
 
+/** A number at /metrics. */
+export interface Metric {
+  /** Its name, behind `mquant_`. */
+  readonly name: string;
+  /** Whether it only grows. */
+  readonly type: "counter" | "gauge";
+  /** What it counts. */
+  readonly help: string;
+  /** Its value now. */
+  readonly value: number;
+}
+
 /** How to serve. */
 export interface HandlerOptions {
   /** Name of the model in requests and answers; default "mquant". */
@@ -80,6 +107,8 @@ export interface HandlerOptions {
   readonly page?: boolean;
   /** When to take no more requests, and when to end those that run. */
   readonly lifecycle?: Lifecycle;
+  /** Further numbers at /metrics. */
+  readonly metrics?: () => readonly Metric[];
   /** Told of each request when it ends. */
   readonly log?: (entry: LogEntry) => void;
   /** Told of errors that are answered with 500; clients learn nothing of them. */

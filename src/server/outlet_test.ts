@@ -1,5 +1,5 @@
 import { assertEquals, assertRejects } from "@std/assert";
-import { type Outlet, outlet } from "./outlet.ts";
+import { backlog, type Outlet, outlet } from "./outlet.ts";
 
 /** A body, its outlet, and how often its reader left. */
 function body() {
@@ -52,4 +52,32 @@ Deno.test("a stream that is closed within a write is no failure", () => {
   } finally {
     ReadableStreamDefaultController.prototype.enqueue = enqueue;
   }
+});
+
+Deno.test("what nobody takes piles up to a limit; then the slowest reader is let go", async () => {
+  const untaken = backlog(1000);
+  const made = () => {
+    let out!: Outlet, left = 0;
+    const stream = outlet((o) => out = o, () => left++, untaken);
+    return { stream, out, left: () => left };
+  };
+  const slow = made(), quick = made();
+  slow.out.write("a".repeat(700));
+  quick.out.write("b".repeat(200));
+  assertEquals(untaken.bytes, 900);
+  quick.out.write("c".repeat(200));
+  assertEquals([slow.left(), quick.left(), untaken.bytes], [1, 0, 400]);
+  quick.out.end();
+  assertEquals((await new Response(quick.stream).text()).length, 400);
+  await assertRejects(() => new Response(slow.stream).text(), Error, "slow");
+  slow.out.write("more");
+  assertEquals(untaken.bytes, 0);
+  const gone = made();
+  gone.out.write("d".repeat(500));
+  await gone.stream.cancel();
+  const failed = made();
+  failed.out.write("e".repeat(500));
+  failed.out.fail(new Error("no"));
+  await assertRejects(() => new Response(failed.stream).text(), Error, "no");
+  assertEquals(untaken.bytes, 0);
 });

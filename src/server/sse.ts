@@ -8,7 +8,7 @@ import { chunk, head, logprobs, timings, usageChunk } from "./chunk.ts";
 import type { ApiError } from "./error.ts";
 import { faultOf } from "./faults.ts";
 import type { Job, Outcome } from "./job.ts";
-import { outlet } from "./outlet.ts";
+import { type Backlog, outlet } from "./outlet.ts";
 
 /** A comment is sent this often, so that nobody between thinks the connection dead. */
 const PING_MS = 15_000;
@@ -19,6 +19,8 @@ export interface StreamOptions {
   readonly model: string;
   /** Whether a chunk of usage is sent. */
   readonly includeUsage: boolean;
+  /** What readers have not taken yet. */
+  readonly untaken: Backlog;
   /** Called once, when the answer has ended. */
   ended(how: Outcome | ApiError, error?: unknown): void;
 }
@@ -26,7 +28,7 @@ export interface StreamOptions {
 /** The body of a streamed answer; its reader's leaving cancels the job. */
 export function eventStream(
   job: Job,
-  { model, includeUsage, ended }: StreamOptions,
+  { model, includeUsage, untaken, ended }: StreamOptions,
 ): ReadableStream<Uint8Array> {
   const about = head(model);
   let ping: ReturnType<typeof setInterval>;
@@ -47,8 +49,6 @@ export function eventStream(
       ...(includeUsage ? { usage: null } : {}),
     });
     ping = setInterval(() => out.write(": ping\n\n"), PING_MS);
-    // An answer has at most a few thousand pieces: they may pile up where
-    // the reader is slow, and the model does not wait for it.
     const run = async () => {
       send(piece({ role: "assistant", content: "" }));
       const begun = leadingSpaceTrimmer();
@@ -77,7 +77,7 @@ export function eventStream(
   }, () => {
     clearInterval(ping);
     job.cancel();
-  });
+  }, untaken);
 }
 
 /** Drops white space before the first word, as `completion` does. */

@@ -1,0 +1,143 @@
+/**
+ * A TCP listener that outlives whatever clients do to it: connections are
+ * capped, the longest idle one makes room for a new one, and a system that has
+ * no descriptor left is asked again.
+ * @module
+ */
+import {
+  Connection,
+  type Handle,
+  type HttpTimes,
+  type Wire,
+} from "./connection.ts";
+import { HeadError } from "./head.ts";
+
+/** Limits of a listener. */
+export interface FrontLimits extends HttpTimes {
+  /** Connections at a time. */
+  readonly connections: number;
+}
+
+/** What is counted of connections. */
+export interface ConnectionCounts {
+  /** Open now. */
+  open: number;
+  /** Taken since the beginning. */
+  accepted: number;
+  /** Idle ones that were closed to make room. */
+  evicted: number;
+  /** Refused, since all were busy. */
+  refused: number;
+  /** Times that the system would not give one. */
+  failed: number;
+}
+
+/** A listener at work. */
+export interface Front {
+  /** Takes no more connections, closes idle ones; resolves when the last has ended. */
+  finish(): Promise<void>;
+  /** Closes all connections at once. */
+  cut(): void;
+}
+
+/** Counts at zero. */
+export function connectionCounts(): ConnectionCounts {
+  return { open: 0, accepted: 0, evicted: 0, refused: 0, failed: 0 };
+}
+
+/** Connections that are told at a time that there is no room; others are just closed. */
+const MOST_REFUSALS = 16;
+
+/** How long a system without descriptors is left alone. */
+const PAUSE_MS = 100;
+
+/** What connections come from. */
+export interface Accepting {
+  accept(): Promise<Wire>;
+  close(): void;
+}
+
+/** Answers whoever connects. */
+export function front(
+  listener: Accepting,
+  handle: Handle,
+  limits: FrontLimits,
+  counts: ConnectionCounts,
+): Front {
+  const open = new Set<Connection>(), running = new Set<Promise<void>>();
+  let ending = false;
+
+  /** Whether there is room for one more. */
+  function makeRoom(): boolean {
+    if (open.size < limits.connections) return true;
+    let oldest: Connection | undefined;
+    for (const connection of open) {
+      const since = connection.idleSince;
+      if (since !== undefined && since < (oldest?.idleSince ?? Infinity)) {
+        oldest = connection;
+      }
+    }
+    if (!oldest) return false;
+    counts.evicted++;
+    oldest.close();
+    open.delete(oldest);
+    return true;
+  }
+
+  function take(wire: Wire) {
+    counts.accepted++;
+    const connection = new Connection(wire, limits);
+    const room = makeRoom();
+    if (!room) {
+      counts.refused++;
+      if (running.size >= open.size + MOST_REFUSALS) return connection.close();
+    } else open.add(connection);
+    counts.open = open.size;
+    const work = room
+      ? connection.serve(handle)
+      : connection.refuse(new HeadError(503, "too many connections are busy"));
+    const ended = work.finally(() => {
+      open.delete(connection);
+      running.delete(ended);
+      counts.open = open.size;
+    });
+    running.add(ended);
+  }
+
+  const accepting = (async () => {
+    while (!ending) {
+      try {
+        take(await listener.accept());
+      } catch {
+        if (ending) break;
+        counts.failed++;
+        makeRoomForDescriptors();
+        await new Promise((go) => setTimeout(go, PAUSE_MS));
+      }
+    }
+  })();
+
+  /** Without a descriptor nothing else can be opened either: an idle connection gives back its own. */
+  function makeRoomForDescriptors() {
+    const idle = [...open].filter((c) => c.idleSince !== undefined);
+    for (const connection of idle.slice(0, Math.ceil(idle.length / 4))) {
+      counts.evicted++;
+      connection.close();
+      open.delete(connection);
+    }
+    counts.open = open.size;
+  }
+
+  return {
+    async finish() {
+      ending = true;
+      listener.close();
+      for (const connection of open) connection.finish();
+      await accepting;
+      await Promise.all(running);
+    },
+    cut() {
+      for (const connection of open) connection.close();
+    },
+  };
+}

@@ -1,0 +1,134 @@
+/**
+ * The bytes that a client sends, in order: heads, bodies by length or in chunks.
+ * No more than one piece is kept ahead of what was asked for.
+ * @module
+ */
+import { HEAD_LIMITS, HeadError } from "./head.ts";
+
+/** What bytes are read from. */
+export interface Readable {
+  read(into: Uint8Array): Promise<number | null>;
+}
+
+/** Bytes of a read: of heads, of bodies. */
+const SMALL = 16_384, LARGE = 131_072;
+
+/** The client has gone. */
+export class Gone extends Error {}
+
+/** What a client sends. */
+export class Source {
+  readonly #from: Readable;
+  /** What is read into, again and again. */
+  #piece = new Uint8Array(SMALL);
+  /** Bytes that have come and were not yet asked for. */
+  #ahead = new Uint8Array(0);
+  #reading: Promise<void> | undefined;
+  #ended = false;
+
+  constructor(from: Readable) {
+    this.#from = from;
+  }
+
+  /** Bytes that are there. */
+  get length(): number {
+    return this.#ahead.length;
+  }
+
+  /** Waits for more bytes; throws `Gone` where none come any more. Calls at once share what comes. */
+  async more(): Promise<void> {
+    if (this.#ended) throw new Gone();
+    this.#reading ??= this.#read().finally(() => this.#reading = undefined);
+    await this.#reading;
+    if (this.#ended) throw new Gone();
+  }
+
+  async #read(): Promise<void> {
+    const n = await this.#from.read(this.#piece).catch(() => null);
+    if (n === null) {
+      this.#ended = true;
+      return;
+    }
+    const all = new Uint8Array(this.#ahead.length + n);
+    all.set(this.#ahead);
+    all.set(this.#piece.subarray(0, n), this.#ahead.length);
+    this.#ahead = all;
+  }
+
+  /** Forgets what is there; returns how many bytes it was. */
+  drop(): number {
+    const { length } = this.#ahead;
+    this.#ahead = new Uint8Array(0);
+    return length;
+  }
+
+  /** Takes up to `most` bytes that are there. */
+  #take(most: number): Uint8Array<ArrayBuffer> {
+    const taken = this.#ahead.slice(0, most);
+    this.#ahead = this.#ahead.subarray(taken.length);
+    return taken;
+  }
+
+  /** The next line or lines up to `end`, without it, as Latin-1 text. */
+  async #until(end: string, most: number, status = 431): Promise<string> {
+    for (let from = 0;;) {
+      const text = latin1(this.#ahead.subarray(0, most));
+      const at = text.indexOf(end, Math.max(0, from - end.length));
+      if (at >= 0) {
+        this.#take(at + end.length);
+        return text.slice(0, at);
+      }
+      if (this.#ahead.length >= most) {
+        throw new HeadError(status, `more than ${most} bytes`);
+      }
+      from = text.length;
+      await this.more();
+    }
+  }
+
+  /** The next head, as Latin-1 text; one empty line in front of it is allowed (RFC 9112, 2.2). */
+  async head(): Promise<string> {
+    while (this.#ahead.length < 2) await this.more();
+    if (this.#ahead[0] === 13 && this.#ahead[1] === 10) this.#take(2);
+    return await this.#until("\r\n\r\n", HEAD_LIMITS.bytes);
+  }
+
+  /** A body of `length` bytes, piece by piece. */
+  async *counted(length: number): AsyncGenerator<Uint8Array<ArrayBuffer>> {
+    if (length > SMALL) this.#piece = new Uint8Array(LARGE);
+    for (let left = length; left > 0;) {
+      while (this.#ahead.length === 0) await this.more();
+      const piece = this.#take(left);
+      left -= piece.length;
+      yield piece;
+    }
+    if (length > SMALL) this.#piece = new Uint8Array(SMALL);
+  }
+
+  /** A body in chunks (RFC 9112, 7.1); extensions and trailing fields are passed over. */
+  async *chunked(): AsyncGenerator<Uint8Array<ArrayBuffer>> {
+    while (true) {
+      const line = await this.#until("\r\n", 1024, 400);
+      const size = /^([0-9a-fA-F]{1,12})[ \t]*(?:;.*)?$/.exec(line)?.[1];
+      if (size === undefined) throw new HeadError(400, "a chunk is malformed");
+      const length = parseInt(size, 16);
+      if (length === 0) break;
+      yield* this.counted(length);
+      if (await this.#until("\r\n", 2, 400) !== "") {
+        throw new HeadError(400, "a chunk is malformed");
+      }
+    }
+    for (let fields = 0; await this.#until("\r\n", 4096) !== ""; fields++) {
+      if (fields >= HEAD_LIMITS.fields) {
+        throw new HeadError(431, "too many fields");
+      }
+    }
+  }
+}
+
+const decoder = new TextDecoder("latin1");
+
+/** Bytes as text, each a character. */
+function latin1(bytes: Uint8Array): string {
+  return decoder.decode(bytes);
+}
