@@ -8,6 +8,7 @@ import { EXIT, sentence, UsageError } from "./errors.ts";
 import { commandHelp, overview } from "./help.ts";
 import { interruptible } from "./interrupt.ts";
 import { type Io, PipeClosed, processIo } from "./io.ts";
+import { stray } from "./stray.ts";
 import { nearest } from "./suggest.ts";
 import { versionText } from "./version.ts";
 
@@ -68,11 +69,13 @@ async function dispatch(
 }
 
 if (import.meta.main) {
-  // What no command awaited, such as a worker's failure, is a sentence too.
   addEventListener("unhandledrejection", (event) => {
     event.preventDefault();
-    console.error(sentence(event.reason, Deno.args[0] ?? "start"));
-    Deno.exit(EXIT.failure);
+    stray(event.reason);
+  });
+  addEventListener("error", (event) => {
+    event.preventDefault();
+    stray(event.error);
   });
   Deno.exit(await main(Deno.args, processIo()));
 }

@@ -12,7 +12,7 @@ import {
 } from "../server/mod.ts";
 import { command } from "./command.ts";
 import { EXIT, sentence, UsageError } from "./errors.ts";
-import { dim, type Io } from "./io.ts";
+import { dim, printable } from "./io.ts";
 import {
   MEMORY_OPTION,
   memoryOption,
@@ -20,8 +20,13 @@ import {
   modelPath,
 } from "./model_path.ts";
 import { PICTURE_OPTIONS, pictureOptions } from "./picture_options.ts";
+import { serveLog } from "./serve_log.ts";
+import { outlive } from "./stray.ts";
 
 const DRAIN_MS = 30_000;
+
+/** How long the end waits for the log, in milliseconds. */
+const FLUSH_MS = 500;
 
 const options = {
   model: MODEL_OPTION,
@@ -105,7 +110,7 @@ export default command({
   permissions:
     "--allow-read --allow-net=127.0.0.1:8080 (with --host and --port, those)",
   interrupt: "kill",
-  async run(_, values, io) {
+  async run(_, values) {
     const { host, port } = values;
     const apiKey = await keyOf(values["api-key"], values["api-key-file"]);
     if (!isLoopback(host) && apiKey === undefined) {
@@ -117,9 +122,12 @@ export default command({
     }
     const path = modelPath(values.model);
     const name = values.name ?? nameOf(path);
-    quietLegacyAbort();
+    const log = serveLog((bytes) => Deno.stderr.write(bytes));
+    const say = (text: string) => log.line(text);
+    const fault = (error: unknown) => say(printable(sentence(error, "answer")));
+    outlive(fault);
     const stop = new AbortController(); // ends the loading
-    const asked = signalled(io, stop); // before the socket is there: who sees it may signal
+    const asked = signalled(say, stop); // before the socket is there: who sees it may signal
     const loading = open(path, {
       ...(values.threads === undefined ? {} : { threads: values.threads }),
       ...(values.context === undefined ? {} : { context: values.context }),
@@ -139,9 +147,15 @@ export default command({
         hosts: words(values["allow-host"]),
         origins: words(values["allow-origin"]),
         limits: { queue: values.queue, maxTokens: values["max-tokens"] },
-        ...(values.quiet ? {} : { log: (entry) => io.err(line(entry)) }),
+        ...(values.quiet ? {} : { log: (entry) => say(line(entry)) }),
+        metrics: () => [{
+          name: "log_lines_lost_total",
+          type: "counter",
+          help: "Lines of the log that could not be written.",
+          value: log.lost,
+        }],
         onError(error) {
-          if (error !== failed) io.err(sentence(error, "answer"));
+          if (error !== failed) fault(error);
         },
       });
     } catch (error) {
@@ -154,7 +168,7 @@ export default command({
       await using _session = session;
       const { threads, build, memory, context } = session.info;
       const mib = Math.round(memory.total / 2 ** 20);
-      io.err(
+      say(
         `${name} is ready at ${server.url} (${threads} thread${
           threads === 1 ? "" : "s"
         }, ${build} SIMD, ${mib} MiB, context ${context})`,
@@ -164,18 +178,23 @@ export default command({
       if (stop.signal.aborted) return await stopped ? EXIT.ok : EXIT.failure;
       await server.shutdown(0);
       throw error;
+    } finally {
+      await log.flush(FLUSH_MS);
     }
   },
 });
 
 /** Resolves at the first signal, which ends the loading; the second ends the process. */
-function signalled(io: Io, stop: AbortController): Promise<void> {
+function signalled(
+  say: (text: string) => void,
+  stop: AbortController,
+): Promise<void> {
   return new Promise((done) => {
     let heard = false;
     const end = () => {
       if (heard) Deno.exit(EXIT.interrupted);
       heard = true;
-      io.err("finishing what runs; once more to exit at once");
+      say("finishing what runs; once more to exit at once");
       stop.abort();
       done();
     };
@@ -225,17 +244,4 @@ function listenError(error: unknown, host: string, port: number): unknown {
     );
   }
   return error;
-}
-
-/**
- * Deno says once that `request.signal` fires after good responses as well. We
- * stop listening before a response ends, so there is nothing to say.
- */
-function quietLegacyAbort() {
-  const { warn } = console;
-  console.warn = (...args: unknown[]) => {
-    const [text] = args;
-    if (typeof text === "string" && text.includes("no-legacy-abort")) return;
-    warn(...args);
-  };
 }

@@ -90,6 +90,47 @@ Deno.test({
   },
 });
 
+Deno.test({
+  name:
+    "a log that nobody reads, or that is closed, ends no answer and no server",
+  ignore: Deno.build.os === "windows",
+  async fn() {
+    for (const how of ["stalled", "closed"] as const) {
+      const port = freePort(), url = `http://127.0.0.1:${port}`;
+      const args = ["serve", "--model", MODEL, "--port", `${port}`];
+      const child = start([READ, `--allow-net=127.0.0.1:${port}`], [
+        ...args,
+        "--threads=1",
+      ]);
+      await child.stdin.close();
+      await child.stdout.cancel();
+      if (how === "closed") await child.stderr.cancel();
+      const get = async (path: string) => {
+        const answer = await fetch(url + path).catch(() => undefined);
+        return { status: answer?.status, text: await answer?.text() };
+      };
+      while ((await get("/health")).status !== 200) {
+        await new Promise((go) => setTimeout(go, 20));
+      }
+      // A pipe holds 64 KB; a thousand lines more wait.
+      const path = `/${"x".repeat(10)}`;
+      const requests = how === "stalled" ? 4000 : 20;
+      for (let i = 0; i < requests; i += 20) {
+        const some = Array.from({ length: 20 }, () => get(path));
+        for (const { status } of await Promise.all(some)) {
+          assertEquals(status, 404);
+        }
+      }
+      const lost = /mquant_log_lines_lost_total (\d+)/
+        .exec((await get("/metrics")).text!);
+      assert(Number(lost![1]) > 0, `${how}: ${lost![0]}`);
+      child.kill("SIGTERM");
+      assertEquals((await child.status).code, 0, how);
+      if (how === "stalled") await child.stderr.cancel();
+    }
+  },
+});
+
 Deno.test("serve says what is wrong with its words, address, key and permissions", async () => {
   const port = `${freePort()}`, model = ["--model", MODEL];
   using taken = Deno.listen({ hostname: "127.0.0.1", port: 0 });
