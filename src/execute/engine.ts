@@ -122,6 +122,7 @@ export class Engine implements AsyncDisposable {
   readonly #seen: Conversation;
   readonly #prefix: readonly number[];
   #busy = false;
+  #broken = false;
   readonly #places: PositionTableWriter;
   readonly #grids: GridWriter;
 
@@ -188,6 +189,11 @@ export class Engine implements AsyncDisposable {
     }
     const pool = await starting;
     return new Engine(model, planned, build, places[0].buffer, pool);
+  }
+
+  /** Whether a kernel failed: what it left in memory cannot be trusted, load the model anew. */
+  get broken(): boolean {
+    return this.#broken;
   }
 
   /** Tokens seen, those in front of every conversation included. */
@@ -443,8 +449,17 @@ export class Engine implements AsyncDisposable {
     return imageRows;
   }
 
-  #run(name: ListName, to: number, signal?: AbortSignal): Promise<void> {
-    return this.#pool.run(name, to, this.#registers, signal);
+  async #run(
+    name: ListName,
+    to: number,
+    signal?: AbortSignal,
+  ): Promise<void> {
+    try {
+      await this.#pool.run(name, to, this.#registers, signal);
+    } catch (error) {
+      this.#broken ||= !(signal?.aborted && error === signal.reason);
+      throw error;
+    }
   }
 
   #logits(name: "prefill" | "decode"): Float32Array {

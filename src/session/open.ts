@@ -3,12 +3,13 @@
  * @module
  */
 import { openModelFile } from "../format/model_file.ts";
-import { bytesSource, fileSource } from "../format/source.ts";
+import { type ByteSource, bytesSource, fileSource } from "../format/source.ts";
 import { verify } from "../format/verify.ts";
 import type { Build } from "../kernels/load.ts";
 import type { PictureOptions } from "./ask.ts";
-import { readAssets } from "./assets.ts";
+import { type Assets, readAssets } from "./assets.ts";
 import { Engine } from "../execute/engine.ts";
+import { RuntimeError } from "../graph/error.ts";
 import { type Session, session } from "./session.ts";
 import { readStaticModel } from "../graph/static_model.ts";
 
@@ -80,15 +81,14 @@ export async function open(
 ): Promise<Session> {
   const begin = performance.now();
   options.signal?.throwIfAborted();
-  const source = model instanceof Uint8Array
-    ? bytesSource(model)
-    : fileSource(model);
+  const source = sourceOf(model);
   using file = openModelFile(source);
   if (options.verify ?? true) await verify(source, file.whole, options.signal);
   const checked = readStaticModel(file);
   const assets = readAssets(file, checked.info, options.maxPixels);
   const engine = await Engine.create(checked, assets.image, options);
-  return session(checked, assets, engine, options, {
+  const again = againOf(model, options, file.metadata.get("sha256"), assets);
+  return session(checked, assets, engine, again, options, {
     architecture: checked.info.architecture,
     recipe: recipeName(file.metadata.get("recipe")),
     context: engine.context,
@@ -98,6 +98,38 @@ export async function open(
     build: engine.build as Build,
     loadMs: performance.now() - begin,
   });
+}
+
+function sourceOf(model: string | URL | Uint8Array): ByteSource {
+  return model instanceof Uint8Array ? bytesSource(model) : fileSource(model);
+}
+
+/** How the same model is loaded anew, after a kernel failed. */
+function againOf(
+  model: string | URL | Uint8Array,
+  { signal: _, ...options }: OpenOptions,
+  hashes: string | undefined,
+  assets: Assets,
+): () => Promise<Engine> {
+  // Bytes are not kept for that alone: they are as large as the model.
+  const held = model instanceof Uint8Array ? new WeakRef(model) : undefined;
+  const path = model instanceof Uint8Array ? undefined : model;
+  const failed = (why: string) =>
+    new RuntimeError(
+      "worker",
+      `Cannot load the model anew after a kernel failed: ${why}; open it again`,
+    );
+  return async () => {
+    const from = path ?? held?.deref();
+    if (from === undefined) throw failed("its bytes are no longer there");
+    const source = sourceOf(from);
+    using file = openModelFile(source);
+    if (file.metadata.get("sha256") !== hashes) {
+      throw failed("its file is another one now");
+    }
+    if (options.verify ?? true) await verify(source, file.whole);
+    return await Engine.create(readStaticModel(file), assets.image, options);
+  };
 }
 
 function recipeName(json: string | undefined): string {

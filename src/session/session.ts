@@ -101,11 +101,15 @@ export interface Session extends AsyncDisposable {
 
 const PROMPT = "Describe this image.";
 
-/** A session over a loaded engine, which it owns. */
+/**
+ * A session over a loaded engine, which it owns.
+ * @param again loads the same model anew, after a kernel failed
+ */
 export function session(
   model: StaticModel,
   assets: Assets,
-  engine: Engine,
+  loaded: Engine,
+  again: () => Promise<Engine>,
   opened: PictureOptions & { readonly remember?: boolean },
   info: SessionInfo,
 ): Session {
@@ -116,7 +120,14 @@ export function session(
     ...(maxTiles === undefined ? {} : { maxTiles }),
     ...(minPixels === undefined ? {} : { minPixels }),
   };
-  let queue: Promise<unknown> = Promise.resolve();
+  let queue: Promise<unknown> = Promise.resolve(), engine = loaded;
+
+  /** The engine; where a kernel failed, another with the same bits. */
+  async function sound(): Promise<Engine> {
+    if (!engine.broken) return engine;
+    await engine[Symbol.asyncDispose]();
+    return engine = await again();
+  }
 
   /** Runs `work` behind all that was asked for before; who is cancelled while waiting leaves the queue. */
   function inTurn<T>(
@@ -177,7 +188,7 @@ export function session(
             job,
             model,
             assets,
-            engine,
+            await sound(),
             seen,
             show,
             signal,
