@@ -17,6 +17,8 @@ export const EXIT = {
   usage: 2,
   /** Some files of a batch failed. */
   partial: 3,
+  /** The model's thread stood still; whoever watches starts the server again. */
+  stuck: 70,
   /** Ctrl-C. */
   interrupted: 130,
 } as const;

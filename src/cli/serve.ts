@@ -2,14 +2,12 @@
  * `serve`: the OpenAI-compatible server and its web page, until Ctrl-C.
  * @module
  */
-import { open } from "../mod.ts";
+import { open, type Session } from "../mod.ts";
+import { canShare } from "../platform/platform.ts";
 import { isLoopback } from "../server/guard.ts";
-import {
-  LIMITS,
-  listen,
-  type Listening,
-  type LogEntry,
-} from "../server/mod.ts";
+import { listenFor, type Listening } from "../server/listen.ts";
+import { LIMITS, type LogEntry } from "../server/options.ts";
+import { MODEL_WORKER, openRemote, type Remote } from "../server/remote.ts";
 import { command } from "./command.ts";
 import { EXIT, sentence, UsageError } from "./errors.ts";
 import { dim, printable } from "./io.ts";
@@ -20,7 +18,7 @@ import {
   modelPath,
 } from "./model_path.ts";
 import { PICTURE_OPTIONS, pictureOptions } from "./picture_options.ts";
-import { serveLog } from "./serve_log.ts";
+import { type ServeLog, serveLog } from "./serve_log.ts";
 import { outlive } from "./stray.ts";
 
 const DRAIN_MS = 30_000;
@@ -95,6 +93,14 @@ const options = {
     min: 8,
     max: 1_048_576,
   },
+  stuck: {
+    type: "integer",
+    help:
+      "seconds without a sign of life from the model's thread, after which the server ends with exit code 70",
+    min: 5,
+    max: 86_400,
+    default: 120,
+  },
   ...PICTURE_OPTIONS,
   quiet: { type: "boolean", help: "no line per request on stderr" },
 } as const;
@@ -128,25 +134,41 @@ export default command({
     outlive(fault);
     const stop = new AbortController(); // ends the loading
     const asked = signalled(say, stop); // before the socket is there: who sees it may signal
-    const loading = open(path, {
+    const limits = {
+      ...LIMITS,
+      queue: values.queue,
+      maxTokens: values["max-tokens"],
+    };
+    const opened = {
       ...(values.threads === undefined ? {} : { threads: values.threads }),
       ...(values.context === undefined ? {} : { context: values.context }),
       ...memoryOption(values),
       ...pictureOptions(values),
       signal: stop.signal,
-    });
+    };
+    // In a thread of its own, so that sockets and signals are heard whatever
+    // the model does; here where there are no threads.
+    const loading: Promise<(Remote | Session) & AsyncDisposable> =
+      canShare(MODEL_WORKER)
+        ? openRemote(path, {
+          open: opened,
+          rules: { model: name, limits },
+          stuckMs: values.stuck * 1000,
+          onStuck: (ms) => void stuck(log, ms),
+        })
+        : open(path, opened);
     let failed: unknown; // to load; said once, where it is awaited
     loading.catch((error) => failed = error);
     let server: Listening;
     try {
-      server = listen(loading, {
+      server = listenFor(loading, {
         hostname: host,
         port,
         model: name,
         ...(apiKey === undefined ? {} : { apiKey }),
         hosts: words(values["allow-host"]),
         origins: words(values["allow-origin"]),
-        limits: { queue: values.queue, maxTokens: values["max-tokens"] },
+        limits,
         ...(values.quiet ? {} : { log: (entry) => say(line(entry)) }),
         metrics: () => [{
           name: "log_lines_lost_total",
@@ -183,6 +205,17 @@ export default command({
     }
   },
 });
+
+/** The model's thread cannot be ended while it computes: the process is, and whoever watches starts it again. */
+async function stuck(log: ServeLog, ms: number) {
+  log.line(
+    `Cannot go on: the model's thread has shown no life for ${
+      Math.round(ms / 1000)
+    } s; the server ends, so that it can be started again (serve --supervise does)`,
+  );
+  await log.flush(FLUSH_MS);
+  Deno.exit(EXIT.stuck);
+}
 
 /** Resolves at the first signal, which ends the loading; the second ends the process. */
 function signalled(

@@ -11,20 +11,17 @@ import {
 import { ApiError, shown } from "./error.ts";
 import { LIMITS, type Limits } from "./options.ts";
 
-type BodyLimits = Pick<
-  Limits,
-  "bodyBytes" | "bodyMs" | "jsonDepth" | "jsonValues"
->;
+type BodyLimits = Pick<Limits, "bodyBytes" | "bodyMs">;
 
 /**
- * Reads and parses the body; throws `ApiError`.
+ * The bytes of a body that is said to be JSON; throws `ApiError`.
  * @param hold told of bytes before they are kept; throws where there is no room for them
  */
-export async function readJson(
+export async function readBody(
   request: Request,
   limits: BodyLimits,
-  hold: (bytes: number) => void = () => {},
-): Promise<unknown> {
+  hold: (bytes: number) => void,
+): Promise<Uint8Array<ArrayBuffer>> {
   const type = request.headers.get("content-type") ?? "";
   if (!/^application\/json\s*(;|$)/i.test(type)) {
     throw new ApiError(
@@ -34,7 +31,7 @@ export async function readJson(
       }`,
     );
   }
-  return parseJson(await readBytes(request, limits, hold), limits);
+  return await readBytes(request, limits, hold);
 }
 
 /** A body's bytes as JSON; throws `ApiError`. */
@@ -76,8 +73,8 @@ async function readBytes(
   request: Request,
   { bodyBytes, bodyMs }: BodyLimits,
   hold: (bytes: number) => void,
-): Promise<Uint8Array> {
-  const declared = Number(request.headers.get("content-length") ?? 0);
+): Promise<Uint8Array<ArrayBuffer>> {
+  const declared = Number(request.headers.get("content-length")) || 0;
   if (declared > bodyBytes) throw tooLarge(`${declared} bytes`, bodyBytes);
   if (!request.body) return new Uint8Array();
   if (declared > 0) hold(declared); // room is kept before the first byte comes
@@ -95,18 +92,21 @@ async function readBytes(
         ),
       ), bodyMs);
   });
-  const parts: Uint8Array[] = [];
-  let size = 0;
+  let all = new Uint8Array(declared), size = 0;
   try {
     while (true) {
       const { done, value } = await Promise.race([reader.read(), late]);
       if (done) break;
-      size += value.length;
-      if (size > bodyBytes) {
+      if (size + value.length > bodyBytes) {
         throw tooLarge(`over ${bodyBytes} bytes`, bodyBytes);
       }
-      if (size > held) hold(size - held), held = size;
-      parts.push(value);
+      if (size + value.length > held) {
+        hold(size + value.length - held);
+        held = size + value.length;
+      }
+      if (held > all.length) all = grown(all, held);
+      all.set(value, size);
+      size += value.length;
     }
   } catch (error) {
     reader.cancel().catch(() => {});
@@ -115,10 +115,17 @@ async function readBytes(
   } finally {
     clearTimeout(timer);
   }
-  const all = new Uint8Array(size);
-  let at = 0;
-  for (const part of parts) all.set(part, at), at += part.length;
-  return all;
+  return size === all.length ? all : all.slice(0, size);
+}
+
+/** The same bytes with room for `least`, and for as many again. */
+function grown(
+  bytes: Uint8Array<ArrayBuffer>,
+  least: number,
+): Uint8Array<ArrayBuffer> {
+  const larger = new Uint8Array(2 * least);
+  larger.set(bytes);
+  return larger;
 }
 
 function tooLarge(what: string, most: number): ApiError {

@@ -3,15 +3,16 @@
  * @module
  */
 import type { Admission, Visit } from "./admission.ts";
-import { readJson } from "./body.ts";
+import type { Backend, Begun } from "./backend.ts";
+import { readBody } from "./body.ts";
 import { ApiError } from "./error.ts";
-import { type Answering, begin, type Outcome, shuttingDown } from "./job.ts";
+import { causeOf } from "./faults.ts";
+import { type Outcome, shuttingDown } from "./job.ts";
 import { laterJson } from "./later.ts";
 import type { Lifecycle } from "./lifecycle.ts";
 import type { Metrics } from "./metrics.ts";
 import type { Limits } from "./options.ts";
 import { backlog } from "./outlet.ts";
-import { type ChatRequest, parseRequest } from "./request.ts";
 import { eventStream } from "./sse.ts";
 
 /** Told how a request ended. */
@@ -54,8 +55,8 @@ function full(why: string): ApiError {
 
 /** What answering needs. */
 export interface Completing {
-  /** The session; throws where it is not there yet. */
-  readonly session: () => Answering;
+  /** Who answers; throws where it is not there yet. */
+  readonly backend: () => Backend;
   /** Who is inside. */
   readonly house: Admission;
   /** What is counted. */
@@ -72,7 +73,7 @@ export interface Completing {
 
 /** Answers requests for chat completions; throws `ApiError` and the errors of other rooms. */
 export function completing(
-  { session, house, counted, limits, model, lifecycle, onError }: Completing,
+  { backend, house, counted, limits, model, lifecycle, onError }: Completing,
 ): (request: Request) => Promise<Reply> {
   const untaken = backlog(limits.untakenBytes);
 
@@ -90,13 +91,14 @@ export function completing(
 
   async function completions(request: Request): Promise<Reply> {
     if (lifecycle?.draining.aborted) throw shuttingDown();
-    const answering = session();
+    const answering = backend();
     const visit = house.enter();
     if (!visit) throw full(`${limits.queue} requests are waiting already`);
     let stays = false;
     try {
-      const asked = await read(request, visit).catch(endingSaidSo);
-      const reply = await complete(request.signal, asked, answering, visit);
+      const begun = await begin(request, answering, visit)
+        .catch(endingSaidSo);
+      const reply = await complete(begun, visit);
       stays = reply.later !== undefined;
       return reply;
     } finally {
@@ -104,28 +106,27 @@ export function completing(
     }
   }
 
-  /** What is asked; nothing else of the body is kept. */
-  async function read(request: Request, visit: Visit): Promise<ChatRequest> {
+  /** Reads the body and hands it on: nothing of it is kept here. */
+  async function begin(
+    request: Request,
+    answering: Backend,
+    visit: Visit,
+  ): Promise<Begun> {
     const hold = (bytes: number) => {
       if (visit.hold(bytes)) return;
       throw full(`waiting requests hold ${limits.heldBytes} bytes already`);
     };
-    const body = await readJson(request, limits, hold);
-    return parseRequest(body, { model, limits });
+    const body = await readBody(request, limits, hold);
+    const ends = { gone: request.signal, cut: lifecycle?.cut };
+    return answering.begin(body, ends, () => {
+      visit.stage = "running";
+    });
   }
 
   /** Answers a request that was let in; it leaves when its body ends. */
-  async function complete(
-    gone: AbortSignal,
-    asked: ChatRequest,
-    answering: Answering,
-    visit: Visit,
-  ): Promise<Reply> {
-    visit.stage = "waiting";
-    const ends = { gone, cut: lifecycle?.cut };
-    const job = begin(answering, asked, limits, ends, () => {
-      visit.stage = "running";
-    });
+  async function complete(job: Begun, visit: Visit): Promise<Reply> {
+    const asked = await job.asked;
+    if (visit.stage === "reading") visit.stage = "waiting";
     // Whatever is wrong is known before the head of the answer is sent, so it
     // can be told by its status. A stream waits for that a moment only: it can
     // tell later as well, and clients see that somebody is there.
@@ -139,7 +140,8 @@ export function completing(
     const ended = (how: Outcome | ApiError, error?: unknown) => {
       leave(visit);
       if (how instanceof ApiError) {
-        if (how.status === 500) onError?.(error);
+        const cause = causeOf(error);
+        if (how.status === 500 && cause !== undefined) onError?.(cause);
         return later.resolve({ status: how.status, code: how.code });
       }
       counted.answer(how.result, asked.images);

@@ -49,6 +49,11 @@ export function faultOf(error: unknown): ApiError {
   );
 }
 
+/** What the log is told of an error that is answered with 500; undefined where it is told already. */
+export function causeOf(error: unknown): unknown {
+  return error instanceof ApiError ? error.cause : error;
+}
+
 function badPrompt(): ApiError {
   return new ApiError(
     "invalid_prompt",

@@ -4,9 +4,10 @@
  * @module
  */
 import { admission } from "./admission.ts";
+import { type Backend, localBackend } from "./backend.ts";
 import { completing, type Ended, type Reply } from "./completions.ts";
 import { ApiError, shown } from "./error.ts";
-import { faultOf } from "./faults.ts";
+import { causeOf, faultOf } from "./faults.ts";
 import { hostGuard, keyGuard, originGuard } from "./guard.ts";
 import { type Answering, shuttingDown } from "./job.ts";
 import { metrics } from "./metrics.ts";
@@ -27,6 +28,9 @@ const HEADERS: Readonly<Record<string, string>> = {
   "cross-origin-resource-policy": "same-origin",
 };
 
+/** Who answers: a session, or what stands for one. */
+export type Source = Answering | Backend;
+
 /**
  * A handler over a session, or over the promise of one: until it is there,
  * /health and the API answer 503. The caller keeps the session and disposes it.
@@ -42,6 +46,14 @@ export function handler(
   session: Answering | PromiseLike<Answering>,
   options: HandlerOptions = {},
 ): (request: Request) => Promise<Response> {
+  return backendHandler(session, options);
+}
+
+/** The same over a backend too. */
+export function backendHandler(
+  source: Source | PromiseLike<Source>,
+  options: HandlerOptions = {},
+): (request: Request) => Promise<Response> {
   const { model = "mquant", lifecycle, log, onError } = options;
   const limits = { ...LIMITS, ...options.limits };
   const created = Math.floor(Date.now() / 1000);
@@ -50,20 +62,23 @@ export function handler(
   const checkHost = hostGuard(options.hosts);
   const origins = originGuard(options.origins);
   const checkKey = keyGuard(options);
-  let ready: Answering | undefined, failed: unknown;
-  if ("then" in session) {
-    session.then((s) => ready = s, (error) => {
+  let ready: Backend | undefined, failed: unknown;
+  const take = (source: Source) => {
+    ready = "chat" in source ? localBackend(source, { model, limits }) : source;
+  };
+  if ("then" in source) {
+    source.then(take, (error) => {
       failed = error;
       onError?.(error);
     });
-  } else ready = session;
+  } else take(source);
 
   lifecycle?.draining.addEventListener("abort", () => {
     if (house.empty()) lifecycle.settled();
   });
 
-  /** The session; throws where it is not there yet. */
-  function loaded(): Answering {
+  /** Who answers; throws where it is not there yet. */
+  function loaded(): Backend {
     if (ready) return ready;
     throw failed === undefined
       ? new ApiError(
@@ -107,7 +122,7 @@ export function handler(
   }
 
   const completions = completing({
-    session: loaded,
+    backend: loaded,
     house,
     counted,
     limits,
@@ -217,7 +232,8 @@ export function handler(
       else ended({ status: response.status });
     } catch (error) {
       const fault = faultOf(error);
-      if (fault.status === 500 && fault !== error) onError?.(error);
+      const cause = causeOf(error);
+      if (fault.status === 500 && cause !== undefined) onError?.(cause);
       ended({ status: fault.status, code: fault.code });
       response = fault.response();
     }

@@ -3,7 +3,7 @@
  * @module
  */
 import { isLoopback } from "./guard.ts";
-import { handler } from "./handler.ts";
+import { backendHandler, type Source } from "./handler.ts";
 import {
   type ConnectionCounts,
   connectionCounts,
@@ -38,6 +38,14 @@ export function listen(
   session: Answering | PromiseLike<Answering>,
   options: ListenOptions = {},
 ): Listening {
+  return listenFor(session, options);
+}
+
+/** The same for a backend too. */
+export function listenFor(
+  source: Source | PromiseLike<Source>,
+  options: ListenOptions = {},
+): Listening {
   const { hostname = "127.0.0.1", port = 8080 } = options;
   if (!isLoopback(hostname) && options.apiKey === undefined) {
     throw new RangeError(
@@ -54,7 +62,7 @@ export function listen(
   ];
   const limits = { ...LIMITS, ...options.limits };
   const counts = connectionCounts();
-  const handle = handler(session, {
+  const handle = backendHandler(source, {
     ...options,
     hosts,
     lifecycle: end,

@@ -18,7 +18,7 @@ export interface Metrics {
   /** The text at /metrics. */
   text(
     admission: Admission,
-    session: Answering | undefined,
+    session: Pick<Answering, "info"> | undefined,
     more: readonly Metric[],
   ): string;
 }

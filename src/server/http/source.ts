@@ -49,9 +49,9 @@ export class Source {
       this.#ended = true;
       return;
     }
-    const all = new Uint8Array(this.#ahead.length + n);
-    all.set(this.#ahead);
-    all.set(this.#piece.subarray(0, n), this.#ahead.length);
+    const { length } = this.#ahead, all = new Uint8Array(length + n);
+    if (length > 0) all.set(this.#ahead);
+    all.set(this.#piece.subarray(0, n), length);
     this.#ahead = all;
   }
 
@@ -64,9 +64,13 @@ export class Source {
 
   /** Takes up to `most` bytes that are there. */
   #take(most: number): Uint8Array<ArrayBuffer> {
-    const taken = this.#ahead.slice(0, most);
-    this.#ahead = this.#ahead.subarray(taken.length);
-    return taken;
+    const all = this.#ahead;
+    if (most >= all.length) {
+      this.#ahead = new Uint8Array(0);
+      return all;
+    }
+    this.#ahead = all.subarray(most);
+    return all.slice(0, most);
   }
 
   /** The next line or lines up to `end`, without it, as Latin-1 text. */

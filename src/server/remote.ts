@@ -1,0 +1,190 @@
+/**
+ * A model in a thread of its own. The thread of the sockets only takes and gives
+ * bytes, so that /health is answered and clients are heard whatever the model
+ * does: a schema that is compiled, a long text, a picture of fifty megapixels.
+ * @module
+ */
+import { answer, type Result } from "../session/answer.ts";
+import type { OpenOptions } from "../session/open.ts";
+import type { Asked, Backend, BackendRules, Begun } from "./backend.ts";
+import { ApiError } from "./error.ts";
+import type { Answering, Outcome } from "./job.ts";
+import {
+  BEAT_MS,
+  errorOf,
+  type Fault,
+  type News,
+  type Order,
+} from "./protocol.ts";
+
+/** The thread's module. */
+export const MODEL_WORKER = new URL("./model_worker.ts", import.meta.url);
+
+/** What a thread is: a `Worker`, or a stand-in for tests. */
+export interface Thread {
+  postMessage(order: Order, transfer: Transferable[]): void;
+  onmessage: ((event: MessageEvent<News>) => void) | null;
+  onerror: ((event: ErrorEvent) => void) | null;
+  terminate(): void;
+}
+
+/** How a model is opened in its thread. */
+export interface RemoteOptions {
+  /** How it is opened. */
+  readonly open: OpenOptions;
+  /** What it may be asked. */
+  readonly rules: BackendRules;
+  /** Told when the thread has shown no life for `stuckMs`, once. */
+  readonly onStuck: (ms: number) => void;
+  /** Longest time without a sign of life, in milliseconds. */
+  readonly stuckMs: number;
+}
+
+/** A backend in a thread. */
+export interface Remote extends Backend, AsyncDisposable {}
+
+/** What the thread's news are for: one answer. */
+interface Pending {
+  asked(asked: Asked): void;
+  checked(): void;
+  turn(): void;
+  piece(text: string): void;
+  done(outcome: Outcome): void;
+  fault(error: ApiError): void;
+}
+
+/** Opens the model at `path` in `thread`; rejects as `open` does. */
+export function openRemote(
+  path: string,
+  { open, rules, onStuck, stuckMs }: RemoteOptions,
+  thread: Thread = new Worker(MODEL_WORKER, { type: "module", name: "model" }),
+): Promise<Remote> {
+  const pending = new Map<number, Pending>();
+  const opened = Promise.withResolvers<Answering["info"]>();
+  const closed = Promise.withResolvers<void>();
+  let last = performance.now(), next = 0;
+  const tell = (order: Order, transfer: Transferable[] = []) =>
+    thread.postMessage(order, transfer);
+
+  thread.onmessage = ({ data: news }) => {
+    last = performance.now();
+    if (news.type === "beat") return;
+    if (news.type === "open") return opened.resolve(news.info);
+    if (news.type === "failed") return opened.reject(errorOf(news.error));
+    if (news.type === "closed") return closed.resolve();
+    const one = pending.get(news.id);
+    if (!one) return;
+    switch (news.type) {
+      case "asked":
+        return one.asked(news.asked);
+      case "checked":
+      case "turn":
+        return one[news.type]();
+      case "piece":
+        return one.piece(news.text);
+      case "done":
+        pending.delete(news.id);
+        return one.done(news.outcome);
+      case "fault":
+        pending.delete(news.id);
+        return one.fault(apiErrorOf(news.fault));
+    }
+  };
+  thread.onerror = (event) => {
+    event.preventDefault();
+    const error = new Error(`the model's thread ended: ${event.message}`);
+    opened.reject(error);
+    closed.resolve();
+    for (const one of pending.values()) one.fault(broken(error));
+    pending.clear();
+  };
+  const watch = setInterval(() => {
+    const ms = performance.now() - last;
+    if (ms < stuckMs) return;
+    clearInterval(watch);
+    onStuck(ms);
+  }, BEAT_MS);
+  Deno.unrefTimer(watch);
+
+  const begin: Backend["begin"] = (body, { gone, cut }, turn) => {
+    const id = next++;
+    const asked = Promise.withResolvers<Asked>();
+    const checked = Promise.withResolvers<void>();
+    const outcome = Promise.withResolvers<Outcome>();
+    const cancel = () => tell({ type: "cancel", id });
+    const cutOff = () => tell({ type: "cut", id });
+    const over = () => {
+      gone?.removeEventListener("abort", cancel);
+      cut?.removeEventListener("abort", cutOff);
+    };
+    for (const { promise } of [asked, outcome]) promise.catch(() => {});
+    const pieces = answer((show) => {
+      pending.set(id, {
+        asked: asked.resolve,
+        checked: checked.resolve,
+        turn,
+        piece: show,
+        done(how) {
+          over();
+          outcome.resolve(how);
+        },
+        fault(error) {
+          over();
+          asked.reject(error);
+          outcome.reject(error);
+        },
+      });
+      tell({ type: "begin", id, body }, [body.buffer]);
+      if (gone?.aborted) cancel();
+      if (cut?.aborted) cutOff();
+      gone?.addEventListener("abort", cancel);
+      cut?.addEventListener("abort", cutOff);
+      return outcome.promise.then(({ result }): Result => result);
+    });
+    pieces.then(() => {}, () => {}); // begins it
+    const begun: Begun = {
+      asked: asked.promise,
+      checked: checked.promise,
+      outcome: outcome.promise,
+      pieces,
+      cancel,
+    };
+    return begun;
+  };
+
+  const { signal, ...options } = open;
+  tell({ type: "open", path, options, rules });
+  const close = async () => {
+    tell({ type: "close" });
+    await closed.promise;
+    clearInterval(watch);
+    thread.terminate();
+  };
+  const stop = () => {
+    opened.reject(signal!.reason);
+    close();
+  };
+  signal?.addEventListener("abort", stop);
+  return opened.promise.then(
+    (info) => ({ info, begin, [Symbol.asyncDispose]: close }),
+    (error) => {
+      clearInterval(watch);
+      throw error;
+    },
+  ).finally(() => signal?.removeEventListener("abort", stop));
+}
+
+function apiErrorOf({ code, message, param, headers, inner }: Fault): ApiError {
+  const error = new ApiError(code, message, param, headers);
+  if (inner) error.cause = errorOf(inner);
+  return error;
+}
+
+function broken(cause: Error): ApiError {
+  const error = new ApiError(
+    "internal_error",
+    "Cannot answer: something failed inside the server; its log says what",
+  );
+  error.cause = cause;
+  return error;
+}
