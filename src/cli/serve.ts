@@ -2,13 +2,14 @@
  * `serve`: the OpenAI-compatible server and its web page, until Ctrl-C.
  * @module
  */
-import { open, type Session } from "../mod.ts";
+import { open, type Session, type SessionInfo } from "../mod.ts";
 import { canShare } from "../platform/platform.ts";
+import type { BackendRules } from "../server/backend.ts";
 import { isLoopback } from "../server/guard.ts";
 import { listenFor, type Listening } from "../server/listen.ts";
-import { LIMITS, type LogEntry } from "../server/options.ts";
+import { LIMITS, type LogEntry, type Metric } from "../server/options.ts";
 import { MODEL_WORKER, openRemote, type Remote } from "../server/remote.ts";
-import { command } from "./command.ts";
+import { command, type Values } from "./command.ts";
 import { EXIT, sentence, UsageError } from "./errors.ts";
 import { dim, printable } from "./io.ts";
 import {
@@ -18,7 +19,9 @@ import {
   modelPath,
 } from "./model_path.ts";
 import { PICTURE_OPTIONS, pictureOptions } from "./picture_options.ts";
+import { readiness } from "./ready.ts";
 import { type ServeLog, serveLog } from "./serve_log.ts";
+import { serveSupervised } from "./serve_supervised.ts";
 import { outlive } from "./stray.ts";
 
 const DRAIN_MS = 30_000;
@@ -101,6 +104,15 @@ const options = {
     max: 86_400,
     default: 120,
   },
+  supervise: {
+    type: "boolean",
+    help: "start the server again when it crashes or no longer answers",
+  },
+  "ready-file": {
+    type: "string",
+    value: "FILE",
+    help: "file that is there while the server answers",
+  },
   ...PICTURE_OPTIONS,
   quiet: { type: "boolean", help: "no line per request on stderr" },
 } as const;
@@ -114,10 +126,10 @@ export default command({
   notes:
     "The page is at /, the API at /v1/chat/completions and /v1/models, for monitoring there are\n/health and /metrics; docs/server.md describes them. Ctrl-C finishes what runs, for 30 s at\nmost, and exits with 0, or with 1 where it had to cut; a second Ctrl-C exits at once.",
   permissions:
-    "--allow-read --allow-net=127.0.0.1:8080 (with --host and --port, those)",
+    "--allow-read --allow-net=127.0.0.1:8080 (with --host and --port, those); --allow-run with\n--supervise, --allow-write=FILE with --ready-file",
   interrupt: "kill",
   async run(_, values) {
-    const { host, port } = values;
+    const { host, port } = values, readyFile = values["ready-file"];
     const apiKey = await keyOf(values["api-key"], values["api-key-file"]);
     if (!isLoopback(host) && apiKey === undefined) {
       throw new UsageError(
@@ -126,85 +138,119 @@ export default command({
         }: others could use the model without a key; add --api-key-file FILE, or leave --host out`,
       );
     }
-    const path = modelPath(values.model);
-    const name = values.name ?? nameOf(path);
     const log = serveLog((bytes) => Deno.stderr.write(bytes));
-    const say = (text: string) => log.line(text);
-    const fault = (error: unknown) => say(printable(sentence(error, "answer")));
-    outlive(fault);
-    const stop = new AbortController(); // ends the loading
-    const asked = signalled(say, stop); // before the socket is there: who sees it may signal
-    const limits = {
-      ...LIMITS,
-      queue: values.queue,
-      maxTokens: values["max-tokens"],
-    };
-    const opened = {
-      ...(values.threads === undefined ? {} : { threads: values.threads }),
-      ...(values.context === undefined ? {} : { context: values.context }),
-      ...memoryOption(values),
-      ...pictureOptions(values),
-      signal: stop.signal,
-    };
-    // In a thread of its own, so that sockets and signals are heard whatever
-    // the model does; here where there are no threads.
-    const loading: Promise<(Remote | Session) & AsyncDisposable> =
-      canShare(MODEL_WORKER)
-        ? openRemote(path, {
-          open: opened,
-          rules: { model: name, limits },
-          stuckMs: values.stuck * 1000,
-          onStuck: (ms) => void stuck(log, ms),
-        })
-        : open(path, opened);
-    let failed: unknown; // to load; said once, where it is awaited
-    loading.catch((error) => failed = error);
-    let server: Listening;
     try {
-      server = listenFor(loading, {
-        hostname: host,
-        port,
-        model: name,
-        ...(apiKey === undefined ? {} : { apiKey }),
-        hosts: words(values["allow-host"]),
-        origins: words(values["allow-origin"]),
-        limits,
-        ...(values.quiet ? {} : { log: (entry) => say(line(entry)) }),
-        metrics: () => [{
-          name: "log_lines_lost_total",
-          type: "counter",
-          help: "Lines of the log that could not be written.",
-          value: log.lost,
-        }],
-        onError(error) {
-          if (error !== failed) fault(error);
-        },
-      });
-    } catch (error) {
-      stop.abort();
-      throw listenError(error, host, port);
-    }
-    const stopped = asked.then(() => server.shutdown(DRAIN_MS));
-    try {
-      const session = await loading;
-      await using _session = session;
-      const { threads, build, memory, context } = session.info;
-      const mib = Math.round(memory.total / 2 ** 20);
-      say(
-        `${name} is ready at ${server.url} (${threads} thread${
-          threads === 1 ? "" : "s"
-        }, ${build} SIMD, ${mib} MiB, context ${context})`,
-      );
-      return await stopped ? EXIT.ok : EXIT.failure;
-    } catch (error) {
-      if (stop.signal.aborted) return await stopped ? EXIT.ok : EXIT.failure;
-      await server.shutdown(0);
-      throw error;
+      return values.supervise
+        ? await serveSupervised({ host, port, readyFile, log })
+        : await serveHere(values, apiKey, log);
     } finally {
       await log.flush(FLUSH_MS);
     }
   },
 });
+
+type ServeValues = Values<typeof options>;
+
+async function serveHere(
+  values: ServeValues,
+  apiKey: string | undefined,
+  log: ServeLog,
+): Promise<number> {
+  const say = (text: string) => log.line(text);
+  const path = modelPath(values.model), name = values.name ?? nameOf(path);
+  const limits = {
+    ...LIMITS,
+    queue: values.queue,
+    maxTokens: values["max-tokens"],
+  };
+  using told = readiness(values["ready-file"], say);
+  const stop = new AbortController(); // ends the loading
+  const asked = signalled(say, stop); // before the socket is there: who sees it may signal
+  const loading = opening(path, { model: name, limits }, values, stop, log);
+  let failed: unknown; // to load; said once, where it is awaited
+  loading.catch((error) => failed = error);
+  const fault = (error: unknown) => {
+    if (error !== failed) say(printable(sentence(error, "answer")));
+  };
+  outlive(fault);
+  let server: Listening;
+  try {
+    server = listenFor(loading, {
+      hostname: values.host,
+      port: values.port,
+      model: name,
+      ...(apiKey === undefined ? {} : { apiKey }),
+      hosts: words(values["allow-host"]),
+      origins: words(values["allow-origin"]),
+      limits,
+      ...(values.quiet
+        ? {}
+        : { log: (entry) => isNews(entry) && say(line(entry)) }),
+      metrics: () => [lostLines(log)],
+      onError: fault,
+    });
+  } catch (error) {
+    stop.abort();
+    throw listenError(error, values.host, values.port);
+  }
+  const stopped = asked.then(async () => {
+    await told.stopping();
+    return await server.shutdown(DRAIN_MS);
+  });
+  try {
+    await using model = await loading;
+    say(readyLine(name, server.url, model.info));
+    await told.ready();
+    return await stopped ? EXIT.ok : EXIT.failure;
+  } catch (error) {
+    if (stop.signal.aborted) return await stopped ? EXIT.ok : EXIT.failure;
+    await server.shutdown(0);
+    throw error;
+  }
+}
+
+/**
+ * Opens the model in a thread of its own, so that sockets and signals are heard
+ * whatever it does; here where there are no threads.
+ */
+function opening(
+  path: string,
+  rules: BackendRules,
+  values: ServeValues,
+  stop: AbortController,
+  log: ServeLog,
+): Promise<(Remote | Session) & AsyncDisposable> {
+  const how = {
+    ...(values.threads === undefined ? {} : { threads: values.threads }),
+    ...(values.context === undefined ? {} : { context: values.context }),
+    ...memoryOption(values),
+    ...pictureOptions(values),
+    signal: stop.signal,
+  };
+  if (!canShare(MODEL_WORKER)) return open(path, how);
+  return openRemote(path, {
+    open: how,
+    rules,
+    stuckMs: values.stuck * 1000,
+    onStuck: (ms) => void stuck(log, ms),
+  });
+}
+
+function readyLine(name: string, url: string, info: SessionInfo): string {
+  const { threads, build, memory, context } = info;
+  const mib = Math.round(memory.total / 2 ** 20);
+  const many = threads === 1 ? "" : "s";
+  return `${name} is ready at ${url} (${threads} thread${many}, ${build} SIMD, ${mib} MiB, context ${context})`;
+}
+
+function lostLines({ lost }: ServeLog): Metric {
+  return {
+    name: "log_lines_lost_total",
+    type: "counter",
+    help: "Lines of the log that could not be written.",
+    value: lost,
+  };
+}
 
 /** The model's thread cannot be ended while it computes: the process is, and whoever watches starts it again. */
 async function stuck(log: ServeLog, ms: number) {
@@ -256,6 +302,11 @@ function words(list: string | undefined): string[] {
 /** `dir/flickr-mini.w4a8.safetensors` is flickr-mini.w4a8. */
 function nameOf(path: string): string {
   return path.replace(/^.*[/\\]/, "").replace(/\.safetensors$/, "");
+}
+
+/** Whoever watches the server asks for its health all the time. */
+function isNews({ route, status }: LogEntry): boolean {
+  return route !== "health" || status >= 400;
 }
 
 function line({ method, route, status, code, ms, tokens }: LogEntry): string {

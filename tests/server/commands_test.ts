@@ -131,6 +131,56 @@ Deno.test({
   },
 });
 
+Deno.test({
+  name:
+    "a supervised server that is killed is there again, with the same answers",
+  ignore: Deno.build.os === "windows",
+  async fn() {
+    const port = freePort(), url = `http://127.0.0.1:${port}`;
+    const ready = `${folder}/ready`;
+    const child = start(
+      [
+        ...["--allow-read", "--allow-run", `--allow-write=${ready}`],
+        `--allow-net=127.0.0.1:${port}`,
+      ],
+      [
+        ...["serve", "--model", MODEL, "--port", `${port}`, "--threads=1"],
+        ...["--supervise", "--quiet", "--ready-file", ready],
+      ],
+    );
+    await child.stdin.close();
+    const pid = async (other: string) => {
+      for (let i = 0; i < 500; i++) {
+        const text = await Deno.readTextFile(ready).catch(() => "");
+        if (text !== "" && text !== other) return text;
+        await new Promise((go) => setTimeout(go, 20));
+      }
+      throw new Error("it is never ready");
+    };
+    const answer = async () => {
+      const response = await fetch(`${url}/v1/chat/completions`, {
+        method: "POST",
+        headers: { "content-type": "application/json" },
+        body: JSON.stringify(say("hi", { max_tokens: 8 })),
+      });
+      return (await response.json()).choices[0].message.content;
+    };
+    const first = await pid(""), want = await answer();
+    Deno.kill(Number(first), "SIGKILL");
+    await pid(first);
+    assertEquals(await answer(), want);
+    child.kill("SIGTERM");
+    const { code, stderr } = await child.output();
+    assertEquals(code, 0);
+    const log = new TextDecoder().decode(stderr);
+    assertMatch(
+      log,
+      /the server ended \(SIGKILL\); it is started again in 0.5 s/,
+    );
+    assertEquals(await Deno.stat(ready).catch(() => "gone"), "gone");
+  },
+});
+
 Deno.test("serve says what is wrong with its words, address, key and permissions", async () => {
   const port = `${freePort()}`, model = ["--model", MODEL];
   using taken = Deno.listen({ hostname: "127.0.0.1", port: 0 });
