@@ -124,6 +124,7 @@ export function constraint(
     if (known.size > mostKnown) known.delete(known.keys().next().value!);
     return all;
   };
+  needs(); // too many ways to begin are known before the answer is
   return {
     get whole() {
       return state.need === 0;

@@ -30,7 +30,7 @@ export interface HttpTimes {
 }
 
 /** Bytes that are still read of a client that is told to go, so that it hears it. */
-const LINGER_BYTES = 2 ** 22, LINGER_MS = 1000;
+const LINGER_BYTES = 2 ** 25, LINGER_MS = 2000;
 
 /** A connection under way. */
 export class Connection {
