@@ -26,6 +26,10 @@ const ENDLESS = [
   "(?:(?:a+)?b)+",
   "(?=(a+)+b)a",
   "(?:a{2,}){3}b",
+  // A look behind is read from its end.
+  "(?<=ba*a*a*a*)x",
+  "(?<=ba*a*a*)a",
+  "(?<!b(?:a|aa)*)a",
 ];
 
 Deno.test("patterns of known models are quick", () => {

@@ -11,7 +11,9 @@ import {
   ticker,
 } from "../campaign/campaign.ts";
 import { killAfter } from "../campaign/kill_after.ts";
-import { type Mutant, MUTANTS } from "./mutants.ts";
+import type { Mutant } from "./mutant.ts";
+import { MUTANTS } from "./mutants.ts";
+import { OUTSIDERS } from "./outsiders.ts";
 
 /** Bugs that may go unnoticed. */
 const MOST_MISSED = 2;
@@ -26,9 +28,11 @@ const options = campaignOptions(
   "mutants",
   `${MUTANTS.length} seeded bugs, each to be noticed by a test`,
   { count: MUTANTS.length },
+  ["outsiders"],
 );
 const head = await circumstances(), tick = ticker();
-const root = Deno.cwd(), todo = MUTANTS.slice(0, options.count);
+const list = options.only.includes("outsiders") ? OUTSIDERS : MUTANTS;
+const root = Deno.cwd(), todo = list.slice(0, options.count);
 const missed: string[] = [], stale: string[] = [], caught: string[] = [];
 const queue = [...todo];
 await Promise.all(Array.from({ length: options.jobs }, async () => {
@@ -39,8 +43,8 @@ await Promise.all(Array.from({ length: options.jobs }, async () => {
     }
     for (let m = queue.shift(); m; m = queue.shift()) {
       const name = `${m.file}: ${m.what}`;
-      const list = await tryOne(copy, m);
-      (list === undefined ? stale : list ? caught : missed).push(name);
+      const noticed = await tryOne(copy, m);
+      (noticed === undefined ? stale : noticed ? caught : missed).push(name);
       tick(() =>
         `${caught.length} noticed, ${missed.length} missed, ${queue.length} to come`
       );

@@ -5,29 +5,8 @@
  * @module
  */
 
-/** A seeded bug. */
-export interface Mutant {
-  /** What is wrong then. */
-  readonly what: string;
-  /** File. */
-  readonly file: string;
-  /** Text that stands there once. */
-  readonly from: string;
-  /** What stands there instead. */
-  readonly to: string;
-  /** Tests that must notice. */
-  readonly tests: readonly string[];
-}
-
-type Row = readonly [what: string, from: string, to: string];
-
-function of(
-  file: string,
-  tests: readonly string[],
-  ...rows: readonly Row[]
-): Mutant[] {
-  return rows.map(([what, from, to]) => ({ what, file, from, to, tests }));
-}
+import { type Mutant, of } from "./mutant.ts";
+import { OUTSIDERS } from "./outsiders.ts";
 
 const HOSTILE = "tests/hostile/hostile_test.ts";
 const FORMAT = ["src/format", HOSTILE];
@@ -105,11 +84,11 @@ export const MUTANTS: readonly Mutant[] = [
     "src/format/strict_json.ts",
     FORMAT,
     ["keys twice", "if (map.has(key)) {", 'if (map.has("")) {'],
-    ["any depth", "if (depth > limits.depth) {", "if (depth > 1e4) {"],
+    ["any depth", "if (depth >= limits.depth) {", "if (depth > 1e4) {"],
     [
       "control characters in strings",
-      'if (c < 32) fail("a printable character");',
-      "",
+      'else if (mark[0] !== \'"\') fail("a printable character");',
+      "else if (mark[0] !== '\"') at++;",
     ],
     ["text behind the end", 'if (at < text.length) fail("the end");', ""],
   ),
@@ -266,13 +245,9 @@ export const MUTANTS: readonly Mutant[] = [
     ],
   ),
   ...of(
-    "src/tokenizer/template.ts",
+    "src/tokenizer/template_limits.ts",
     TEXT,
-    [
-      "steps without end",
-      "if (this.#steps > TEMPLATE_LIMITS.steps)",
-      "if (this.#steps > 1e7)",
-    ],
+    ["steps without end", "steps: 100_000,", "steps: 10_000_000,"],
   ),
   ...of(
     "src/graph/read.ts",
@@ -283,8 +258,12 @@ export const MUTANTS: readonly Mutant[] = [
   ...of(
     "src/server/body.ts",
     [...SERVER, "src/server/body_test.ts"],
-    ["bodies without end", "if (size > bodyBytes) {", "if (false) {"],
-    ["brackets without end", "if (deepest > most) return deepest;", ""],
+    [
+      "bodies without end",
+      "if (size + value.length > bodyBytes) {",
+      "if (false) {",
+    ],
+    ["brackets without end", "depth: jsonDepth,", "depth: 1e9,"],
   ),
   ...of(
     "src/server/request.ts",
@@ -315,4 +294,5 @@ export const MUTANTS: readonly Mutant[] = [
     SERVER,
     ["a queue without end", "if (inside.size >= most) return undefined;", ""],
   ),
+  ...OUTSIDERS,
 ];
