@@ -1,6 +1,6 @@
 /**
  * Writes the generated parts of docs/: the command line's help, the list of
- * rooms, the table of model sizes, what `bench:peers` measured; and the imports of an installed mquant. `deno task docs` writes, `--check` compares with what is there.
+ * rooms, the table of model sizes, the limits of the server, what `bench:peers` measured; and the imports of an installed mquant. `deno task docs` writes, `--check` compares with what is there.
  * @module
  */
 import {
@@ -15,6 +15,7 @@ import config from "../deno.json" with { type: "json" };
 import { loadAll } from "../src/cli/commands.ts";
 import { commandHelp, overview } from "../src/cli/help.ts";
 import { kernelList } from "./kernel_list.ts";
+import { limitsTable } from "./limits.ts";
 import { ROOMS } from "./lint_rooms.ts";
 import { markdown, sizesTable } from "./models.ts";
 import { numbersTable, readBundled } from "./numbers.ts";
@@ -98,6 +99,7 @@ async function main(check: boolean): Promise<number> {
   );
   const kernels = await Deno.readTextFile(new URL("kernels.md", folder));
   const models = await Deno.readTextFile(new URL("models.md", folder));
+  const limits = await Deno.readTextFile(new URL("limits.md", folder));
   const performance = await Deno.readTextFile(
     new URL("performance.md", folder),
   );
@@ -114,6 +116,7 @@ async function main(check: boolean): Promise<number> {
     "architecture.md": between(architecture, "rooms", rooms()),
     "models.md": between(models, "sizes", sizesTable()),
     "kernels.md": between(kernels, "kernels", fence(kernelList())),
+    "limits.md": between(limits, "products", limitsTable()),
     "../tools/imports.json": imports(),
   };
   let stale = 0;
