@@ -27,10 +27,28 @@ const TOKENIZER = readTokenizer(toyTokenizerJson());
 const VOCABULARY = vocabularyOf(TOKENIZER, () => true);
 const STOPS = new Set([TOKENIZER.idOf("<end>")!]);
 
+function list(n: number, value: unknown): unknown[] {
+  return Array(n).fill(value);
+}
+const WORD = { type: "string", maxLength: 400 };
+
 /** A schema and the first tokens of an answer that keeps to it. */
 const schema: WorstTarget = {
   name: "schema",
-  seeds: seedsOf("schema"),
+  seeds: [
+    ...seedsOf("schema"),
+    ...[
+      { anyOf: list(3000, { type: "string", minLength: 4096 }) },
+      { anyOf: list(300, { type: "string", maxLength: 4096 }) },
+      { anyOf: list(8, { type: "array", items: { $ref: "#" } }).concat(WORD) },
+      { enum: list(4000, 0).map((_, i) => `word ${i * 7919}`) },
+      {
+        properties: Object.fromEntries(
+          list(2000, 0).map((_, i) => [`p${i}`, { type: "null" }]),
+        ),
+      },
+    ].map((json) => encode(JSON.stringify(json))),
+  ],
   words: [
     ...['{"type":"string","minLength":4096},', '"a",', "1,", "[[", "]]"],
     ...['{"anyOf":[', "]},", '"required":["a"],', '{"$ref":"#"},', '"enum":['],
@@ -54,7 +72,16 @@ const schema: WorstTarget = {
 
 const template: WorstTarget = {
   name: "template",
-  seeds: seedsOf("template"),
+  seeds: [
+    ...seedsOf("template"),
+    ...[
+      "{% set ns = namespace(x='aaaaaaaa') %}{% for i in range(14) %}{% set ns.x = ns.x ~ ns.x %}{% endfor %}{% set y = ns.x | upper %}{{ messages[0].content[0].text }}",
+      "{% set r = range(4000) %}{% for i in range(40) %}{% set y = r | sort %}{% endfor %}",
+      "{% for i in range(9000) %}{% set x = strftime_now('%B') %}{% endfor %}",
+      `${"\n".repeat(900)}{%- if 1 %}x{% endif %}`,
+      `{{ ${"(".repeat(2000)}1${")".repeat(2000)} }}`,
+    ].map(encode),
+  ],
   words: [
     ...["{% for i in range(9000) %}", "{% endfor %}", "{% set x = x ~ x %}"],
     ...[
@@ -103,6 +130,8 @@ const pattern: WorstTarget = {
   seeds: [
     encode("(?i:'s|'t)|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\s+(?!\\S)\nIt's a dog."),
     encode("(?<=ba*)a|a+b|(?=(?:a|b){1,9}c)b\naaaaaaaab"),
+    encode(`a{1,64}a+b\n${"a".repeat(99_000)}`),
+    encode(`(?:a?){99}(?<!ba*)b|(?=a*b)a\n${"a".repeat(99_000)}`),
   ],
   words: [
     ...["a+", "a*", "a?", "(?:", ")", "(?=", "(?<=", "(?!", "|", "{1,9}", "a"],
@@ -189,7 +218,7 @@ const connection: WorstTarget = {
     ":",
     " ",
   ],
-  mostBytes: 1_000_000,
+  mostBytes: 20_000, // more is more requests
   async run(bytes) {
     let at = 0;
     const wire: Wire = {
