@@ -26,7 +26,7 @@ import {
 export type Matcher = (text: string) => number[];
 
 /** Steps for each character of a text, and for any text; words of real tokenizers take up to 60. */
-export const PATTERN_STEPS = { character: 400, text: 100_000 } as const;
+export const PATTERN_STEPS = { character: 300, text: 100_000 } as const;
 
 /** The matcher of a pattern in JavaScript's Unicode dialect; throws `TokenizerError`, as it does itself where a text takes too many steps. */
 export function matcher(source: string): Matcher {

@@ -94,7 +94,7 @@ export const OUTSIDERS: readonly Mutant[] = [
     ],
     [
       "searches that cost nothing",
-      "return (text.length + text.length * part.length) >> 6;",
+      "return text.length * (1 + part.length) / 64;",
       "return 0;",
     ],
   ),
