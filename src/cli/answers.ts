@@ -11,11 +11,11 @@ import type { Loaded } from "../graph/interpreter.ts";
 import { decode } from "../image/decode.ts";
 import { open } from "../mod.ts";
 import type { Engine } from "../execute/engine.ts";
+import { readPrompts } from "../convert/calibration.ts";
 import type { FloatCheckpoint } from "../convert/checkpoint.ts";
 import type { Io } from "./io.ts";
 import type { Journal } from "./journal.ts";
 import { progress } from "./progress.ts";
-import { readPrompts } from "./samples.ts";
 
 /** A question about a photo. */
 export interface Ask {

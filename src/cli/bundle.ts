@@ -7,9 +7,9 @@ import { fromFileUrl, join } from "@std/path";
 import { command } from "./command.ts";
 import { EXIT, UsageError } from "./errors.ts";
 import { BUNDLE } from "./model_path.ts";
-import { produce, QUANTIZE_OPTIONS, RECIPE_NOTES } from "./produce.ts";
-import { choices } from "./quantize.ts";
-import { isFolder } from "./samples.ts";
+import { quantizeShown } from "./quantize.ts";
+import { QUANTIZE_OPTIONS, RECIPE_NOTES } from "./quantize_options.ts";
+import { isFolder } from "../convert/calibration.ts";
 
 export default command({
   name: "bundle",
@@ -34,7 +34,7 @@ export default command({
       `flickr-mini.${values.recipe}.safetensors`,
     );
     const calibration = values.calibration ?? besideModels(checkpoint);
-    await produce({ checkpoint, calibration, out, ...choices(values) }, io);
+    await quantizeShown(checkpoint, calibration, out, values, io);
     return EXIT.ok;
   },
 });

@@ -25,6 +25,7 @@ import {
   type Truth,
 } from "./answers.ts";
 import { DEFAULT_PROMPT, openFloatCheckpoint } from "../convert/checkpoint.ts";
+import { samplesOf, twinOf } from "../convert/twin.ts";
 import { command } from "./command.ts";
 import { EXIT } from "./errors.ts";
 import { evalText, type Result, type Scores } from "./eval_text.ts";
@@ -32,9 +33,8 @@ import { quiet } from "./io.ts";
 import { type Journal, openJournal } from "./journal.ts";
 import { bundledCheckpoint, MODEL_OPTION, modelPath } from "./model_path.ts";
 import { readReferences, type References } from "./references.ts";
+import { sitesShown } from "./sites.ts";
 import { textResult } from "./texts.ts";
-import { defaultThreads } from "./threads.ts";
-import { compareSites, samplesOf, twinOf } from "./twin.ts";
 
 export default command({
   name: "eval",
@@ -126,7 +126,7 @@ export default command({
     using checkpoint = folderOfFloat === undefined
       ? undefined
       : openFloatCheckpoint(folderOfFloat);
-    using engine = await startFloat32Engine(threads ?? defaultThreads());
+    using engine = await startFloat32Engine(threads);
     using file = openModelFile(fileSource(path));
     const model = readStaticModel(file), assets = readAssets(file, model.info);
     await using runtime = await Engine.create(
@@ -154,7 +154,7 @@ export default command({
       const twin = some.length > 0 ? twinOf(model, checkpoint) : undefined;
       if (twin) {
         const samples = await samplesOf(checkpoint, loaded, some, maxTokens);
-        sites = compareSites(model, twin, samples, engine, io);
+        sites = sitesShown(model, twin, samples, engine, io);
       } else if (some.length > 0) {
         io.err(
           "sites are not compared: the file's recipe makes another graph of this checkpoint",

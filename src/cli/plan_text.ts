@@ -14,7 +14,7 @@ import { readStaticModel } from "../graph/static_model.ts";
 import { transformed, unquantized } from "../plan/unquantized.ts";
 import { openFloatCheckpoint } from "../convert/checkpoint.ts";
 import { printable } from "./io.ts";
-import { isFolder } from "./samples.ts";
+import { isFolder } from "../convert/calibration.ts";
 import { bytes, table } from "./table.ts";
 
 /**

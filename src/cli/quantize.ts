@@ -3,15 +3,14 @@
  * becomes one static model file. Same inputs, same bytes.
  * @module
  */
-import { command } from "./command.ts";
+import type { QuantizeProgress, QuantizeStage } from "../convert/options.ts";
+import { quantize } from "../convert/quantize.ts";
+import { command, type Values } from "./command.ts";
 import { EXIT, UsageError } from "./errors.ts";
-import {
-  produce,
-  QUANTIZE_OPTIONS,
-  questionsOf,
-  RECIPE_NOTES,
-} from "./produce.ts";
-import { defaultThreads } from "./threads.ts";
+import { dim, type Io, quiet } from "./io.ts";
+import { duration, type Progress, progress } from "./progress.ts";
+import { QUANTIZE_OPTIONS, RECIPE_NOTES } from "./quantize_options.ts";
+import { bytes } from "./table.ts";
 
 export default command({
   name: "quantize",
@@ -44,30 +43,55 @@ export default command({
       );
     };
     const calibration = need("calibration"), out = need("out");
-    await produce({ checkpoint, calibration, out, ...choices(values) }, io);
+    await quantizeShown(checkpoint, calibration, out, values, io);
     return EXIT.ok;
   },
 });
 
-/** Values of `QUANTIZE_OPTIONS` under the names `produce` has for them. */
-export function choices(
-  { samples, recipe, prompt, answer, threads, verbose, quiet }: {
-    readonly samples: number;
-    readonly recipe: string;
-    readonly prompt?: string | undefined;
-    readonly answer: number;
-    readonly threads?: number | undefined;
-    readonly verbose: boolean;
-    readonly quiet: boolean;
-  },
-) {
-  return {
-    samples,
-    recipe,
-    questions: questionsOf(prompt),
-    answer,
-    threads: threads ?? defaultThreads(),
-    verbose,
-    quiet,
+/** `quantize()` of the library, with its progress on stderr. */
+export async function quantizeShown(
+  checkpoint: string,
+  calibration: string,
+  out: string,
+  values: Values<typeof QUANTIZE_OPTIONS>,
+  mainIo: Io,
+): Promise<void> {
+  const io = values.quiet ? quiet(mainIo) : mainIo;
+  const { samples, recipe, prompt, answer, threads, verbose } = values;
+  const start = performance.now();
+  const result = await quantize(checkpoint, {
+    ...{ calibration, out, samples, recipe, answerTokens: answer },
+    ...(prompt === undefined ? {} : { prompts: [prompt] }),
+    ...(threads === undefined ? {} : { threads }),
+    onProgress: shown(`${out}.part`, verbose, io),
+  });
+  const took = duration((performance.now() - start) / 1000);
+  io.err(`${out}: ${bytes(result.bytes)}, ${took}`);
+}
+
+/** What the stages that take long are called. */
+const LABELS: Partial<Record<QuantizeStage, string>> = {
+  read: "read photos",
+  answer: "answer in float",
+  quantize: "quantize",
+};
+
+/** Shows progress: a line per stage, and where it is `verbose` the error of each linear. */
+function shown(part: string, verbose: boolean, io: Io) {
+  let stage: QuantizeStage | undefined, line: Progress | undefined;
+  return (now: QuantizeProgress) => {
+    if (now.stage !== stage) {
+      line?.end();
+      stage = now.stage;
+      const label = LABELS[stage];
+      line = label === undefined ? undefined : progress(io, label, now.total);
+    }
+    const { linear = "", sqnr = NaN } = now;
+    if (stage === "resume") io.err(`going on with ${part}`);
+    if (verbose && linear) {
+      const db = Number.isFinite(sqnr) ? `${sqnr.toFixed(1)} dB` : "shared";
+      io.err(dim(`${linear.padEnd(20)} ${db.padStart(8)}`));
+    }
+    line?.at(now.done, linear, now.share);
   };
 }

@@ -25,16 +25,17 @@ import {
   type FloatCheckpoint,
   openFloatCheckpoint,
 } from "../convert/checkpoint.ts";
+import { samplesOf, twinOf } from "../convert/twin.ts";
+import { photosIn } from "../convert/calibration.ts";
 import { command } from "./command.ts";
 import { EXIT } from "./errors.ts";
 import type { Result } from "./eval_text.ts";
 import { type Io, quiet } from "./io.ts";
 import { bundledCheckpoint, modelPath } from "./model_path.ts";
 import { progress } from "./progress.ts";
-import { photosIn } from "./samples.ts";
+import { sitesShown } from "./sites.ts";
+import { THREADS_OPTION } from "./quantize_options.ts";
 import { bytes } from "./table.ts";
-import { defaultThreads, THREADS_OPTION } from "./threads.ts";
-import { compareSites, samplesOf, twinOf } from "./twin.ts";
 
 /** Longest answer that the sites are compared along. */
 const ANSWER_TOKENS = 24;
@@ -118,9 +119,7 @@ export default command({
       );
     } else {
       using checkpoint = openFloatCheckpoint(folder);
-      using engine = await startFloat32Engine(
-        values.threads ?? defaultThreads(),
-      );
+      using engine = await startFloat32Engine(values.threads);
       looked = await look(model, checkpoint, photos, engine, missing, io);
     }
     if (photos.length === 0) {
@@ -318,7 +317,7 @@ async function look(
       engine,
       io,
     ),
-    sites: compareSites(file, twin, samples, engine, io),
+    sites: sitesShown(file, twin, samples, engine, io),
   };
 }
 

@@ -2,10 +2,7 @@
  * What `--version` prints.
  * @module
  */
-import config from "../../deno.json" with { type: "json" };
-
-/** Version of the package. */
-export const VERSION: string = config.version;
+import { VERSION } from "../platform/version.ts";
 
 /** Version, and which kernels: results are a function of the two and of the model file. */
 export async function versionText(): Promise<string> {

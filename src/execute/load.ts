@@ -9,7 +9,7 @@ import { groupScale } from "../graph/names.ts";
 import { panelScales, scaleBytes, valueBytes } from "../kernels/layout.ts";
 import type { Kernels } from "../kernels/signatures/mod.ts";
 import { soon } from "../platform/platform.ts";
-import { MOST_GROUP } from "../quantize/groups.ts";
+import { MOST_GROUP } from "../kernels/layout.ts";
 import {
   type Buffer,
   packedBytes,

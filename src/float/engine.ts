@@ -20,9 +20,14 @@ export function float32Engine(crew: Crew = alone()): Engine {
   };
 }
 
+/** Threads of a float engine by default: one per CPU, at most 4. */
+export function defaultThreads(): number {
+  return Math.min(navigator.hardwareConcurrency, 4);
+}
+
 /** A float32 engine on several threads; disposing of it ends them. */
 export async function startFloat32Engine(
-  threads: number,
+  threads = defaultThreads(),
 ): Promise<Engine & Disposable> {
   const crew = await startCrew(threads);
   return {

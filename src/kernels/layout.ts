@@ -22,6 +22,9 @@
  * @module
  */
 
+/** Largest group scale of two-level scales: −8 · 15 and 7 · 15 are int8. */
+export const MOST_GROUP = 15;
+
 /** Bits of packed weights. Files may hold 5 to 7 bits; those are packed as 8. */
 export type WeightBits = 4 | 8;
 

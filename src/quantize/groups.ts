@@ -5,10 +5,8 @@
  * the row's scale is applied once, behind it.
  * @module
  */
+import { MOST_GROUP } from "../kernels/layout.ts";
 import { roundEven } from "../tensor/round.ts";
-
-/** Largest group scale: −8 · 15 and 7 · 15 are int8. */
-export const MOST_GROUP = 15;
 
 /** Scales of rows, and of groups where there are any. */
 export interface Scales {

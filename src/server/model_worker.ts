@@ -2,17 +2,12 @@
  * The thread of the model: opens it, reads requests, answers them. See remote.ts.
  * @module
  */
+import { packError } from "../graph/thread_error.ts";
 import { open } from "../session/open.ts";
 import type { Session } from "../session/session.ts";
 import { type Backend, localBackend } from "./backend.ts";
 import { causeOf, faultOf } from "./faults.ts";
-import {
-  BEAT_MS,
-  type Fault,
-  innerOf,
-  type News,
-  type Order,
-} from "./protocol.ts";
+import { BEAT_MS, type Fault, type News, type Order } from "./protocol.ts";
 
 /** The worker's side of the global scope, which the library types do not name. */
 interface Scope {
@@ -38,7 +33,7 @@ scope.onmessage = async ({ data: order }) => {
         backend = localBackend(session, order.rules);
         tell({ type: "open", info: session.info });
       } catch (error) {
-        tell({ type: "failed", error: innerOf(error) });
+        tell({ type: "failed", error: packError(error) });
       }
       return;
     case "begin":
@@ -83,6 +78,6 @@ function faultFor(error: unknown): Fault {
   const inner = status === 500 ? causeOf(error) : undefined;
   return {
     ...{ code, message, param, headers },
-    ...(inner === undefined ? {} : { inner: innerOf(inner) }),
+    ...(inner === undefined ? {} : { inner: packError(inner) }),
   };
 }

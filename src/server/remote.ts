@@ -4,18 +4,13 @@
  * does: a schema that is compiled, a long text, a picture of fifty megapixels.
  * @module
  */
+import { unpackError } from "../graph/thread_error.ts";
 import { answer, type Result } from "../session/answer.ts";
 import type { OpenOptions } from "../session/open.ts";
 import type { Asked, Backend, BackendRules, Begun } from "./backend.ts";
 import { ApiError } from "./error.ts";
 import type { Answering, Outcome } from "./job.ts";
-import {
-  BEAT_MS,
-  errorOf,
-  type Fault,
-  type News,
-  type Order,
-} from "./protocol.ts";
+import { BEAT_MS, type Fault, type News, type Order } from "./protocol.ts";
 
 /** The thread's module. */
 export const MODEL_WORKER = new URL("./model_worker.ts", import.meta.url);
@@ -70,7 +65,7 @@ export function openRemote(
     last = performance.now();
     if (news.type === "beat") return;
     if (news.type === "open") return opened.resolve(news.info);
-    if (news.type === "failed") return opened.reject(errorOf(news.error));
+    if (news.type === "failed") return opened.reject(unpackError(news.error));
     if (news.type === "closed") return closed.resolve();
     const one = pending.get(news.id);
     if (!one) return;
@@ -176,7 +171,7 @@ export function openRemote(
 
 function apiErrorOf({ code, message, param, headers, inner }: Fault): ApiError {
   const error = new ApiError(code, message, param, headers);
-  if (inner) error.cause = errorOf(inner);
+  if (inner) error.cause = unpackError(inner);
   return error;
 }
 

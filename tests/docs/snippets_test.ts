@@ -58,7 +58,7 @@ const NOTES: readonly Note[] = [
   {
     document: "README.md",
     piece: "deno task quantize smolvlm",
-    not: "takes minutes; src/cli/produce_test.ts quantizes a small checkpoint",
+    not: "takes minutes; src/cli/quantize_test.ts quantizes a small checkpoint",
   },
   {
     document: "README.md",

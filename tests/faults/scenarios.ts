@@ -5,7 +5,9 @@
  * @module
  */
 import { assert, assertEquals, assertMatch } from "@std/assert";
+import { sentence } from "../../src/cli/errors.ts";
 import { main } from "../../src/cli/main.ts";
+import { produce } from "../../src/convert/produce.ts";
 import { writeModelFile } from "../../src/format/write_model.ts";
 import { toy } from "../agreement/toy_file.ts";
 import { type Call, type Fault, type Injected, withFault } from "./inject.ts";
@@ -17,7 +19,9 @@ export interface Scenario {
   /** Puts a fresh folder into its first state. */
   prepare(folder: string): void | Promise<void>;
   /** Its command line; or, where it is no command, what it does. */
-  readonly run: (folder: string) => readonly string[] | (() => void);
+  readonly run: (
+    folder: string,
+  ) => readonly string[] | (() => void | Promise<unknown>);
   /** Checks the folder after a failure, against what a run without one leaves. */
   check(folder: string, whole: ReadonlyMap<string, string>): void;
   /** Exit codes that are right where something failed. */
@@ -51,14 +55,15 @@ function oldOrNew(
 const quantize: Scenario = {
   name: "quantize",
   prepare: (folder) => Deno.writeTextFileSync(`${folder}/out`, OLD),
-  run: (folder) => [
-    "quantize",
-    "tests/golden/smolvlm-toy",
-    "--calibration=models/flickr-mini/photos",
-    "--samples=1",
-    "--threads=1",
-    `--out=${folder}/out`,
-  ],
+  // In this thread, whose calls can be made to fail: the command has one of its own.
+  run: (folder) => () =>
+    produce({
+      checkpoint: "tests/golden/smolvlm-toy",
+      calibration: "models/flickr-mini/photos",
+      samples: 1,
+      threads: 1,
+      out: `${folder}/out`,
+    }, { report() {}, throwIfStopped() {} }),
   check: (folder, whole) => oldOrNew(folder, "out", whole),
   codes: [1],
 };
@@ -207,10 +212,10 @@ async function runOnce(scenario: Scenario, folder: string) {
   const run = scenario.run(folder);
   if (typeof run !== "function") return { code: await main(run, io), said };
   try {
-    run();
+    await run();
     return { code: 0, said };
   } catch (error) {
-    return { code: 1, said: [`Cannot write: ${(error as Error).message}`] };
+    return { code: 1, said: [sentence(error, scenario.name)] };
   }
 }
 

@@ -8,7 +8,7 @@ import {
   type FloatCheckpoint,
   openFloatCheckpoint,
 } from "../../src/convert/checkpoint.ts";
-import { patchesOf } from "../../src/cli/samples.ts";
+import { patchesOf } from "../../src/convert/calibration.ts";
 import { formulaImageOf } from "../../src/image/formula.ts";
 import type { Floats } from "../../src/graph/executor.ts";
 import { type Grid, gridOf } from "../../src/graph/grid.ts";

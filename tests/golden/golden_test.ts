@@ -8,7 +8,7 @@
  */
 import { assert, assertEquals } from "@std/assert";
 import { openFloatCheckpoint } from "../../src/convert/checkpoint.ts";
-import { patchesOf } from "../../src/cli/samples.ts";
+import { patchesOf } from "../../src/convert/calibration.ts";
 import { generate } from "../../src/graph/generate.ts";
 import {
   load,

@@ -3,19 +3,7 @@
  * their references or test cases.
  */
 import { assert, assertEquals } from "@std/assert";
-import { ROOT } from "../hostile_cli/run.ts";
-
-/** Modules that a module loads, itself included, as paths from the root. */
-async function loaded(entry: string): Promise<string[]> {
-  const { stdout } = await new Deno.Command(Deno.execPath(), {
-    args: ["info", "--json", entry],
-    cwd: ROOT,
-  }).output();
-  const { modules } = JSON.parse(new TextDecoder().decode(stdout)) as {
-    modules: { specifier: string }[];
-  };
-  return modules.map((m) => m.specifier).filter((s) => s.startsWith("file:"));
-}
+import { loadedModules } from "../loaded_modules.ts";
 
 for (
   const entry of [
@@ -26,7 +14,7 @@ for (
   ]
 ) {
   Deno.test(`${entry} loads no reference and no test case of a kernel`, async () => {
-    const modules = await loaded(entry);
+    const modules = await loadedModules(entry);
     assert(modules.some((m) => m.includes("/src/kernels/signatures/")));
     assertEquals(
       modules.filter((m) => /\/kernels\/(reference|cases)\//.test(m)),

@@ -4,8 +4,7 @@
  * of its bytes, or after it; or before or after the COUNT-th fsync.
  * @module
  */
-import { produce, questionsOf } from "../../src/cli/produce.ts";
-import { processIo } from "../../src/cli/io.ts";
+import { produce } from "../../src/convert/produce.ts";
 import { openRecords, type RecordSink } from "../../src/format/records.ts";
 
 const [out, event, count] = Deno.args;
@@ -42,13 +41,8 @@ await produce(
     calibration: "models/flickr-mini/photos",
     out,
     samples: 2,
-    recipe: "w4a8",
-    questions: questionsOf(undefined),
-    answer: 32,
     threads: 1,
-    verbose: false,
-    quiet: false,
   },
-  processIo(),
+  { report() {}, throwIfStopped() {} },
   (path, key) => openRecords(path, key, trap),
 );

@@ -4,7 +4,7 @@
  * the same and the mean Kullback–Leibler divergence from float.
  * @module
  */
-import { photosIn, readPrompts } from "../../src/cli/samples.ts";
+import { photosIn, readPrompts } from "../../src/convert/calibration.ts";
 import { readReferences } from "../../src/cli/references.ts";
 import { ciderD } from "../../src/evaluate/cider.ts";
 import { type Agreement, agreement } from "../../src/evaluate/divergence.ts";

@@ -110,7 +110,7 @@ async function reference(out: string): Promise<void> {
   const { success, stderr } = await new Deno.Command(Deno.execPath(), {
     args: [
       ...["doc", "--html", "--quiet", "--name=mquant", `--output=${out}`],
-      ...["src/mod.ts", "src/server/mod.ts"],
+      ...["src/mod.ts", "src/convert/mod.ts", "src/server/mod.ts"],
     ],
     cwd: fromFileUrl(root),
     stdout: "null",

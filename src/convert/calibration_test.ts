@@ -1,6 +1,6 @@
 import { assertEquals, assertThrows } from "@std/assert";
-import { openFloatCheckpoint } from "../convert/checkpoint.ts";
-import { patchesOf, photosIn } from "./samples.ts";
+import { openFloatCheckpoint } from "./checkpoint.ts";
+import { patchesOf, photosIn } from "./calibration.ts";
 
 Deno.test("patches are rows of one channel after the other, normalised", () => {
   // A picture of 4×2 with patches of 2: value = byte, red byte = 10·y + x.

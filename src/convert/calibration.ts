@@ -7,10 +7,10 @@ import { createHash } from "node:crypto";
 import { basename, join } from "@std/path";
 import type { Prompt } from "../graph/generate.ts";
 import { gridOf } from "../graph/grid.ts";
-import { imageInfoOf } from "../graph/node.ts";
+import { type ImageInfo, imageInfoOf } from "../graph/node.ts";
 import { windowsOf } from "../evaluate/perplexity.ts";
 import { decode } from "../image/decode.ts";
-import type { Image } from "../image/image.ts";
+import { type Image, ImageError } from "../image/image.ts";
 import {
   oneTile,
   preprocess,
@@ -19,8 +19,7 @@ import {
   withinPixels,
 } from "../image/preprocess.ts";
 import type { ImagePlan } from "../image/preprocess.ts";
-import type { FloatCheckpoint } from "../convert/checkpoint.ts";
-import { sentence } from "./errors.ts";
+import type { FloatCheckpoint } from "./checkpoint.ts";
 
 const PHOTO = /\.(jpe?g|png|webp)$/i;
 
@@ -73,33 +72,49 @@ export async function readPrompts(
   const hash = createHash("sha256");
   const prompts: Prompt[] = [], tiles: Image[] = [];
   for (const path of photos) {
-    const bytes = Deno.readFileSync(path);
+    const bytes = Deno.readFileSync(path), name = basename(path);
     hash.update(bytes);
-    try {
-      const [made] = preprocess(await decode(bytes), plan).tiles;
-      const tile = towerTile(made, want);
-      if (!tile) {
-        throw new RangeError(
-          `preprocessor_config.json makes a tile of ${made.width}×${made.height}, the model takes one of ${want.width}×${want.height}; set do_image_splitting to false and size to that`,
-        );
-      }
-      const grid = gridOf(want, tile);
-      const question = questions[prompts.length % questions.length];
-      tiles.push(tile);
-      prompts.push({
-        patches: patchesOf(tile, want.patchSize, plan),
-        grids: [grid],
-        ids: promptIds(question, grid),
-      });
-    } catch (error) {
-      throw new Error(
-        sentence(error, `read photo ${JSON.stringify(basename(path))}`),
-        { cause: error },
-      );
-    }
+    const tile = await tileOf(bytes, name, plan, want);
+    const grid = gridOf(want, tile);
+    const question = questions[prompts.length % questions.length];
+    tiles.push(tile);
+    prompts.push({
+      patches: patchesOf(tile, want.patchSize, plan),
+      grids: [grid],
+      ids: promptIds(question, grid),
+    });
     step(prompts.length);
   }
   return { prompts, tiles, sha256: hash.digest("hex") };
+}
+
+/** The one tile of a photo, as the tower takes it. */
+async function tileOf(
+  bytes: Uint8Array,
+  name: string,
+  plan: ImagePlan,
+  want: ImageInfo,
+): Promise<Image> {
+  const image = await decode(bytes, { name });
+  const [made] = named(name, () => preprocess(image, plan).tiles);
+  const tile = towerTile(made, want);
+  if (tile) return tile;
+  throw new RangeError(
+    `Cannot read photo ${
+      JSON.stringify(name)
+    }: preprocessor_config.json makes a tile of ${made.width}×${made.height}, the model takes one of ${want.width}×${want.height}; set do_image_splitting to false and size to that`,
+  );
+}
+
+/** What `work` returns; an `ImageError` of its own names the photo. */
+function named<T>(name: string, work: () => T): T {
+  try {
+    return work();
+  } catch (error) {
+    if (!(error instanceof ImageError)) throw error;
+    if (error.message.startsWith("Cannot ")) throw error;
+    throw new ImageError(error.code, error.message, name);
+  }
 }
 
 /** A tile as normalised patches, one row each, in (c, y, x) order. */

@@ -6,7 +6,7 @@ import { parse } from "./command.ts";
 import evaluate from "./eval.ts";
 import { type Io, processIo } from "./io.ts";
 import { BUNDLE } from "./model_path.ts";
-import { RECIPE_NOTES } from "./produce.ts";
+import { RECIPE_NOTES } from "./quantize_options.ts";
 import quantize from "./quantize.ts";
 import { RECIPES } from "../quantize/recipe.ts";
 

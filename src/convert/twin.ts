@@ -12,11 +12,8 @@ import type { Engine, Sample } from "../quantize/quantize.ts";
 import { type Recipe, RECIPES } from "../quantize/recipe.ts";
 import { simulate } from "../quantize/simulate.ts";
 import type { StaticModel } from "../graph/static_model.ts";
-import type { Ask } from "./answers.ts";
-import type { FloatCheckpoint } from "../convert/checkpoint.ts";
-import type { Io } from "./io.ts";
-import { progress } from "./progress.ts";
-import { readPrompts } from "./samples.ts";
+import type { FloatCheckpoint } from "./checkpoint.ts";
+import { readPrompts } from "./calibration.ts";
 
 /** The float model after the recipe's passes: the graph of the file, nothing rounded. */
 export interface Twin {
@@ -44,7 +41,7 @@ export function twinOf(
 export async function samplesOf(
   checkpoint: FloatCheckpoint,
   loaded: Loaded,
-  asks: readonly Ask[],
+  asks: readonly { readonly path: string; readonly prompt: string }[],
   maxTokens: number,
 ): Promise<Sample[]> {
   const { prompts } = await readPrompts(
@@ -56,18 +53,17 @@ export async function samplesOf(
   return prompts.map((p, i) => ({ ...p, answer: answers[i] }));
 }
 
-/** Every site of the file beside its twin. */
+/** Every site of the file beside its twin; `report` hears how many samples are done. */
 export function compareSites(
   file: StaticModel,
   { recipe, model }: Twin,
   samples: readonly Sample[],
   engine: Engine,
-  io: Io,
+  report: (done: number) => void,
 ): SiteRow[] {
   const quantized = fromFile(file, recipe);
   const { loaded, hooks } = simulate(quantized, engine);
-  const line = progress(io, "sites", samples.length);
-  const rows = siteRows(
+  return siteRows(
     {
       float: load(model, engine),
       quantized: loaded,
@@ -75,8 +71,6 @@ export function compareSites(
       scales: quantized.vectors,
     },
     samples,
-    (done) => line.at(done),
+    report,
   );
-  line.end();
-  return rows;
 }

@@ -1,0 +1,72 @@
+/**
+ * The error of this room: a checkpoint that cannot be quantized as asked.
+ * @module
+ */
+
+/**
+ * One code per cause.
+ *
+ * ```ts
+ * import type { QuantizeErrorCode } from "@mquant/mquant/quantize";
+ *
+ * const inputs: QuantizeErrorCode[] = ["checkpoint", "calibration"];
+ * console.log(inputs);
+ * ```
+ */
+export type QuantizeErrorCode =
+  /** An option is out of range, or there is no such recipe. */
+  | "option"
+  /** The checkpoint is incomplete or of an unknown family. */
+  | "checkpoint"
+  /** The calibration photos or text cannot be used. */
+  | "calibration"
+  /** OUT.part belongs to other inputs, or another process works on it. */
+  | "unfinished";
+
+/**
+ * Why a checkpoint cannot be quantized; `code` says which input is the cause.
+ *
+ * ```ts
+ * import { quantize, QuantizeError } from "@mquant/mquant/quantize";
+ *
+ * try {
+ *   await quantize("no/such/folder", {
+ *     calibration: "models/flickr-mini/photos",
+ *     out: "model.safetensors",
+ *   });
+ * } catch (error) {
+ *   if (!(error instanceof QuantizeError)) throw error;
+ *   console.log(error.code); // checkpoint
+ * }
+ * ```
+ */
+export class QuantizeError extends RangeError {
+  /** Which input is the cause. */
+  readonly code: QuantizeErrorCode;
+
+  /** `message` says what was attempted, the value, what is allowed and the next step. */
+  constructor(
+    code: QuantizeErrorCode,
+    message: string,
+    options?: ErrorOptions,
+  ) {
+    super(message, options);
+    this.name = "QuantizeError";
+    this.code = code;
+  }
+}
+
+/** Runs `work`; a `RangeError` with a message for users becomes a `QuantizeError` of this code. */
+export async function withCode<T>(
+  code: QuantizeErrorCode,
+  work: () => T | Promise<T>,
+): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    const told = error instanceof RangeError &&
+      !(error instanceof QuantizeError) && error.message.startsWith("Cannot ");
+    if (!told) throw error;
+    throw new QuantizeError(code, error.message, { cause: error });
+  }
+}

@@ -1,0 +1,299 @@
+/**
+ * The work of `quantize()`, in the thread that calls it: read the inputs, let
+ * the float model answer, quantize, write, verify. What each step finds goes
+ * into records, so that the same work goes on after a crash.
+ * @module
+ */
+import { createHash } from "node:crypto";
+import { sweep } from "../format/atomic_write.ts";
+import { openModelFile } from "../format/model_file.ts";
+import {
+  openRecords,
+  type RecordFile,
+  type Records,
+} from "../format/records.ts";
+import { fileSource } from "../format/source.ts";
+import { verify } from "../format/verify.ts";
+import { writeModelFile } from "../format/write_model.ts";
+import { startFloat32Engine } from "../float/engine.ts";
+import { generate, type Prompt } from "../graph/generate.ts";
+import { load } from "../graph/interpreter.ts";
+import { readStaticModel } from "../graph/static_model.ts";
+import { VERSION } from "../platform/version.ts";
+import { emit } from "../quantize/emit.ts";
+import {
+  type Engine,
+  quantize,
+  type Quantized,
+  type Sample,
+} from "../quantize/quantize.ts";
+import { type Recipe, RECIPES } from "../quantize/recipe.ts";
+import { photosIn, readPrompts, readWindows } from "./calibration.ts";
+import {
+  DEFAULT_PROMPT,
+  type FloatCheckpoint,
+  openFloatCheckpoint,
+} from "./checkpoint.ts";
+import { QuantizeError, withCode } from "./error.ts";
+import {
+  type Order,
+  QUANTIZE_LIMITS,
+  type QuantizeProgress,
+  type QuantizeResult,
+} from "./options.ts";
+
+/** Who listens to the work. */
+export interface Listener {
+  /** Hears of progress. */
+  report(progress: QuantizeProgress): void;
+  /** Throws where the work must stop; asked before each matrix product. */
+  throwIfStopped(): void;
+}
+
+/** The work, all choices made. */
+interface Plan {
+  readonly checkpoint: string;
+  readonly calibration: string;
+  readonly out: string;
+  readonly recipe: Recipe;
+  readonly samples: number;
+  readonly prompts: readonly string[];
+  readonly answerTokens: number;
+  readonly threads: number | undefined;
+}
+
+/**
+ * Questions of calibration by default: captions, alt text, and questions with
+ * short answers, so that the scales fit every kind of answer.
+ */
+const PROMPTS = [
+  DEFAULT_PROMPT,
+  "Write alt text for this photo.",
+  "What is the main object in this picture?",
+  "Is there a person in this picture?",
+] as const;
+
+/** Prompts that the float model answers at once. */
+const BATCH = 16;
+
+/**
+ * Does the work of `order`.
+ * @param open opens the records; a test may let it fail
+ * @throws as `quantize()`
+ */
+export async function produce(
+  order: Order,
+  listener: Listener,
+  open = openRecords,
+): Promise<QuantizeResult> {
+  const plan = planOf(order), part = `${plan.out}.part`;
+  using checkpoint = await withCode(
+    "checkpoint",
+    () => openFloatCheckpoint(plan.checkpoint),
+  );
+  const { prompts, record } = await withCode(
+    "calibration",
+    () => readCalibration(checkpoint, plan, listener),
+  );
+  const calibration = JSON.stringify(record);
+  {
+    const key = keyOf(plan, checkpoint, calibration, prompts);
+    using records = await withCode("unfinished", () => open(part, key));
+    sweep(plan.out);
+    reportResumed(records, listener);
+    using threads = await startFloat32Engine(plan.threads);
+    const engine = stoppable(threads, listener);
+    const samples = checkpoint.model.info.image
+      ? answer(checkpoint, prompts, plan, engine, listener, records)
+      : prompts.map((prompt) => ({ ...prompt, answer: [] }));
+    const quantized = run(checkpoint, samples, plan, engine, listener, records);
+    listener.report({ stage: "write", done: 0, total: 1, share: 0 });
+    const content = emit(quantized, checkpoint.assets, {
+      source: checkpoint.name,
+      calibration,
+      tool: `mquant ${VERSION}`,
+    });
+    writeModelFile(plan.out, content);
+  }
+  const result = await verified(plan.out);
+  Deno.removeSync(part);
+  listener.report({ stage: "write", done: 1, total: 1, share: 1 });
+  return result;
+}
+
+/** The order with its defaults. */
+function planOf(order: Order): Plan {
+  const { recipe = "w4a8", samples = 128, answerTokens = 32, threads } = order;
+  const fail = (problem: string): never => {
+    throw new QuantizeError("option", `Cannot quantize: ${problem}`);
+  };
+  if (!Object.hasOwn(RECIPES, recipe)) {
+    const names = Object.keys(RECIPES).join(", ");
+    fail(`there is no recipe ${JSON.stringify(recipe)}; choose of ${names}`);
+  }
+  const numbers = {
+    samples,
+    answerTokens,
+    ...(threads === undefined ? {} : { threads }),
+  };
+  for (const [name, value] of Object.entries(numbers)) {
+    const [least, most] = QUANTIZE_LIMITS[name as keyof typeof QUANTIZE_LIMITS];
+    if (Number.isInteger(value) && value >= least && value <= most) continue;
+    fail(
+      `${name} must be a whole number from ${least} to ${most}: current value is ${value}; change it`,
+    );
+  }
+  for (const name of ["checkpoint", "calibration", "out"] as const) {
+    if (typeof order[name] === "string" && order[name] !== "") continue;
+    fail(`${name} is missing; give a path`);
+  }
+  const prompts = order.prompts ?? PROMPTS;
+  if (prompts.length === 0) {
+    fail("prompts is empty; give at least one, or leave it out");
+  }
+  const { checkpoint, calibration, out } = order;
+  return {
+    ...{
+      checkpoint,
+      calibration,
+      out,
+      samples,
+      prompts,
+      answerTokens,
+      threads,
+    },
+    recipe: RECIPES[recipe],
+  };
+}
+
+/** Prompts to calibrate with and what the file says about them: photos and questions, or windows of a text where the model takes no pictures. */
+async function readCalibration(
+  checkpoint: FloatCheckpoint,
+  { calibration, samples, prompts: questions }: Plan,
+  { report, throwIfStopped }: Listener,
+): Promise<{ prompts: Prompt[]; record: Record<string, unknown> }> {
+  if (!checkpoint.model.info.image) {
+    const { prompts, sha256 } = readWindows(checkpoint, calibration, samples);
+    return { prompts, record: { windows: prompts.length, sha256 } };
+  }
+  const photos = photosIn(calibration).slice(0, samples);
+  const total = photos.length;
+  const { prompts, sha256 } = await readPrompts(
+    checkpoint,
+    photos,
+    questions,
+    (done) => {
+      report({ stage: "read", done, total, share: done / total });
+      throwIfStopped();
+    },
+  );
+  return { prompts, record: { photos: total, sha256, questions } };
+}
+
+/** What the result depends on: work under another key is not gone on with. */
+function keyOf(
+  { recipe, answerTokens }: Plan,
+  checkpoint: FloatCheckpoint,
+  calibration: string,
+  prompts: readonly Prompt[],
+): string {
+  const choices = { ...recipe, passes: recipe.passes.map((p) => p.name) };
+  const hash = createHash("sha256").update(JSON.stringify([
+    VERSION,
+    checkpoint.sha256(),
+    calibration,
+    answerTokens,
+    choices,
+  ]));
+  for (const { ids, grids, patches } of prompts) {
+    hash.update(JSON.stringify([ids, grids]));
+    hash.update(Float32Array.from(patches ?? []));
+  }
+  return hash.digest("hex");
+}
+
+function reportResumed({ size }: RecordFile, { report }: Listener) {
+  if (size === 0) return;
+  report({ stage: "resume", done: size, total: size, share: 1 });
+}
+
+/** `engine`, asking before each of its works whether to stop. */
+function stoppable(engine: Engine, { throwIfStopped }: Listener): Engine {
+  const asking = Object.entries(engine).map(([name, work]) => [
+    name,
+    (...args: unknown[]) => {
+      throwIfStopped();
+      return work(...args);
+    },
+  ]);
+  return Object.fromEntries(asking);
+}
+
+/** The float model's own greedy answers: what decoding will see. */
+function answer(
+  { model }: FloatCheckpoint,
+  prompts: readonly Prompt[],
+  { answerTokens }: Plan,
+  engine: Engine,
+  { report }: Listener,
+  records: Records,
+): Sample[] {
+  const loaded = load(model, engine), total = prompts.length;
+  const answered: Sample[] = [];
+  report({ stage: "answer", done: 0, total, share: 0 });
+  for (let i = 0; i < total; i += BATCH) {
+    const batch = prompts.slice(i, i + BATCH);
+    if (!records.has(`answers ${i}`)) {
+      const answers = generate(loaded, batch, answerTokens);
+      records.add(
+        `answers ${i}`,
+        Object.fromEntries(answers.map((ids, j) => [j, Int32Array.from(ids)])),
+      );
+    }
+    const answers = records.read(`answers ${i}`)!;
+    batch.forEach((prompt, j) => {
+      const answer = [...answers[j] as Int32Array];
+      const ended = answer.length < answerTokens;
+      const stop = ended ? model.info.stopIds.slice(0, 1) : [];
+      answered.push({ ...prompt, answer: [...answer, ...stop] });
+    });
+    const done = answered.length;
+    report({ stage: "answer", done, total, share: done / total });
+  }
+  return answered;
+}
+
+function run(
+  { model }: FloatCheckpoint,
+  samples: readonly Sample[],
+  { recipe }: Plan,
+  engine: Engine,
+  { report }: Listener,
+  records: Records,
+): Quantized {
+  return quantize(
+    model,
+    samples,
+    recipe,
+    engine,
+    ({ id, done, total, sqnr, share }) =>
+      report({ stage: "quantize", done, total, share, linear: id, sqnr }),
+    records,
+  );
+}
+
+/** Reads the file back: it must hold what was written, and be a model that opens. */
+async function verified(path: string): Promise<QuantizeResult> {
+  using source = fileSource(path);
+  const file = openModelFile(source);
+  await verify(source, file.whole);
+  readStaticModel(file);
+  const hash = createHash("sha256"), chunk = new Uint8Array(1 << 22);
+  const bytes = Deno.statSync(path).size;
+  for (let at = 0; at < bytes; at += chunk.length) {
+    const part = chunk.subarray(0, Math.min(chunk.length, bytes - at));
+    source.read(at, part);
+    hash.update(part);
+  }
+  return { path, bytes, sha256: hash.digest("hex") };
+}
