@@ -17,11 +17,14 @@ import {
 } from "./caption.ts";
 import { EXIT, sentence } from "./errors.ts";
 import { findPhotos } from "./find_photos.ts";
-import { dim, type Io, PipeClosed, printable } from "./io.ts";
+import { dim, field, type Io, PipeClosed, printable } from "./io.ts";
 import { readPhotoBytes } from "./photo.ts";
 import { count } from "./table.ts";
 
 const PAGE = /\.(x?html?|md|markdown)$/i;
+
+/** Bytes of a page. */
+const MOST_PAGE = 2 ** 26;
 
 /** Why a gap is left as it is. */
 type Left = "elsewhere" | "no root";
@@ -85,7 +88,7 @@ export async function fillAltTexts(
       io.out(
         values.json
           ? `${JSON.stringify({ page, line, image: address, alt })}\n`
-          : `${page}:${line}\t${printable(address)}\t${printable(alt)}\n`,
+          : `${field(page)}:${line}\t${field(address)}\t${printable(alt)}\n`,
       );
     }
   }
@@ -127,6 +130,16 @@ export function placeOf(
 
 /** A page's text, a byte order mark included; refuses what would not come back byte for byte. */
 function readText(page: string): string {
+  const { isFile, size } = Deno.lstatSync(page);
+  if (!isFile || size > MOST_PAGE) {
+    throw new Error(
+      `Cannot fill in ${JSON.stringify(page)}: ${
+        isFile
+          ? `it has ${size} bytes, at most ${MOST_PAGE} are allowed; cut it up`
+          : "it is no regular file; give a page"
+      }`,
+    );
+  }
   const bytes = Deno.readFileSync(page);
   try {
     return new TextDecoder("utf-8", { fatal: true, ignoreBOM: true })
@@ -149,9 +162,13 @@ function replace(page: string, before: string, after: string) {
       }: somebody changed it meanwhile; run again`,
     );
   }
-  const { mode } = Deno.statSync(page);
+  const { mode } = Deno.lstatSync(page);
   const bytes = new TextEncoder().encode(after);
-  writeAtomically(page, (file) => writeAll(file, bytes));
+  writeAtomically(
+    page,
+    (file) => writeAll(file, bytes),
+    mode === null ? undefined : mode & 0o777,
+  );
   if (mode !== null && Deno.build.os !== "windows") {
     Deno.chmodSync(page, mode & 0o7777);
   }

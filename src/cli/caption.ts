@@ -8,7 +8,7 @@ import type { CaptionOptions, JsonSchema, Session } from "../mod.ts";
 import { command, type Values } from "./command.ts";
 import { EXIT, sentence, UsageError } from "./errors.ts";
 import { findPhotos } from "./find_photos.ts";
-import { dim, type Io, PipeClosed, printable, quiet } from "./io.ts";
+import { dim, field, type Io, PipeClosed, printable, quiet } from "./io.ts";
 import {
   MEMORY_OPTION,
   memoryOption,
@@ -75,6 +75,11 @@ const options = {
     help:
       "note every caption there; default with --sidecar: captions.jsonl in the first folder",
   },
+  "trust-journal": {
+    type: "boolean",
+    help:
+      "go on with a journal that was written in another folder or on another machine",
+  },
   overwrite: {
     type: "boolean",
     help: "replace sidecars that somebody else wrote or changed",
@@ -120,7 +125,8 @@ that cannot be read does not stop the others.
 
 With --sidecar, --journal or --watch captions are kept in files, and a run that was interrupted,
 even killed, goes on where it ended: a caption is known again by the content of the photo, the
-model and the question. A sidecar that is not ours, or was edited, stays as it is.
+model and the question. A journal counts only in the folder it was written in: one that came with
+photos is refused. A sidecar that is not ours, or was edited, stays as it is.
 
 With --alt-text the operands are pages, or folders of them: images of HTML without an alt attribute
 and of Markdown with empty brackets get their caption, and no byte elsewhere changes. alt="" stays:
@@ -275,11 +281,11 @@ async function stream(answer: AsyncIterable<string>, name: string, io: Io) {
   for await (const piece of answer) {
     let text = printable(piece);
     if (name !== "") text = text.replaceAll(/[\n\t]+/g, " ");
-    if (first) text = `${name && `${name}\t`}${text.trimStart()}`;
+    if (first) text = `${name && `${field(name)}\t`}${text.trimStart()}`;
     first = false;
     io.out(text);
   }
-  io.out(first && name !== "" ? `${name}\t\n` : "\n");
+  io.out(first && name !== "" ? `${field(name)}\t\n` : "\n");
 }
 
 /** `object` without what is not given. */

@@ -7,16 +7,15 @@ import { createHash } from "node:crypto";
 import type { Result } from "../mod.ts";
 import type { CaptionJournal, Entry } from "./caption_journal.ts";
 import { EXIT, sentence } from "./errors.ts";
-import { type Io, PipeClosed, printable } from "./io.ts";
+import { sweep } from "../format/atomic_write.ts";
+import { field, type Io, PipeClosed, printable } from "./io.ts";
 import { readPhotoBytes } from "./photo.ts";
 import { duration, progress } from "./progress.ts";
 import {
   clash,
-  foldersOf,
   type Kind,
   sidecarPath,
   standing,
-  sweep,
   writeSidecar,
 } from "./sidecar.ts";
 
@@ -70,11 +69,11 @@ export async function captionFiles(
       `Cannot write sidecars: ${a} and ${b} would share one; rename one of them, or add --full-names`,
     );
   }
-  if (kinds.length > 0) {
-    for (const folder of foldersOf(photos)) {
-      sweep(folder);
-    }
-  }
+  sweep(
+    photos.flatMap((photo) =>
+      kinds.map((kind) => sidecarPath(photo, kind, fullNames))
+    ),
+  );
   const line = progress(io, "caption", photos.length);
   const read = (photo: string | undefined) => {
     const pending = photo === undefined ? undefined : readHashed(photo, io);
@@ -98,7 +97,7 @@ export async function captionFiles(
     }
     tally[became]++;
     // What was kept took no time, and says nothing of the time that is left.
-    if (became !== "kept") line.at(i + 1, printable(photo));
+    if (became !== "kept") line.at(i + 1, photo);
   }
   line.end();
   return tally;
@@ -139,7 +138,7 @@ async function captionFile(
   io.out(
     keeping.json
       ? `${JSON.stringify({ ...told(photo, entry, answer) })}\n`
-      : `${photo}\t${printable(caption).replaceAll(/[\n\t]+/g, " ")}\n`,
+      : `${field(photo)}\t${printable(caption).replaceAll(/[\n\t]+/g, " ")}\n`,
   );
   return answer ? "made" : "reused";
 }

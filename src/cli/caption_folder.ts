@@ -57,7 +57,7 @@ export async function keepCaptions(
   using journal = openCaptionJournal(path, {
     model: modelHash(modelPath(values.model)),
     ask: sha256Of(JSON.stringify(questionOf(values))),
-  });
+  }, { trust: values["trust-journal"] });
   await using model = lazily(() => openSession(values, io.signal));
   const keeping: Keeping = {
     kinds,

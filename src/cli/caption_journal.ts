@@ -39,13 +39,17 @@ export interface CaptionJournal extends Disposable {
   current(entry: Entry): boolean;
 }
 
-/** Opens the journal at `path` for captions from `origin`. */
+/**
+ * Opens the journal at `path` for captions from `origin`.
+ * @param options `trust`: a journal of another folder becomes ours
+ */
 export function openCaptionJournal(
   path: string,
   origin: Origin,
+  options: { readonly trust?: boolean } = {},
 ): CaptionJournal {
   const folder = dirname(resolve(path));
-  const lines: JsonLines = openJsonLines(path);
+  const lines: JsonLines = openJsonLines(path, options);
   const byPhoto = new Map<string, Entry>(),
     byContent = new Map<string, Entry>();
   const nameOf = (photo: string) =>
@@ -56,7 +60,7 @@ export function openCaptionJournal(
     byPhoto.set(entry.photo, entry);
     if (current(entry)) byContent.set(entry.sha256, entry);
   };
-  for (const line of lines.before) if (isEntry(line)) note(line);
+  for (const line of lines.before) if (isEntry(line)) note(entryOf(line));
   return {
     current,
     last: (photo) => byPhoto.get(nameOf(photo)),
@@ -71,10 +75,16 @@ export function openCaptionJournal(
   };
 }
 
+const FIELDS = ["photo", "caption", "sha256", "model", "ask"] as const;
+
 function isEntry(line: unknown): line is Entry {
   const fields = line as Record<keyof Entry, unknown>;
-  return (["photo", "caption", "sha256", "model", "ask"] as const)
-    .every((key) => typeof fields[key] === "string");
+  return FIELDS.every((key) => typeof fields[key] === "string");
+}
+
+/** An entry alone, without what else its line says. */
+function entryOf({ photo, caption, sha256, model, ask }: Entry): Entry {
+  return { photo, caption, sha256, model, ask };
 }
 
 /** SHA-256 of a text. */

@@ -6,6 +6,7 @@
 import { createHash, type Hash } from "node:crypto";
 import { dirname, join } from "@std/path";
 import { writeAll } from "../format/atomic_write.ts";
+import { openOwnFile } from "../format/own_file.ts";
 
 /** A file as a hub lists it. */
 export interface HubFile {
@@ -51,13 +52,15 @@ export function placeOf(folder: string, path: string): string {
 /** Whether the file at `path` is `file`, whole: size and hash. */
 export function isWhole(path: string, file: HubFile): boolean {
   try {
-    if (Deno.statSync(path).size !== file.size) return false;
+    const { size, isFile } = Deno.lstatSync(path);
+    if (!isFile || size !== file.size) return false;
   } catch (error) {
     if (error instanceof Deno.errors.NotFound) return false;
     throw error;
   }
   const hash = hashOf(file);
-  eachPiece(path, (piece) => hash.update(piece));
+  using opened = Deno.openSync(path);
+  eachPiece(opened, (piece) => hash.update(piece));
   return hash.digest("hex") === file.hash;
 }
 
@@ -77,9 +80,9 @@ export async function download(
   const hash = hashOf(file);
   let size = 0;
   {
-    using out = Deno.openSync(part, { read: true, append: true, create: true });
+    using out = openOwnFile(part, { append: true });
     if (out.statSync().size > file.size) out.truncateSync(0);
-    eachPiece(part, (piece) => {
+    eachPiece(out, (piece) => {
       hash.update(piece);
       size += piece.length;
     });
@@ -120,8 +123,7 @@ function hashOf({ hash, size }: HubFile): Hash {
     : createHash("sha1").update(`blob ${size}\0`);
 }
 
-function eachPiece(path: string, use: (piece: Uint8Array) => void) {
-  using file = Deno.openSync(path);
+function eachPiece(file: Deno.FsFile, use: (piece: Uint8Array) => void) {
   const buffer = new Uint8Array(1 << 20);
   for (let n; (n = file.readSync(buffer));) use(buffer.subarray(0, n));
 }

@@ -39,16 +39,45 @@ function write(stream: { writeSync(p: Uint8Array): number }, text: string) {
   }
 }
 
+/**
+ * Text as a terminal or a log may have it: names of files and words of others
+ * can hold what moves the cursor, hides or reverses text. Such characters are
+ * written as in JSON, so a line of JSON stays the same JSON; tabs and newlines
+ * stay. All that is written passes through here.
+ */
+export function harmless(text: string): string {
+  return text.replace(
+    /(?![\n\t])[\p{Cc}\p{Bidi_Control}\u2028\u2029]/gu,
+    (c) => `\\u${c.charCodeAt(0).toString(16).padStart(4, "0")}`,
+  );
+}
+
+/** A name as one field of a line: without tabs and newlines, too. */
+export function field(name: string): string {
+  return harmless(name).replaceAll("\n", "\\n").replaceAll("\t", "\\t");
+}
+
 /** Text without the control characters that could drive a terminal; tabs and newlines stay. */
 export function printable(text: string): string {
   return text.replace(/(?![\n\t])[\p{Cc}\p{Bidi_Control}]/gu, "");
 }
 
+const [DIM, PLAIN] = styleText("dim", "|", { validateStream: false }).split(
+  "|",
+);
+
 /** Text in a weak colour, where stderr is a terminal that shows colours. */
 export function dim(text: string): string {
   return Deno.stderr.isTerminal() && !Deno.noColor
-    ? styleText("dim", text, { validateStream: false })
+    ? `${DIM}${text}${PLAIN}`
     : text;
+}
+
+/** A line, made harmless but for the colour of `dim` around it. */
+export function message(line: string): string {
+  return line.startsWith(DIM) && line.endsWith(PLAIN)
+    ? `${DIM}${harmless(line.slice(DIM.length, -PLAIN.length))}${PLAIN}`
+    : harmless(line);
 }
 
 /** The process's own streams. */
@@ -66,22 +95,23 @@ export function processIo(): Io {
     signal: controller.signal,
     out(text) {
       clear();
-      write(Deno.stdout, text);
+      write(Deno.stdout, harmless(text));
     },
     err(line) {
       clear();
-      write(Deno.stderr, `${line}\n`);
+      write(Deno.stderr, `${message(line)}\n`);
     },
     status(line) {
       if (!terminal) {
         if (line === "" || performance.now() - logged < LOG_MS) return;
         logged = performance.now();
-        write(Deno.stderr, `${line}\n`);
+        write(Deno.stderr, `${harmless(line)}\n`);
         return;
       }
       clear();
       if (line === "") return;
-      write(Deno.stderr, line.slice(0, Deno.consoleSize().columns - 1));
+      const { columns } = Deno.consoleSize();
+      write(Deno.stderr, field(line).slice(0, columns - 1));
       open = true;
     },
   };

@@ -1,39 +1,65 @@
 /**
  * A file of JSON objects, one a line, that only grows: what was done so far, for
  * whoever takes it up again. Each line is one write, so a crash tears the last
- * line at most; a torn line is passed over.
+ * line at most; a torn line is passed over. Each line says which folder it was
+ * written in: a journal that came with somebody's photos is not taken for ours.
  * @module
  */
-import { writeAll } from "../format/atomic_write.ts";
+import { dirname } from "@std/path";
+import { writeAll, writeAtomically } from "../format/atomic_write.ts";
+import { openOwnFile, readWhole } from "../format/own_file.ts";
 
 /** An open file of JSON lines. */
 export interface JsonLines extends Disposable {
   /** Objects that were there when it was opened. */
-  readonly before: readonly Record<string, unknown>[];
+  readonly before: readonly Line[];
   /** Adds one, on disk before it returns. */
-  add(value: Record<string, unknown>): void;
+  add(value: Line): void;
 }
+
+type Line = Record<string, unknown>;
+
+/** Bytes of a journal: half a million photos. */
+const MOST_BYTES = 2 ** 28;
+
+/** How the first line of a journal begins, of captions and of results. */
+const BEGINNINGS = ['{"photo":"', '{"key":"'];
 
 /**
  * Opens or makes the file at `path`, for this process alone.
  * Needs `--allow-read --allow-write` of it.
+ * @param options `trust`: a journal of another folder, machine or version becomes ours
+ * @throws {RangeError} where something else has that name, or another folder's journal
  */
-export function openJsonLines(path: string): JsonLines {
-  const file = Deno.openSync(path, { read: true, append: true, create: true });
+export function openJsonLines(
+  path: string,
+  { trust = false }: { readonly trust?: boolean } = {},
+): JsonLines {
+  let file = openOwnFile(path, { append: true });
   try {
-    if (!file.tryLockSync(true)) {
-      throw new Error(
-        `Cannot write ${
-          JSON.stringify(path)
-        }: another run writes it; wait for that, or stop it`,
+    lock(file, path);
+    const folder = folderOf(path);
+    let text = new TextDecoder().decode(readWhole(file, path, MOST_BYTES));
+    if (!isOurs(text, folder)) {
+      if (!trust || !isJournal(text)) refuse(path, isJournal(text));
+      text = text.split("\n").flatMap(parsed)
+        .map((line) => `${JSON.stringify({ ...line, folder })}\n`).join("");
+      file.close();
+      writeAtomically(
+        path,
+        (f) => writeAll(f, new TextEncoder().encode(text)),
       );
+      file = openOwnFile(path, { append: true });
+      lock(file, path);
     }
-    const text = Deno.readTextFileSync(path);
     let torn = text !== "" && !text.endsWith("\n");
     return {
-      before: text.split("\n").flatMap(parsed),
+      before: text.split("\n").flatMap(parsed)
+        .filter((line) => line.folder === folder),
       add(value) {
-        const line = `${torn ? "\n" : ""}${JSON.stringify(value)}\n`;
+        const line = `${torn ? "\n" : ""}${
+          JSON.stringify({ ...value, folder })
+        }\n`;
         torn = true; // until it is whole
         writeAll(file, new TextEncoder().encode(line));
         file.syncDataSync();
@@ -47,7 +73,52 @@ export function openJsonLines(path: string): JsonLines {
   }
 }
 
-function parsed(line: string): Record<string, unknown>[] {
+function lock(file: Deno.FsFile, path: string) {
+  if (file.tryLockSync(true)) return;
+  throw new Error(
+    `Cannot write ${
+      JSON.stringify(path)
+    }: another run writes it; wait for that, or stop it`,
+  );
+}
+
+/**
+ * What names the folder of `path` on this machine: its number in the file
+ * system, which nobody knows who packed it elsewhere, and which stays when it is
+ * moved; its path where there are no numbers.
+ */
+function folderOf(path: string): string {
+  const folder = dirname(path);
+  return String(Deno.statSync(folder).ino ?? Deno.realPathSync(folder));
+}
+
+/** The first whole line decides; a crash may have torn the one before it. */
+function isOurs(text: string, folder: string): boolean {
+  if (text === "") return true;
+  if (!isJournal(text)) return false;
+  for (const line of text.split("\n", 8).flatMap(parsed)) {
+    return line.folder === folder;
+  }
+  return true;
+}
+
+function isJournal(text: string): boolean {
+  const [first] = text.split("\n", 1);
+  return first !== "" &&
+    BEGINNINGS.some((b) => first.startsWith(b) || b.startsWith(first));
+}
+
+function refuse(path: string, journal: boolean): never {
+  throw new RangeError(
+    `Cannot write ${JSON.stringify(path)}: it is ${
+      journal
+        ? "the journal of another folder, or came with the photos; remove it, or add --trust-journal if it is yours"
+        : "no journal of mquant's; name another file with --journal"
+    }`,
+  );
+}
+
+function parsed(line: string): Line[] {
   try {
     const value = JSON.parse(line);
     return typeof value === "object" && value !== null ? [value] : [];

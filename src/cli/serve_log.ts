@@ -4,6 +4,7 @@
  * answer waits for it and nothing is thrown; lines that find no room are counted.
  * @module
  */
+import { message } from "./io.ts";
 
 /** A log. */
 export interface ServeLog {
@@ -52,9 +53,9 @@ export function serveLog(
         return;
       }
       const { length } = LOG_LIMITS;
-      waiting.push(
+      waiting.push(message(
         text.length > length ? `${text.slice(0, length)} …` : text,
-      );
+      ));
       writing ??= writeAll().finally(() => writing = undefined);
     },
     get lost() {

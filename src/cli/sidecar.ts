@@ -3,7 +3,7 @@
  * that a person wrote or changed stays as it is.
  * @module
  */
-import { basename, dirname, join } from "@std/path";
+import { basename } from "@std/path";
 import { writeAll, writeAtomically } from "../format/atomic_write.ts";
 import type { Entry } from "./caption_journal.ts";
 import { isOurXmp, xmp } from "./xmp.ts";
@@ -88,15 +88,6 @@ function readOrUndefined(path: string): string | undefined {
   );
 }
 
-/** Removes what a killed run left half-written in `folder`; whoever holds the journal may. */
-export function sweep(folder: string): void {
-  for (const { name, isFile } of Deno.readDirSync(folder)) {
-    if (isFile && /^\..+\.(txt|json|xmp)\.\d+\.tmp$/.test(name)) {
-      Deno.removeSync(join(folder, name));
-    }
-  }
-}
-
 /** Two photos whose sidecars would have one name, if there are such. */
 export function clash(
   photos: readonly string[],
@@ -110,9 +101,4 @@ export function clash(
     owner.set(path, photo);
   }
   return undefined;
-}
-
-/** Folders of photos, each once. */
-export function foldersOf(photos: readonly string[]): Set<string> {
-  return new Set(photos.map((photo) => dirname(photo)));
 }

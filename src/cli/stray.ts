@@ -4,13 +4,14 @@
  * @module
  */
 import { EXIT, sentence } from "./errors.ts";
+import { harmless } from "./io.ts";
 
 let heard: ((error: unknown) => void) | undefined;
 
 /** Told of an error that nobody awaited. */
 export function stray(error: unknown): void {
   if (heard) return heard(error);
-  console.error(sentence(error, Deno.args[0] ?? "start"));
+  console.error(harmless(sentence(error, Deno.args[0] ?? "start")));
   Deno.exit(EXIT.failure);
 }
 

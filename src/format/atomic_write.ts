@@ -6,25 +6,29 @@
  * ends, however it ends.
  * @module
  */
+import { createHash } from "node:crypto";
 import { basename, dirname, join } from "@std/path";
 
 /**
  * Writes `path` through `fill`, which gets the open temporary file. Where
- * `fill` throws, `path` stays as it was and the temporary file is removed.
+ * `fill` throws, `path` stays as it was and the temporary file is removed. `mode`: who may read it,
+ * from the first moment on (the system's mask takes away more).
  * Needs `--allow-read --allow-write` of the folder.
  */
 export function writeAtomically(
   path: string,
   fill: (file: Deno.FsFile) => void,
+  mode?: number,
 ): void {
-  const temporary = join(dirname(path), `.${basename(path)}.${Deno.pid}.tmp`);
-  removeAbandoned(temporary); // of a dead process that had our number
+  const temporary = join(
+    dirname(path),
+    `.${stemOf(basename(path))}.${Deno.pid}.tmp`,
+  );
   let made = false;
   try {
     {
-      using file = Deno.openSync(temporary, { write: true, createNew: true });
+      using file = lockedNew(temporary, mode);
       made = true;
-      file.lockSync(true);
       fill(file);
       file.syncSync();
     }
@@ -34,6 +38,32 @@ export function writeAtomically(
     throw error;
   }
   syncFolder(dirname(path));
+}
+
+/** A new, locked file at `path`. */
+function lockedNew(path: string, mode?: number): Deno.FsFile {
+  removeAbandoned(path); // of a dead process that had our number
+  for (;;) {
+    const file = Deno.openSync(path, {
+      write: true,
+      createNew: true,
+      ...(mode !== undefined && { mode }),
+    });
+    file.lockSync(true);
+    // Until it was locked, somebody's sweep may have taken it for abandoned.
+    if (file.statSync().nlink !== 0) return file;
+    file.close();
+  }
+}
+
+/** Bytes of a name that leave room for what a temporary one has beside it, of 255. */
+const MOST_NAME = 230;
+
+/** What stands for `name` in the name of a temporary file. */
+function stemOf(name: string): string {
+  return new TextEncoder().encode(name).length <= MOST_NAME
+    ? name
+    : createHash("sha256").update(name).digest("hex");
 }
 
 /** Makes a rename or a new name in `folder` survive a loss of power. */
@@ -51,13 +81,24 @@ export function writeAll(
   for (let at = 0; at < bytes.length;) at += file.writeSync(bytes.subarray(at));
 }
 
-/** Removes what killed writers of `path` have left; looks through its whole folder. */
-export function sweep(path: string): void {
-  const folder = dirname(path), before = `.${basename(path)}.`;
-  for (const { name } of Deno.readDirSync(folder)) {
-    if (!name.startsWith(before)) continue;
-    if (!/^\d+\.tmp$/.test(name.slice(before.length))) continue;
-    removeAbandoned(join(folder, name));
+/**
+ * Removes what killed writers of `paths` have left; looks through each of their
+ * folders once. What is still being written is locked, and what is not the
+ * temporary file of one of them is somebody else's: both stay.
+ */
+export function sweep(paths: string | Iterable<string>): void {
+  const stems = new Map<string, Set<string>>();
+  for (const path of typeof paths === "string" ? [paths] : paths) {
+    const folder = dirname(path), stem = stemOf(basename(path));
+    stems.set(folder, (stems.get(folder) ?? new Set()).add(stem));
+  }
+  for (const [folder, ours] of stems) {
+    for (const { name } of Deno.readDirSync(folder)) {
+      const stem = /^\.(.+)\.\d+\.tmp$/s.exec(name)?.[1];
+      if (stem !== undefined && ours.has(stem)) {
+        removeAbandoned(join(folder, name));
+      }
+    }
   }
 }
 

@@ -15,6 +15,7 @@
 import { createHash } from "node:crypto";
 import { basename, dirname } from "@std/path";
 import { syncFolder, writeAll } from "./atomic_write.ts";
+import { openOwnFile } from "./own_file.ts";
 import { quoted } from "./error.ts";
 
 const ARRAYS = {
@@ -98,7 +99,7 @@ export function openRecords(
   key: string,
   sink: (file: Deno.FsFile) => RecordSink = (file) => file,
 ): RecordFile {
-  const file = Deno.openSync(path, { read: true, write: true, create: true });
+  const file = openOwnFile(path);
   try {
     if (!file.tryLockSync(true)) {
       fail(path, "another process is at work on it", "wait for it");

@@ -107,3 +107,95 @@ Deno.test("--alt-text keeps the mode of a page, refuses what is no UTF-8, and sa
   const both = await run(["caption", "--alt-text", "--sidecar=txt", page]);
   assertEquals(both.code, 2);
 });
+
+Deno.test({
+  name:
+    "a hostile folder: links, pipes, a foreign journal and odd names; nothing outside is touched",
+  ignore: Deno.build.os === "windows",
+  async fn() {
+    const outside = folder("outside"), place = folder("outside/photos");
+    const settings = `${outside}/.bashrc`;
+    Deno.writeTextFileSync(settings, "# my settings\n");
+    Deno.writeTextFileSync(`${outside}/hard`, "precious\n");
+    photo(`${outside}/private.png`, 9);
+    const names = [
+      "$(id>PWNED).png",
+      "a\nb.png",
+      "\x1b]0;x\x07.png",
+      "\u009b2J.png",
+    ];
+    names.forEach((name, i) => photo(`${place}/${name}`, i));
+    const link = (to: string, name: string) =>
+      Deno.symlinkSync(to, `${place}/${name}`);
+    link("../private.png", "private.png");
+    link("..", "up");
+    link("../.bashrc", "a\nb.txt"); // where a sidecar will be
+    link("../new", "\u009b2J.txt");
+    Deno.linkSync(`${outside}/hard`, `${place}/.captions.jsonl`);
+    const fifo = (name: string) =>
+      new Deno.Command("mkfifo", { args: [`${place}/${name}`] }).outputSync();
+    fifo("pipe.png"), fifo("$(id>PWNED).txt");
+    const state = () => {
+      const seen: Record<string, string> = {};
+      for (const { name, isFile } of Deno.readDirSync(outside)) {
+        const path = `${outside}/${name}`;
+        const { mtime, mode } = Deno.statSync(path);
+        if (name === "photos") continue;
+        seen[name] = isFile
+          ? `${Deno.readTextFileSync(path)} ${mtime?.getTime()} ${mode}`
+          : "";
+      }
+      return seen;
+    };
+    const before = state();
+    for (
+      const journal of [
+        () => link("../.bashrc", "captions.jsonl"),
+        () => fifo("captions.jsonl"),
+        () => Deno.linkSync(`${outside}/hard`, `${place}/captions.jsonl`),
+        () =>
+          Deno.writeTextFileSync(
+            `${place}/captions.jsonl`,
+            '{"photo":"a","caption":"evil","sha256":"","model":"","ask":""}\n',
+          ),
+        () => {}, // none: this one succeeds as far as it may
+      ]
+    ) {
+      journal();
+      const made = exists(`${place}/captions.jsonl`) ||
+        [...Deno.readDirSync(place)].some((e) => e.name === "captions.jsonl");
+      const audit = `${root}/audit.jsonl`;
+      const child = new Deno.Command("deno", {
+        args: [
+          ...["run", "--quiet", "--no-prompt", "--allow-read"],
+          `--allow-write=${outside}`, // more than it needs: what it does with it is the test
+          ...["src/cli/main.ts", "caption", place, "--sidecar=txt", ...COMMON],
+        ],
+        cwd: new URL("../../", import.meta.url),
+        env: { NO_COLOR: "1", DENO_AUDIT_PERMISSIONS: audit },
+        stdin: "null",
+        stdout: "piped",
+        stderr: "piped",
+      }).spawn();
+      const timer = setTimeout(() => child.kill("SIGKILL"), 60_000);
+      const { code, stdout, stderr } = await child.output();
+      clearTimeout(timer);
+      const text = (b: Uint8Array) => new TextDecoder().decode(b);
+      assertEquals(code, made ? 1 : 3, text(stderr));
+      // deno-lint-ignore no-control-regex
+      const control = /[\x00-\x08\x0b-\x1f\x7f-\x9f]/;
+      assert(!control.test(text(stdout) + text(stderr)), "control characters");
+      assertEquals(state(), before);
+      // Whatever Deno was asked for: nothing outside of the folder was to be written.
+      for (const line of Deno.readTextFileSync(audit).trim().split("\n")) {
+        const { permission, value } = JSON.parse(line);
+        if (permission !== "write") continue;
+        if (!value.startsWith(`${outside}/`)) continue; // Deno asks for files read as well
+        assert(value.startsWith(`${place}/`) || value === place, line);
+      }
+      Deno.removeSync(audit);
+      if (made) Deno.removeSync(`${place}/captions.jsonl`);
+    }
+    assert(exists(`${place}/\x1b]0;x\x07.txt`), "the one sidecar that may be");
+  },
+});
