@@ -12,7 +12,8 @@ import { field, type Io, PipeClosed, printable } from "./io.ts";
 import { readPhotoBytes } from "./photo.ts";
 import { duration, progress } from "./progress.ts";
 import {
-  clash,
+  clashError,
+  clashes,
   type Kind,
   sidecarPath,
   standing,
@@ -55,19 +56,21 @@ interface Read {
   readonly sha256: string;
 }
 
-/** Captions `photos`; returns what became of them. Throws where the journal cannot be written. */
+/**
+ * Captions `photos`; returns what became of them. Throws where the journal cannot
+ * be written.
+ * @param alone photos that must not get a sidecar, each with another that would
+ * share it; where not given, `photos` that would share one are refused together
+ */
 export async function captionFiles(
   photos: readonly string[],
   keeping: Keeping,
+  alone?: ReadonlyMap<string, string>,
 ): Promise<Tally> {
   const { io, kinds, fullNames } = keeping;
   const tally: Tally = { made: 0, reused: 0, kept: 0, failed: 0 };
-  const twins = kinds.length > 0 ? clash(photos, fullNames) : undefined;
-  if (twins) {
-    const [a, b] = twins.map((p) => JSON.stringify(p));
-    throw new Error(
-      `Cannot write sidecars: ${a} and ${b} would share one; rename one of them, or add --full-names`,
-    );
+  if (!alone && kinds.length > 0) {
+    for (const [b, a] of clashes(photos, fullNames)) throw clashError(a, b);
   }
   sweep(
     photos.flatMap((photo) =>
@@ -87,6 +90,8 @@ export async function captionFiles(
     io.signal.throwIfAborted();
     let became: keyof Tally = "failed";
     try {
+      const twin = alone?.get(photo);
+      if (twin !== undefined) throw clashError(photo, twin);
       became = await captionFile(photo, await pending, keeping);
     } catch (error) {
       if (io.signal.aborted || error instanceof PipeClosed) throw error;

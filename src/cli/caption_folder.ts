@@ -22,14 +22,17 @@ import {
 import { modelHash, openCaptionJournal, sha256Of } from "./caption_journal.ts";
 import { EXIT, sentence, UsageError } from "./errors.ts";
 import { findPhotos, type FoundPhotos } from "./find_photos.ts";
-import { dim, type Io } from "./io.ts";
+import { dim, type Io, PipeClosed } from "./io.ts";
 import { modelPath } from "./model_path.ts";
-import { type Kind, KINDS } from "./sidecar.ts";
+import { clashes, type Kind, KINDS } from "./sidecar.ts";
 import { nearest } from "./suggest.ts";
 import { count } from "./table.ts";
 
 /** Quiet time after a change before a watched folder is looked through: copying a photo is many changes. */
 const SETTLE_MS = 500;
+
+/** Longest time between a change and the look, however much goes on there. */
+const MOST_WAIT_MS = 2000;
 
 /** Captions what `operands` name, and keeps it; returns the exit code. */
 export async function keepCaptions(
@@ -73,8 +76,8 @@ export async function keepCaptions(
     io: values.quiet ? { ...io, status() {} } : io,
   };
   const done = new Map<string, string>(); // versions of photos, while watching
-  const code = await once(found);
-  if (!values.watch) return code;
+  if (!values.watch) return await once(found);
+  // Watched from before the first look on: what comes meanwhile is seen after it.
   await watch(found.folders, io, say, async () => {
     await once(find());
   });
@@ -85,13 +88,19 @@ export async function keepCaptions(
     for (const [operand, why] of found.problems) {
       io.err(sentence(why, `caption ${JSON.stringify(operand)}`));
     }
-    const photos = found.photos.filter((p) => done.get(p) !== version(p));
-    if (values.watch && photos.length === 0) return EXIT.ok;
-    const versions = photos.map((p) => [p, version(p)] as const);
+    // While watching, a name shared by two photos stops these two only.
+    const twins = kinds.length > 0 && values.watch
+      ? clashes(found.photos, values["full-names"])
+      : undefined;
+    const versions = found.photos
+      .map((p) => [p, `${version(p)} ${twins?.get(p) ?? ""}`] as const)
+      .filter(([p, v]) => done.get(p) !== v);
+    if (values.watch && versions.length === 0) return EXIT.ok;
+    for (const [p, v] of versions) done.set(p, v); // as it was before it is read
+    const photos = versions.map(([p]) => p);
     const tally: Tally = photos.length > 0
-      ? await captionFiles(photos, keeping)
+      ? await captionFiles(photos, keeping, twins)
       : { made: 0, reused: 0, kept: 0, failed: 0 };
-    for (const [p, v] of versions) done.set(p, v);
     const failed = tally.failed + found.problems.length;
     const links = found.links.length > 0
       ? `; not followed: ${count(found.links.length, "symbolic link")}`
@@ -112,7 +121,10 @@ function version(path: string): string {
   }
 }
 
-/** Calls `look` whenever something below `folders` has changed and come to rest; ends with `io.signal`. */
+/**
+ * Calls `look` now and whenever something below `folders` has changed and come to
+ * rest, or has not come to rest for long; never twice at once. Ends with `io.signal`.
+ */
 async function watch(
   folders: readonly string[],
   io: Io,
@@ -120,21 +132,41 @@ async function watch(
   look: () => Promise<void>,
 ) {
   using watcher = Deno.watchFs([...folders], { recursive: true });
-  say.err(dim(`watching ${folders.join(", ")}; Ctrl-C ends it`));
   const end = () => watcher.close();
   io.signal.addEventListener("abort", end);
-  let timer: ReturnType<typeof setTimeout> | undefined;
-  let looking: Promise<void> = Promise.resolve();
-  for await (const _ of watcher) {
+  let begun = false, failed: unknown;
+  const tried = async () => {
+    try {
+      await look();
+    } catch (error) {
+      const { aborted } = io.signal;
+      if (error instanceof PipeClosed || aborted && !begun) throw error;
+      if (!aborted) io.err(sentence(error, "caption"));
+    }
+    if (!begun) {
+      say.err(dim(`watching ${folders.join(", ")}; Ctrl-C ends it`));
+    }
+    begun = true;
+  };
+  const fail = (error: unknown) => {
+    failed = error; // nobody reads what we say, or Ctrl-C came early
+    end();
+  };
+  let looking = tried().catch(fail);
+  let timer: ReturnType<typeof setTimeout> | undefined, since = 0;
+  for await (const { kind } of watcher) {
+    if (kind === "access") continue; // our own reading, too
+    const now = performance.now();
+    if (timer === undefined) since = now;
     clearTimeout(timer);
     timer = setTimeout(() => {
-      looking = looking.then(look).catch((error) => {
-        if (!io.signal.aborted) io.err(sentence(error, "caption"));
-      });
-    }, SETTLE_MS);
+      timer = undefined;
+      looking = looking.then(tried).catch(fail);
+    }, Math.min(SETTLE_MS, Math.max(0, since + MOST_WAIT_MS - now)));
   }
   clearTimeout(timer);
   await looking;
+  if (failed) throw failed;
 }
 
 function kindsOf(list: string | undefined): Kind[] {

@@ -88,17 +88,28 @@ function readOrUndefined(path: string): string | undefined {
   );
 }
 
-/** Two photos whose sidecars would have one name, if there are such. */
-export function clash(
+/** Photos whose sidecars would have one name: each with another that has it. */
+export function clashes(
   photos: readonly string[],
   full: boolean,
-): readonly [string, string] | undefined {
-  const owner = new Map<string, string>();
+): Map<string, string> {
+  const owner = new Map<string, string>(), found = new Map<string, string>();
   for (const photo of photos) {
     const path = sidecarPath(photo, "txt", full);
     const other = owner.get(path);
-    if (other !== undefined) return [other, photo];
-    owner.set(path, photo);
+    if (other === undefined) owner.set(path, photo);
+    else {
+      found.set(photo, other);
+      if (!found.has(other)) found.set(other, photo);
+    }
   }
-  return undefined;
+  return found;
+}
+
+/** Why neither of two photos gets a sidecar. */
+export function clashError(a: string, b: string): Error {
+  const [x, y] = [a, b].map((p) => JSON.stringify(p));
+  return new Error(
+    `Cannot write sidecars: ${x} and ${y} would share one; rename one of them, or add --full-names`,
+  );
 }

@@ -38,7 +38,7 @@ Deno.test({
           () => openRecords(path, "key"),
         ]
       ) {
-        const error = assertThrows(open, RangeError, "Cannot write", what);
+        const error = assertThrows(open, RangeError, "Cannot write");
         assertMatch(error.message, /; remove it, or choose another file$/);
       }
       assertEquals(Deno.readTextFileSync(victim), "precious", what);

@@ -72,6 +72,44 @@ Deno.test({
   },
 });
 
+Deno.test({
+  name:
+    "--watch: what comes during the first look, what never rests and what shares a name stop nobody",
+  ignore: Deno.build.os === "windows",
+  async fn() {
+    const place = folder("busy");
+    for (let i = 0; i < 12; i++) photo(`${place}/${i}.png`, i);
+    const child = spawn(
+      ["caption", place, "--watch", "--sidecar=txt", ...COMMON],
+      "null",
+      ["--allow-read", `--allow-write=${place}`],
+    );
+    const err = new Response(child.stderr).text();
+    const out = new Response(child.stdout).text();
+    await until(() => exists(`${place}/0.txt`));
+    photo(`${place}/00.png`, 100); // sorted before those that are still to come
+    await until(() => exists(`${place}/00.txt`));
+    const noise = setInterval(
+      () =>
+        Deno.writeTextFileSync(`${place}/other.log`, "x\n", { append: true }),
+      100,
+    );
+    photo(`${place}/late.png`, 101);
+    await until(() => exists(`${place}/late.txt`));
+    photo(`${place}/twin.png`, 102);
+    Deno.copyFileSync(`${place}/twin.png`, `${place}/twin.jpg`);
+    photo(`${place}/after.png`, 103);
+    await until(() => exists(`${place}/after.txt`));
+    Deno.removeSync(`${place}/twin.jpg`); // then the other may have it
+    await until(() => exists(`${place}/twin.txt`));
+    clearInterval(noise);
+    child.kill("SIGINT");
+    assertEquals((await child.status).code, 0, await err);
+    await out;
+    assertMatch(await err, /twin\.(jpg|png)" would share one/);
+  },
+});
+
 Deno.test("--alt-text keeps the mode of a page, refuses what is no UTF-8, and says what lies elsewhere", async () => {
   const place = folder("site");
   photo(`${place}/a.png`, 3);
