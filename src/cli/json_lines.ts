@@ -44,11 +44,11 @@ export function openJsonLines(
       if (!trust || !isJournal(text)) refuse(path, isJournal(text));
       text = text.split("\n").flatMap(parsed)
         .map((line) => `${JSON.stringify({ ...line, folder })}\n`).join("");
-      file.close();
       writeAtomically(
         path,
         (f) => writeAll(f, new TextEncoder().encode(text)),
       );
+      file.close();
       file = openOwnFile(path, { append: true });
       lock(file, path);
     }

@@ -49,9 +49,15 @@ function lockedNew(path: string, mode?: number): Deno.FsFile {
       createNew: true,
       ...(mode !== undefined && { mode }),
     });
-    file.lockSync(true);
-    // Until it was locked, somebody's sweep may have taken it for abandoned.
-    if (file.statSync().nlink !== 0) return file;
+    try {
+      file.lockSync(true);
+      // Until it was locked, somebody's sweep may have taken it for abandoned.
+      if (file.statSync().nlink !== 0) return file;
+    } catch (error) {
+      file.close();
+      removeIfThere(path);
+      throw error;
+    }
     file.close();
   }
 }

@@ -32,8 +32,13 @@ export function openOwnFile(
     // O_EXCL: never through a link that came after the look.
     ...(before ? {} : { createNew: true, ...(mode && { mode }) }),
   });
-  if (!before || isSame(before, file.statSync())) return file;
-  file.close();
+  let same = false;
+  try {
+    same = !before || isSame(before, file.statSync());
+  } finally {
+    if (!same) file.close();
+  }
+  if (same) return file;
   refuse(path, "somebody put something else there meanwhile");
 }
 
