@@ -10,6 +10,7 @@ import { openCheckpoint } from "../format/checkpoint.ts";
 import { parseSettings, StrictJsonError } from "../format/strict_json.ts";
 import { floatTensor } from "../format/safetensors.ts";
 import type { Grid } from "../graph/grid.ts";
+import { nestedSettings } from "../image/processors.ts";
 import { imageFormat } from "../graph/image_text.ts";
 import type { Model } from "../graph/node.ts";
 import { describe, supplementOf } from "../models/mod.ts";
@@ -166,8 +167,9 @@ function standIn(
   name: string,
   { processor, ranks }: Supplement,
 ): string | undefined {
-  if (name === "preprocessor_config.json" && processor) {
-    return JSON.stringify(processor);
+  if (name === PROCESSOR) {
+    const settings = newerSettings(folder) ?? processor;
+    return settings && JSON.stringify(settings);
   }
   if (name !== "tokenizer.json" || !ranks) return undefined;
   const path = join(folder, ranks.file);
@@ -179,6 +181,12 @@ function standIn(
     statOf(settings) ? readJson(settings) : {},
   );
   return rankedTokenizerJson(vocabulary, words);
+}
+
+/** Image settings of a processor_config.json, where transformers 5 keeps them. */
+function newerSettings(folder: string): Record<string, unknown> | undefined {
+  const path = join(folder, "processor_config.json");
+  return statOf(path) ? nestedSettings(readJson(path)) : undefined;
 }
 
 /** The template of a chat_template.json, where older checkpoints keep it. */

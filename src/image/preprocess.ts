@@ -13,6 +13,7 @@ import type { Image } from "./image.ts";
 import { resize } from "./resize.ts";
 import type { Resampling } from "./resize.ts";
 import { type PixelBounds, pixelBounds, smartResize } from "./smart_resize.ts";
+import { PROCESSOR_CLASSES, processorOf, withDefaults } from "./processors.ts";
 
 /** What preprocessor_config.json asks for. */
 export interface ImagePlan {
@@ -73,16 +74,11 @@ function refuse(problem: string): never {
   );
 }
 
-/** Name of the processor; an object in its place has none. */
-function processorOf({ image_processor_type: name }: Record<string, unknown>) {
-  return typeof name === "string" ? name : "";
-}
-
-/** Reads the text of a preprocessor_config.json; throws `ImageError` "settings". */
+/** Reads the text of a preprocessor_config.json; absent settings have the defaults of the class it names. Throws `ImageError` "settings". */
 export function readImagePlan(text: string): ImagePlan {
   let json: Record<string, unknown>;
   try {
-    json = parseSettings(text);
+    json = withDefaults(parseSettings(text));
   } catch (error) {
     if (!(error instanceof StrictJsonError)) throw error;
     refuse(`it ${error.message}`);
@@ -93,6 +89,14 @@ export function readImagePlan(text: string): ImagePlan {
     refuse(
       `resample must be 1 (Lanczos), 2 (bilinear) or 3 (bicubic): it is ${
         JSON.stringify(json.resample)
+      }${
+        json.resample === undefined
+          ? `, and the class ${
+            JSON.stringify(processorOf(json))
+          } has no known default; known classes are ${
+            PROCESSOR_CLASSES.join(", ")
+          }`
+          : ""
       }`,
     );
   const canvas = readCanvas(json);
