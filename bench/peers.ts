@@ -18,7 +18,7 @@
  */
 import { parseArgs } from "node:util";
 import { table } from "../src/cli/table.ts";
-import { imageInfoOf } from "../src/graph/node.ts";
+import { imageInfoOf } from "../src/graph/info.ts";
 import type { Engine } from "../src/execute/engine.ts";
 import { transformed } from "../tests/models/real.ts";
 import { thisCpu } from "./cpu.ts";

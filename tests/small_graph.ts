@@ -10,7 +10,7 @@ import {
   readInfo,
   readNodes,
 } from "../src/graph/read.ts";
-import { tensorsOf } from "../src/graph/check.ts";
+import { tensorsOf } from "../src/graph/tensors.ts";
 
 /** Fields of a node. */
 export type Fields = Record<string, unknown>;

@@ -6,12 +6,9 @@
  * @module
  */
 import { float64 } from "../src/graph/executor.ts";
-import {
-  type Hooks,
-  load,
-  newSequence,
-  runText,
-} from "../src/graph/interpreter.ts";
+import type { Hooks } from "../src/graph/ops/mod.ts";
+import { load, runText } from "../src/graph/run.ts";
+import { newSequence } from "../src/graph/runner.ts";
 import type { Model } from "../src/graph/node.ts";
 import { float32Engine } from "../src/float/engine.ts";
 import { RECIPES } from "../src/quantize/recipe.ts";

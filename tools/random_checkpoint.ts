@@ -14,7 +14,7 @@ import { parseArgs } from "node:util";
 import { writeSafetensors } from "../src/format/write.ts";
 import { writeModelFile } from "../src/format/write_model.ts";
 import { headScale, siteScale } from "../src/graph/names.ts";
-import type { ModelInfo } from "../src/graph/node.ts";
+import type { ModelInfo } from "../src/graph/info.ts";
 import { describe } from "../src/models/mod.ts";
 import { emit } from "../src/quantize/emit.ts";
 import type { IntegerWeight } from "../src/quantize/gptq.ts";

@@ -7,7 +7,7 @@ import { type Agreement, agreement } from "../evaluate/divergence.ts";
 import { forcedLogits } from "../evaluate/forced.ts";
 import type { Floats } from "../graph/executor.ts";
 import { generate } from "../graph/generate.ts";
-import type { Loaded } from "../graph/interpreter.ts";
+import type { Loaded } from "../graph/run.ts";
 import { decode } from "../image/decode.ts";
 import { open } from "../mod.ts";
 import type { Engine } from "../execute/engine.ts";

@@ -13,7 +13,7 @@ import type { SiteRow } from "../evaluate/sites.ts";
 import { vqaAccuracy } from "../evaluate/vqa.ts";
 import { openModelFile } from "../format/model_file.ts";
 import { fileSource } from "../format/source.ts";
-import { load } from "../graph/interpreter.ts";
+import { load } from "../graph/run.ts";
 import { startFloat32Engine } from "../float/engine.ts";
 import { readAssets } from "../session/assets.ts";
 import { Engine } from "../execute/engine.ts";

@@ -14,7 +14,7 @@ import { writeAll, writeAtomically } from "../format/atomic_write.ts";
 import { openModelFile } from "../format/model_file.ts";
 import { fileSource } from "../format/source.ts";
 import { watchSites } from "../evaluate/sites.ts";
-import { load } from "../graph/interpreter.ts";
+import { load } from "../graph/run.ts";
 import { siteScale } from "../graph/names.ts";
 import type { Model } from "../graph/node.ts";
 import { startFloat32Engine } from "../float/engine.ts";

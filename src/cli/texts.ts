@@ -10,7 +10,7 @@ import {
   type Surprise,
   windowsOf,
 } from "../evaluate/perplexity.ts";
-import type { Loaded } from "../graph/interpreter.ts";
+import type { Loaded } from "../graph/run.ts";
 import type { Engine } from "../execute/engine.ts";
 import type { Tokenizer } from "../tokenizer/tokenizer.ts";
 import type { Io } from "./io.ts";

@@ -7,18 +7,11 @@ import { createHash } from "node:crypto";
 import { basename, join } from "@std/path";
 import type { Prompt } from "../graph/generate.ts";
 import { gridOf } from "../graph/grid.ts";
-import { type ImageInfo, imageInfoOf } from "../graph/node.ts";
+import { type ImageInfo, imageInfoOf } from "../graph/info.ts";
 import { windowsOf } from "../evaluate/perplexity.ts";
 import { decode } from "../image/decode.ts";
 import { type Image, ImageError } from "../image/image.ts";
-import {
-  oneTile,
-  preprocess,
-  readImagePlan,
-  towerTile,
-  withinPixels,
-} from "../image/preprocess.ts";
-import type { ImagePlan } from "../image/preprocess.ts";
+import { type ImagePlan, oneTile, preprocess, readImagePlan, towerTile, withinPixels } from "../image/preprocess.ts";
 import type { FloatCheckpoint } from "./checkpoint.ts";
 
 const PHOTO = /\.(jpe?g|png|webp)$/i;

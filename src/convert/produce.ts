@@ -17,7 +17,7 @@ import { verify } from "../format/verify.ts";
 import { writeModelFile } from "../format/write_model.ts";
 import { startFloat32Engine } from "../float/engine.ts";
 import { generate, type Prompt } from "../graph/generate.ts";
-import { load } from "../graph/interpreter.ts";
+import { load } from "../graph/run.ts";
 import { readStaticModel } from "../graph/static_model.ts";
 import { VERSION } from "../platform/version.ts";
 import { emit } from "../quantize/emit.ts";

@@ -6,7 +6,7 @@
 import { fromFile } from "../evaluate/file_model.ts";
 import { type SiteRow, siteRows } from "../evaluate/sites.ts";
 import { generate } from "../graph/generate.ts";
-import { load, type Loaded } from "../graph/interpreter.ts";
+import { load, type Loaded } from "../graph/run.ts";
 import type { Model } from "../graph/node.ts";
 import type { Engine, Sample } from "../quantize/quantize.ts";
 import { type Recipe, RECIPES } from "../quantize/recipe.ts";

@@ -5,7 +5,7 @@
  */
 import type { ModelFile } from "../format/model_file.ts";
 import { floatTensor } from "../format/safetensors.ts";
-import type { Prefix } from "../graph/interpreter.ts";
+import type { Prefix } from "../graph/runner.ts";
 import {
   groupScale,
   headScale,

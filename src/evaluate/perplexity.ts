@@ -5,12 +5,9 @@
  * @module
  */
 import type { Executor, Floats } from "../graph/executor.ts";
-import {
-  type Hooks,
-  type Loaded,
-  newSequence,
-  runText,
-} from "../graph/interpreter.ts";
+import type { Hooks } from "../graph/ops/mod.ts";
+import { type Loaded, runText } from "../graph/run.ts";
+import { newSequence } from "../graph/runner.ts";
 
 /** What a text cost: the sum of −ln p over its predicted tokens. */
 export interface Surprise {

@@ -1,7 +1,8 @@
 import { assertAlmostEquals, assertEquals, assertThrows } from "@std/assert";
 import { openFamily } from "../../tests/golden/family.ts";
 import { float64 } from "../graph/executor.ts";
-import { load, newSequence, runText } from "../graph/interpreter.ts";
+import { load, runText } from "../graph/run.ts";
+import { newSequence } from "../graph/runner.ts";
 import {
   floatSurprise,
   perplexity,

@@ -6,19 +6,12 @@
  */
 import type { Floats } from "../graph/executor.ts";
 import { encodeImages } from "../graph/generate.ts";
-import {
-  type Hooks,
-  type Loaded,
-  newSequence,
-  runText,
-} from "../graph/interpreter.ts";
+import type { Hooks } from "../graph/ops/mod.ts";
+import { type Loaded, runText } from "../graph/run.ts";
+import { newSequence } from "../graph/runner.ts";
 import { siteScale } from "../graph/names.ts";
-import {
-  type LinearNode,
-  MODALITIES,
-  type Modality,
-  type Phase,
-} from "../graph/node.ts";
+import type { LinearNode } from "../graph/node.ts";
+import { MODALITIES, type Modality, type Phase } from "../graph/phase.ts";
 import type { Sample } from "../quantize/quantize.ts";
 
 /** What was seen of one modality at one site. */

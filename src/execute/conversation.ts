@@ -4,7 +4,7 @@
  * @module
  */
 import { type Grid, ownGrid, tokensIn } from "../graph/grid.ts";
-import type { ImageInfo } from "../graph/node.ts";
+import type { ImageInfo } from "../graph/info.ts";
 
 /** Tokens and image rows seen. */
 export class Conversation {

@@ -4,7 +4,8 @@
  * @module
  */
 import { type Grid, mergeOf, tokensIn } from "../graph/grid.ts";
-import { imageInfoOf, index, type ModelInfo, widthOf } from "../graph/node.ts";
+import { imageInfoOf, type ModelInfo } from "../graph/info.ts";
+import { index, widthOf } from "../graph/node.ts";
 import { chunkEnd, maskEnds } from "../graph/attention_mask.ts";
 import type { Image } from "../image/image.ts";
 import type { Kernels } from "../kernels/signatures/mod.ts";

@@ -3,9 +3,9 @@
  * is. Addresses are bytes in the crew's memory.
  * @module
  */
-import { attendHeads, type AttentionShape } from "../graph/attention.ts";
+import { attendHeads } from "../graph/attention.ts";
+import type { AttentionShape, Executor } from "../graph/executor.ts";
 import { gptq } from "../quantize/gptq.ts";
-import type { Executor } from "../graph/executor.ts";
 import type { KernelFunction } from "../kernels/signature.ts";
 import { productAt } from "./product.ts";
 

@@ -4,7 +4,7 @@
  * the largest call.
  * @module
  */
-import type { AttentionShape } from "../graph/attention.ts";
+import type { AttentionShape } from "../graph/executor.ts";
 import {
   BLOCK as GPTQ_BLOCK,
   type IntegerWeight,

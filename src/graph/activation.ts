@@ -3,7 +3,17 @@
  * kernels' own polynomials approximate.
  * @module
  */
-import type { Activation } from "./node.ts";
+
+/** Their names. */
+export const ACTIVATION_NAMES = [
+  "gelu",
+  "gelu_tanh",
+  "quick_gelu",
+  "silu",
+] as const;
+
+/** Pointwise functions between linears. */
+export type Activation = typeof ACTIVATION_NAMES[number];
 
 /** Error function: Maclaurin series below 3, continued fraction above; relative error below 1e-13. */
 export function erf(x: number): number {

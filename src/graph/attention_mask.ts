@@ -3,7 +3,7 @@
  * image see each other (moondream), to the image's last.
  * @module
  */
-import type { ImageInfo } from "./node.ts";
+import type { ImageInfo } from "./info.ts";
 
 /** Index of the last token that each token sees, in a chunk that cuts no image. */
 export function maskEnds(

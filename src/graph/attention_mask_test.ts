@@ -1,5 +1,5 @@
 import { assertEquals } from "@std/assert";
-import type { ImageInfo } from "./node.ts";
+import type { ImageInfo } from "./info.ts";
 import { chunkEnd, maskEnds } from "./attention_mask.ts";
 
 const IMAGE = { tokens: 3, tokenId: 9, bidirectional: true } as ImageInfo;

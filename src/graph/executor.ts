@@ -4,7 +4,7 @@
  * @module
  */
 import type { Tensor } from "../tensor/tensor.ts";
-import type { AttentionShape } from "./attention.ts";
+import type { AttentionShape } from "./executor.ts";
 
 /** Float storage of an executor. */
 export type Floats = Float32Array | Float64Array;

@@ -6,14 +6,10 @@
 import { argmax } from "../tensor/argmax.ts";
 import type { Floats } from "./executor.ts";
 import { type Grid, ownGrid, patchesIn, tokensIn } from "./grid.ts";
-import {
-  type Hooks,
-  type Loaded,
-  newSequence,
-  runText,
-  runVision,
-} from "./interpreter.ts";
-import { imageInfoOf, type ModelInfo } from "./node.ts";
+import type { Hooks } from "./ops/mod.ts";
+import { type Loaded, runText, runVision } from "./run.ts";
+import { newSequence } from "./runner.ts";
+import { imageInfoOf, type ModelInfo } from "./info.ts";
 
 /** A rendered prompt and its images. */
 export interface Prompt {

@@ -4,7 +4,7 @@
  * positions, tokens) follows from its grid.
  * @module
  */
-import type { ImageInfo, LearnedEmbeddingNode } from "./node.ts";
+import type { ImageInfo } from "./info.ts";
 
 /** Patches of a picture, down and across. */
 export interface Grid {
@@ -38,6 +38,12 @@ export function mergeOf(image: ImageInfo): number {
   return Math.sqrt(patchesIn(ownGrid(image)) / image.tokens);
 }
 
+/** Whether a picture of the tower's own size is made of whole tokens, each a square of patches. */
+export function wholeTokens(image: ImageInfo): boolean {
+  const merge = mergeOf(image), { rows, cols } = ownGrid(image);
+  return [merge, rows / merge, cols / merge].every(Number.isInteger);
+}
+
 /** Tokens of a picture. */
 export function tokensIn(image: ImageInfo, grid: Grid): number {
   if (image.fixedTokens) return image.tokens;
@@ -49,26 +55,26 @@ export function tokensIn(image: ImageInfo, grid: Grid): number {
  * keep their shape, whole squares of tokens within `maxPixels`.
  */
 export function maxPatches(image: ImageInfo, maxPixels?: number): number {
-  const {
-    height,
-    width,
-    patchSize,
-    nativeResolution,
-    maxPatches: mostPatches,
-  } = image;
-  if (mostPatches !== undefined) return mostPatches;
+  const { height, width, patchSize, nativeResolution } = image;
+  if (image.maxPatches !== undefined) return image.maxPatches;
   if (!nativeResolution) return patchesIn(ownGrid(image));
   const square = mergeOf(image) ** 2;
   return Math.floor((maxPixels ?? height * width) / (patchSize ** 2 * square)) *
     square;
 }
 
-/** What a learned table's rows are to a picture's: `gridSize` and `interpolation` of a learned embedding. */
-export type ResampledTable = {
-  readonly [K in "gridSize" | "interpolation"]?:
-    | LearnedEmbeddingNode[K]
-    | undefined;
-};
+/** How a learned table can be resampled; bilinear with aligned corners where none is named. */
+export const INTERPOLATIONS = [
+  "bucket",
+  "axis_sum",
+  "bilinear_antialias",
+] as const;
+
+/** What a learned table's rows are to a picture's: fields of a `learned_embedding`. */
+export interface ResampledTable {
+  readonly gridSize?: number | undefined;
+  readonly interpolation?: typeof INTERPOLATIONS[number] | undefined;
+}
 
 /** Rows of a learned table that make the rows of a grid. */
 export function tableRowsOf(

@@ -5,7 +5,7 @@
 import type { ChatFormat } from "../tokenizer/chat.ts";
 import type { Tokenizer } from "../tokenizer/tokenizer.ts";
 import { type Grid, ownGrid, tokensIn } from "./grid.ts";
-import { imageInfoOf, type ModelInfo } from "./node.ts";
+import { imageInfoOf, type ModelInfo } from "./info.ts";
 
 /** How a picture came to the tower. */
 export interface Cut {

@@ -9,7 +9,7 @@
  * @module
  */
 import { type Grid, mergeOf, ownGrid, tokensIn } from "./grid.ts";
-import type { ModelInfo } from "./node.ts";
+import type { ModelInfo } from "./info.ts";
 
 /** Time, row, column. */
 export type PositionId = readonly [number, number, number];

@@ -1,5 +1,5 @@
 import { assertEquals } from "@std/assert";
-import type { ModelInfo } from "./node.ts";
+import type { ModelInfo } from "./info.ts";
 import { newPositionCounter, positionIds } from "./position_ids.ts";
 
 const INFO = {

@@ -5,7 +5,6 @@
  */
 import { pow, sincos } from "../tensor/math.ts";
 import { type Grid, patchesIn } from "./grid.ts";
-import type { AttentionNode } from "./node.ts";
 import type { PositionId } from "./position_ids.ts";
 
 /** cos and sin tables, row-major. */
@@ -85,10 +84,10 @@ export function rope2dTables(
  * Qwen3VLTextRotaryEmbedding).
  */
 export function mropeAxes(
-  { mropeSection = [], mropeInterleaved }: Pick<
-    AttentionNode,
-    "mropeSection" | "mropeInterleaved"
-  >,
+  { mropeSection = [], mropeInterleaved }: {
+    readonly mropeSection?: readonly number[];
+    readonly mropeInterleaved?: true;
+  },
 ): number[] {
   if (!mropeInterleaved) {
     return mropeSection.flatMap((n, a) => new Array<number>(n).fill(a));

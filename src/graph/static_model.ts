@@ -5,8 +5,10 @@
  */
 import { quoted } from "../format/error.ts";
 import type { ModelFile } from "../format/model_file.ts";
-import type { ModelInfo, Node } from "./node.ts";
-import { checkGraph, tensorsOf } from "./check.ts";
+import type { ModelInfo } from "./info.ts";
+import type { Node } from "./node.ts";
+import { checkGraph } from "./check.ts";
+import { tensorsOf } from "./tensors.ts";
 import { RuntimeError } from "./error.ts";
 import { readBits, readGroups, readInfo, readNodes } from "./read.ts";
 

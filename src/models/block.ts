@@ -3,7 +3,8 @@
  * attention, pre-norm, MLP. What differs between families is a value.
  * @module
  */
-import type { Activation, AttentionNode } from "../graph/node.ts";
+import type { Activation } from "../graph/activation.ts";
+import type { AttentionNode } from "../graph/node.ts";
 import type { Builder } from "./builder.ts";
 import type { Config } from "./config.ts";
 

@@ -1,16 +1,23 @@
 /**
  * Helpers to write a model down as a graph: each adds one node and returns its
- * id, so a model file reads like the forward pass it describes.
+ * id, so a model file reads like the forward pass it describes. What a field
+ * means stands in the op's record (src/graph/ops/).
  * @module
  */
-import type {
-  Activation,
-  AttentionNode,
-  LearnedEmbeddingNode,
-  Modality,
-  Node,
-  Phase,
-} from "../graph/node.ts";
+import type { Activation } from "../graph/activation.ts";
+import type { Node } from "../graph/node.ts";
+import type { Modality, Phase } from "../graph/phase.ts";
+
+/** Own fields of an op's nodes. */
+type Own<O extends Node["op"]> = Omit<
+  Extract<Node, { op: O }>,
+  "op" | "id" | "phase"
+>;
+
+/** T, where a field that may be missing may be undefined as well. */
+type Loose<T> = {
+  [K in keyof T]: object extends Pick<T, K> ? T[K] | undefined : T[K];
+};
 
 /** A graph under construction. */
 export class Builder {
@@ -19,45 +26,32 @@ export class Builder {
   /** Phase of the nodes to come. */
   phase: Phase = "vision";
 
-  #add(node: Node): string {
-    this.nodes.push(node);
-    return node.id;
+  /** Adds a node of any op; fields that are undefined are left out. */
+  add<O extends Node["op"]>(op: O, id: string, fields: Loose<Own<O>>): string {
+    const given = Object.entries(fields).filter(([, v]) => v !== undefined);
+    const node = { op, id, phase: this.phase, ...Object.fromEntries(given) };
+    this.nodes.push(node as unknown as Node);
+    return id;
   }
 
-  /** Image patches of `width` values, and `extra` rows without pixels behind them. */
-  patchInput(id: string, width: number, extra = 0): string {
-    const node = { op: "patch_input", id, phase: this.phase, width } as const;
-    return this.#add(extra > 0 ? { ...node, extraRows: extra } : node);
+  /** Image patches of `width` values, and rows without pixels behind them. */
+  patchInput(id: string, width: number, extraRows?: number): string {
+    return this.add("patch_input", id, { width, extraRows });
   }
 
-  /** A learned table: as many rows as the phase begins with, or `rows`; or a square of `side` rows a side, resampled to each picture. */
+  /** A learned table: as many rows as the phase begins with, or `rows`; or a square of `gridSize` rows a side, resampled to each picture. */
   learnedEmbedding(
     id: string,
     width: number,
-    size: Pick<LearnedEmbeddingNode, "rows" | "gridSize" | "interpolation"> =
-      {},
+    size: Omit<Own<"learned_embedding">, "weight" | "width"> = {},
   ): string {
-    const { phase } = this, param = `${id}.weight`;
-    return this.#add({
-      op: "learned_embedding",
-      id,
-      phase,
-      weight: param,
-      width,
-      ...size,
-    });
+    const weight = `${id}.weight`;
+    return this.add("learned_embedding", id, { weight, width, ...size });
   }
 
   /** Token embeddings. */
   embedding(id: string, width: number): string {
-    const param = `${id}.weight`;
-    return this.#add({
-      op: "embedding",
-      id,
-      phase: this.phase,
-      weight: param,
-      width,
-    });
+    return this.add("embedding", id, { weight: `${id}.weight`, width });
   }
 
   /** x·Wᵀ (+ b), from k to n channels; `weight` names a shared table. */
@@ -66,50 +60,28 @@ export class Builder {
     x: string,
     k: number,
     n: number,
-    { bias = false, weight = `${id}.weight`, rows }: {
+    { bias = false, weight = `${id}.weight`, modality }: {
       readonly bias?: boolean;
       readonly weight?: string;
-      readonly rows?: Modality | undefined;
+      readonly modality?: Modality | undefined;
     } = {},
   ): string {
-    const node = {
-      op: "linear",
-      id,
-      phase: this.phase,
-      x,
-      k,
-      n,
-      weight,
-    } as const;
-    return this.#add({
-      ...node,
-      ...(bias ? { bias: `${id}.bias` } : {}),
-      ...(rows ? { modality: rows } : {}),
-    });
+    const b = bias ? `${id}.bias` : undefined;
+    return this.add("linear", id, { x, k, n, weight, bias: b, modality });
   }
 
-  /** stream += x. */
+  /** stream += x, or its `columns`; on all rows or those of one modality. */
   residualAdd(
     stream: string,
     x: string,
-    rows?: Modality,
-    part?: readonly [number, number],
+    modality?: Modality,
+    columns?: readonly [number, number],
   ): void {
-    const node = {
-      op: "residual_add",
-      id: `${x}${part ? `:${part[0]}` : ""}>${stream}`,
-      phase: this.phase,
-      stream,
-      x,
-    } as const;
-    this.#add({
-      ...node,
-      ...(rows ? { modality: rows } : {}),
-      ...(part ? { columns: part } : {}),
-    });
+    const id = `${x}${columns ? `:${columns[0]}` : ""}>${stream}`;
+    this.add("residual_add", id, { stream, x, modality, columns });
   }
 
-  /** LayerNorm or RMSNorm of a stream, with its learned gain (and bias). */
+  /** LayerNorm or RMSNorm of a stream, with its learned weight (and bias). */
   norm(
     id: string,
     stream: string,
@@ -117,59 +89,37 @@ export class Builder {
     kind: "layer" | "rms",
     eps: number,
   ): string {
-    const node = {
-      op: "norm",
-      id,
-      phase: this.phase,
-      stream,
-      width,
-      kind,
-      eps,
-      weight: `${id}.weight`,
-    } as const;
-    return this.#add(kind === "layer" ? { ...node, bias: `${id}.bias` } : node);
+    const weight = `${id}.weight`;
+    const bias = kind === "layer" ? `${id}.bias` : undefined;
+    return this.add("norm", id, { stream, width, kind, eps, weight, bias });
   }
 
   /** A stream as it stands. */
   residualRead(id: string, stream: string, width: number): string {
-    return this.#add({
-      op: "residual_read",
-      id,
-      phase: this.phase,
-      stream,
-      width,
-    });
+    return this.add("residual_read", id, { stream, width });
   }
 
   /** Values side by side. */
   concatFeatures(id: string, xs: readonly string[]): string {
-    return this.#add({ op: "concat_features", id, phase: this.phase, xs });
+    return this.add("concat_features", id, { xs });
   }
 
   /** Rows of values, one behind the other. */
   concatRows(id: string, xs: readonly string[]): string {
-    return this.#add({ op: "concat_rows", id, phase: this.phase, xs });
+    return this.add("concat_rows", id, { xs });
   }
 
   /** The first `count` rows of each image. */
   sliceRows(id: string, x: string, count: number): string {
-    return this.#add({ op: "slice_rows", id, phase: this.phase, x, count });
+    return this.add("slice_rows", id, { x, count });
   }
 
-  /** Per-channel learned gain. */
+  /** A learned factor per channel. */
   channelScale(id: string, x: string, width: number): string {
-    const param = `${id}.weight`;
-    return this.#add({
-      op: "channel_scale",
-      id,
-      phase: this.phase,
-      x,
-      weight: param,
-      width,
-    });
+    return this.add("channel_scale", id, { x, weight: `${id}.weight`, width });
   }
 
-  /** RMSNorm of each head, with its learned gain. */
+  /** RMSNorm of each head, with its learned weight. */
   qkNorm(
     id: string,
     x: string,
@@ -177,25 +127,13 @@ export class Builder {
     headDim: number,
     eps: number,
   ): string {
-    const param = `${id}.weight`, { phase } = this;
-    return this.#add({
-      op: "qk_norm",
-      id,
-      phase,
-      x,
-      width,
-      headDim,
-      eps,
-      weight: param,
-    });
+    const weight = `${id}.weight`;
+    return this.add("qk_norm", id, { x, width, headDim, eps, weight });
   }
 
   /** Attention. */
-  attention(
-    id: string,
-    node: Omit<AttentionNode, "op" | "id" | "phase">,
-  ): string {
-    return this.#add({ op: "attention", id, phase: this.phase, ...node });
+  attention(id: string, fields: Own<"attention">): string {
+    return this.add("attention", id, fields);
   }
 
   /** A causal convolution of each channel along the tokens. */
@@ -203,28 +141,25 @@ export class Builder {
     id: string,
     x: string,
     width: number,
-    taps: number,
-    { before, behind, bias = false }: {
-      readonly before?: string;
-      readonly behind?: string;
+    kernelSize: number,
+    { inputGate, outputGate, bias = false }: {
+      readonly inputGate?: string;
+      readonly outputGate?: string;
       readonly bias?: boolean;
     } = {},
   ): string {
-    return this.#add({
-      op: "causal_conv1d",
-      id,
-      phase: this.phase,
+    return this.add("causal_conv1d", id, {
       x,
-      ...(before === undefined ? {} : { inputGate: before }),
-      ...(behind === undefined ? {} : { outputGate: behind }),
+      inputGate,
+      outputGate,
       width,
-      kernelSize: taps,
+      kernelSize,
       weight: `${id}.weight`,
-      ...(bias ? { bias: `${id}.bias` } : {}),
+      bias: bias ? `${id}.bias` : undefined,
     });
   }
 
-  /** fn(x), or fn(gate)·x. */
+  /** fn(x), or fn(gate) ⊙ x. */
   activation(
     id: string,
     fn: Activation,
@@ -232,31 +167,16 @@ export class Builder {
     x: string,
     gate?: string,
   ): string {
-    const node = {
-      op: "activation",
-      id,
-      phase: this.phase,
-      fn,
-      x,
-      width,
-    } as const;
-    return this.#add(gate === undefined ? node : { ...node, gate });
+    return this.add("activation", id, { fn, x, width, gate });
   }
 
   /** Pixel shuffle. */
   pixelShuffle(id: string, x: string, width: number, factor: number): string {
-    return this.#add({
-      op: "pixel_shuffle",
-      id,
-      phase: this.phase,
-      x,
-      factor,
-      width,
-    });
+    return this.add("pixel_shuffle", id, { x, factor, width });
   }
 
   /** The last row of each chunk. */
   lastRow(id: string, x: string): string {
-    return this.#add({ op: "last_row", id, phase: this.phase, x });
+    return this.add("last_row", id, { x });
   }
 }

@@ -3,9 +3,8 @@
  * tensor accounted for, missing and unused ones are errors.
  * @module
  */
-import { tableRowsOf } from "../graph/grid.ts";
 import type { Node } from "../graph/node.ts";
-import { paramsOf } from "../graph/node.ts";
+import { recordOf } from "../graph/ops/mod.ts";
 import { reshape, sizeOf, type Tensor } from "../tensor/tensor.ts";
 
 /** A checkpoint as a model description sees it. */
@@ -22,42 +21,18 @@ export interface Checkpoint {
   readonly textOf?: (ids: readonly number[]) => string;
 }
 
-/** Shape a graph expects of a parameter. */
-function expectedShapes(
+/** Shapes of the parameters that the nodes name. */
+function shapesOf(
   nodes: readonly Node[],
   vocabulary: number,
   rows: number,
-): Map<string, number[]> {
-  const shapes = new Map<string, number[]>();
-  for (const node of nodes) {
-    switch (node.op) {
-      case "linear":
-        shapes.set(node.weight, [node.n, node.k]);
-        if (node.bias !== undefined) shapes.set(node.bias, [node.n]);
-        break;
-      case "embedding":
-        shapes.set(node.weight, [vocabulary, node.width]);
-        break;
-      case "learned_embedding":
-        shapes.set(node.weight, [
-          tableRowsOf(node) ?? node.rows ?? rows,
-          node.width,
-        ]);
-        break;
-      case "causal_conv1d":
-        shapes.set(node.weight, [node.kernelSize, node.width]);
-        if (node.bias !== undefined) shapes.set(node.bias, [node.width]);
-        break;
-      case "qk_norm":
-        shapes.set(node.weight, [node.headDim]);
-        break;
-      default:
-        for (const p of paramsOf(node)) {
-          shapes.set(p, [(node as { width: number }).width]);
-        }
-    }
-  }
-  return shapes;
+): Map<string, readonly number[]> {
+  const sizes = { vocabulary, rows, prefix: 0 };
+  return new Map(
+    nodes.flatMap((node) => recordOf(node).tensors?.(node, sizes) ?? [])
+      .filter(({ kind }) => kind === "weight" || kind === "parameter")
+      .map(({ name, shape }) => [name, shape]),
+  );
 }
 
 /** Where a parameter comes from: a tensor as it stands, or several and how to make it of them. */
@@ -91,7 +66,7 @@ export function bind(
 ): Map<string, Tensor> {
   const params = new Map<string, Tensor>();
   const used = new Set<string>();
-  for (const [param, shape] of expectedShapes(nodes, vocabulary, rows)) {
+  for (const [param, shape] of shapesOf(nodes, vocabulary, rows)) {
     const source = sourceOf(param);
     const { from, make } = typeof source === "string"
       ? { from: [source], make: (t: Tensor) => t }

@@ -9,7 +9,9 @@
  * through the language's linears: it is a token's embedding, a text row.
  * @module
  */
-import type { Modality, Model, ModelInfo } from "../graph/node.ts";
+import type { Modality } from "../graph/phase.ts";
+import type { Model } from "../graph/node.ts";
+import type { ModelInfo } from "../graph/info.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import { type Block, decoderBlock, stopIds } from "./block.ts";
 import { Builder } from "./builder.ts";
@@ -116,18 +118,20 @@ export function cogvlm2(checkpoint: Checkpoint): Model {
   };
 }
 
-/** A block of the decoder whose linears are two, one for each modality's rows. */
+/** A block of the decoder whose linears are two, one for each modality. */
 function expertBlock(g: Builder, id: string, c: Block): void {
   const q = c.heads * c.headDim, kv = c.kvHeads * c.headDim;
-  const both = (make: (at: string, rows: Modality) => void) => {
-    for (const rows of ["vision", "text"] as const) make(`${id}.${rows}`, rows);
+  const both = (make: (at: string, modality: Modality) => void) => {
+    for (const modality of ["vision", "text"] as const) {
+      make(`${id}.${modality}`, modality);
+    }
   };
   const x = g.norm(`${id}.norm1`, "text", c.dim, c.norm, c.eps);
-  both((at, rows) => {
+  both((at, modality) => {
     for (const part of ["q", "k", "v"]) {
-      const bias = rows === "vision", n = part === "q" ? q : kv;
-      const y = g.linear(`${at}.${part}`, x, c.dim, n, { bias, rows });
-      g.residualAdd(`${id}.${part}`, y, rows);
+      const bias = modality === "vision", n = part === "q" ? q : kv;
+      const y = g.linear(`${at}.${part}`, x, c.dim, n, { bias, modality });
+      g.residualAdd(`${id}.${part}`, y, modality);
     }
   });
   const whole = (part: string, n: number) =>
@@ -142,15 +146,19 @@ function expertBlock(g: Builder, id: string, c: Block): void {
     ...c.attention,
     mropeSection: [c.headDim / 2],
   });
-  both((at, rows) =>
-    g.residualAdd("text", g.linear(`${at}.o`, a, q, c.dim, { rows }), rows)
+  both((at, modality) =>
+    g.residualAdd(
+      "text",
+      g.linear(`${at}.o`, a, q, c.dim, { modality }),
+      modality,
+    )
   );
   const y = g.norm(`${id}.norm2`, "text", c.dim, c.norm, c.eps);
-  both((at, rows) => {
-    const gate = g.linear(`${at}.gate`, y, c.dim, c.ffn, { rows });
-    const up = g.linear(`${at}.up`, y, c.dim, c.ffn, { rows });
+  both((at, modality) => {
+    const gate = g.linear(`${at}.gate`, y, c.dim, c.ffn, { modality });
+    const up = g.linear(`${at}.up`, y, c.dim, c.ffn, { modality });
     const h = g.activation(`${at}.act`, c.activation, c.ffn, up, gate);
-    g.residualAdd("text", g.linear(`${at}.down`, h, c.ffn, c.dim), rows);
+    g.residualAdd("text", g.linear(`${at}.down`, h, c.ffn, c.dim), modality);
   });
 }
 

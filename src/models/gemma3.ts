@@ -10,7 +10,8 @@
  * is not 1/√headDim goes into the gain of the queries' norms.
  * @module
  */
-import type { Model, ModelInfo } from "../graph/node.ts";
+import type { Model } from "../graph/node.ts";
+import type { ModelInfo } from "../graph/info.ts";
 import { mapTensor, type Tensor } from "../tensor/tensor.ts";
 import { activation, type Block, decoder, stopIds } from "./block.ts";
 import { Builder } from "./builder.ts";

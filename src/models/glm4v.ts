@@ -9,7 +9,8 @@
  * of half-split pairs at import, alike, which no product of the two can tell.
  * @module
  */
-import type { Model, ModelInfo } from "../graph/node.ts";
+import type { Model } from "../graph/node.ts";
+import type { ModelInfo } from "../graph/info.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import { type Block, decoder, stopIds } from "./block.ts";
 import { Builder } from "./builder.ts";

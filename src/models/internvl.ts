@@ -10,7 +10,8 @@
  * drops it again keeps the first rows, where they are.
  * @module
  */
-import type { Model, ModelInfo } from "../graph/node.ts";
+import type { Model } from "../graph/node.ts";
+import type { ModelInfo } from "../graph/info.ts";
 import {
   activation,
   type Block,

@@ -5,7 +5,8 @@
  * models/lfm2).
  * @module
  */
-import type { Model, ModelInfo } from "../graph/node.ts";
+import type { Model } from "../graph/node.ts";
+import type { ModelInfo } from "../graph/info.ts";
 import { reshape, type Tensor } from "../tensor/tensor.ts";
 import {
   activation,
@@ -194,9 +195,9 @@ function convolution(
   { taps, bias }: Conv,
 ): void {
   const { dim } = c, x = g.norm(`${id}.norm1`, c.stream, dim, c.norm, c.eps);
-  const [before, behind, inner] = ["before", "behind", "in"]
+  const [inputGate, outputGate, inner] = ["before", "behind", "in"]
     .map((part) => g.linear(`${id}.${part}`, x, dim, dim, { bias }));
-  const gates = { before, behind, bias };
+  const gates = { inputGate, outputGate, bias };
   const y = g.causalConv1d(`${id}.conv`, inner, dim, taps, gates);
   g.residualAdd(c.stream, g.linear(`${id}.out`, y, dim, dim, { bias }));
   feedForward(g, id, c);

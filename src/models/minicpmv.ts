@@ -10,7 +10,8 @@
  * W·(x, 0) + W·(0, y): both from tables that hold for all shapes.
  * @module
  */
-import type { Model, ModelInfo } from "../graph/node.ts";
+import type { Model } from "../graph/node.ts";
+import type { ModelInfo } from "../graph/info.ts";
 import { decoder, decoderBlock, stopIds } from "./block.ts";
 import { Builder } from "./builder.ts";
 import {

@@ -10,7 +10,8 @@
  * the two halves of the first linear are added.
  * @module
  */
-import type { Model, ModelInfo } from "../graph/node.ts";
+import type { Model } from "../graph/node.ts";
+import type { ModelInfo } from "../graph/info.ts";
 import { reshape, type Tensor } from "../tensor/tensor.ts";
 import { block, towerBlock } from "./block.ts";
 import { Builder } from "./builder.ts";

@@ -4,7 +4,8 @@
  * repository). Pictures whole: its tiles come with a whole picture that was made
  * of floats, which no bytes can be.
  */
-import type { Model, ModelInfo } from "../graph/node.ts";
+import type { Model } from "../graph/node.ts";
+import type { ModelInfo } from "../graph/info.ts";
 import { reshape, type Tensor } from "../tensor/tensor.ts";
 import { type Block, block, decoder } from "./block.ts";
 import { Builder } from "./builder.ts";

@@ -11,7 +11,8 @@
  * tell and the pixel shuffle behind it undoes, and the two halves of the patch
  * weights are added, which is the same sum. Pictures keep their shape.
  */
-import type { Model, ModelInfo } from "../graph/node.ts";
+import type { Model } from "../graph/node.ts";
+import type { ModelInfo } from "../graph/info.ts";
 import { pixelBounds, squareSide } from "../image/smart_resize.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import {

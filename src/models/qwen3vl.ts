@@ -8,7 +8,8 @@
  * added, and pictures keep their shape.
  * @module
  */
-import type { Model, ModelInfo } from "../graph/node.ts";
+import type { Model } from "../graph/node.ts";
+import type { ModelInfo } from "../graph/info.ts";
 import { pixelBounds, squareSide } from "../image/smart_resize.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import {

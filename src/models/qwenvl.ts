@@ -8,7 +8,8 @@
  * there, and up to there neither does anything.
  * @module
  */
-import type { Model, ModelInfo } from "../graph/node.ts";
+import type { Model } from "../graph/node.ts";
+import type { ModelInfo } from "../graph/info.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import { type Block, block, decoder, towerBlock } from "./block.ts";
 import { Builder } from "./builder.ts";

@@ -3,7 +3,8 @@
  * a Llama decoder (transformers: `smolvlm`, `idefics3`). One image tile.
  * @module
  */
-import type { Model, ModelInfo } from "../graph/node.ts";
+import type { Model } from "../graph/node.ts";
+import type { ModelInfo } from "../graph/info.ts";
 import { decoder, decoderBlock, stopIds } from "./block.ts";
 import { Builder } from "./builder.ts";
 import { bind, type Checkpoint, decoderNames, naming } from "./checkpoint.ts";

@@ -12,11 +12,8 @@ import {
   patchesIn,
   tableRowsOf,
 } from "../graph/grid.ts";
-import type {
-  ImageInfo,
-  LearnedEmbeddingNode,
-  ModelInfo,
-} from "../graph/node.ts";
+import type { ImageInfo, ModelInfo } from "../graph/info.ts";
+import type { LearnedEmbeddingNode } from "../graph/node.ts";
 import { rope2dTables } from "../graph/rope.ts";
 import type { Image } from "../image/image.ts";
 import { RuntimeError } from "../graph/error.ts";

@@ -4,7 +4,8 @@
  * index, as they do in tables that never change.
  * @module
  */
-import type { AttentionNode, ModelInfo } from "../graph/node.ts";
+import type { AttentionNode } from "../graph/node.ts";
+import type { ModelInfo } from "../graph/info.ts";
 import { newPositionCounter, positionIds } from "../graph/position_ids.ts";
 import { mropeAxes, positionTables } from "../graph/rope.ts";
 import type { Grid } from "../graph/grid.ts";

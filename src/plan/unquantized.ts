@@ -6,7 +6,8 @@
 import type { Model } from "../graph/node.ts";
 import { bitsOf, headBits } from "../quantize/bits.ts";
 import { RECIPES } from "../quantize/recipe.ts";
-import { checkGraph, tensorsOf } from "../graph/check.ts";
+import { checkGraph } from "../graph/check.ts";
+import { tensorsOf } from "../graph/tensors.ts";
 import type { StaticModel } from "../graph/static_model.ts";
 
 /**

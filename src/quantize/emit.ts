@@ -1,25 +1,15 @@
 /**
- * The quantized model as the content of one file (docs/format.md): tensors in
- * the order in which they are used, and everything a reader needs in metadata.
+ * The quantized model as the content of one file (docs/format.md): the tensors
+ * that its graph demands, and everything a reader needs in metadata.
  * @module
  */
 import type { ModelContent } from "../format/write_model.ts";
-import {
-  channel0Weight,
-  groupScale,
-  headScale,
-  prefixValues,
-  siteScale,
-  weightScale,
-} from "../graph/names.ts";
-import type { AttentionNode, Node } from "../graph/node.ts";
+import { tensorsOf, type TensorSpec } from "../graph/tensors.ts";
 import { code } from "../tensor/round.ts";
 import type { IntegerWeight } from "./gptq.ts";
 import type { Quantized } from "./quantize.ts";
 
-type Entry = ModelContent["tensors"][number];
-
-/** Two 4-bit codes per byte, element 2j in the low nibble; other widths one byte each. */
+/** Two 4-bit values per byte, element 2j in the low nibble; other widths one byte each. */
 export function storedCodes({ bits, codes }: IntegerWeight): Uint8Array {
   if (bits > 4) {
     return new Uint8Array(codes.buffer, codes.byteOffset, codes.length);
@@ -31,8 +21,53 @@ export function storedCodes({ bits, codes }: IntegerWeight): Uint8Array {
   return out;
 }
 
-const bytesOf = (x: Float32Array): Uint8Array =>
-  new Uint8Array(x.buffer, x.byteOffset, x.byteLength);
+/** What `map` must hold: the graph demands it. */
+function found<T>(map: ReadonlyMap<string, T> | undefined, name: string): T {
+  const value = map?.get(name);
+  if (value !== undefined) return value;
+  throw new RangeError(`Cannot write the model: "${name}" was not quantized`);
+}
+
+/** Elements of a tensor of the file. */
+function dataOf(
+  { model, weights, vectors, prefix }: Quantized,
+  name: string,
+  { use, shape }: TensorSpec,
+): ArrayBufferView {
+  switch (use.kind) {
+    case "weight":
+      return storedCodes(found(weights, name));
+    case "weightScale":
+      return found(weights, use.weight).scale;
+    case "groupScale":
+      return found(weights, use.weight).groupScale!;
+    case "static":
+      return found(vectors, name);
+    case "parameter":
+      return Float32Array.from(found(model.params, name).read());
+    case "prefix": {
+      const scales = found(vectors, use.scale),
+        headDim = shape[1] / scales.length;
+      return Int8Array.from(
+        found(prefix, use.node)[use.part],
+        (x, i) => code(x, scales[Math.floor(i % shape[1] / headDim)]),
+      );
+    }
+  }
+}
+
+/** Some number of each weight that has one, by name. */
+function numbers(
+  weights: Quantized["weights"],
+  of: (weight: IntegerWeight) => number | undefined,
+): Map<string, number> {
+  return new Map(
+    [...weights].flatMap(([name, weight]) => {
+      const number = of(weight);
+      return number === undefined ? [] : [[name, number]];
+    }),
+  );
+}
 
 /**
  * Content of the model file.
@@ -44,123 +79,30 @@ export function emit(
   assets: Readonly<Record<string, Uint8Array>>,
   metadata: Readonly<Record<string, string>> = {},
 ): ModelContent {
-  const { model, recipe, weights, vectors, prefix } = quantized;
-  const tensors = new Map<string, Entry>();
-  const grouped = new Map<string, number>();
-  const floats = (
-    name: string,
-    shape: readonly number[],
-    values: () => Float32Array,
-  ) => {
-    if (!tensors.has(name)) {
-      tensors.set(name, {
-        name,
-        dtype: "F32",
-        shape: [...shape],
-        data: () => bytesOf(values()),
-      });
-    }
-  };
-  const vector = (name: string) => {
-    const values = vectors.get(name);
-    if (values) floats(name, [values.length], () => values);
-  };
-  const param = (name: string) => {
-    const t = model.params.get(name)!;
-    floats(name, t.shape, () => Float32Array.from(t.read()));
-  };
-  const ahead = (node: AttentionNode) => {
-    const rows = prefix?.get(node.id);
-    for (const part of ["k", "v"] as const) {
-      if (!rows) continue;
-      const name = prefixValues(node, part),
-        width = node.kvHeads * node.headDim;
-      const scales = vectors.get(headScale(node, part))!;
-      tensors.set(name, {
-        name,
-        dtype: "I8",
-        shape: [rows[part].length / width, width],
-        data: () =>
-          Int8Array.from(
-            rows[part],
-            (x, i) => code(x, scales[Math.floor(i % width / node.headDim)]),
-          ),
-      });
-    }
-  };
-  const integer = (name: string) => {
-    const w = weights.get(name)!;
-    if (tensors.has(name)) return;
-    const shape = [w.n, w.bits > 4 ? w.k : w.k / 2];
-    tensors.set(name, {
-      name,
-      dtype: w.bits > 4 ? "I8" : "U8",
-      shape,
-      data: () => storedCodes(w),
-    });
-    floats(weightScale(name), [w.n], () => w.scale);
-    const { group, groupScale: groups } = w;
-    if (group && groups) {
-      grouped.set(name, group);
-      tensors.set(groupScale(name), {
-        name: groupScale(name),
-        dtype: "U8",
-        shape: [w.n, w.k / group],
-        data: () => groups,
-      });
-    }
-  };
-  for (const node of model.nodes) {
-    switch (node.op) {
-      case "linear":
-        vector(siteScale(node));
-        integer(node.weight);
-        if (node.bias !== undefined) param(node.bias);
-        if (node.floatChannel0) vector(channel0Weight(node));
-        break;
-      case "embedding":
-        integer(node.weight);
-        break;
-      case "causal_conv1d":
-        param(node.weight);
-        if (node.bias !== undefined) param(node.bias);
-        break;
-      case "norm": // those that no linear took in
-        if (node.weight !== undefined) param(node.weight);
-        if (node.bias !== undefined) param(node.bias);
-        break;
-      case "learned_embedding":
-      case "channel_scale":
-      case "qk_norm":
-        param(node.weight);
-        break;
-      case "attention":
-        for (const part of ["q", "k", "v"] as const) {
-          vector(headScale(node, part));
-        }
-        ahead(node);
-        break;
-    }
-  }
-  const bits = Object.fromEntries(
-    [...weights].map(([name, w]) => [name, w.bits]),
-  );
+  const { model: { info, nodes }, recipe, weights } = quantized;
+  const bits = numbers(weights, (w) => w.bits);
+  const groups = numbers(weights, (w) => w.groupScale && w.group);
+  const json = (map: ReadonlyMap<string, number>) =>
+    JSON.stringify(Object.fromEntries(map));
   return {
     metadata: {
-      architecture: model.info.architecture,
-      info: JSON.stringify(model.info),
-      graph: JSON.stringify(model.nodes satisfies readonly Node[]),
-      bits: JSON.stringify(bits),
-      ...(grouped.size > 0
-        ? { groups: JSON.stringify(Object.fromEntries(grouped)) }
-        : {}),
+      architecture: info.architecture,
+      info: JSON.stringify(info),
+      graph: JSON.stringify(nodes),
+      bits: json(bits),
+      ...(groups.size > 0 ? { groups: json(groups) } : {}),
       recipe: JSON.stringify({
         ...recipe,
         passes: recipe.passes.map((p) => p.name),
       }),
       ...metadata,
     },
-    tensors: [...tensors.values()],
+    tensors: [...tensorsOf(nodes, info, bits, groups)].map(([name, spec]) => ({
+      name,
+      dtype: spec.dtype,
+      shape: spec.shape,
+      data: () => dataOf(quantized, name, spec),
+    })),
     assets,
   };
 }

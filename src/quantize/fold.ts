@@ -5,9 +5,11 @@
  * @module
  */
 import type { Floats } from "../graph/executor.ts";
-import type { Hooks, Loaded } from "../graph/interpreter.ts";
+import type { Hooks } from "../graph/ops/mod.ts";
+import type { Loaded } from "../graph/run.ts";
 import { channel0Weight, headScale, siteScale } from "../graph/names.ts";
-import type { AttentionNode, LinearNode, Phase } from "../graph/node.ts";
+import type { AttentionNode, LinearNode } from "../graph/node.ts";
+import type { Phase } from "../graph/phase.ts";
 import { code } from "../tensor/round.ts";
 import { aim, type Pull, pullOf } from "./aim.ts";
 import { bitsOf, headBits } from "./bits.ts";

@@ -7,7 +7,8 @@
  */
 import type { Floats } from "../graph/executor.ts";
 import { encodeImages } from "../graph/generate.ts";
-import { type Loaded, newSequence, runText } from "../graph/interpreter.ts";
+import { type Loaded, runText } from "../graph/run.ts";
+import { newSequence } from "../graph/runner.ts";
 import { type LinearNode, logitsOf, type Model } from "../graph/node.ts";
 import { dequantize, roundToNearest } from "./gptq.ts";
 import type { Sample } from "./quantize.ts";

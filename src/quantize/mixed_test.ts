@@ -1,7 +1,7 @@
 import { assert, assertEquals } from "@std/assert";
 import { TOY_PROMPT, toyModel, toyPatches } from "../../tests/toy.ts";
 import { float64 } from "../graph/executor.ts";
-import { load } from "../graph/interpreter.ts";
+import { load } from "../graph/run.ts";
 import type { LinearNode } from "../graph/node.ts";
 import { chooseBits, sensitivities } from "./mixed.ts";
 

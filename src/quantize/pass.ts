@@ -4,12 +4,7 @@
  * tensor is read. One property test holds all passes to the claim.
  * @module
  */
-import {
-  inputsOf,
-  type LinearNode,
-  type Model,
-  type Node,
-} from "../graph/node.ts";
+import { inputsOf, type LinearNode, type Model, type Node, withInputs } from "../graph/node.ts";
 import { rotate, type Rotation, transpose } from "../tensor/rotation.ts";
 import { mapTensor, type Tensor } from "../tensor/tensor.ts";
 
@@ -89,32 +84,9 @@ export function insertBehind(
 
 /** Lets everybody who uses the value `from` use `to`. */
 export function redirect(draft: Draft, from: string, to: string): void {
-  const one = (x: string) => x === from ? to : x;
-  draft.nodes = draft.nodes.map((n): Node => {
-    if (!inputsOf(n).includes(from)) return n;
-    switch (n.op) {
-      case "attention":
-        return { ...n, q: one(n.q), k: one(n.k), v: one(n.v) };
-      case "concat_features":
-      case "concat_rows":
-        return { ...n, xs: n.xs.map(one) };
-      case "causal_conv1d":
-        return {
-          ...n,
-          x: one(n.x),
-          ...(n.inputGate === undefined ? {} : { inputGate: one(n.inputGate) }),
-          ...(n.outputGate === undefined
-            ? {}
-            : { outputGate: one(n.outputGate) }),
-        };
-      case "activation":
-        return n.gate === undefined
-          ? { ...n, x: one(n.x) }
-          : { ...n, x: one(n.x), gate: one(n.gate) };
-      default:
-        return { ...n, x: to } as Node;
-    }
-  });
+  draft.nodes = draft.nodes.map((n) =>
+    inputsOf(n).includes(from) ? withInputs(n, (x) => x === from ? to : x) : n
+  );
 }
 
 /** The current form of a node, which earlier edits may have replaced. */

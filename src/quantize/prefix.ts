@@ -8,13 +8,9 @@
  * @module
  */
 import type { Floats } from "../graph/executor.ts";
-import {
-  type Hooks,
-  type Loaded,
-  newSequence,
-  type Prefix,
-  runText,
-} from "../graph/interpreter.ts";
+import type { Hooks } from "../graph/ops/mod.ts";
+import { type Loaded, runText } from "../graph/run.ts";
+import { newSequence, type Prefix } from "../graph/runner.ts";
 
 /** A row whose largest magnitude is so many times the median row's is an outlier. */
 const OUTLIER = 20;

@@ -10,13 +10,10 @@
  */
 import type { Executor, Floats } from "../graph/executor.ts";
 import { encodeAll, type Prompt, rowsOfEach } from "../graph/generate.ts";
-import {
-  load,
-  newSequence,
-  type Prefix,
-  runText,
-} from "../graph/interpreter.ts";
-import type { LinearNode, Model, Phase } from "../graph/node.ts";
+import { load, runText } from "../graph/run.ts";
+import { newSequence, type Prefix } from "../graph/runner.ts";
+import type { LinearNode, Model } from "../graph/node.ts";
+import type { Phase } from "../graph/phase.ts";
 import { memoryRecords, type Records } from "../format/records.ts";
 import { bitsOf } from "./bits.ts";
 import { findings } from "./findings.ts";

@@ -2,12 +2,9 @@ import { assert, assertEquals } from "@std/assert";
 import { TOY_PROMPT, toyModel, toyPatches } from "../../tests/toy.ts";
 import { float64 } from "../graph/executor.ts";
 import { encodeAll, encodeImages, generate } from "../graph/generate.ts";
-import {
-  type Hooks,
-  load,
-  newSequence,
-  runText,
-} from "../graph/interpreter.ts";
+import type { Hooks } from "../graph/ops/mod.ts";
+import { load, runText } from "../graph/run.ts";
+import { newSequence } from "../graph/runner.ts";
 import { siteScale } from "../graph/names.ts";
 import type { LinearNode } from "../graph/node.ts";
 import { memoryRecords } from "../format/records.ts";

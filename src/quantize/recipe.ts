@@ -6,7 +6,7 @@
 import { centerWriters } from "./center_writers.ts";
 import { foldGains } from "./fold_gains.ts";
 import { foldNorms } from "./fold_norms.ts";
-import type { Phase } from "../graph/node.ts";
+import type { Phase } from "../graph/phase.ts";
 import type { RowWeights } from "./gptq.ts";
 import type { ScaleRule } from "./histogram.ts";
 import type { Mixed } from "./mixed.ts";

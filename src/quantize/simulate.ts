@@ -6,7 +6,8 @@
  * @module
  */
 import type { Executor, Floats } from "../graph/executor.ts";
-import { type Hooks, load, type Loaded } from "../graph/interpreter.ts";
+import type { Hooks } from "../graph/ops/mod.ts";
+import { load, type Loaded } from "../graph/run.ts";
 import { channel0Weight, headScale, siteScale } from "../graph/names.ts";
 import { dequantize } from "./gptq.ts";
 import { code } from "../tensor/round.ts";

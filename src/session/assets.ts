@@ -13,7 +13,7 @@ import {
 import type { ChatFormat } from "../tokenizer/chat.ts";
 import { readTokenizer, type Tokenizer } from "../tokenizer/tokenizer.ts";
 import { imageFormat } from "../graph/image_text.ts";
-import type { ModelInfo } from "../graph/node.ts";
+import type { ModelInfo } from "../graph/info.ts";
 import { type Vocabulary, vocabularyOf } from "../constrain/constraint.ts";
 import { RuntimeError } from "../graph/error.ts";
 

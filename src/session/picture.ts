@@ -5,7 +5,7 @@
 import { decode } from "../image/decode.ts";
 import { gridOf } from "../graph/grid.ts";
 import type { Cut } from "../graph/image_text.ts";
-import type { ImageInfo } from "../graph/node.ts";
+import type { ImageInfo } from "../graph/info.ts";
 import {
   checkSize,
   type Image,

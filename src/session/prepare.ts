@@ -4,7 +4,7 @@
  * @module
  */
 import { imageText, whole } from "../graph/image_text.ts";
-import { imageInfoOf, type ModelInfo } from "../graph/node.ts";
+import { imageInfoOf, type ModelInfo } from "../graph/info.ts";
 import { chat, type ChatMessage } from "../tokenizer/chat.ts";
 import type { AskOptions, Message, Progress } from "./ask.ts";
 import type { Assets } from "./assets.ts";

@@ -4,7 +4,7 @@
  */
 import type { Engine } from "../execute/engine.ts";
 import type { Grid } from "../graph/grid.ts";
-import { imageInfoOf } from "../graph/node.ts";
+import { imageInfoOf } from "../graph/info.ts";
 import type { StaticModel } from "../graph/static_model.ts";
 import type { Finish, Result } from "./answer.ts";
 import type { Assets } from "./assets.ts";

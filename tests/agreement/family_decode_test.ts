@@ -6,11 +6,8 @@
 import { assert, assertEquals } from "@std/assert";
 import { float64 } from "../../src/graph/executor.ts";
 import { argmax } from "../../src/tensor/argmax.ts";
-import {
-  type Chunk,
-  newSequence,
-  runText,
-} from "../../src/graph/interpreter.ts";
+import { type Chunk, runText } from "../../src/graph/run.ts";
+import { newSequence } from "../../src/graph/runner.ts";
 import { referenceKernels } from "../../src/kernels/reference/mod.ts";
 import { simulate } from "../../src/quantize/simulate.ts";
 import { Engine, type EngineOptions } from "../../src/execute/engine.ts";

@@ -5,7 +5,8 @@
 import { assert, assertEquals } from "@std/assert";
 import { type Model, type Node, rowsPerImage } from "../../src/graph/node.ts";
 import { RECIPES } from "../../src/quantize/recipe.ts";
-import { checkGraph, tensorsOf } from "../../src/graph/check.ts";
+import { checkGraph } from "../../src/graph/check.ts";
+import { tensorsOf } from "../../src/graph/tensors.ts";
 import { RuntimeError } from "../../src/graph/error.ts";
 import { planFor } from "../../src/execute/engine.ts";
 import { readInfo, readNodes } from "../../src/graph/read.ts";

@@ -5,7 +5,8 @@
  */
 import { assert, assertEquals } from "@std/assert";
 import { float64 } from "../../src/graph/executor.ts";
-import { newSequence, runText } from "../../src/graph/interpreter.ts";
+import { newSequence } from "../../src/graph/runner.ts";
+import { runText } from "../../src/graph/run.ts";
 import { logitsOf } from "../../src/graph/node.ts";
 import { referenceKernels } from "../../src/kernels/reference/mod.ts";
 import { RECIPES } from "../../src/quantize/recipe.ts";

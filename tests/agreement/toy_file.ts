@@ -7,11 +7,8 @@ import { openModelFile } from "../../src/format/model_file.ts";
 import { writeModelFile } from "../../src/format/write_model.ts";
 import { bytesSource } from "../../src/format/source.ts";
 import { float64 } from "../../src/graph/executor.ts";
-import {
-  newSequence,
-  runText,
-  runVision,
-} from "../../src/graph/interpreter.ts";
+import { newSequence } from "../../src/graph/runner.ts";
+import { runText, runVision } from "../../src/graph/run.ts";
 import { float32Engine } from "../../src/float/engine.ts";
 import { describe } from "../../src/models/mod.ts";
 import { emit } from "../../src/quantize/emit.ts";

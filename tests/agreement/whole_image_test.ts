@@ -5,8 +5,9 @@
  */
 import { assert, assertEquals } from "@std/assert";
 import { float64 } from "../../src/graph/executor.ts";
-import { newSequence, runText } from "../../src/graph/interpreter.ts";
-import { imageInfoOf } from "../../src/graph/node.ts";
+import { newSequence } from "../../src/graph/runner.ts";
+import { runText } from "../../src/graph/run.ts";
+import { imageInfoOf } from "../../src/graph/info.ts";
 import { formulaImageOf } from "../../src/image/formula.ts";
 import { simulate } from "../../src/quantize/simulate.ts";
 import { Engine } from "../../src/execute/engine.ts";

@@ -12,11 +12,8 @@ import { patchesOf } from "../../src/convert/calibration.ts";
 import { formulaImageOf } from "../../src/image/formula.ts";
 import type { Floats } from "../../src/graph/executor.ts";
 import { type Grid, gridOf } from "../../src/graph/grid.ts";
-import {
-  type Hooks,
-  type Loaded,
-  runVision,
-} from "../../src/graph/interpreter.ts";
+import type { Hooks } from "../../src/graph/ops/mod.ts";
+import { type Loaded, runVision } from "../../src/graph/run.ts";
 import type { Image } from "../../src/image/image.ts";
 import {
   atMostTiles,
@@ -26,7 +23,7 @@ import {
   type Tiles,
   withinPixels,
 } from "../../src/image/preprocess.ts";
-import { imageInfoOf } from "../../src/graph/node.ts";
+import { imageInfoOf } from "../../src/graph/info.ts";
 import { imageText } from "../../src/graph/image_text.ts";
 import { chat, type ChatPart } from "../../src/tokenizer/chat.ts";
 

@@ -3,7 +3,8 @@
  * model: weights of 8 bits close, of 4 bits further off.
  */
 import { assert } from "@std/assert";
-import { load, newSequence, runText } from "../../src/graph/interpreter.ts";
+import { load, runText } from "../../src/graph/run.ts";
+import { newSequence } from "../../src/graph/runner.ts";
 import { float32Engine } from "../../src/float/engine.ts";
 import { simulate } from "../../src/quantize/simulate.ts";
 import { FAMILIES, look, openFamily, pixelsOf } from "./family.ts";

@@ -3,7 +3,8 @@
  * ids and resized bytes equal, tower, connector and logits within 2e-4.
  */
 import { assert, assertEquals } from "@std/assert";
-import { load, newSequence, runText } from "../../src/graph/interpreter.ts";
+import { load, runText } from "../../src/graph/run.ts";
+import { newSequence } from "../../src/graph/runner.ts";
 import { float32Engine } from "../../src/float/engine.ts";
 import {
   FAMILIES,

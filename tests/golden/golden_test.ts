@@ -10,12 +10,8 @@ import { assert, assertEquals } from "@std/assert";
 import { openFloatCheckpoint } from "../../src/convert/checkpoint.ts";
 import { patchesOf } from "../../src/convert/calibration.ts";
 import { generate } from "../../src/graph/generate.ts";
-import {
-  load,
-  newSequence,
-  runText,
-  runVision,
-} from "../../src/graph/interpreter.ts";
+import { load, runText, runVision } from "../../src/graph/run.ts";
+import { newSequence } from "../../src/graph/runner.ts";
 import { decode } from "../../src/image/decode.ts";
 import { formulaImageOf } from "../../src/image/formula.ts";
 import { readImagePlan } from "../../src/image/preprocess.ts";

@@ -12,7 +12,8 @@ import {
   readNodes,
 } from "../../src/graph/read.ts";
 import { readStaticModel } from "../../src/graph/static_model.ts";
-import { checkGraph, tensorsOf } from "../../src/graph/check.ts";
+import { checkGraph } from "../../src/graph/check.ts";
+import { tensorsOf } from "../../src/graph/tensors.ts";
 import { BITS, type Fields, GRAPH, INFO, rotation } from "../small_graph.ts";
 const withImage = (fields: Fields) => ({
   ...INFO,

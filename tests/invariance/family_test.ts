@@ -4,7 +4,8 @@
  */
 import { assert } from "@std/assert";
 import { float64 } from "../../src/graph/executor.ts";
-import { load, newSequence, runText } from "../../src/graph/interpreter.ts";
+import { load, runText } from "../../src/graph/run.ts";
+import { newSequence } from "../../src/graph/runner.ts";
 import type { Model } from "../../src/graph/node.ts";
 import { RECIPES } from "../../src/quantize/recipe.ts";
 import { suppress } from "../../src/quantize/suppress.ts";

@@ -5,13 +5,9 @@
  */
 import { assert, assertEquals } from "@std/assert";
 import { float64 } from "../../src/graph/executor.ts";
-import {
-  type Hooks,
-  load,
-  newSequence,
-  runText,
-  runVision,
-} from "../../src/graph/interpreter.ts";
+import type { Hooks } from "../../src/graph/ops/mod.ts";
+import { load, runText, runVision } from "../../src/graph/run.ts";
+import { newSequence } from "../../src/graph/runner.ts";
 import type { Model } from "../../src/graph/node.ts";
 import { centerWriters } from "../../src/quantize/center_writers.ts";
 import { foldNorms } from "../../src/quantize/fold_norms.ts";

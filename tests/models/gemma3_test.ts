@@ -1,7 +1,8 @@
 /** Gemma 3: both spellings of its config, what it refuses, and that its windows matter. */
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import { float64 } from "../../src/graph/executor.ts";
-import { load, newSequence, runText } from "../../src/graph/interpreter.ts";
+import { load, runText } from "../../src/graph/run.ts";
+import { newSequence } from "../../src/graph/runner.ts";
 import type { AttentionNode, Model } from "../../src/graph/node.ts";
 import { describe } from "../../src/models/mod.ts";
 import { openFamily } from "../golden/family.ts";

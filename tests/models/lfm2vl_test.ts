@@ -1,7 +1,8 @@
 /** LFM2-VL: what its convolutions remember, and what they refuse. */
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import { float64 } from "../../src/graph/executor.ts";
-import { load, newSequence, runText } from "../../src/graph/interpreter.ts";
+import { load, runText } from "../../src/graph/run.ts";
+import { newSequence } from "../../src/graph/runner.ts";
 import type { Model, Node } from "../../src/graph/node.ts";
 import { describe } from "../../src/models/mod.ts";
 import { withPrefix } from "../../src/quantize/prefix.ts";

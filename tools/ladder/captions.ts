@@ -15,13 +15,9 @@ import {
   generate,
   type Prompt,
 } from "../../src/graph/generate.ts";
-import {
-  type Hooks,
-  load,
-  type Loaded,
-  newSequence,
-  runText,
-} from "../../src/graph/interpreter.ts";
+import type { Hooks } from "../../src/graph/ops/mod.ts";
+import { load, type Loaded, runText } from "../../src/graph/run.ts";
+import { newSequence } from "../../src/graph/runner.ts";
 import type { Engine } from "../../src/quantize/quantize.ts";
 import { simulate } from "../../src/quantize/simulate.ts";
 import { argmax } from "../../src/tensor/argmax.ts";

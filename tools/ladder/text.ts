@@ -10,7 +10,7 @@ import {
   readSurprise,
   windowsOf,
 } from "../../src/evaluate/perplexity.ts";
-import { load } from "../../src/graph/interpreter.ts";
+import { load } from "../../src/graph/run.ts";
 import { simulate } from "../../src/quantize/simulate.ts";
 import type { Job, Measured, Side } from "./job.ts";
 

@@ -3,14 +3,8 @@
  * they have made.
  * @module
  */
-import {
-  consumersIn,
-  index,
-  type LinearNode,
-  MODALITIES,
-  type Node,
-  type Phase,
-} from "../../graph/node.ts";
+import { consumersIn, index, type LinearNode, type Node } from "../../graph/node.ts";
+import { MODALITIES, type Phase } from "../../graph/phase.ts";
 import { roundUp } from "../../kernels/layout.ts";
 import {
   type Amount,

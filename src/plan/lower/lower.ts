@@ -6,11 +6,8 @@
  */
 import { quoted } from "../../format/error.ts";
 import { tokensIn } from "../../graph/grid.ts";
-import {
-  imageInfoOf,
-  type Node,
-  type ResidualAddNode,
-} from "../../graph/node.ts";
+import { imageInfoOf } from "../../graph/info.ts";
+import type { Node, ResidualAddNode } from "../../graph/node.ts";
 import type { Store } from "../buffer.ts";
 import type { StaticModel } from "../../graph/static_model.ts";
 import { lowerAttention } from "./attention.ts";

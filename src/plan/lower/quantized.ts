@@ -5,11 +5,8 @@
  */
 import { quoted } from "../../format/error.ts";
 import { siteScale } from "../../graph/names.ts";
-import {
-  type ActivationNode,
-  imageInfoOf,
-  type LinearNode,
-} from "../../graph/node.ts";
+import type { ActivationNode, LinearNode } from "../../graph/node.ts";
+import { imageInfoOf } from "../../graph/info.ts";
 import { paddedK, roundUp } from "../../kernels/layout.ts";
 import type { Operands, Signature } from "../../kernels/signature.ts";
 import {

@@ -4,7 +4,8 @@
  * @module
  */
 import { quoted } from "../../format/error.ts";
-import { type AttentionNode, imageInfoOf } from "../../graph/node.ts";
+import type { AttentionNode } from "../../graph/node.ts";
+import { imageInfoOf } from "../../graph/info.ts";
 import { ownGrid, patchesIn } from "../../graph/grid.ts";
 import { rope2dTables, type RopeTables, ropeTables } from "../../graph/rope.ts";
 import { type Buffer, type Ref, ref } from "../buffer.ts";

@@ -3,17 +3,8 @@
  * @module
  */
 import { quoted } from "../../format/error.ts";
-import {
-  type ConcatFeaturesNode,
-  type ConcatRowsNode,
-  imageInfoOf,
-  index,
-  type LearnedEmbeddingNode,
-  type PixelShuffleNode,
-  type QkNormNode,
-  type SliceRowsNode,
-  widthOf,
-} from "../../graph/node.ts";
+import { type ConcatFeaturesNode, type ConcatRowsNode, index, type LearnedEmbeddingNode, type PixelShuffleNode, type QkNormNode, type SliceRowsNode, widthOf } from "../../graph/node.ts";
+import { imageInfoOf } from "../../graph/info.ts";
 import { mergeOf, tableRowsOf } from "../../graph/grid.ts";
 import type { Rotation } from "../../tensor/rotation.ts";
 import { type Amount, ref } from "../buffer.ts";

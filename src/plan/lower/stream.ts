@@ -4,16 +4,8 @@
  */
 import { quoted } from "../../format/error.ts";
 import { weightScale } from "../../graph/names.ts";
-import {
-  type EmbeddingNode,
-  index,
-  MODALITIES,
-  type Node,
-  type NormNode,
-  type ResidualAddNode,
-  type ResidualReadNode,
-  widthOf,
-} from "../../graph/node.ts";
+import { type EmbeddingNode, index, type Node, type NormNode, type ResidualAddNode, type ResidualReadNode, widthOf } from "../../graph/node.ts";
+import { MODALITIES } from "../../graph/phase.ts";
 import { packedBits, roundUp, weightBytes } from "../../kernels/layout.ts";
 import {
   add_f32,

@@ -1,0 +1,395 @@
+/**
+ * Multi-head attention: masks, rotary embedding, windows.
+ * @module
+ */
+import { attendHeads } from "../attention.ts";
+import type { Executor, Floats } from "../executor.ts";
+import {
+  choice,
+  list,
+  optional,
+  positive,
+  side,
+  size,
+  value,
+  yes,
+} from "../field.ts";
+import { mergeOf, wholeTokens } from "../grid.ts";
+import { imageInfoOf } from "../info.ts";
+import { headScale, prefixValues } from "../names.ts";
+import { type Checker, op, type OpNode, type TensorUse } from "../op.ts";
+import {
+  mropeAxes,
+  positionTables,
+  rope2dTables,
+  type RopeTables,
+  ropeTables,
+} from "../rope.ts";
+import type { Rows, Runner, Segment } from "../runner.ts";
+import { windowsOf } from "../windows.ts";
+
+/** What a watcher may see and replace of attention. */
+export interface AttentionHooks {
+  /** q, k (after the rotary embedding) and v entering attention; `modality` has one entry per row: 0 vision, 1 text. */
+  heads?(
+    node: AttentionNode,
+    part: "q" | "k" | "v",
+    x: Floats,
+    modality: Uint8Array,
+  ): Floats;
+}
+
+const fields = {
+  q: value("[rows, heads·headDim]"),
+  k: value("[rows, kvHeads·headDim]"),
+  v: value("[rows, kvHeads·headDim]"),
+  heads: size("query heads, a multiple of kvHeads"),
+  kvHeads: size("key and value heads"),
+  headDim: size("channels of a head"),
+  mask: choice(
+    ["full", "causal"],
+    "full: within an image; causal: a token attends to those before it and to itself, through the cache",
+  ),
+  ropeTheta: optional(
+    positive(
+      "base θ of the rotary embedding of q and k: pair (i, i + headDim/2) turns by position·θ^(−2i/rotaryDim); none where absent",
+    ),
+  ),
+  ropeScalingFactor: optional(
+    positive("positions are divided by it (linear scaling)"),
+  ),
+  slidingWindow: optional(
+    size(
+      "text phase: so many tokens back are attended to, its own counted; all where absent",
+    ),
+  ),
+  rotaryDim: optional(
+    size("channels of a head that turn, the others do not; default headDim"),
+  ),
+  rope2d: yes(
+    "vision phase: the first half of the pairs turns by the patch's row, the second by its column (Qwen2-VL)",
+  ),
+  windowSize: optional(
+    side(
+      "vision phase, nativeResolution: a patch attends to those of its window of so many patches along each side (Qwen2.5-VL)",
+    ),
+  ),
+  mropeSection: optional(list(
+    "one whole number from 1, or three",
+    "text phase: so many pairs turn by a token's time, row and column (M-RoPE, Qwen2-VL); all by its time where it is one number",
+    (n) => n === 1 || n === 3,
+    size(""),
+  )),
+  mropeInterleaved: yes(
+    "the pairs of the sections alternate (time, row, column, time …) instead of following each other (Qwen3-VL)",
+  ),
+};
+
+/** An `attention` node. */
+export type AttentionNode = OpNode<"attention", typeof fields>;
+
+/** softmax(q·kᵀ/√headDim)·v. */
+export const attention = op({
+  op: "attention",
+  about:
+    "Multi-head attention softmax(q·kᵀ/√headDim)·v, [rows of q, heads·headDim]. In the vision phase q may have other rows than k and v (cross-attention of a resampler).",
+  fields,
+  width: ({ heads, headDim }) => heads * headDim,
+  tensors(node, { prefix }) {
+    const { heads, kvHeads, headDim } = node;
+    const scale = (part: "q" | "k" | "v", n: number): TensorUse => ({
+      kind: "static",
+      name: headScale(node, part),
+      shape: [n],
+    });
+    const ahead = (part: "k" | "v"): TensorUse => ({
+      kind: "prefix",
+      name: prefixValues(node, part),
+      shape: [prefix, kvHeads * headDim],
+      scale: headScale(node, part),
+      part,
+      node: node.id,
+    });
+    return [
+      ...[scale("q", heads), scale("k", kvHeads), scale("v", kvHeads)],
+      ...prefix > 0 && node.phase === "text" ? [ahead("k"), ahead("v")] : [],
+    ];
+  },
+  check(node, c) {
+    const { heads, kvHeads, headDim } = node, { widths, expect } = c;
+    if (heads % kvHeads !== 0) {
+      c.fail(
+        `heads must be a multiple of kvHeads: current values are ${heads} and ${kvHeads}`,
+      );
+    }
+    expect(heads * headDim, widths[0], "the width of q");
+    expect(kvHeads * headDim, widths[1], "the width of k");
+    expect(kvHeads * headDim, widths[2], "the width of v");
+    checkMask(node, c);
+    checkRotary(node, c);
+    if (node.mropeSection) checkMrope(node, node.mropeSection, c);
+  },
+  run(node, r: Runner<AttentionHooks>) {
+    let q = r.value(node.q), k = r.value(node.k), v = r.value(node.v);
+    if (node.ropeTheta !== undefined) {
+      q = turned(q, node.heads, node, r.segments);
+      k = turned(k, node.kvHeads, node, r.segments);
+    }
+    const { heads } = r.hooks;
+    if (heads) {
+      q = heads(node, "q", q, r.modality);
+      k = heads(node, "k", k, r.modality);
+      v = heads(node, "v", v, r.modality);
+    }
+    return node.windowSize === undefined
+      ? attended(node, r, r.segments, q, k, v)
+      : inWindows(node, node.windowSize, r, q, k, v);
+  },
+});
+
+/** Sliding windows of tokens, windows of patches. */
+function checkMask(
+  { slidingWindow, windowSize, phase, heads, kvHeads }: AttentionNode,
+  { info: { image }, fail }: Checker,
+): void {
+  if (slidingWindow !== undefined && phase !== "text") {
+    fail(
+      `slidingWindow must be of the text phase: current value is ${slidingWindow}`,
+    );
+  }
+  if (windowSize === undefined) return;
+  if (
+    phase !== "vision" || !image?.nativeResolution ||
+    windowSize % mergeOf(image) !== 0 || kvHeads !== heads
+  ) {
+    fail(
+      `windowSize must be of the vision phase of a model with nativeResolution, whole tokens, with as many kvHeads as heads: current value is ${windowSize}`,
+    );
+  }
+}
+
+/** Rotary embedding by an index, or by row and column. */
+function checkRotary(node: AttentionNode, { fail }: Checker): void {
+  const { ropeTheta, headDim, rope2d, mropeSection, rotaryDim } = node;
+  const { ropeScalingFactor } = node;
+  if (
+    ropeScalingFactor !== undefined &&
+    (ropeTheta === undefined || rope2d || mropeSection)
+  ) {
+    fail(
+      `ropeScalingFactor must come with ropeTheta, without rope2d and mropeSection: current value is ${ropeScalingFactor}`,
+    );
+  }
+  if (node.mropeInterleaved && mropeSection?.length !== 3) {
+    fail("mropeInterleaved must come with three numbers of mropeSection");
+  }
+  if (
+    rotaryDim !== undefined &&
+    (ropeTheta === undefined || rope2d || rotaryDim % 2 !== 0 ||
+      rotaryDim > headDim)
+  ) {
+    fail(
+      `rotaryDim must come with ropeTheta, without rope2d, and be even and at most the headDim of ${headDim}: current value is ${rotaryDim}`,
+    );
+  }
+  if (
+    (rope2d || mropeSection) &&
+    (ropeTheta === undefined || (rope2d && mropeSection))
+  ) {
+    fail("rope2d or mropeSection, one of them, must come with ropeTheta");
+  }
+  if (rope2d && (node.phase !== "vision" || headDim % 4 !== 0)) {
+    fail(
+      `rope2d must be of the vision phase, with a headDim that is a multiple of 4: current value is ${headDim}`,
+    );
+  }
+}
+
+/** Rotary embedding by a token's time, row and column. */
+function checkMrope(
+  { headDim, phase }: AttentionNode,
+  sections: readonly number[],
+  { info: { image }, fail }: Checker,
+): void {
+  const pairs = sections.reduce((a, b) => a + b, 0);
+  if (!image) {
+    return fail("mropeSection is for images, and its info has none");
+  }
+  if (phase !== "text" || pairs !== headDim / 2) {
+    fail(
+      `mropeSection must be of the text phase, and add up to half the headDim of ${headDim}: it is ${sections}`,
+    );
+  }
+  if (!image.sharedPosition && !wholeTokens(image)) {
+    fail(
+      `with mropeSection, an image's ${image.tokens} tokens must be squares of its patches`,
+    );
+  }
+}
+
+/** cos and sin of a segment's rows, each [count, headDim/2]; all layers of a kind share them. */
+function tablesOf(node: AttentionNode, s: Segment): RopeTables {
+  const { headDim, rotaryDim = headDim, rope2d, mropeSection } = node;
+  const { ropeScalingFactor } = node, theta = node.ropeTheta!;
+  const key = [
+    ...[theta, headDim, rotaryDim, rope2d, mropeSection, ropeScalingFactor],
+  ].join();
+  let tables = s.tables.get(key);
+  if (tables) return tables;
+  if (rope2d) tables = rope2dTables(theta, headDim, s.grid!);
+  else if (mropeSection) {
+    const axes = mropeAxes(node);
+    tables = positionTables(theta, headDim, axes, s.positions!, rotaryDim);
+  } else {
+    const first = s.sequence?.length;
+    tables = ropeTables(
+      ...[
+        theta,
+        headDim,
+        s.count,
+        rotaryDim,
+        first,
+        ropeScalingFactor,
+      ] as const,
+    );
+  }
+  s.tables.set(key, tables);
+  return tables;
+}
+
+/** q or k after the rotary embedding, in a copy. */
+function turned(
+  x: Floats,
+  heads: number,
+  node: AttentionNode,
+  segments: readonly Segment[],
+): Floats {
+  const y = x.slice(), d = node.headDim, half = d / 2;
+  for (const s of segments) {
+    const { cos, sin } = tablesOf(node, s);
+    for (let r = 0; r < s.count; r++) {
+      const t = r * half;
+      for (let h = 0; h < heads; h++) {
+        const at = (s.start + r) * heads * d + h * d;
+        for (let i = 0; i < half; i++) {
+          const u = x[at + i], v = x[at + i + half];
+          y[at + i] = u * cos[t + i] - v * sin[t + i];
+          y[at + i + half] = v * cos[t + i] + u * sin[t + i];
+        }
+      }
+    }
+  }
+  return y;
+}
+
+/** Attention of each segment for itself. */
+function attended(
+  node: AttentionNode,
+  r: Runner,
+  segments: readonly Rows[],
+  q: Floats,
+  k: Floats,
+  v: Floats,
+): Floats {
+  const { executor } = r, { heads, kvHeads, headDim: d } = node;
+  const out = executor.zeros(q.length), wide = heads * d, width = kvHeads * d;
+  // In the vision phase queries may have other rows than keys.
+  const fixed = (x: string) =>
+    node.phase === "vision" ? r.rowsPerImage(x) : undefined;
+  const asked = fixed(node.q), given = fixed(node.k);
+  for (const [i, segment] of segments.entries()) {
+    const s = asked === undefined ? segment : share(asked, i);
+    const of = given === undefined ? segment : share(given, i);
+    const rows = (x: Floats) =>
+      x.subarray(of.start * width, (of.start + of.count) * width);
+    const { keys, vals } = withPast(node, r, segment, rows(k), rows(v));
+    const total = keys.length / width;
+    const own = [s.start * wide, (s.start + s.count) * wide] as const;
+    const asking = q.subarray(...own), answer = out.subarray(...own);
+    const shape = { rows: s.count, keys: total, heads, kvHeads, headDim: d };
+    const seen = maskOf(node, segment, s.count, total);
+    const made = executor.attention?.(asking, keys, vals, shape, seen);
+    if (made) answer.set(made);
+    else attendHeads(executor, asking, keys, vals, shape, seen, answer);
+  }
+  return out;
+}
+
+/** Keys and values of a segment behind those that its sequence remembers, which it then does of these. */
+function withPast(
+  { id }: AttentionNode,
+  { executor, prefix }: Runner,
+  { sequence }: Partial<Segment>,
+  keys: Floats,
+  vals: Floats,
+): { keys: Floats; vals: Floats } {
+  if (!sequence) return { keys, vals };
+  const past = sequence.cache.get(id) ?? prefix?.get(id);
+  if (past) keys = joined(executor, past.k, keys);
+  if (past) vals = joined(executor, past.v, vals);
+  sequence.cache.set(id, { k: keys.slice(), v: vals.slice() });
+  return { keys, vals };
+}
+
+/** First key that each row attends to and the one behind its last, [rows, 2]. */
+function maskOf(
+  { mask, slidingWindow = Infinity }: AttentionNode,
+  { maskEnds }: Partial<Segment>,
+  rows: number,
+  keys: number,
+): Int32Array {
+  const offset = keys - rows, seen = new Int32Array(2 * rows);
+  for (let r = 0; r < rows; r++) {
+    seen[2 * r] = Math.max(0, offset + r + 1 - slidingWindow);
+    seen[2 * r + 1] = mask === "full"
+      ? keys
+      : offset + (maskEnds?.[r] ?? r) + 1;
+  }
+  return seen;
+}
+
+/** Attention of each window for itself: the rows in window order, a window as an image of one. */
+function inWindows(
+  node: AttentionNode,
+  window: number,
+  r: Runner,
+  q: Floats,
+  k: Floats,
+  v: Floats,
+): Floats {
+  const { zeros } = r.executor, merge = mergeOf(imageInfoOf(r.info));
+  const cut = r.segments.map((s) => windowsOf(s.grid!, window, merge));
+  const order = cut.flatMap(({ order }, i) =>
+    Array.from(order, (p) => r.segments[i].start + p)
+  );
+  let start = 0;
+  const segments = cut.flatMap(({ sizes }) => sizes).map((count) => {
+    start += count;
+    return { start: start - count, count };
+  });
+  const sorted = (x: Floats) => {
+    const y = zeros(x.length), width = x.length / order.length;
+    for (const [to, from] of order.entries()) {
+      y.set(x.subarray(from * width, (from + 1) * width), to * width);
+    }
+    return y;
+  };
+  const y = attended(node, r, segments, sorted(q), sorted(k), sorted(v));
+  const out = zeros(y.length), width = y.length / order.length;
+  for (const [from, to] of order.entries()) {
+    out.set(y.subarray(from * width, (from + 1) * width), to * width);
+  }
+  return out;
+}
+
+/** Rows of image i where a value holds as many for each. */
+function share(count: number, i: number): Rows {
+  return { start: i * count, count };
+}
+
+function joined(executor: Executor, a: Floats, b: Floats): Floats {
+  const c = executor.zeros(a.length + b.length);
+  c.set(a);
+  c.set(b, a.length);
+  return c;
+}

@@ -1,0 +1,64 @@
+/**
+ * The short convolution of LFM2: a mixer that is not attention.
+ * @module
+ */
+import { optional, side, size, tensor, value } from "../field.ts";
+import { type NodeOf, op, parameter } from "../op.ts";
+
+/** A causal convolution of each channel along the tokens. */
+export const causal_conv1d = op({
+  op: "causal_conv1d",
+  about:
+    "A causal depthwise convolution along the tokens of a sequence: y[t] = (bias + Σ_i weight[i] ⊙ u[t − kernelSize + 1 + i]) ⊙ outputGate[t], where u = x ⊙ inputGate; gates that are absent are 1, what is before the first token is 0.",
+  fields: {
+    x: value("[rows, width]"),
+    inputGate: optional(value("[rows, width]")),
+    outputGate: optional(value("[rows, width]")),
+    width: size("channels"),
+    kernelSize: side("tokens that a sum spans"),
+    weight: tensor("[kernelSize, width]"),
+    bias: optional(tensor("[width]")),
+  },
+  phase: "text",
+  tensors: ({ weight, bias, kernelSize, width }) => [
+    ...parameter(weight, kernelSize, width),
+    ...parameter(bias, width),
+  ],
+  check({ width }, { info, widths, expect, fail }) {
+    for (const w of widths) expect(width, w, "the width of its input");
+    if (info.prefix) {
+      fail(
+        `the model must have no prefix tokens: it has ${info.prefix.length}`,
+      );
+    }
+  },
+  run(node, { executor, param, segments, value }) {
+    const { id, width, kernelSize: taps } = node;
+    const optional = <T>(name: string | undefined, of: (name: string) => T) =>
+      name === undefined ? undefined : of(name);
+    const x = value(node.x), w = param(node.weight);
+    const before = optional(node.inputGate, value);
+    const behind = optional(node.outputGate, value);
+    const b = optional(node.bias, param);
+    const y = executor.zeros(x.length), kept = (taps - 1) * width;
+    for (const { start, count, sequence } of segments) {
+      const at = start * width, u = executor.zeros(kept + count * width);
+      u.set(sequence!.past.get(id) ?? executor.zeros(kept));
+      for (let i = 0; i < count * width; i++) {
+        u[kept + i] = before ? before[at + i] * x[at + i] : x[at + i];
+      }
+      sequence!.past.set(id, u.slice(u.length - kept));
+      for (let i = 0; i < count * width; i++) {
+        let sum = b ? b[i % width] : 0;
+        for (let t = 0; t < taps; t++) {
+          sum += w[t * width + i % width] * u[t * width + i];
+        }
+        y[at + i] = behind ? sum * behind[at + i] : sum;
+      }
+    }
+    return y;
+  },
+});
+
+/** A `causal_conv1d` node. */
+export type CausalConv1dNode = NodeOf<typeof causal_conv1d>;

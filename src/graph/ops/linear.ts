@@ -1,0 +1,149 @@
+/**
+ * A linear layer: the quantization site.
+ * @module
+ */
+import type { Floats } from "../executor.ts";
+import { choice, flag, optional, size, tensor, value } from "../field.ts";
+import { channel0Weight, siteScale } from "../names.ts";
+import { op, type OpNode, parameter } from "../op.ts";
+import { MODALITIES, type Modality } from "../phase.ts";
+import type { Runner } from "../runner.ts";
+
+/** What a watcher may see and replace of linears. `modality` has one entry per row: 0 vision, 1 text. */
+export interface LinearHooks {
+  /** Leave the head's product out: calibration wants what enters it, not the logits. */
+  readonly headless?: boolean;
+  /** The value entering the linears that share an input; called once per value. Returns what they shall see. */
+  input?(node: LinearNode, x: Floats, modality: Uint8Array): Floats;
+  /**
+   * The weight [n, k] a linear shall use, having seen (replaced) input x;
+   * undefined keeps it. Of several each gets an equal share of the rows, in order.
+   */
+  weight?(node: LinearNode, x: Floats, modality: Uint8Array):
+    | Floats
+    | readonly Floats[]
+    | undefined;
+}
+
+const fields = {
+  x: value("input, [rows, k]"),
+  k: size("channels in"),
+  n: size("channels out"),
+  weight: tensor("W, [n, k], integers"),
+  bias: optional(tensor("b, [n]")),
+  floatChannel0: optional(
+    flag(
+      "channel 0 of x is multiplied in float (Rotation Magnitude Suppression)",
+    ),
+  ),
+  modality: optional(
+    choice(
+      ["vision", "text"],
+      "text phase: only the rows of one modality go through (a visual expert of CogVLM); its value has no other rows",
+    ),
+  ),
+};
+
+/** A `linear` node. */
+export type LinearNode = OpNode<"linear", typeof fields>;
+
+/** y = x·Wᵀ + b. */
+export const linear = op({
+  op: "linear",
+  about:
+    "y = x·Wᵀ + b, [rows, n]. Its input is quantized to int8 on a static scale.",
+  fields,
+  rowwise: true,
+  width: ({ n }) => n,
+  tensors: (node) => [
+    {
+      kind: "static",
+      name: siteScale(node),
+      shape: [node.phase === "vision" ? 1 : 2],
+    },
+    {
+      kind: "weight",
+      name: node.weight,
+      shape: [node.n, node.k],
+      grouped: true,
+    },
+    ...parameter(node.bias, node.n),
+    ...node.floatChannel0
+      ? [
+        {
+          kind: "static",
+          name: channel0Weight(node),
+          shape: [node.n],
+        } as const,
+      ]
+      : [],
+  ],
+  check({ k, modality, phase }, { widths, expect, fail }) {
+    if (modality && phase !== "text") {
+      fail("modality must be of the text phase");
+    }
+    expect(widths[0], k, "k");
+  },
+  run(node, r: Runner<LinearHooks>) {
+    const { hooks, modalityOf } = r, own = modalityOf(node.x);
+    // Rows change within the vision phase, and are all of an image there.
+    const modality = (rows: number, only = own) =>
+      node.phase === "vision" || only !== undefined
+        ? new Uint8Array(rows).fill(
+          only === undefined ? 0 : MODALITIES.indexOf(only),
+        )
+        : r.modality;
+    let x = r.quantized.get(node.x);
+    if (!x) {
+      x = r.value(node.x);
+      x = hooks.input?.(node, x, modality(x.length / node.k)) ?? x;
+      r.quantized.set(node.x, x);
+    }
+    if (node.modality !== undefined && own === undefined) {
+      x = rowsOfModality(r, x, node.k, node.modality);
+    }
+    const rows = modality(x.length / node.k, node.modality);
+    const weight = hooks.weight?.(node, x, rows) ?? r.param(node.weight);
+    if (hooks.headless && node.id === r.head) return undefined;
+    const weights = Array.isArray(weight) ? weight : [weight];
+    return product(r, x, node, weights);
+  },
+});
+
+/** What a linear makes of its rows, each weight of an equal share of them. */
+function product(
+  { executor: { matmul, zeros }, param }: Runner,
+  x: Floats,
+  { k, n, bias }: LinearNode,
+  weights: readonly Floats[],
+): Floats {
+  if (x.length === 0) return zeros(0); // a modality that the chunk has not
+  const b = bias === undefined ? undefined : param(bias);
+  const m = x.length / k / weights.length;
+  if (weights.length === 1) return matmul(x, m, k, weights[0], n, b);
+  const y = zeros(m * n * weights.length);
+  for (const [i, weight] of weights.entries()) {
+    const rows = x.subarray(i * m * k, (i + 1) * m * k);
+    y.set(matmul(rows, m, k, weight, n, b), i * m * n);
+  }
+  return y;
+}
+
+/** The rows of one modality. */
+function rowsOfModality(
+  { executor, modality }: Runner,
+  x: Floats,
+  width: number,
+  only: Modality,
+): Floats {
+  const wanted = MODALITIES.indexOf(only);
+  const some = modality.reduce((n, m) => n + (m === wanted ? 1 : 0), 0);
+  const y = executor.zeros(some * width);
+  let to = 0;
+  for (const [row, m] of modality.entries()) {
+    if (m !== wanted) continue;
+    y.set(x.subarray(row * width, (row + 1) * width), to);
+    to += width;
+  }
+  return y;
+}

@@ -1,0 +1,54 @@
+/**
+ * All ops, by name. A new op is a record in this folder, a line here, its
+ * lowering and its kernel.
+ * @module
+ */
+import type { NodeOf, Op } from "../op.ts";
+import { attention, type AttentionHooks } from "./attention.ts";
+import { causal_conv1d } from "./causal_conv1d.ts";
+import { embedding, learned_embedding, patch_input } from "./input.ts";
+import { linear, type LinearHooks } from "./linear.ts";
+import { norm, qk_norm } from "./norm.ts";
+import { activation, channel_scale, hadamard } from "./pointwise.ts";
+import { residual_add, residual_read } from "./residual.ts";
+import {
+  concat_features,
+  concat_rows,
+  last_row,
+  pixel_shuffle,
+  type RowHooks,
+  slice_rows,
+} from "./rows.ts";
+
+/** The records, in the order of docs/format.md. */
+export const OPS = {
+  patch_input,
+  learned_embedding,
+  embedding,
+  linear,
+  norm,
+  qk_norm,
+  residual_add,
+  residual_read,
+  attention,
+  causal_conv1d,
+  activation,
+  channel_scale,
+  hadamard,
+  pixel_shuffle,
+  concat_features,
+  concat_rows,
+  slice_rows,
+  last_row,
+};
+
+/** Any node. */
+export type Node = NodeOf<typeof OPS[keyof typeof OPS]>;
+
+/** What a watcher may see and replace while a graph runs. */
+export type Hooks = LinearHooks & AttentionHooks & RowHooks;
+
+/** The record of a node's op. */
+export function recordOf({ op }: Pick<Node, "op">): Op {
+  return OPS[op] as unknown as Op;
+}

@@ -1,0 +1,92 @@
+/**
+ * Ops that change each row by itself without a norm: activation functions, a
+ * scale per channel, a Hadamard rotation.
+ * @module
+ */
+import { rotate, unrotate } from "../../tensor/rotation.ts";
+import { ACTIVATION_NAMES, ACTIVATIONS } from "../activation.ts";
+import {
+  choice,
+  flag,
+  optional,
+  rotation,
+  size,
+  tensor,
+  value,
+} from "../field.ts";
+import { type NodeOf, op, parameter } from "../op.ts";
+
+/** An activation function. */
+export const activation = op({
+  op: "activation",
+  about: "fn(x), or fn(gate) ⊙ x where a gate is named.",
+  fields: {
+    fn: choice(
+      ACTIVATION_NAMES,
+      "gelu_tanh is GELU's tanh approximation, quick_gelu x·σ(1.702·x)",
+    ),
+    x: value("[rows, width]"),
+    gate: optional(value("[rows, width]")),
+    width: size("channels"),
+  },
+  rowwise: true,
+  check({ width }, { widths, expect }) {
+    for (const w of widths) expect(width, w, "the width of its input");
+  },
+  run({ fn: name, x, gate }, r) {
+    const fn = ACTIVATIONS[name], v = r.value(x);
+    const g = gate === undefined ? undefined : r.value(gate);
+    const y = r.executor.zeros(v.length);
+    if (g) { for (let i = 0; i < v.length; i++) y[i] = fn(g[i]) * v[i]; }
+    else for (let i = 0; i < v.length; i++) y[i] = fn(v[i]);
+    return y;
+  },
+});
+
+/** A factor per channel. */
+export const channel_scale = op({
+  op: "channel_scale",
+  about: "x ⊙ weight: a learned factor per channel (LayerScale).",
+  fields: {
+    x: value("[rows, width]"),
+    weight: tensor("[width]"),
+    width: size("channels"),
+  },
+  rowwise: true,
+  tensors: ({ weight, width }) => parameter(weight, width),
+  check({ width }, { widths, expect }) {
+    expect(width, widths[0], "the width of its input");
+  },
+  run({ x, weight, width }, { executor, param, value }) {
+    const v = value(x), factor = param(weight), y = executor.zeros(v.length);
+    for (let i = 0; i < v.length; i++) y[i] = v[i] * factor[i % width];
+    return y;
+  },
+});
+
+/** An online rotation. */
+export const hadamard = op({
+  op: "hadamard",
+  about:
+    "A randomised block Hadamard transform of each row, done while the model runs (an online rotation).",
+  fields: {
+    x: value("[rows, rotation.n]"),
+    rotation: rotation("signs from the seed, then the transform of each block"),
+    inverse: optional(flag("its transpose instead")),
+  },
+  rowwise: true,
+  width: ({ rotation }) => rotation.n,
+  check({ rotation }, { widths, expect }) {
+    expect(rotation.n, widths[0], "the width of its input");
+  },
+  run({ x, rotation, inverse }, { value }) {
+    const y = value(x).slice();
+    (inverse ? unrotate : rotate)(y, rotation);
+    return y;
+  },
+});
+
+/** An `activation` node. */
+export type ActivationNode = NodeOf<typeof activation>;
+/** A `channel_scale` node. */
+export type ChannelScaleNode = NodeOf<typeof channel_scale>;
