@@ -3,19 +3,7 @@
  * other, so an engine may share them among threads.
  * @module
  */
-import type { Executor, Floats } from "./executor.ts";
-
-/** Sizes of an attention. */
-export interface AttentionShape {
-  /** Rows that ask. */
-  readonly rows: number;
-  /** Rows that are looked at. */
-  readonly keys: number;
-  readonly heads: number;
-  /** Heads of keys and values; divides `heads`. */
-  readonly kvHeads: number;
-  readonly headDim: number;
-}
+import type { AttentionShape, Executor, Floats } from "./executor.ts";
 
 /**
  * softmax(q·kᵀ/√d)·v of heads [from, to).

@@ -4,10 +4,21 @@
  * @module
  */
 import type { Tensor } from "../tensor/tensor.ts";
-import type { AttentionShape } from "./executor.ts";
 
 /** Float storage of an executor. */
 export type Floats = Float32Array | Float64Array;
+
+/** Sizes of an attention. */
+export interface AttentionShape {
+  /** Rows that ask. */
+  readonly rows: number;
+  /** Rows that are looked at. */
+  readonly keys: number;
+  readonly heads: number;
+  /** Heads of keys and values; divides `heads`. */
+  readonly kvHeads: number;
+  readonly headDim: number;
+}
 
 /** A float engine. */
 export interface Executor {

@@ -15,11 +15,32 @@
 import type { Tensor } from "../tensor/tensor.ts";
 import { ownGrid, patchesIn } from "./grid.ts";
 import { imageInfoOf, type ModelInfo } from "./info.ts";
-import type { LinearNode } from "./node.ts";
 import { type Node, recordOf } from "./ops/mod.ts";
 import type { Modality } from "./phase.ts";
 
 export type { Node };
+
+/** The nodes of one op. */
+export type NodeOf<O extends Node["op"]> = Extract<Node, { readonly op: O }>;
+
+export type PatchInputNode = NodeOf<"patch_input">;
+export type LearnedEmbeddingNode = NodeOf<"learned_embedding">;
+export type EmbeddingNode = NodeOf<"embedding">;
+export type LinearNode = NodeOf<"linear">;
+export type NormNode = NodeOf<"norm">;
+export type QkNormNode = NodeOf<"qk_norm">;
+export type ResidualAddNode = NodeOf<"residual_add">;
+export type ResidualReadNode = NodeOf<"residual_read">;
+export type AttentionNode = NodeOf<"attention">;
+export type CausalConv1dNode = NodeOf<"causal_conv1d">;
+export type ActivationNode = NodeOf<"activation">;
+export type ChannelScaleNode = NodeOf<"channel_scale">;
+export type HadamardNode = NodeOf<"hadamard">;
+export type PixelShuffleNode = NodeOf<"pixel_shuffle">;
+export type ConcatFeaturesNode = NodeOf<"concat_features">;
+export type ConcatRowsNode = NodeOf<"concat_rows">;
+export type SliceRowsNode = NodeOf<"slice_rows">;
+export type LastRowNode = NodeOf<"last_row">;
 
 /** A model: its nodes in running order, the last of which makes the logits, and its parameters. */
 export interface Model {

@@ -3,7 +3,19 @@
  * that MQuant's transforms need to know about a model (method §4–5).
  * @module
  */
-import { type ChannelScaleNode, consumersOf, type EmbeddingNode, index, type LearnedEmbeddingNode, type LinearNode, type Node, type NormNode, type ResidualAddNode, type ResidualReadNode, widthOf } from "./node.ts";
+import {
+  type ChannelScaleNode,
+  consumersOf,
+  type EmbeddingNode,
+  index,
+  type LearnedEmbeddingNode,
+  type LinearNode,
+  type Node,
+  type NormNode,
+  type ResidualAddNode,
+  type ResidualReadNode,
+  widthOf,
+} from "./node.ts";
 
 /** A node whose value is added to a stream: one that can be changed offline, or a norm of another stream. */
 export type Writer =

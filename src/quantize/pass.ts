@@ -4,7 +4,13 @@
  * tensor is read. One property test holds all passes to the claim.
  * @module
  */
-import { inputsOf, type LinearNode, type Model, type Node, withInputs } from "../graph/node.ts";
+import {
+  inputsOf,
+  type LinearNode,
+  type Model,
+  type Node,
+  withInputs,
+} from "../graph/node.ts";
 import { rotate, type Rotation, transpose } from "../tensor/rotation.ts";
 import { mapTensor, type Tensor } from "../tensor/tensor.ts";
 

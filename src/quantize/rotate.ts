@@ -4,7 +4,12 @@
  * and one online transform before each down projection.
  * @module
  */
-import { consumersOf, index, type LinearNode, type Node } from "../graph/node.ts";
+import {
+  consumersOf,
+  index,
+  type LinearNode,
+  type Node,
+} from "../graph/node.ts";
 import { keepsMean, type Stream, streamsOf } from "../graph/stream.ts";
 import {
   rotate,

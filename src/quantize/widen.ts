@@ -5,7 +5,12 @@
  * of zeros behind it: the function stays, and no kernel hears of it.
  * @module
  */
-import { type ActivationNode, consumersOf, index, type LinearNode } from "../graph/node.ts";
+import {
+  type ActivationNode,
+  consumersOf,
+  index,
+  type LinearNode,
+} from "../graph/node.ts";
 import { rotation } from "../tensor/rotation.ts";
 import { mapTensor } from "../tensor/tensor.ts";
 import { type Draft, param, type Pass, pass, replace } from "./pass.ts";

@@ -250,10 +250,14 @@ export const MUTANTS: readonly Mutant[] = [
     ["steps without end", "steps: 100_000,", "steps: 10_000_000,"],
   ),
   ...of(
-    "src/graph/read.ts",
+    "src/graph/field.ts",
     GRAPH,
     ["unknown fields", "if (!Object.hasOwn(fields, key)) {", "if (false) {"],
-    ["three bits", "![4, 5, 6, 7, 8].includes", "![3, 4, 5, 6, 7, 8].includes"],
+  ),
+  ...of(
+    "src/graph/read.ts",
+    GRAPH,
+    ["three bits", "[4, 5, 6, 7, 8].includes", "[3, 4, 5, 6, 7, 8].includes"],
   ),
   ...of(
     "src/server/body.ts",

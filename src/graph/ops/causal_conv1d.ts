@@ -3,7 +3,7 @@
  * @module
  */
 import { optional, side, size, tensor, value } from "../field.ts";
-import { type NodeOf, op, parameter } from "../op.ts";
+import { op, parameter } from "../op.ts";
 
 /** A causal convolution of each channel along the tokens. */
 export const causal_conv1d = op({
@@ -59,6 +59,3 @@ export const causal_conv1d = op({
     return y;
   },
 });
-
-/** A `causal_conv1d` node. */
-export type CausalConv1dNode = NodeOf<typeof causal_conv1d>;

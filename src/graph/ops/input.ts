@@ -5,7 +5,7 @@
 import { choice, count, optional, side, size, tensor } from "../field.ts";
 import { gridRows, INTERPOLATIONS, tableRowsOf } from "../grid.ts";
 import { imageInfoOf } from "../info.ts";
-import { type NodeOf, op, parameter } from "../op.ts";
+import { op, parameter } from "../op.ts";
 
 /** Image patches. */
 export const patch_input = op({
@@ -92,8 +92,3 @@ export const embedding = op({
     return out;
   },
 });
-
-/** A `learned_embedding` node. */
-export type LearnedEmbeddingNode = NodeOf<typeof learned_embedding>;
-/** An `embedding` node. */
-export type EmbeddingNode = NodeOf<typeof embedding>;

@@ -12,7 +12,7 @@ import {
   tensor,
   value,
 } from "../field.ts";
-import { type NodeOf, op, parameter } from "../op.ts";
+import { op, parameter } from "../op.ts";
 import type { Runner } from "../runner.ts";
 import { checkStream } from "./residual.ts";
 
@@ -63,11 +63,6 @@ export const qk_norm = op({
   run: ({ x, headDim: width, eps, weight }, r) =>
     normalised(r, r.value(x), { kind: "rms", width, eps, weight }),
 });
-
-/** A `norm` node. */
-export type NormNode = NodeOf<typeof norm>;
-/** A `qk_norm` node. */
-export type QkNormNode = NodeOf<typeof qk_norm>;
 
 /** Rows of `width` channels, each through its norm. */
 function normalised(

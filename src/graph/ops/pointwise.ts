@@ -14,7 +14,7 @@ import {
   tensor,
   value,
 } from "../field.ts";
-import { type NodeOf, op, parameter } from "../op.ts";
+import { op, parameter } from "../op.ts";
 
 /** An activation function. */
 export const activation = op({
@@ -85,8 +85,3 @@ export const hadamard = op({
     return y;
   },
 });
-
-/** An `activation` node. */
-export type ActivationNode = NodeOf<typeof activation>;
-/** A `channel_scale` node. */
-export type ChannelScaleNode = NodeOf<typeof channel_scale>;

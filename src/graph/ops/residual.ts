@@ -6,7 +6,7 @@
 import { quoted } from "../../format/error.ts";
 import type { Executor, Floats } from "../executor.ts";
 import { choice, type Field, name, optional, size, value } from "../field.ts";
-import { type Checker, type NodeOf, op } from "../op.ts";
+import { type Checker, op } from "../op.ts";
 import { MODALITIES, type Modality, type Phase } from "../phase.ts";
 import type { Runner } from "../runner.ts";
 
@@ -78,11 +78,6 @@ export const residual_read = op({
   check: checkStream,
   run: ({ stream }, { streams }) => streams.get(stream)!.slice(),
 });
-
-/** A `residual_add` node. */
-export type ResidualAddNode = NodeOf<typeof residual_add>;
-/** A `residual_read` node. */
-export type ResidualReadNode = NodeOf<typeof residual_read>;
 
 /** Refuses a node that reads a stream nothing has written, or of another width. */
 export function checkStream(

@@ -4,7 +4,7 @@
  */
 import type { Floats } from "../executor.ts";
 import { size, value, values } from "../field.ts";
-import { type NodeOf, op } from "../op.ts";
+import { op } from "../op.ts";
 import type { Runner } from "../runner.ts";
 
 /** Pixel shuffle. */
@@ -141,14 +141,3 @@ export const last_row = op({
     return y;
   },
 });
-
-/** A `pixel_shuffle` node. */
-export type PixelShuffleNode = NodeOf<typeof pixel_shuffle>;
-/** A `concat_features` node. */
-export type ConcatFeaturesNode = NodeOf<typeof concat_features>;
-/** A `concat_rows` node. */
-export type ConcatRowsNode = NodeOf<typeof concat_rows>;
-/** A `slice_rows` node. */
-export type SliceRowsNode = NodeOf<typeof slice_rows>;
-/** A `last_row` node. */
-export type LastRowNode = NodeOf<typeof last_row>;

@@ -3,7 +3,12 @@
  * they have made.
  * @module
  */
-import { consumersIn, index, type LinearNode, type Node } from "../../graph/node.ts";
+import {
+  consumersIn,
+  index,
+  type LinearNode,
+  type Node,
+} from "../../graph/node.ts";
 import { MODALITIES, type Phase } from "../../graph/phase.ts";
 import { roundUp } from "../../kernels/layout.ts";
 import {

@@ -4,7 +4,11 @@
  * computed, and chunks that need no logits stop.
  * @module
  */
-import { type AttentionNode, type CausalConv1dNode, inputsOf } from "../../graph/node.ts";
+import {
+  type AttentionNode,
+  type CausalConv1dNode,
+  inputsOf,
+} from "../../graph/node.ts";
 import { ref } from "../buffer.ts";
 import { ONE_ROW } from "../row_layout.ts";
 import { REGISTER } from "../step.ts";

@@ -7,7 +7,11 @@
 import { quoted } from "../../format/error.ts";
 import { tokensIn } from "../../graph/grid.ts";
 import { imageInfoOf } from "../../graph/info.ts";
-import type { Node, ResidualAddNode } from "../../graph/node.ts";
+import type {
+  Node,
+  PatchInputNode,
+  ResidualAddNode,
+} from "../../graph/node.ts";
 import type { Store } from "../buffer.ts";
 import type { StaticModel } from "../../graph/static_model.ts";
 import { lowerAttention } from "./attention.ts";
@@ -28,6 +32,7 @@ import {
   lowerSliceRows,
 } from "./rows.ts";
 import { lowerNorm, lowerResidualAdd, lowerResidualRead } from "./stream.ts";
+import type { Value } from "./value.ts";
 
 /** Lowers one phase. */
 export function lower(
@@ -75,65 +80,52 @@ function resultOf(l: Lowering): Lowered["result"] {
   return { buffer: value.buffer, stride: value.stride };
 }
 
+/** How the nodes of an op are lowered: to a value, or, where nothing is returned, by whatever else it takes. */
+type Lowerings = {
+  readonly [O in Node["op"]]: (
+    l: Lowering,
+    node: Extract<Node, { readonly op: O }>,
+  ) => Value | void;
+};
+
+/** The lowering of each op (src/graph/ops/). */
+const LOWERINGS: Lowerings = {
+  patch_input: lowerPatchInput,
+  learned_embedding: lowerLearnedEmbedding,
+  embedding: () => {}, // placed by the residual_add that takes it
+  linear: lowerLinear,
+  norm: lowerNorm,
+  qk_norm: lowerQkNorm,
+  residual_add: lowerResidualAdd,
+  residual_read: lowerResidualRead,
+  attention: lowerAttention,
+  causal_conv1d: lowerCausalConv1d,
+  activation: (l, node) => {
+    const { layout } = l.value(node.x);
+    return { kind: "activation", node, layout };
+  },
+  channel_scale: lowerChannelScale,
+  hadamard: lowerHadamard,
+  pixel_shuffle: lowerPixelShuffle,
+  concat_features: lowerConcatFeatures,
+  concat_rows: lowerConcatRows,
+  slice_rows: lowerSliceRows,
+  last_row: lowerLastRow,
+};
+
 function lowerNode(l: Lowering, node: Node): void {
-  switch (node.op) {
-    case "patch_input": {
-      const { patches } = l.options;
-      const layout = node.extraRows ? fixedRows(patches, 0) : l.options.layout;
-      l.values.set(node.id, { kind: "patches", layout });
-      return;
-    }
-    case "learned_embedding":
-      l.values.set(node.id, lowerLearnedEmbedding(l, node));
-      return;
-    case "embedding":
-      return; // placed by the write that takes it
-    case "linear":
-      return lowerLinear(l, node);
-    case "residual_add":
-      return lowerResidualAdd(l, node);
-    case "norm":
-      return lowerNorm(l, node);
-    case "residual_read":
-      return lowerResidualRead(l, node);
-    case "attention":
-      l.values.set(node.id, lowerAttention(l, node));
-      return;
-    case "causal_conv1d":
-      l.values.set(node.id, lowerCausalConv1d(l, node));
-      return;
-    case "activation":
-      l.values.set(node.id, {
-        kind: "activation",
-        node,
-        layout: l.value(node.x).layout,
-      });
-      return;
-    case "hadamard":
-      return lowerHadamard(
-        l,
-        node.id,
-        node.x,
-        node.rotation,
-        node.inverse === true,
-      );
-    case "channel_scale":
-      return lowerChannelScale(l, node.id, node.x, node.weight);
-    case "qk_norm":
-      l.values.set(node.id, lowerQkNorm(l, node));
-      return;
-    case "pixel_shuffle":
-      l.values.set(node.id, lowerPixelShuffle(l, node));
-      return;
-    case "concat_features":
-      l.values.set(node.id, lowerConcatFeatures(l, node));
-      return;
-    case "concat_rows":
-      l.values.set(node.id, lowerConcatRows(l, node));
-      return;
-    case "slice_rows":
-      return lowerSliceRows(l, node);
-    case "last_row":
-      return lowerLastRow(l, node.id, node.x);
-  }
+  const lowering = LOWERINGS[node.op] as (
+    l: Lowering,
+    node: Node,
+  ) => Value | void;
+  const value = lowering(l, node);
+  if (value) l.values.set(node.id, value);
+}
+
+function lowerPatchInput(l: Lowering, { extraRows }: PatchInputNode): Value {
+  const { patches, layout } = l.options;
+  return {
+    kind: "patches",
+    layout: extraRows ? fixedRows(patches, 0) : layout,
+  };
 }

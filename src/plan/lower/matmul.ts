@@ -4,7 +4,11 @@
  * @module
  */
 import { channel0Weight, siteScale, weightScale } from "../../graph/names.ts";
-import { type LinearNode, modalityOf, type ResidualAddNode } from "../../graph/node.ts";
+import {
+  type LinearNode,
+  modalityOf,
+  type ResidualAddNode,
+} from "../../graph/node.ts";
 import { packedBits, roundUp } from "../../kernels/layout.ts";
 import {
   gemm_w4a8,

@@ -3,10 +3,21 @@
  * @module
  */
 import { quoted } from "../../format/error.ts";
-import { type ConcatFeaturesNode, type ConcatRowsNode, index, type LearnedEmbeddingNode, type PixelShuffleNode, type QkNormNode, type SliceRowsNode, widthOf } from "../../graph/node.ts";
+import {
+  type ChannelScaleNode,
+  type ConcatFeaturesNode,
+  type ConcatRowsNode,
+  type HadamardNode,
+  index,
+  type LastRowNode,
+  type LearnedEmbeddingNode,
+  type PixelShuffleNode,
+  type QkNormNode,
+  type SliceRowsNode,
+  widthOf,
+} from "../../graph/node.ts";
 import { imageInfoOf } from "../../graph/info.ts";
 import { mergeOf, tableRowsOf } from "../../graph/grid.ts";
-import type { Rotation } from "../../tensor/rotation.ts";
 import { type Amount, ref } from "../buffer.ts";
 import { fixedRows, ONE_ROW, registerRows } from "../row_layout.ts";
 import { rmsnorm_f32 } from "../../kernels/signatures/quantize.ts";
@@ -16,22 +27,19 @@ import { all } from "./call.ts";
 import { diagonalBuffer } from "./constants.ts";
 import type { Lowering } from "./context.ts";
 import { floatsOf, rotated } from "./floats.ts";
-import type { Floats } from "./value.ts";
+import type { Floats, Value } from "./value.ts";
 
 /** The chunk's last row goes on alone: what comes from here on is for the logits only. */
-export function lowerLastRow(l: Lowering, id: string, x: string): void {
+export function lowerLastRow(l: Lowering, { id, x }: LastRowNode): Value {
   if (l.options.phase !== "text") {
     throw l.error(`${quoted(id)} must be of the text phase`);
   }
   l.tail = Math.min(l.tail, l.steps.length);
   const v = l.value(x);
-  if (v.layout.maxRows === 1) { // one row only goes on already
-    l.values.set(id, v);
-    return;
-  }
+  if (v.layout.maxRows === 1) return v; // one row only goes on already
   // A norm works row by row, so taking the last row may come first.
   const from = v.kind === "norm" ? v : floatsOf(l, x);
-  l.values.set(id, { ...from, layout: ONE_ROW, last: true });
+  return { ...from, layout: ONE_ROW, last: true };
 }
 
 /** A constant: rows of their own, or those at the start of the vision phase. */
@@ -72,7 +80,7 @@ export function lowerLearnedEmbedding(
 }
 
 /** The first rows of each image go on. */
-export function lowerSliceRows(l: Lowering, node: SliceRowsNode): void {
+export function lowerSliceRows(l: Lowering, node: SliceRowsNode): Floats {
   const x = floatsOf(l, node.x);
   if (l.options.phase !== "vision" || node.count > x.layout.maxRows) {
     throw l.error(
@@ -81,50 +89,33 @@ export function lowerSliceRows(l: Lowering, node: SliceRowsNode): void {
       } must take at most ${x.layout.maxRows} rows of the vision phase: count is ${node.count}`,
     );
   }
-  l.values.set(node.id, { ...x, layout: fixedRows(node.count, 0) });
+  return { ...x, layout: fixedRows(node.count, 0) };
 }
 
 /** A rotation: forward ones wait for the quantization behind them. */
 export function lowerHadamard(
   l: Lowering,
-  id: string,
-  x: string,
-  rotation: Rotation,
-  inverse: boolean,
-): void {
+  { id, x, rotation, inverse }: HadamardNode,
+): Value {
   const layout = l.value(x).layout;
-  if (!inverse) {
-    l.values.set(id, { kind: "hadamard", x, rotation, layout });
-    return;
-  }
+  if (!inverse) return { kind: "hadamard", x, rotation, layout };
   // Qᵀ = diag(signs)·(M ⊗ S)ᵀ: the transform now, the signs with whoever comes next
   const from = floatsOf(l, x, true);
   const y = rotated(l, id, from, rotation, from.diagonal, true);
-  l.values.set(
-    id,
-    rotation.seed === 0 ? y : { ...y, diagonal: [{ signs: rotation }] },
-  );
+  return rotation.seed === 0 ? y : { ...y, diagonal: [{ signs: rotation }] };
 }
 
-/** A gain: goes with the norm before it or the rotation behind it. */
+/** A factor per channel: goes with the norm before it or the rotation behind it. */
 export function lowerChannelScale(
   l: Lowering,
-  id: string,
-  x: string,
-  param: string,
-): void {
+  { x, weight: gain }: ChannelScaleNode,
+): Value {
   const v = l.value(x);
   if (
     v.kind === "norm" && v.gain === undefined && v.node.bias === undefined
-  ) {
-    l.values.set(id, { ...v, gain: param });
-    return;
-  }
+  ) return { ...v, gain };
   const f = floatsOf(l, x, true);
-  l.values.set(id, {
-    ...f,
-    diagonal: [...(f.diagonal ?? []), { gain: param }],
-  });
+  return { ...f, diagonal: [...(f.diagonal ?? []), { gain }] };
 }
 
 /** A norm of each head: all rows of one head are one call. */

@@ -4,7 +4,15 @@
  */
 import { quoted } from "../../format/error.ts";
 import { weightScale } from "../../graph/names.ts";
-import { type EmbeddingNode, index, type Node, type NormNode, type ResidualAddNode, type ResidualReadNode, widthOf } from "../../graph/node.ts";
+import {
+  type EmbeddingNode,
+  index,
+  type Node,
+  type NormNode,
+  type ResidualAddNode,
+  type ResidualReadNode,
+  widthOf,
+} from "../../graph/node.ts";
 import { MODALITIES } from "../../graph/phase.ts";
 import { packedBits, roundUp, weightBytes } from "../../kernels/layout.ts";
 import {
@@ -19,18 +27,18 @@ import { all } from "./call.ts";
 import type { Lowering } from "./context.ts";
 import { floatsOf } from "./floats.ts";
 import { emitMatmul, fusedWrite } from "./matmul.ts";
-import type { StreamState } from "./value.ts";
+import type { Floats, NormValue, StreamState } from "./value.ts";
 
 /** A norm: taken when someone needs it. */
-export function lowerNorm(l: Lowering, node: NormNode): void {
+export function lowerNorm(l: Lowering, node: NormNode): NormValue {
   const { layout, version } = whole(l, node);
-  l.values.set(node.id, {
+  return {
     kind: "norm",
     node,
     version,
     layout,
     ...(node.weight === undefined ? {} : { gain: node.weight }),
-  });
+  };
 }
 
 /** The stream a node reads, all of whose rows must be written. */
@@ -43,7 +51,7 @@ function whole(l: Lowering, node: NormNode | ResidualReadNode): StreamState {
 }
 
 /** The stream as it stands, in a copy: it may be written again. */
-export function lowerResidualRead(l: Lowering, node: ResidualReadNode): void {
+export function lowerResidualRead(l: Lowering, node: ResidualReadNode): Floats {
   const { buffer, stride, layout } = whole(l, node);
   const y = l.rows(node.id, layout, node.width);
   l.copy(
@@ -55,7 +63,7 @@ export function lowerResidualRead(l: Lowering, node: ResidualReadNode): void {
     node.width,
     layout.rows,
   );
-  l.values.set(node.id, y);
+  return y;
 }
 
 /**
