@@ -11,7 +11,14 @@ import { type ImageInfo, imageInfoOf } from "../graph/info.ts";
 import { windowsOf } from "../evaluate/perplexity.ts";
 import { decode } from "../image/decode.ts";
 import { type Image, ImageError } from "../image/image.ts";
-import { type ImagePlan, oneTile, preprocess, readImagePlan, towerTile, withinPixels } from "../image/preprocess.ts";
+import {
+  type ImagePlan,
+  oneTile,
+  preprocess,
+  readImagePlan,
+  towerTile,
+  withinPixels,
+} from "../image/preprocess.ts";
 import type { FloatCheckpoint } from "./checkpoint.ts";
 
 const PHOTO = /\.(jpe?g|png|webp)$/i;
