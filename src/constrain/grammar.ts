@@ -62,25 +62,9 @@ export function start(
   rules: readonly Rule[],
   spend: Spend = () => {},
 ): State {
-  const shortest = shortestTexts(rules);
   const frames = new Map<string, Frame>(), states = new Map<string, State>();
+  const rowOf = rowsOf(shortestTexts(rules), spend);
   let nextFrame = 0;
-  const seenItems = new Map<readonly Item[], Row>();
-
-  function rowOf(items: readonly Item[]): Row {
-    let row = seenItems.get(items);
-    if (!row) {
-      spend(items.length >> 3);
-      const needs = new Float64Array(items.length + 1);
-      for (let i = items.length - 1; i >= 0; i--) {
-        const item = items[i];
-        needs[i] = needs[i + 1] +
-          (typeof item === "number" ? shortest[item] : 1);
-      }
-      seenItems.set(items, row = { id: seenItems.size, needs });
-    }
-    return row;
-  }
 
   function frame(
     items: readonly Item[],
@@ -159,6 +143,26 @@ export function start(
   }
 
   return state([frame([0], 0, undefined)])!;
+}
+
+/** Rows of alternatives, each made when it is first gone into. */
+function rowsOf(
+  shortest: readonly number[],
+  spend: Spend,
+): (items: readonly Item[]) => Row {
+  const known = new Map<readonly Item[], Row>();
+  return (items) => {
+    let row = known.get(items);
+    if (row) return row;
+    spend(items.length >> 3);
+    const needs = new Float64Array(items.length + 1);
+    for (let i = items.length - 1; i >= 0; i--) {
+      const item = items[i];
+      needs[i] = needs[i + 1] + (typeof item === "number" ? shortest[item] : 1);
+    }
+    known.set(items, row = { id: known.size, needs });
+    return row;
+  };
 }
 
 /** Bytes of the shortest text of each rule; Infinity where it has none that ends. */

@@ -60,16 +60,53 @@ export interface RuleBook {
   integer(least: number, most: number): Item[];
 }
 
+/** A rule by its name, made when it is first asked for. */
+type Once = (name: string, make: () => number) => number;
+
+/** Makes items that repeat, in rules that are made once. */
+function repeater(once: Once) {
+  const chains = new Map<string, number[]>(); // of an item: up to how many
+  return (
+    book: Pick<RuleBook, "rule" | "recursive">,
+    item: Item,
+    least: number,
+    most: number,
+  ): Item[] => {
+    const name = JSON.stringify(item);
+    const exactly = (n: number): Item[] => {
+      if (n <= MOST_COPIED) return Array<Item>(n).fill(item);
+      const half = exactly(n >> 1), odd = n % 2 === 1 ? [item] : [];
+      return [
+        once(`${name}={${n}}`, () => book.rule([[...half, ...half, ...odd]])),
+      ];
+    };
+    const more = most - least;
+    if (more === NO_LIMIT) {
+      const any = once(
+        `${name}*`,
+        () => book.recursive((self) => [[item, self], []]),
+      );
+      return [...exactly(least), any];
+    }
+    const upTo = chains.get(name) ?? [book.rule([[]])];
+    chains.set(name, upTo);
+    while (upTo.length <= more) {
+      upTo.push(book.rule([[item, upTo.at(-1)!], []]));
+    }
+    return [...exactly(least), upTo[more]];
+  };
+}
+
 /** An empty book; every item and rule is paid for by `spend`. */
 export function ruleBook(spend: Spend): RuleBook {
   const rules: Rule[] = [];
   const known = new Map<string, number>();
-  const chains = new Map<string, number[]>();
-  const once = (name: string, make: () => number) => {
+  const once: Once = (name, make) => {
     let rule = known.get(name);
     if (rule === undefined) known.set(name, rule = make());
     return rule;
   };
+  const repeat = repeater(once);
   const book: RuleBook = {
     rules,
     rule: (alternatives) => book.recursive(() => alternatives),
@@ -86,30 +123,7 @@ export function ruleBook(spend: Spend): RuleBook {
     },
     short: (items) =>
       items.length > MOST_COPIED ? [book.rule([items])] : [...items],
-    repeat(item, least, most) {
-      const name = JSON.stringify(item);
-      const exactly = (n: number): Item[] => {
-        if (n <= MOST_COPIED) return Array<Item>(n).fill(item);
-        const half = exactly(n >> 1), odd = n % 2 === 1 ? [item] : [];
-        return [
-          once(`${name}={${n}}`, () => book.rule([[...half, ...half, ...odd]])),
-        ];
-      };
-      const more = most - least;
-      if (more === NO_LIMIT) {
-        const any = once(
-          `${name}*`,
-          () => book.recursive((self) => [[item, self], []]),
-        );
-        return [...exactly(least), any];
-      }
-      const upTo = chains.get(name) ?? [book.rule([[]])]; // by how many
-      chains.set(name, upTo);
-      while (upTo.length <= more) {
-        upTo.push(book.rule([[item, upTo.at(-1)!], []]));
-      }
-      return [...exactly(least), upTo[more]];
-    },
+    repeat: (item, least, most) => repeat(book, item, least, most),
     string(least, most) {
       const character = once("character", () =>
         book.rule([

@@ -49,19 +49,7 @@ export function metrics(): Metrics {
       stages.decode += timings.decodeMs / 1000;
     },
     text(admission, session, more) {
-      const lines: string[] = [];
-      const metric = (
-        name: string,
-        type: string,
-        help: string,
-        values: Iterable<readonly [labels: string, value: number]>,
-      ) => {
-        lines.push(`# HELP mquant_${name} ${help}`);
-        lines.push(`# TYPE mquant_${name} ${type}`);
-        for (const [labels, value] of values) {
-          lines.push(`mquant_${name}${labels && `{${labels}}`} ${value}`);
-        }
-      };
+      const { lines, metric } = page();
       const one = (value: number) => [["", value]] as const;
       metric("requests_total", "counter", "Requests ended.", requests);
       metric(
@@ -122,4 +110,22 @@ export function metrics(): Metrics {
       return `${lines.join("\n")}\n`;
     },
   };
+}
+
+/** Lines of metrics that grow. */
+function page() {
+  const lines: string[] = [];
+  const metric = (
+    name: string,
+    type: string,
+    help: string,
+    values: Iterable<readonly [labels: string, value: number]>,
+  ) => {
+    lines.push(`# HELP mquant_${name} ${help}`);
+    lines.push(`# TYPE mquant_${name} ${type}`);
+    for (const [labels, value] of values) {
+      lines.push(`mquant_${name}${labels && `{${labels}}`} ${value}`);
+    }
+  };
+  return { lines, metric };
 }

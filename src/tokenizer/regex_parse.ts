@@ -49,7 +49,7 @@ const DEEPEST = 100;
 
 /** Reads `source`, which `new RegExp(source, "u")` takes; throws `TokenizerError` where it has more. */
 export function parsePattern(source: string): Parsed {
-  const sets: RegExp[] = [], known = new Map<string, number>();
+  const { sets, setOf } = setBook();
   let at = 0, depth = 0;
 
   const next = (what: RegExp): RegExpExecArray | null => {
@@ -58,16 +58,6 @@ export function parsePattern(source: string): Parsed {
     if (found) at = what.lastIndex;
     return found;
   };
-  const setOf = (atom: string, flags: string): Node => {
-    const key = `${flags}${atom}`;
-    let set = known.get(key);
-    if (set === undefined) {
-      set = sets.push(new RegExp(`^(?:${atom})$`, flags)) - 1;
-      known.set(key, set);
-    }
-    return { kind: "set", set };
-  };
-
   function choice(flags: string): Node {
     const nodes: Node[] = [];
     do nodes.push(sequence(flags)); while (take("|"));
@@ -91,16 +81,7 @@ export function parsePattern(source: string): Parsed {
   function counted(flags: string): Node {
     const node = single(flags), count = next(COUNT);
     if (!count) return node;
-    const [, sign, low, comma, high, lazy] = count;
-    const least = sign ? +(sign === "+") : Number(low);
-    const most = sign
-      ? sign === "?" ? 1 : Infinity
-      : !comma
-      ? least
-      : high === ""
-      ? Infinity
-      : Number(high);
-    return { kind: "repeat", node, least, most, lazy: lazy !== "" };
+    return { kind: "repeat", node, ...boundsOf(count) };
   }
 
   function single(flags: string): Node {
@@ -143,4 +124,29 @@ function unread(what: string): TokenizerError {
   return TokenizerError.inFile(
     `its pattern has ${JSON.stringify(what)}, which is not known`,
   );
+}
+
+/** Sets by what they are written as. */
+function setBook() {
+  const sets: RegExp[] = [], known = new Map<string, number>();
+  const setOf = (atom: string, flags: string): Node => {
+    const key = `${flags}${atom}`;
+    let set = known.get(key);
+    if (set === undefined) {
+      set = sets.push(new RegExp(`^(?:${atom})$`, flags)) - 1;
+      known.set(key, set);
+    }
+    return { kind: "set", set };
+  };
+  return { sets, setOf };
+}
+
+function boundsOf([, sign, low, comma, high, lazy]: RegExpExecArray) {
+  if (sign) {
+    const least = sign === "+" ? 1 : 0, most = sign === "?" ? 1 : Infinity;
+    return { least, most, lazy: lazy !== "" };
+  }
+  const least = Number(low);
+  const most = !comma ? least : high === "" ? Infinity : Number(high);
+  return { least, most, lazy: lazy !== "" };
 }

@@ -46,14 +46,7 @@ export const MOST_INSTRUCTIONS = 1000;
 
 /** The program of a tree; throws `TokenizerError` where it is too long, or a group that may be empty repeats. */
 export function compilePattern(tree: Node): Compiled {
-  const looks: Look[] = [];
-  let count = 0;
-  const pay = () => {
-    if (++count <= MOST_INSTRUCTIONS) return;
-    throw TokenizerError.inFile(
-      `its pattern takes more than ${MOST_INSTRUCTIONS} steps; lower its counts`,
-    );
-  };
+  const looks: Look[] = [], pay = payment();
 
   function program(node: Node): Program {
     const code: [op: number, a: number, b: number][] = [];
@@ -130,6 +123,17 @@ export function compilePattern(tree: Node): Compiled {
   }
 
   return { program: program(tree), looks };
+}
+
+/** Counts what a pattern takes; throws where it is too much. */
+function payment(): () => void {
+  let count = 0;
+  return () => {
+    if (++count <= MOST_INSTRUCTIONS) return;
+    throw TokenizerError.inFile(
+      `its pattern takes more than ${MOST_INSTRUCTIONS} steps; lower its counts`,
+    );
+  };
 }
 
 /** Whether a text of no characters matches. */

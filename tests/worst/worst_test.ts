@@ -7,8 +7,8 @@ import { MOST, WORST } from "./targets.ts";
 const TEXTS = WORST.filter(({ name }) => !/png|jpeg|webp/.test(name));
 
 for (const target of TEXTS) {
-  Deno.test(`the worst of 20 inputs grown to cost much: ${target.name}`, async () => {
-    const { kinds } = await search(target, 1, 20);
+  Deno.test(`the worst of 10 inputs grown to cost much: ${target.name}`, async () => {
+    const { kinds } = await search(target, 1, 10);
     for (const { cost: { ms, mb }, input } of Object.values(kinds)) {
       const what = `${Math.round(ms)} ms, ${Math.round(mb)} MB: ${
         input.slice(0, 300)
@@ -28,12 +28,13 @@ Deno.test("the search finds what costs much, where something does", async () => 
       mostBytes: 1000,
       run(bytes) {
         const n = bytes.filter((b) => b === 120).length;
-        const end = performance.now() + n * n / 20_000;
-        while (performance.now() < end);
+        let x = 0;
+        for (let i = 0; i < 50 * n * n; i++) x ^= i;
+        return x;
       },
     },
     1,
-    200,
+    100,
   );
-  assert(kinds.time.cost.ms > 20, `${kinds.time.cost.ms} ms`);
+  assert(kinds.time.cost.ms > 10, `${kinds.time.cost.ms} ms`);
 });

@@ -70,18 +70,17 @@ export function front(
   /** Whether there is room for one more. */
   function makeRoom(): boolean {
     if (open.size < limits.connections) return true;
-    let oldest: Connection | undefined;
-    for (const connection of open) {
-      const since = connection.idleSince;
-      if (since !== undefined && since < (oldest?.idleSince ?? Infinity)) {
-        oldest = connection;
-      }
-    }
+    const [oldest] = idleOf(open);
     if (!oldest) return false;
-    counts.evicted++;
-    oldest.close();
-    open.delete(oldest);
+    evict(oldest);
     return true;
+  }
+
+  function evict(connection: Connection) {
+    counts.evicted++;
+    connection.close();
+    open.delete(connection);
+    counts.open = open.size;
   }
 
   function take(wire: Wire) {
@@ -111,22 +110,14 @@ export function front(
       } catch {
         if (ending) break;
         counts.failed++;
-        makeRoomForDescriptors();
+        // Without a descriptor nothing else can be opened either: idle
+        // connections give back theirs.
+        const idle = idleOf(open);
+        idle.slice(0, Math.ceil(idle.length / 4)).forEach(evict);
         await new Promise((go) => setTimeout(go, PAUSE_MS));
       }
     }
   })();
-
-  /** Without a descriptor nothing else can be opened either: an idle connection gives back its own. */
-  function makeRoomForDescriptors() {
-    const idle = [...open].filter((c) => c.idleSince !== undefined);
-    for (const connection of idle.slice(0, Math.ceil(idle.length / 4))) {
-      counts.evicted++;
-      connection.close();
-      open.delete(connection);
-    }
-    counts.open = open.size;
-  }
 
   return {
     async finish() {
@@ -140,4 +131,11 @@ export function front(
       for (const connection of open) connection.close();
     },
   };
+}
+
+/** Those that wait for a head, the longest first. */
+function idleOf(open: Iterable<Connection>): Connection[] {
+  const since = (connection: Connection) => connection.idleSince ?? Infinity;
+  return [...open].filter((c) => c.idleSince !== undefined)
+    .sort((a, b) => since(a) - since(b));
 }
