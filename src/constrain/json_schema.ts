@@ -53,8 +53,8 @@ const KEPT: Readonly<Record<string, readonly string[]>> = {
 export const SCHEMA_LIMITS = {
   /** Bytes, rules and keywords of its grammar, made or gone through: 4,000 words of an enum take 150,000. */
   steps: 400_000,
-  /** Milliseconds that making its grammar may take. */
-  ms: 1000,
+  /** Milliseconds that making its grammar may take, for machines on which a step takes far more than half a microsecond. */
+  ms: 3000,
   /** Schemas within each other. */
   depth: 64,
   /** Largest minLength, maxLength, minItems and maxItems. */

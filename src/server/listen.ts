@@ -3,7 +3,7 @@
  * @module
  */
 import { isLoopback } from "./guard.ts";
-import { backendHandler, type Source } from "./handler.ts";
+import { backendHandler } from "./handler.ts";
 import {
   type ConnectionCounts,
   connectionCounts,
@@ -12,6 +12,7 @@ import {
 import type { Answering } from "./job.ts";
 import { ending } from "./lifecycle.ts";
 import { type HandlerOptions, LIMITS, type Metric } from "./options.ts";
+import type { Source } from "./routes.ts";
 
 /** Where and how to listen. */
 export interface ListenOptions extends Omit<HandlerOptions, "lifecycle"> {

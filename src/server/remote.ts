@@ -49,7 +49,7 @@ interface Pending {
 }
 
 /** Opens the model at `path` in `thread`; rejects as `open` does. */
-export function openRemote(
+export async function openRemote(
   path: string,
   { open, rules, onStuck, stuckMs }: RemoteOptions,
   thread: Thread = new Worker(MODEL_WORKER, { type: "module", name: "model" }),
@@ -57,32 +57,20 @@ export function openRemote(
   const pending = new Map<number, Pending>();
   const opened = Promise.withResolvers<Answering["info"]>();
   const closed = Promise.withResolvers<void>();
-  let last = performance.now(), next = 0;
-  const tell = (order: Order, transfer: Transferable[] = []) =>
-    thread.postMessage(order, transfer);
-
+  let last = performance.now();
   thread.onmessage = ({ data: news }) => {
     last = performance.now();
-    if (news.type === "beat") return;
-    if (news.type === "open") return opened.resolve(news.info);
-    if (news.type === "failed") return opened.reject(unpackError(news.error));
-    if (news.type === "closed") return closed.resolve();
-    const one = pending.get(news.id);
-    if (!one) return;
     switch (news.type) {
-      case "asked":
-        return one.asked(news.asked);
-      case "checked":
-      case "turn":
-        return one[news.type]();
-      case "piece":
-        return one.piece(news.text);
-      case "done":
-        pending.delete(news.id);
-        return one.done(news.outcome);
-      case "fault":
-        pending.delete(news.id);
-        return one.fault(apiErrorOf(news.fault));
+      case "beat":
+        return;
+      case "open":
+        return opened.resolve(news.info);
+      case "failed":
+        return opened.reject(unpackError(news.error));
+      case "closed":
+        return closed.resolve();
+      default:
+        hear(news, pending);
     }
   };
   thread.onerror = (event) => {
@@ -101,18 +89,71 @@ export function openRemote(
   }, BEAT_MS);
   Deno.unrefTimer(watch);
 
-  const begin: Backend["begin"] = (body, { gone, cut }, turn) => {
+  const { signal, ...options } = open;
+  thread.postMessage({ type: "open", path, options, rules }, []);
+  const close = async () => {
+    thread.postMessage({ type: "close" }, []);
+    await closed.promise;
+    clearInterval(watch);
+    thread.terminate();
+  };
+  const stop = () => {
+    opened.reject(signal!.reason);
+    close();
+  };
+  signal?.addEventListener("abort", stop);
+  try {
+    const info = await opened.promise, begin = beginner(thread, pending);
+    return { info, begin, [Symbol.asyncDispose]: close };
+  } catch (error) {
+    clearInterval(watch);
+    throw error;
+  } finally {
+    signal?.removeEventListener("abort", stop);
+  }
+}
+
+/** Tells an answer its news. */
+function hear(
+  news: Extract<News, { id: number }>,
+  pending: Map<number, Pending>,
+) {
+  const one = pending.get(news.id);
+  if (!one) return;
+  if (news.type === "done" || news.type === "fault") pending.delete(news.id);
+  switch (news.type) {
+    case "asked":
+      return one.asked(news.asked);
+    case "checked":
+    case "turn":
+      return one[news.type]();
+    case "piece":
+      return one.piece(news.text);
+    case "done":
+      return one.done(news.outcome);
+    case "fault":
+      return one.fault(apiErrorOf(news.fault));
+  }
+}
+
+/** Begins answers in a thread, which are told their news by `pending`. */
+function beginner(
+  thread: Thread,
+  pending: Map<number, Pending>,
+): Backend["begin"] {
+  let next = 0;
+  return (body, { gone, cut }, turn): Begun => {
     const id = next++;
     const asked = Promise.withResolvers<Asked>();
     const checked = Promise.withResolvers<void>();
     const outcome = Promise.withResolvers<Outcome>();
-    const cancel = () => tell({ type: "cancel", id });
-    const cutOff = () => tell({ type: "cut", id });
+    for (const { promise } of [asked, outcome]) promise.catch(() => {});
+    const cancel = () => thread.postMessage({ type: "cancel", id }, []);
+    const cutOff = () => thread.postMessage({ type: "cut", id }, []);
     const over = () => {
       gone?.removeEventListener("abort", cancel);
       cut?.removeEventListener("abort", cutOff);
     };
-    for (const { promise } of [asked, outcome]) promise.catch(() => {});
     const pieces = answer((show) => {
       pending.set(id, {
         asked: asked.resolve,
@@ -129,7 +170,7 @@ export function openRemote(
           outcome.reject(error);
         },
       });
-      tell({ type: "begin", id, body }, [body.buffer]);
+      thread.postMessage({ type: "begin", id, body }, [body.buffer]);
       if (gone?.aborted) cancel();
       if (cut?.aborted) cutOff();
       gone?.addEventListener("abort", cancel);
@@ -137,36 +178,14 @@ export function openRemote(
       return outcome.promise.then(({ result }): Result => result);
     });
     pieces.then(() => {}, () => {}); // begins it
-    const begun: Begun = {
+    return {
       asked: asked.promise,
       checked: checked.promise,
       outcome: outcome.promise,
       pieces,
       cancel,
     };
-    return begun;
   };
-
-  const { signal, ...options } = open;
-  tell({ type: "open", path, options, rules });
-  const close = async () => {
-    tell({ type: "close" });
-    await closed.promise;
-    clearInterval(watch);
-    thread.terminate();
-  };
-  const stop = () => {
-    opened.reject(signal!.reason);
-    close();
-  };
-  signal?.addEventListener("abort", stop);
-  return opened.promise.then(
-    (info) => ({ info, begin, [Symbol.asyncDispose]: close }),
-    (error) => {
-      clearInterval(watch);
-      throw error;
-    },
-  ).finally(() => signal?.removeEventListener("abort", stop));
 }
 
 function apiErrorOf({ code, message, param, headers, inner }: Fault): ApiError {

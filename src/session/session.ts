@@ -17,6 +17,7 @@ import { examine, prepare } from "./prepare.ts";
 import { neverBegun, run } from "./run.ts";
 import { seenImages } from "./seen_images.ts";
 import type { StaticModel } from "../graph/static_model.ts";
+import { turns } from "./turns.ts";
 
 /**
  * How a caption is asked for.
@@ -120,37 +121,14 @@ export function session(
     ...(maxTiles === undefined ? {} : { maxTiles }),
     ...(minPixels === undefined ? {} : { minPixels }),
   };
-  let queue: Promise<unknown> = Promise.resolve(), engine = loaded;
+  const { inTurn, empty } = turns();
+  let engine = loaded;
 
   /** The engine; where a kernel failed, another with the same bits. */
   async function sound(): Promise<Engine> {
     if (!engine.broken) return engine;
     await engine[Symbol.asyncDispose]();
     return engine = await again();
-  }
-
-  /** Runs `work` behind all that was asked for before; who is cancelled while waiting leaves the queue. */
-  function inTurn<T>(
-    work: () => Promise<T>,
-    cancelled: () => T,
-    signal: AbortSignal,
-  ): Promise<T> {
-    return new Promise((done, refuse) => {
-      if (signal.aborted) return done(cancelled());
-      let begun = false;
-      const leave = () => begun || done(cancelled());
-      signal.addEventListener("abort", leave, { once: true });
-      queue = queue.then(async () => {
-        begun = true;
-        try {
-          done(signal.aborted ? cancelled() : await work());
-        } catch (error) {
-          refuse(error);
-        } finally {
-          signal.removeEventListener("abort", leave);
-        }
-      });
-    });
   }
 
   function chat(messages: Message[], options: AskOptions = {}): Answer {
@@ -226,7 +204,7 @@ export function session(
     profile: (work) => profile(engine, work),
     async [Symbol.asyncDispose]() {
       closing.abort();
-      await queue;
+      await empty();
       await engine[Symbol.asyncDispose]();
     },
   };
