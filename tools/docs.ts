@@ -18,6 +18,7 @@ import { kernelList } from "./kernel_list.ts";
 import { limitsTable } from "./limits.ts";
 import { ROOMS } from "./lint_rooms.ts";
 import { markdown, sizesTable } from "./models.ts";
+import { nodeList } from "./node_list.ts";
 import { numbersTable, readBundled } from "./numbers.ts";
 
 const folder = new URL("../docs/", import.meta.url);
@@ -74,7 +75,9 @@ function peersText(rows: readonly Row[]): string {
   return classesOf(rows).map((cpu) => {
     const some = rows.filter((r) => r.cpu === cpu);
     const summary = [llamaCells(some), onnxCells(some)]
-      .filter((cells) => cells.length > 1).map(markdown).join("\n");
+      .filter((cells) => cells.length > 1).map((cells) => markdown(cells)).join(
+        "\n",
+      );
     return `### ${cpu}\n\nRatios of medians, one thread, then two:\n\n${summary}\nAll rows:\n\n${
       markdown(allCells(some))
     }`;
@@ -97,6 +100,7 @@ async function main(check: boolean): Promise<number> {
   const architecture = await Deno.readTextFile(
     new URL("architecture.md", folder),
   );
+  const format = await Deno.readTextFile(new URL("format.md", folder));
   const kernels = await Deno.readTextFile(new URL("kernels.md", folder));
   const models = await Deno.readTextFile(new URL("models.md", folder));
   const limits = await Deno.readTextFile(new URL("limits.md", folder));
@@ -115,6 +119,7 @@ async function main(check: boolean): Promise<number> {
     ),
     "architecture.md": between(architecture, "rooms", rooms()),
     "models.md": between(models, "sizes", sizesTable()),
+    "format.md": between(format, "nodes", nodeList()),
     "kernels.md": between(kernels, "kernels", fence(kernelList())),
     "limits.md": between(limits, "products", limitsTable()),
     "../tools/imports.json": imports(),

@@ -33,18 +33,28 @@ export function sizesTable(): string {
   return markdown([HEAD, ...REAL.map(row)]);
 }
 
+/** A table of text: every column to the left; a bar in a cell is escaped. */
+export const leftCells = (rows: readonly string[][]): string =>
+  markdown(
+    rows.map((r) => r.map((c) => c.replaceAll("|", "\\|"))),
+    () => true,
+  );
+
 /** Rows as Markdown, the first the head, each cell as wide as its column. */
-export function markdown(rows: readonly string[][]): string {
+export function markdown(
+  rows: readonly string[][],
+  left: (column: number) => boolean = (column) => column === 0,
+): string {
   const widths = rows[0].map((_, i) =>
     Math.max(...rows.map((r) => r[i].length))
   );
   const line = (cells: readonly string[]) =>
     `| ${
-      cells.map((c, i) => i === 0 ? c.padEnd(widths[i]) : c.padStart(widths[i]))
+      cells.map((c, i) => left(i) ? c.padEnd(widths[i]) : c.padStart(widths[i]))
         .join(" | ")
     } |`;
   const rule = widths.map((w, i) =>
-    i === 0 ? "-".repeat(w) : `${"-".repeat(w - 1)}:`
+    left(i) ? "-".repeat(w) : `${"-".repeat(w - 1)}:`
   );
   const [head, ...body] = rows.map(line);
   return [head, `| ${rule.join(" | ")} |`, ...body, ""].join("\n");

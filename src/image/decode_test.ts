@@ -230,35 +230,3 @@ Deno.test("damaged pictures never harm the good ones after them", async () => {
     }
   }
 });
-
-const CHECKPOINT = new URL(
-  "../../../shared/models/flickr-mini/golden/",
-  import.meta.url,
-);
-let present = true;
-try {
-  Deno.statSync(CHECKPOINT);
-} catch {
-  present = false;
-  console.log(
-    "skipped: ../shared/models/flickr-mini is absent, no golden photos to decode",
-  );
-}
-Deno.test({
-  name: "the golden photos have the golden pixels",
-  ignore: !present,
-  async fn() {
-    const { items } = JSON.parse(
-      Deno.readTextFileSync(
-        new URL("../../tests/golden/flickr-mini.json", import.meta.url),
-      ),
-    );
-    for (const { image, pixels_sha256 } of items) {
-      if (!image.endsWith(".png")) continue;
-      const { data } = await decode(
-        Deno.readFileSync(new URL(image, CHECKPOINT)),
-      );
-      assertEquals(sha256(data), pixels_sha256, image);
-    }
-  },
-});

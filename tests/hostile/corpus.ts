@@ -1,9 +1,8 @@
 /**
- * The hostile files: `files/READER/CODE--WHAT`, where CODE is the `code` of the
- * error that READER must answer with, or its name where it has none. Those made
- * by hand come from cases/ and are written by
- * `deno run -A tests/hostile/corpus.ts`; those that fuzzing found (`found-…`)
- * are there alone.
+ * Hostile inputs: files made to harm, each with the `code` of the error that its
+ * reader must answer with (the error's name if it has no code). Those of `cases/`
+ * are made here, in memory. Inputs that fuzzing found cannot be derived from
+ * anything, so they are kept as files: `files/READER/CODE--found-SEED-NUMBER`.
  * @module
  */
 import { decode } from "../../src/image/decode.ts";
@@ -16,11 +15,11 @@ import { REQUEST } from "./cases/request.ts";
 import { SAFETENSORS } from "./cases/safetensors.ts";
 import { CONFIGS, PROCESSOR, TEMPLATE, TOKENIZER } from "./cases/text.ts";
 
-/** Where they lie. */
+/** Folder of the inputs that fuzzing found. */
 export const FILES = new URL("./files/", import.meta.url);
 
-/** Cases made by hand, by reader. */
-export const CASES: Readonly<Record<string, readonly Case[]>> = {
+/** Cases by reader. */
+const CASES: Readonly<Record<string, readonly Case[]>> = {
   safetensors: SAFETENSORS,
   model: MODEL,
   graph: GRAPHS,
@@ -43,21 +42,47 @@ export function readerOf(folder: string): Pick<Target, "read" | "errors"> {
   throw new Error(`there is no reader ${folder}`);
 }
 
-/** Name of a case's file. */
-export function fileName([code, what]: Case): string {
+/** One hostile input. */
+export interface Hostile {
+  /** `CODE--WHAT`. */
+  readonly name: string;
+  readonly code: string;
+  readonly bytes: Uint8Array;
+}
+
+/** `CODE--WHAT` of a case, without blanks. */
+function nameOf([code, what]: Case): string {
   const words = what.replaceAll(/[^\p{L}\p{N}_^.]+/gu, "-").replaceAll("^", "");
   return `${code}--${words.replace(/-$/, "")}`;
 }
 
-if (import.meta.main) {
-  for (const [reader, cases] of Object.entries(CASES)) {
-    const folder = new URL(`${reader}/`, FILES);
-    Deno.mkdirSync(folder, { recursive: true });
-    for (const case_ of cases) {
-      Deno.writeFileSync(
-        new URL(encodeURIComponent(fileName(case_)), folder),
-        case_[2],
-      );
-    }
+/** Inputs that fuzzing found for a reader. */
+function found(reader: string): Hostile[] {
+  const folder = new URL(`${reader}/`, FILES);
+  try {
+    return [...Deno.readDirSync(folder)].map(({ name }) => ({
+      name,
+      code: name.split("--")[0],
+      bytes: Deno.readFileSync(new URL(encodeURIComponent(name), folder)),
+    }));
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return [];
+    throw error;
   }
+}
+
+/** All hostile inputs by reader. */
+export function hostileInputs(): Map<string, Hostile[]> {
+  const readers = new Set([
+    ...Object.keys(CASES),
+    ...[...Deno.readDirSync(FILES)].map((e) => e.name),
+  ]);
+  return new Map([...readers].map((reader) => {
+    const made = (CASES[reader] ?? []).map((c): Hostile => ({
+      name: nameOf(c),
+      code: c[0],
+      bytes: c[2],
+    }));
+    return [reader, [...made, ...found(reader)]];
+  }));
 }

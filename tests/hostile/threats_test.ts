@@ -1,8 +1,8 @@
-/** What docs/threats.md names is there: tests by name, files, hostile files by their beginning. */
+/** What docs/threats.md names is there: tests by name, files, hostile inputs by their beginning. */
 import { assert } from "@std/assert";
 import { fromFileUrl } from "@std/path";
 import { TARGETS } from "../fuzz/targets.ts";
-import { FILES } from "./corpus.ts";
+import { hostileInputs } from "./corpus.ts";
 
 const ROOT = fromFileUrl(new URL("../../", import.meta.url));
 
@@ -28,12 +28,11 @@ function exists(path: string | URL): boolean {
 Deno.test("every test that docs/threats.md names is there", () => {
   const tests = testsBelow(`${ROOT}tests`) + testsBelow(`${ROOT}src`) +
     testsBelow(`${ROOT}tools`);
-  const hostile = [...Deno.readDirSync(FILES)].flatMap(({ name }) =>
-    [...Deno.readDirSync(new URL(`${name}/`, FILES))].map((e) => e.name)
-  );
+  const inputs = hostileInputs();
+  const hostile = [...inputs.values()].flat().map((i) => i.name);
   const isThere = (name: string): boolean => {
     const [, hostileFiles] = /^hostile files: (\w+)$/.exec(name) ?? [];
-    if (hostileFiles) return exists(new URL(`${hostileFiles}/`, FILES));
+    if (hostileFiles) return inputs.has(hostileFiles);
     const [, target] = /^\d+ damaged inputs: ([\w ]+)$/.exec(name) ?? [];
     if (target) return TARGETS.some((t) => t.name === target);
     if (/^storm: \d+ \w+$/.test(name)) return true; // their counts are tested there
