@@ -3,7 +3,7 @@
  * config and tensor list alone. No weights are read.
  * @module
  */
-import { planFor } from "../src/execute/engine.ts";
+import { planFor } from "../src/execute/options.ts";
 import { unquantized } from "../src/plan/unquantized.ts";
 import { rowsPerImage } from "../src/graph/node.ts";
 import {

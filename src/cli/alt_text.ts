@@ -14,7 +14,7 @@ import {
   type CaptionValues,
   lazily,
   openSession,
-} from "./caption.ts";
+} from "./caption_options.ts";
 import { EXIT, sentence } from "./errors.ts";
 import { findPhotos } from "./find_photos.ts";
 import { dim, field, type Io, PipeClosed, printable } from "./io.ts";

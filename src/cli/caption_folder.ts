@@ -11,7 +11,7 @@ import {
   lazily,
   openSession,
   questionOf,
-} from "./caption.ts";
+} from "./caption_options.ts";
 import {
   captionFiles,
   type Keeping,

@@ -22,7 +22,10 @@ const LOADERS = {
   compare: () => import("./compare.ts"),
   bench: () => import("./bench.ts"),
   doctor: () => import("./doctor.ts"),
-  completions: () => import("./completions.ts"),
+  completions: async () => {
+    const { completions } = await import("./completions.ts");
+    return { default: completions(loadAll) };
+  },
 } as const satisfies Record<string, Loader>;
 
 /** Names of the commands, in the order help lists them. */

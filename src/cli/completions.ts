@@ -4,37 +4,38 @@
  * @module
  */
 import { type Command, command, COMMON, type Option } from "./command.ts";
-import { loadAll } from "./commands.ts";
 import { EXIT, UsageError } from "./errors.ts";
 import { nearest } from "./suggest.ts";
 
 const SHELLS = { bash, zsh, fish } as const;
 
-export default command({
-  name: "completions",
-  summary: "print completions for bash, zsh or fish",
-  operands: "SHELL",
-  arity: [1, 1],
-  options: {},
-  notes: `For the shell that is running:
+/** The command; `all` loads every command there is. */
+export const completions = (all: () => Promise<Command[]>): Command =>
+  command({
+    name: "completions",
+    summary: "print completions for bash, zsh or fish",
+    operands: "SHELL",
+    arity: [1, 1],
+    options: {},
+    notes: `For the shell that is running:
   bash:  eval "$(mquant completions bash)"
   zsh:   eval "$(mquant completions zsh)"
   fish:  mquant completions fish | source
 The same line in ~/.bashrc, ~/.zshrc or ~/.config/fish/config.fish keeps them.`,
-  permissions: "none",
-  async run([shell], _, io) {
-    if (!Object.hasOwn(SHELLS, shell)) {
-      const near = nearest(shell, Object.keys(SHELLS));
-      throw new UsageError(
-        `Cannot complete in ${JSON.stringify(shell)}: known are ${
-          Object.keys(SHELLS).join(", ")
-        }; ${near ? `did you mean ${near}?` : "use one of them"}`,
-      );
-    }
-    io.out(SHELLS[shell as keyof typeof SHELLS](await loadAll()));
-    return EXIT.ok;
-  },
-});
+    permissions: "none",
+    async run([shell], _, io) {
+      if (!Object.hasOwn(SHELLS, shell)) {
+        const near = nearest(shell, Object.keys(SHELLS));
+        throw new UsageError(
+          `Cannot complete in ${JSON.stringify(shell)}: known are ${
+            Object.keys(SHELLS).join(", ")
+          }; ${near ? `did you mean ${near}?` : "use one of them"}`,
+        );
+      }
+      io.out(SHELLS[shell as keyof typeof SHELLS](await all()));
+      return EXIT.ok;
+    },
+  });
 
 /** Options of a command by name, those of every command included. */
 function optionsOf(c: Command): [string, Option][] {

@@ -1,12 +1,12 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
-import { COMMANDS } from "./commands.ts";
-import completions from "./completions.ts";
+import { COMMANDS, loadAll } from "./commands.ts";
+import { completions } from "./completions.ts";
 import type { Io } from "./io.ts";
 
 async function script(shell: string): Promise<string> {
   let text = "";
   const io = { out: (t: string) => void (text += t) } as unknown as Io;
-  await completions.run([shell], {}, io);
+  await completions(loadAll).run([shell], {}, io);
   return text;
 }
 

@@ -8,7 +8,7 @@ import { fileSource } from "../format/source.ts";
 import { readImagePlan } from "../image/preprocess.ts";
 import { readAssets } from "../session/assets.ts";
 import { describePlan } from "../plan/describe.ts";
-import { planFor } from "../execute/engine.ts";
+import { planFor } from "../execute/options.ts";
 import type { Plan } from "../plan/plan.ts";
 import { readStaticModel } from "../graph/static_model.ts";
 import { transformed, unquantized } from "../plan/unquantized.ts";

@@ -8,7 +8,6 @@ import { imageInfoOf, type ModelInfo } from "../graph/info.ts";
 import { index, widthOf } from "../graph/node.ts";
 import { chunkEnd, maskEnds } from "../graph/attention_mask.ts";
 import type { Image } from "../image/image.ts";
-import type { Kernels } from "../kernels/signatures/mod.ts";
 import {
   bestBuild,
   type Build,
@@ -18,99 +17,21 @@ import {
 } from "../kernels/load.ts";
 import { Conversation } from "./conversation.ts";
 import { RuntimeError } from "../graph/error.ts";
-import { checkPixels, fittingGrid, GridWriter } from "../plan/grids.ts";
+import { fittingGrid, GridWriter } from "../plan/grids.ts";
 import { load } from "./load.ts";
 import { chunkOrder } from "./order.ts";
 import { PositionTableWriter } from "../plan/position_tables.ts";
-import { type PixelScale, pixelTable } from "./pixels.ts";
-import { type Plan, plan } from "../plan/plan.ts";
-import { canStartWorkers, Pool, type Sharing } from "./pool.ts";
+import { checkMemory, type EngineOptions, planFor } from "./options.ts";
+import type { PixelScale } from "./pixels.ts";
+import type { Plan } from "../plan/plan.ts";
+import { Pool } from "./pool.ts";
+import { checkPrompt, type PromptRoom } from "./prompt.ts";
 import type { ListName } from "../plan/lists.ts";
 import type { StaticModel } from "../graph/static_model.ts";
 import { setChunk, setImage } from "../plan/registers.ts";
 import type { Step } from "../plan/step.ts";
 import { inOrder, setWindows, tokenAt } from "../plan/windows.ts";
 import { windowsOf } from "../graph/windows.ts";
-
-/** How to run a model. */
-export interface EngineOptions {
-  /** Threads, the calling one included. */
-  readonly threads?: number;
-  /** Most tokens of a conversation. */
-  readonly context?: number;
-  /** Most pixels of a picture, for families whose pictures keep their shape; default as many as the model file says. */
-  readonly maxPixels?: number;
-  /** Most bytes its memory may have. */
-  readonly maxMemory?: number;
-  /** Most bytes of one WebAssembly memory; weights beyond go into further ones. Default 4 GiB, less for tests. */
-  readonly memoryBytes?: number;
-  /** First address used of the first memory, for tests. */
-  readonly firstAddress?: number;
-  readonly build?: Build;
-  readonly signal?: AbortSignal;
-  /** Kernels over the given memory instead of the compiled ones, for tests with one thread. */
-  readonly kernels?: (buffer: ArrayBufferLike) => Kernels;
-  /** How work is cut and shared, for tests. */
-  readonly sharing?: Sharing;
-}
-
-/** Context where none is asked for; less where the model's positions end earlier. */
-export const DEFAULT_CONTEXT = 2048;
-
-/** Throws a `RuntimeError` "memory" where a plan takes more than `most` bytes: before a byte is allocated. */
-function checkMemory({ memory, context }: Plan, most = Infinity): void {
-  if (memory.total <= most) return;
-  const { total, ...parts } = memory;
-  const mb = (bytes: number) => `${Math.ceil(bytes / 1e6)} MB`;
-  const sum = Object.entries(parts).map(([k, v]) => `${k} ${mb(v)}`);
-  throw new RuntimeError(
-    "memory",
-    `Cannot open the model: it takes ${mb(total)} (${
-      sum.join(", ")
-    }), at most ${
-      mb(most)
-    } are allowed; allow more, a context of fewer tokens than ${context}, or take a smaller model`,
-  );
-}
-
-/** The plan a model gets under options, before any memory is allocated. */
-export function planFor(
-  model: StaticModel,
-  pixels: PixelScale | undefined,
-  options: Pick<
-    EngineOptions,
-    "threads" | "context" | "maxPixels" | "memoryBytes" | "firstAddress"
-  >,
-): Plan {
-  const most = Math.floor(model.info.maxPositions / 8) * 8;
-  const wanted = options.context ?? Math.min(DEFAULT_CONTEXT, most);
-  if (
-    !Number.isInteger(wanted) || wanted < 8 || wanted > model.info.maxPositions
-  ) {
-    throw new RuntimeError(
-      "option",
-      `Cannot open the model: context must be a whole number from 8 to ${model.info.maxPositions}: current value is ${wanted}`,
-    );
-  }
-  const threads = options.threads ??
-    (canStartWorkers() ? Math.min(navigator.hardwareConcurrency, 4) : 1);
-  if (!Number.isInteger(threads) || threads < 1 || threads > 64) {
-    throw new RuntimeError(
-      "option",
-      `Cannot open the model: threads must be a whole number from 1 to 64: current value is ${threads}`,
-    );
-  }
-  const { maxPixels, memoryBytes, firstAddress } = options;
-  checkPixels(model.info, maxPixels);
-  return plan(model, {
-    context: Math.ceil(wanted / 8) * 8,
-    threads: canStartWorkers() ? threads : 1,
-    ...(maxPixels === undefined ? {} : { maxPixels }),
-    ...(memoryBytes === undefined ? {} : { memoryBytes }),
-    ...(firstAddress === undefined ? {} : { firstAddress }),
-    ...(pixels ? { pixelTable: (scale) => pixelTable(pixels, scale) } : {}),
-  });
-}
 
 /** A model in memory. One call at a time. */
 export class Engine implements AsyncDisposable {
@@ -304,7 +225,7 @@ export class Engine implements AsyncDisposable {
     signal?: AbortSignal,
     grids: readonly Grid[] = [],
   ): Promise<Float32Array> {
-    this.#check(ids, images);
+    checkPrompt(this.#room, ids, images.length);
     if (grids.length > 0) this.#seen.grids = grids;
     return await this.#alone(async () => {
       const start = this.length;
@@ -329,7 +250,7 @@ export class Engine implements AsyncDisposable {
 
   /** Takes one text token in; returns the logits behind it. */
   async decode(id: number, signal?: AbortSignal): Promise<Float32Array> {
-    this.#check([id], new Float32Array(0));
+    checkPrompt(this.#room, [id], 0);
     return await this.#alone(async () => {
       // Addresses reach 4 GiB: `>> 2` would take those from 2 GiB on for negative.
       const { inputs } = this.plan, ints = new Int32Array(this.#buffer);
@@ -358,49 +279,6 @@ export class Engine implements AsyncDisposable {
   /** Ends the threads. */
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#pool[Symbol.asyncDispose]();
-  }
-
-  #check(ids: ArrayLike<number>, images: Float32Array): void {
-    const { context } = this.plan, { vocabulary, image } = this.#info;
-    if (ids.length === 0) {
-      throw new RuntimeError(
-        "prompt",
-        "Cannot take a prompt: it must have at least one token: it has none",
-      );
-    }
-    if (this.length + ids.length > context) {
-      throw new RuntimeError(
-        "context",
-        `Cannot take ${ids.length} tokens behind ${this.length}: together they must be at most ${context}; open the model with a larger context or ask for less`,
-      );
-    }
-    let places = 0;
-    for (let i = 0; i < ids.length; i++) {
-      const id = ids[i];
-      if (!Number.isInteger(id) || id < 0 || id >= vocabulary) {
-        throw new RuntimeError(
-          "prompt",
-          `Cannot take a prompt: token ids must be from 0 to ${
-            vocabulary - 1
-          }: id ${i} is ${id}`,
-        );
-      }
-      if (id === image?.tokenId) places++;
-    }
-    if (ids[ids.length - 1] === image?.tokenId) {
-      throw new RuntimeError(
-        "prompt",
-        "Cannot take a prompt: it must end with text: it ends with an image token",
-      );
-    }
-    if (places * this.#width !== images.length) {
-      throw new RuntimeError(
-        "prompt",
-        `Cannot take a prompt: it has ${places} image tokens for ${
-          images.length / (this.#width || 1)
-        } image rows; use one image per image placeholder`,
-      );
-    }
   }
 
   /** One chunk, image rows first; returns how many image rows it took. */
@@ -466,6 +344,18 @@ export class Engine implements AsyncDisposable {
   #logits(name: "prefill" | "decode"): Float32Array {
     const { at } = this.plan[name].result;
     return new Float32Array(this.#buffer, at, this.#info.vocabulary).slice();
+  }
+
+  /** What bounds the tokens that come next. */
+  get #room(): PromptRoom {
+    const { vocabulary, image } = this.#info;
+    return {
+      seen: this.length,
+      context: this.plan.context,
+      vocabulary,
+      imageToken: image?.tokenId,
+      width: this.#width,
+    };
   }
 
   /** Refuses a second call while one runs: they would share memory. */

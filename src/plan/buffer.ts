@@ -8,7 +8,6 @@ import {
   type WeightBits,
   weightBytes,
 } from "../kernels/layout.ts";
-import type { WeightAllocator } from "./memories.ts";
 import { REGISTER } from "./step.ts";
 
 /** Part of WebAssembly memory that a buffer lies in. */
@@ -125,13 +124,19 @@ export function ref(
   };
 }
 
+/** Chooses the memory of each weight (memories.ts). */
+export interface Allocator {
+  /** The memory of a weight of `bytes`; a `pinned` one stays in memory 0. */
+  take(bytes: number, pinned: boolean): number;
+}
+
 /** Buffers that outlive a run, each created once under its key. */
 export class Store {
   /** All of them, in the order they were asked for. */
   readonly buffers = new Map<string, Buffer>();
 
   /** Begins empty. */
-  constructor(private readonly allocator: WeightAllocator) {}
+  constructor(private readonly allocator: Allocator) {}
 
   #once(
     key: string,

@@ -11,7 +11,7 @@
  * @module
  */
 import { roundUp } from "../kernels/layout.ts";
-import type { Buffer } from "./buffer.ts";
+import type { Allocator, Buffer } from "./buffer.ts";
 import { aligned, placeByLife, placeInOrder } from "./place.ts";
 
 /** Where things stand in one memory. */
@@ -39,7 +39,7 @@ export interface Room {
 }
 
 /** Assigns each weight to a memory: the last one used, or a new one if that has no room. */
-export class WeightAllocator {
+export class WeightAllocator implements Allocator {
   readonly #used = [0];
 
   /** Begins empty. */

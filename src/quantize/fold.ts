@@ -27,7 +27,7 @@ import {
   weighRows,
 } from "./gptq.ts";
 import { count, type Histogram, histogram, scaleOf } from "./histogram.ts";
-import type { Engine, Progress } from "./quantize.ts";
+import type { Engine, Progress } from "./engine.ts";
 import type { Recipe } from "./recipe.ts";
 
 /** What the linears of one site share. */

@@ -11,7 +11,7 @@ import { type Loaded, runText } from "../graph/run.ts";
 import { newSequence } from "../graph/runner.ts";
 import { type LinearNode, logitsOf, type Model } from "../graph/node.ts";
 import { dequantize, roundToNearest } from "./gptq.ts";
-import type { Sample } from "./quantize.ts";
+import type { Sample } from "./engine.ts";
 
 /** Tokens of the one sample that sensitivities are measured on, images aside. */
 const TOKENS = 64;

@@ -8,42 +8,22 @@
  * twice, in the first half of the rows as integers and in the second as float.
  * @module
  */
-import type { Executor, Floats } from "../graph/executor.ts";
-import { encodeAll, type Prompt, rowsOfEach } from "../graph/generate.ts";
+import { encodeAll, rowsOfEach } from "../graph/generate.ts";
 import { load, runText } from "../graph/run.ts";
 import { newSequence, type Prefix } from "../graph/runner.ts";
 import type { LinearNode, Model } from "../graph/node.ts";
 import type { Phase } from "../graph/phase.ts";
 import { memoryRecords, type Records } from "../format/records.ts";
 import { bitsOf } from "./bits.ts";
+import type { Engine, Progress, Sample } from "./engine.ts";
 import { findings } from "./findings.ts";
 import { Fold } from "./fold.ts";
-import type { IntegerWeight, Spread } from "./gptq.ts";
+import type { IntegerWeight } from "./gptq.ts";
 import { chooseBits, sensitivities } from "./mixed.ts";
 import { findPrefix, withPrefix } from "./prefix.ts";
 import type { Recipe } from "./recipe.ts";
 
-/** The float engine the quantizer needs: products, and what GPTQ takes most time for. */
-export interface Engine extends Executor {
-  /** Σ over rows of xᵀx, [k, k]. */
-  gram(x: Floats, m: number, k: number): Floats;
-  /** As in tensor/linalg.ts, which is asked where an engine has none. */
-  inverseUpperFactor?(a: Floats, n: number): Floats;
-  /** As in gptq.ts, which is asked where an engine has none. */
-  gptq?(
-    w: Float64Array,
-    n: number,
-    k: number,
-    bits: number,
-    spread: Spread,
-  ): IntegerWeight;
-}
-
-/** One calibration sample: a prompt with its images, and the answer to learn scales from. */
-export interface Sample extends Prompt {
-  /** Token ids of the answer, stop token included where it has one. */
-  readonly answer: readonly number[];
-}
+export type { Engine, Progress, Sample } from "./engine.ts";
 
 /** A model in integers: the transformed graph, its codes, and every static scale. */
 export interface Quantized {
@@ -55,18 +35,6 @@ export interface Quantized {
   readonly vectors: ReadonlyMap<string, Float32Array>;
   /** Keys and values of the tokens in front, on the grid of their head scales; absent where there are none. */
   readonly prefix?: Prefix;
-}
-
-/** What is reported while quantizing. */
-export interface Progress {
-  /** Linear just done. */
-  readonly id: string;
-  readonly done: number;
-  readonly total: number;
-  /** Share of the output's energy that its rounding loses on the samples, in dB (SQNR). */
-  readonly sqnr: number;
-  /** Share of all weights that is done, 0 to 1. */
-  readonly share: number;
 }
 
 /**

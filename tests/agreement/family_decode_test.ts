@@ -10,7 +10,8 @@ import { type Chunk, runText } from "../../src/graph/run.ts";
 import { newSequence } from "../../src/graph/runner.ts";
 import { referenceKernels } from "../../src/kernels/reference/mod.ts";
 import { simulate } from "../../src/quantize/simulate.ts";
-import { Engine, type EngineOptions } from "../../src/execute/engine.ts";
+import { Engine } from "../../src/execute/engine.ts";
+import { type EngineOptions } from "../../src/execute/options.ts";
 import {
   FAMILIES,
   type Family,

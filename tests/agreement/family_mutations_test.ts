@@ -8,7 +8,7 @@ import { RECIPES } from "../../src/quantize/recipe.ts";
 import { checkGraph } from "../../src/graph/check.ts";
 import { tensorsOf } from "../../src/graph/tensors.ts";
 import { RuntimeError } from "../../src/graph/error.ts";
-import { planFor } from "../../src/execute/engine.ts";
+import { planFor } from "../../src/execute/options.ts";
 import { readInfo, readNodes } from "../../src/graph/read.ts";
 import type { StaticModel } from "../../src/graph/static_model.ts";
 import { random, uniform } from "../../src/tensor/random.ts";

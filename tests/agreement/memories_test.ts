@@ -5,11 +5,8 @@
  */
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import { referenceKernels } from "../../src/kernels/reference/mod.ts";
-import {
-  Engine,
-  type EngineOptions,
-  planFor,
-} from "../../src/execute/engine.ts";
+import { Engine } from "../../src/execute/engine.ts";
+import { type EngineOptions, planFor } from "../../src/execute/options.ts";
 import { RECIPES } from "../../src/quantize/recipe.ts";
 import { RuntimeError } from "../../src/graph/error.ts";
 import type { PixelScale } from "../../src/execute/pixels.ts";

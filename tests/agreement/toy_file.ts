@@ -17,7 +17,8 @@ import { RECIPES } from "../../src/quantize/recipe.ts";
 import { simulate } from "../../src/quantize/simulate.ts";
 import { suppress } from "../../src/quantize/suppress.ts";
 import type { Image } from "../../src/image/image.ts";
-import { Engine, type EngineOptions } from "../../src/execute/engine.ts";
+import { Engine } from "../../src/execute/engine.ts";
+import { type EngineOptions } from "../../src/execute/options.ts";
 import type { PixelScale } from "../../src/execute/pixels.ts";
 import {
   readStaticModel,

@@ -4,7 +4,7 @@ import { FormatError } from "../../src/format/error.ts";
 import type { ModelFile } from "../../src/format/model_file.ts";
 import { random, uniform } from "../../src/tensor/random.ts";
 import { RuntimeError, type RuntimeErrorCode } from "../../src/graph/error.ts";
-import { planFor } from "../../src/execute/engine.ts";
+import { planFor } from "../../src/execute/options.ts";
 import {
   readBits,
   readGroups,

@@ -1,7 +1,7 @@
 /** What a checkpoint's plan says before it is quantized is what its file takes. */
 import { assertEquals } from "@std/assert";
 import { planJson } from "../../src/cli/plan_text.ts";
-import { planFor } from "../../src/execute/engine.ts";
+import { planFor } from "../../src/execute/options.ts";
 import { staticFamily } from "../agreement/family_file.ts";
 import { openFamily } from "../golden/family.ts";
 

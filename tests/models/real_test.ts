@@ -1,6 +1,6 @@
 /** Real sizes: every tensor has its place, the passes apply, the plan fits into as many memories as it takes. */
 import { assert, assertEquals } from "@std/assert";
-import { planFor } from "../../src/execute/engine.ts";
+import { planFor } from "../../src/execute/options.ts";
 import { unquantized } from "../../src/plan/unquantized.ts";
 import { parametersOf, REAL, realCheckpoint, transformed } from "./real.ts";
 

@@ -10,8 +10,8 @@ import {
   SOFTMAX_ONE,
   type values_f32_s8,
 } from "../signatures/attention.ts";
-import type { Reference } from "./rows.ts";
 import { exp2_32, LOG2E, rne8, type Views } from "./views.ts";
+import type { Reference } from "./views.ts";
 
 const f = Math.fround;
 

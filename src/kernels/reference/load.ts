@@ -7,7 +7,7 @@ import type {
   barrier as barrierSignature,
   pack_w4,
 } from "../signatures/load.ts";
-import type { Reference } from "./rows.ts";
+import type { Reference } from "./views.ts";
 
 /** Row-major values into panels. */
 export const pack = (bits: 4 | 8): Reference<typeof pack_w4> =>

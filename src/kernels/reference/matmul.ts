@@ -17,8 +17,7 @@ import type {
   gemv_w4ga8,
   rank1_f32,
 } from "../signatures/matmul.ts";
-import type { Reference } from "./rows.ts";
-import type { Views } from "./views.ts";
+import type { Reference, Views } from "./views.ts";
 
 const f = Math.fround;
 

@@ -19,11 +19,11 @@ import * as load from "./load.ts";
 import * as matmul from "./matmul.ts";
 import * as quantize from "./quantize.ts";
 import * as rows from "./rows.ts";
-import { viewsOf } from "./views.ts";
+import { type Reference, viewsOf } from "./views.ts";
 
 /** The reference of every kernel. */
 export const references: {
-  readonly [K in KernelName]: rows.Reference<(typeof signatures)[K]>;
+  readonly [K in KernelName]: Reference<(typeof signatures)[K]>;
 } = {
   gemm_w4a8: matmul.gemm(4),
   gemm_w8a8: matmul.gemm(8),

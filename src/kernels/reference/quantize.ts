@@ -19,8 +19,8 @@ import {
   type rmsnorm_f32,
   type rmsnorm_f32_s8,
 } from "../signatures/quantize.ts";
-import type { Reference } from "./rows.ts";
 import { exp2_32, rne8, type Views } from "./views.ts";
+import type { Reference } from "./views.ts";
 
 const f = Math.fround;
 

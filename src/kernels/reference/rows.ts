@@ -8,7 +8,6 @@ import {
   roundUp,
   type RowBlock,
 } from "../layout.ts";
-import type { Call, Operands } from "../signature.ts";
 import type {
   add_f32,
   causal_conv1d_f32,
@@ -19,14 +18,9 @@ import type {
   scale_f32,
 } from "../signatures/rows.ts";
 import { storedColumn } from "./matmul.ts";
-import type { Views } from "./views.ts";
+import type { Reference, Views } from "./views.ts";
 
 const f = Math.fround;
-
-/** The obvious version of a kernel over one memory. */
-export type Reference<S extends { readonly operands: Operands }> = (
-  memory: Views,
-) => (call: Call<S["operands"]>) => void;
 
 function eachElement(
   run: (v: Views, to: number, from: number) => void,

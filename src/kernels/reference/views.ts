@@ -4,6 +4,7 @@
  * same pointers as the kernel and must leave the same bytes behind.
  * @module
  */
+import type { Call, Operands } from "../signature.ts";
 
 /** All typed views of one buffer. Pointers are byte offsets; `f32[p >> 2]`. */
 export interface Views {
@@ -64,3 +65,8 @@ export function exp2_32(y: number): number {
   bits[0] += n << 23;
   return float[0];
 }
+
+/** The obvious version of a kernel over one memory. */
+export type Reference<S extends { readonly operands: Operands }> = (
+  memory: Views,
+) => (call: Call<S["operands"]>) => void;

@@ -1,0 +1,177 @@
+/**
+ * Options of `caption`, and what the library is asked for with them.
+ * @module
+ */
+import { open } from "../mod.ts";
+import type { CaptionOptions, JsonSchema, Session } from "../mod.ts";
+import type { Values } from "./command.ts";
+import {
+  MEMORY_OPTION,
+  memoryOption,
+  MODEL_OPTION,
+  modelPath,
+} from "./model_path.ts";
+import { PICTURE_OPTIONS, pictureOptions } from "./picture_options.ts";
+
+/** Options of `caption`. */
+export const CAPTION_OPTIONS = {
+  prompt: { type: "string", value: "TEXT", help: "what to ask of the photo" },
+  "max-tokens": {
+    type: "integer",
+    help: "longest answer",
+    min: 1,
+    max: 1024,
+  },
+  ...PICTURE_OPTIONS,
+  "max-memory": MEMORY_OPTION,
+  threads: {
+    type: "integer",
+    help: "threads; default: one per CPU, at most 4",
+    min: 1,
+    max: 64,
+  },
+  temperature: {
+    type: "number",
+    help: "0 always takes the likeliest token",
+    min: 0,
+    max: 10,
+  },
+  "top-k": {
+    type: "integer",
+    help: "draw from the k likeliest tokens",
+    min: 1,
+    max: 1000,
+  },
+  "top-p": {
+    type: "number",
+    help: "draw from the likeliest tokens that make up this share",
+    min: 0.001,
+    max: 1,
+  },
+  seed: {
+    type: "integer",
+    help: "same seed, same draws",
+    min: 0,
+    max: 2 ** 32 - 1,
+  },
+  schema: {
+    type: "string",
+    value: "FILE",
+    help: "answer in JSON that is valid for the JSON schema in FILE",
+  },
+  model: MODEL_OPTION,
+  sidecar: {
+    type: "string",
+    value: "KIND,...",
+    help: "keep captions beside the photos, as txt, json or xmp files",
+  },
+  journal: {
+    type: "string",
+    value: "FILE",
+    help:
+      "note every caption there; default with --sidecar: captions.jsonl in the first folder",
+  },
+  "trust-journal": {
+    type: "boolean",
+    help:
+      "go on with a journal that was written in another folder or on another machine",
+  },
+  overwrite: {
+    type: "boolean",
+    help: "replace sidecars that somebody else wrote or changed",
+  },
+  "full-names": {
+    type: "boolean",
+    help: "name sidecars photo.jpg.txt, not photo.txt",
+  },
+  watch: {
+    type: "boolean",
+    help: "then wait for new photos, until Ctrl-C",
+  },
+  "alt-text": {
+    type: "boolean",
+    help: "instead: fill in missing alternative texts of HTML and Markdown",
+  },
+  "site-root": {
+    type: "string",
+    value: "FOLDER",
+    help: "what / stands for in the addresses of --alt-text",
+  },
+  json: {
+    type: "boolean",
+    help: "one JSON object per photo, a line each",
+  },
+  quiet: { type: "boolean", help: "no timing, only errors, on stderr" },
+} as const;
+
+/** What was asked for on the command line. */
+export type CaptionValues = Values<typeof CAPTION_OPTIONS>;
+
+/** The model that was asked for, opened. */
+export async function openSession(
+  values: CaptionValues,
+  signal: AbortSignal,
+): Promise<Session> {
+  return await open(modelPath(values.model), {
+    ...given({ threads: values.threads }),
+    ...memoryOption(values),
+    ...pictureOptions(values),
+    signal,
+  });
+}
+
+/** A session that is opened when it is first needed: where all is known, none is. */
+export function lazily(open: () => Promise<Session>) {
+  let opened: Promise<Session> | undefined;
+  return {
+    get: () => opened ??= open(),
+    async [Symbol.asyncDispose]() {
+      await (await opened?.catch(() => undefined))?.[Symbol.asyncDispose]();
+    },
+  };
+}
+
+/** How to ask, as the command line says. */
+export function askOptions(
+  values: CaptionValues,
+  signal: AbortSignal,
+): CaptionOptions {
+  return { ...given(questionOf(values)), signal };
+}
+
+/** All of a command line that bears on an answer. */
+export function questionOf(values: CaptionValues) {
+  return {
+    prompt: values.prompt,
+    maxTokens: values["max-tokens"],
+    ...pictureOptions(values),
+    temperature: values.temperature,
+    topK: values["top-k"],
+    topP: values["top-p"],
+    seed: values.seed,
+    schema: schemaIn(values.schema),
+  };
+}
+
+function schemaIn(path: string | undefined): JsonSchema | undefined {
+  if (path === undefined) return undefined;
+  try {
+    return JSON.parse(Deno.readTextFileSync(path));
+  } catch (error) {
+    if (!(error instanceof SyntaxError)) throw error;
+    throw new Error(
+      `Cannot read the schema ${
+        JSON.stringify(path)
+      }: it is not JSON; see json-schema.org`,
+    );
+  }
+}
+
+/** `object` without what is not given. */
+function given<T extends object>(
+  object: T,
+): { [K in keyof T]?: Exclude<T[K], undefined> } {
+  return Object.fromEntries(
+    Object.entries(object).filter(([, v]) => v !== undefined),
+  ) as never;
+}

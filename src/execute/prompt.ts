@@ -1,0 +1,69 @@
+/**
+ * What tokens a loaded model can take in next.
+ * @module
+ */
+import { RuntimeError } from "../graph/error.ts";
+
+/** What bounds them. */
+export interface PromptRoom {
+  /** Tokens seen. */
+  readonly seen: number;
+  /** Most tokens. */
+  readonly context: number;
+  readonly vocabulary: number;
+  /** Id of an image token, where the model takes images. */
+  readonly imageToken: number | undefined;
+  /** Elements of an image row. */
+  readonly width: number;
+}
+
+/**
+ * Refuses tokens that cannot be taken in.
+ * @param elements of the image rows that come with them
+ * @throws {RuntimeError} "prompt" or "context"
+ */
+export function checkPrompt(
+  { seen, context, vocabulary, imageToken, width }: PromptRoom,
+  ids: ArrayLike<number>,
+  elements: number,
+): void {
+  if (ids.length === 0) {
+    throw new RuntimeError(
+      "prompt",
+      "Cannot take a prompt: it must have at least one token: it has none",
+    );
+  }
+  if (seen + ids.length > context) {
+    throw new RuntimeError(
+      "context",
+      `Cannot take ${ids.length} tokens behind ${seen}: together they must be at most ${context}; open the model with a larger context or ask for less`,
+    );
+  }
+  let places = 0;
+  for (let i = 0; i < ids.length; i++) {
+    const id = ids[i];
+    if (!Number.isInteger(id) || id < 0 || id >= vocabulary) {
+      throw new RuntimeError(
+        "prompt",
+        `Cannot take a prompt: token ids must be from 0 to ${
+          vocabulary - 1
+        }: id ${i} is ${id}`,
+      );
+    }
+    if (id === imageToken) places++;
+  }
+  if (ids[ids.length - 1] === imageToken) {
+    throw new RuntimeError(
+      "prompt",
+      "Cannot take a prompt: it must end with text: it ends with an image token",
+    );
+  }
+  if (places * width !== elements) {
+    throw new RuntimeError(
+      "prompt",
+      `Cannot take a prompt: it has ${places} image tokens for ${
+        elements / (width || 1)
+      } image rows; use one image per image placeholder`,
+    );
+  }
+}
