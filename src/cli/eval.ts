@@ -36,6 +36,9 @@ import { readReferences, type References } from "./references.ts";
 import { sitesShown } from "./sites.ts";
 import { textResult } from "./texts.ts";
 
+const NO_FLOAT =
+  "float is not measured: name the checkpoint with --checkpoint DIR";
+
 export default command({
   name: "eval",
   summary:
@@ -118,11 +121,7 @@ export default command({
         io,
       );
     })();
-    if (folderOfFloat === undefined) {
-      io.err(
-        "float is not measured: name the checkpoint with --checkpoint DIR",
-      );
-    }
+    if (folderOfFloat === undefined) io.err(NO_FLOAT);
     using checkpoint = folderOfFloat === undefined
       ? undefined
       : openFloatCheckpoint(folderOfFloat);

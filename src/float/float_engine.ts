@@ -76,174 +76,7 @@ const BLOCK = 64;
 
 /** A float engine; its memory is that of its crew. */
 export function floatEngine(crew: Crew = alone()): FloatEngine {
-  const { memory, threads } = crew;
-
-  function reserve(end: number): void {
-    const missing = end - memory.buffer.byteLength;
-    if (missing > 0) memory.grow(Math.ceil(missing / 65536));
-  }
-
-  /** memory │ sums │ a block of xᵀ │ the same in panels │ zeros │ y of each thread │ */
-  function gram(x: Float32Array, m: number, k: number): Float32Array {
-    check("x", x.length, [m, k]);
-    const k8 = roundUp(k, 8), sum = START, t = sum + roundUp(k * k * 8, 16);
-    const p = t + k * BLOCK_ROWS * 4, zeros = p + k8 * BLOCK_ROWS * 4;
-    const y = zeros + k8 * 4;
-    reserve(y + threads * 64 * k8 * 4);
-    const f32 = new Float32Array(memory.buffer);
-    const sums = new Float64Array(memory.buffer, sum, k * k).fill(0);
-    f32.fill(0, p >> 2, y >> 2);
-    for (let r0 = 0; r0 < m; r0 += BLOCK_ROWS) {
-      const rows = Math.min(BLOCK_ROWS, m - r0);
-      const block = x.subarray(r0 * k, (r0 + rows) * k);
-      // xᵀ once as rows [k][rows] and once as panels [k8/8][rows][8]
-      for (let j = 0; j < k; j++) {
-        const tj = (t >> 2) + j * rows;
-        const pj = (p >> 2) + (j >> 3) * 8 * rows + (j & 7);
-        for (let r = 0; r < rows; r++) {
-          f32[pj + r * 8] = f32[tj + r] = block[r * k + j];
-        }
-      }
-      crew.run({ task: "gram", t, p, zeros, y, rows, k, sum });
-    }
-    const h = new Float32Array(k * k);
-    for (let i = 0; i < k; i++) {
-      for (let j = 0; j <= i; j++) {
-        h[i * k + j] = h[j * k + i] = sums[i * k + j];
-      }
-    }
-    return h;
-  }
-
-  /**
-   * By blocks of 64 columns, all but their corners on all threads. With J the
-   * reversal, J·a·J = L·Lᵀ gives U = J·L⁻¹·J.
-   *
-   *   memory │ L [n, n] │ L⁻¹ in panels │ a block's w in panels │ its y │
-   */
-  function inverseUpperFactor(a: ArrayLike<number>, n: number): Float32Array {
-    check("a", a.length, [n, n]);
-    const n8 = roundUp(n, 8), l = START, x = l + roundUp(n * n, 4) * 4;
-    const panels = x + n8 * n * 4, zeros = panels + n * BLOCK * 4;
-    const y = zeros + BLOCK * 4;
-    reserve(y + Math.max(n, threads * 64) * BLOCK * 4);
-    const f32 = new Float32Array(memory.buffer);
-    const L = f32.subarray(l >> 2, (l >> 2) + n * n);
-    for (let i = 0; i < n * n; i++) L[i] = a[n * n - 1 - i];
-    f32.fill(0, x >> 2, panels >> 2);
-    f32.fill(0, zeros >> 2, y >> 2);
-    for (let from = 0; from < n; from += BLOCK) {
-      const to = Math.min(n, from + BLOCK), size = to - from;
-      if (from > 0) { // what the columns before take from these
-        for (let r = 0; r < BLOCK; r++) {
-          const at = (panels >> 2) + (r >> 3) * 8 * from + (r & 7);
-          for (let c = 0; c < from; c++) {
-            f32[at + c * 8] = r < size ? L[(from + r) * n + c] : 0;
-          }
-        }
-        crew.run({
-          task: "gemm",
-          x: l + from * n * 4,
-          w: panels,
-          bias: zeros,
-          y,
-          rows: n - from,
-          k: from,
-          ldx: n,
-          ldy: BLOCK,
-          n: BLOCK,
-        });
-        for (let i = from; i < n; i++) {
-          const taken = (y >> 2) + (i - from) * BLOCK;
-          for (let j = 0; j < Math.min(size, i - from + 1); j++) {
-            L[i * n + from + j] -= f32[taken + j];
-          }
-        }
-      }
-      const corner = factorCorner(L, n, from, to);
-      crew.run({ task: "solve", l, n, from, to });
-      crew.run({ task: "inverse", l, x, zeros, y, n, from, to, corner });
-      for (let r = 0; r < size; r++) { // the corner's own inverse
-        for (let c = 0; c <= r; c++) {
-          const j = from + c;
-          f32[(x >> 2) + (j >> 3) * n * 8 + (from + r) * 8 + (j & 7)] =
-            corner[r * size + c];
-        }
-      }
-    }
-    const u = new Float32Array(n * n);
-    for (let i = 0; i < n; i++) {
-      const row = n - 1 - i;
-      for (let j = i; j < n; j++) {
-        const c = n - 1 - j;
-        u[i * n + j] = f32[(x >> 2) + (c >> 3) * n * 8 + row * 8 + (c & 7)];
-      }
-    }
-    return u;
-  }
-
-  /** memory │ q │ k │ v │ what rows see │ y │ room for the products of each thread │ */
-  function attend(
-    q: Float32Array,
-    k: Float32Array,
-    v: Float32Array,
-    shape: AttentionShape,
-    seen: Int32Array,
-  ): Float32Array {
-    const { rows, keys, headDim: d } = shape;
-    const roomBytes = roundUp(
-      Math.max(productBytes(rows, d, keys), productBytes(rows, keys, d)),
-      16,
-    );
-    const kAt = START + q.length * 4, vAt = kAt + k.length * 4;
-    const seenAt = vAt + v.length * 4, y = seenAt + seen.length * 4;
-    const room = roundUp(y + q.length * 4, 16);
-    reserve(room + threads * roomBytes);
-    const at = { q: START, k: kAt, v: vAt, seen: seenAt, y };
-    const views = attentionViews(memory.buffer, at, shape);
-    views.q.set(q);
-    views.k.set(k);
-    views.v.set(v);
-    views.seen.set(seen);
-    crew.run(
-      { task: "attend", shape, room, roomBytes, ...at },
-      q.length * keys < SMALL,
-    );
-    return views.y.slice();
-  }
-
-  /** memory │ what rounding reads and writes │ room for the products of each thread │ */
-  function roundAll(
-    weight: Float64Array,
-    n: number,
-    k: number,
-    bits: number,
-    spread: Spread,
-  ): IntegerWeight {
-    const roomBytes = roundUp(
-      productBytes(Math.ceil(n / threads), GPTQ_BLOCK, k),
-      16,
-    );
-    const w = START, diagonal = w + n * k * 8, order = diagonal + k * 8;
-    const factor = order + k * 4, scale = factor + k * k * 4;
-    const codes = scale + n * 4, room = roundUp(codes + n * k, 16);
-    reserve(room + threads * roomBytes);
-    const at = { w, diagonal, order, factor, scale, codes };
-    const views = roundViews(memory.buffer, at, n, k);
-    views.w.set(weight);
-    views.diagonal.set(spread.diagonal);
-    views.order.set(spread.order);
-    views.factor.set(spread.factor);
-    crew.run({ task: "round", n, k, bits, room, roomBytes, ...at });
-    return {
-      bits,
-      n,
-      k,
-      codes: views.codes.slice(),
-      scale: views.scale.slice(),
-    };
-  }
-
+  const { memory } = crew;
   const matmulTransposed = productAt(
     memory,
     START,
@@ -252,14 +85,191 @@ export function floatEngine(crew: Crew = alone()): FloatEngine {
         { task: "gemm", x, w, bias, y, rows, k, ldx: k, ldy: n, n },
         rows * k * n < SMALL,
       ),
-    reserve,
+    (end) => reserve(memory, end),
   );
   return {
     matmulTransposed,
-    gram,
-    inverseUpperFactor,
-    attend,
-    gptq: roundAll,
+    gram: (x, m, k) => gram(crew, x, m, k),
+    inverseUpperFactor: (a, n) => inverseUpperFactor(crew, a, n),
+    attend: (...args) => attend(crew, ...args),
+    gptq: (...args) => roundAll(crew, ...args),
+  };
+}
+
+/** Grows `memory` to at least `end` bytes. */
+function reserve(memory: WebAssembly.Memory, end: number): void {
+  const missing = end - memory.buffer.byteLength;
+  if (missing > 0) memory.grow(Math.ceil(missing / 65536));
+}
+
+/** memory │ sums │ a block of xᵀ │ the same in panels │ zeros │ y of each thread │ */
+function gram(crew: Crew, x: Float32Array, m: number, k: number): Float32Array {
+  const { memory, threads } = crew;
+  check("x", x.length, [m, k]);
+  const k8 = roundUp(k, 8), sum = START, t = sum + roundUp(k * k * 8, 16);
+  const p = t + k * BLOCK_ROWS * 4, zeros = p + k8 * BLOCK_ROWS * 4;
+  const y = zeros + k8 * 4;
+  reserve(memory, y + threads * 64 * k8 * 4);
+  const f32 = new Float32Array(memory.buffer);
+  const sums = new Float64Array(memory.buffer, sum, k * k).fill(0);
+  f32.fill(0, p >> 2, y >> 2);
+  for (let r0 = 0; r0 < m; r0 += BLOCK_ROWS) {
+    const rows = Math.min(BLOCK_ROWS, m - r0);
+    const block = x.subarray(r0 * k, (r0 + rows) * k);
+    // xᵀ once as rows [k][rows] and once as panels [k8/8][rows][8]
+    for (let j = 0; j < k; j++) {
+      const tj = (t >> 2) + j * rows;
+      const pj = (p >> 2) + (j >> 3) * 8 * rows + (j & 7);
+      for (let r = 0; r < rows; r++) {
+        f32[pj + r * 8] = f32[tj + r] = block[r * k + j];
+      }
+    }
+    crew.run({ task: "gram", t, p, zeros, y, rows, k, sum });
+  }
+  const h = new Float32Array(k * k);
+  for (let i = 0; i < k; i++) {
+    for (let j = 0; j <= i; j++) {
+      h[i * k + j] = h[j * k + i] = sums[i * k + j];
+    }
+  }
+  return h;
+}
+
+/**
+ * By blocks of 64 columns, all but their corners on all threads. With J the
+ * reversal, J·a·J = L·Lᵀ gives U = J·L⁻¹·J.
+ *
+ *   memory │ L [n, n] │ L⁻¹ in panels │ a block's w in panels │ its y │
+ */
+function inverseUpperFactor(
+  crew: Crew,
+  a: ArrayLike<number>,
+  n: number,
+): Float32Array {
+  const { memory, threads } = crew;
+  check("a", a.length, [n, n]);
+  const n8 = roundUp(n, 8), l = START, x = l + roundUp(n * n, 4) * 4;
+  const panels = x + n8 * n * 4, zeros = panels + n * BLOCK * 4;
+  const y = zeros + BLOCK * 4;
+  reserve(memory, y + Math.max(n, threads * 64) * BLOCK * 4);
+  const f32 = new Float32Array(memory.buffer);
+  const L = f32.subarray(l >> 2, (l >> 2) + n * n);
+  for (let i = 0; i < n * n; i++) L[i] = a[n * n - 1 - i];
+  f32.fill(0, x >> 2, panels >> 2);
+  f32.fill(0, zeros >> 2, y >> 2);
+  for (let from = 0; from < n; from += BLOCK) {
+    const to = Math.min(n, from + BLOCK), size = to - from;
+    if (from > 0) { // what the columns before take from these
+      for (let r = 0; r < BLOCK; r++) {
+        const at = (panels >> 2) + (r >> 3) * 8 * from + (r & 7);
+        for (let c = 0; c < from; c++) {
+          f32[at + c * 8] = r < size ? L[(from + r) * n + c] : 0;
+        }
+      }
+      crew.run({
+        task: "gemm",
+        x: l + from * n * 4,
+        w: panels,
+        bias: zeros,
+        y,
+        rows: n - from,
+        k: from,
+        ldx: n,
+        ldy: BLOCK,
+        n: BLOCK,
+      });
+      for (let i = from; i < n; i++) {
+        const taken = (y >> 2) + (i - from) * BLOCK;
+        for (let j = 0; j < Math.min(size, i - from + 1); j++) {
+          L[i * n + from + j] -= f32[taken + j];
+        }
+      }
+    }
+    const corner = factorCorner(L, n, from, to);
+    crew.run({ task: "solve", l, n, from, to });
+    crew.run({ task: "inverse", l, x, zeros, y, n, from, to, corner });
+    for (let r = 0; r < size; r++) { // the corner's own inverse
+      for (let c = 0; c <= r; c++) {
+        const j = from + c;
+        f32[(x >> 2) + (j >> 3) * n * 8 + (from + r) * 8 + (j & 7)] =
+          corner[r * size + c];
+      }
+    }
+  }
+  const u = new Float32Array(n * n);
+  for (let i = 0; i < n; i++) {
+    const row = n - 1 - i;
+    for (let j = i; j < n; j++) {
+      const c = n - 1 - j;
+      u[i * n + j] = f32[(x >> 2) + (c >> 3) * n * 8 + row * 8 + (c & 7)];
+    }
+  }
+  return u;
+}
+
+/** memory │ q │ k │ v │ what rows see │ y │ room for the products of each thread │ */
+function attend(
+  crew: Crew,
+  q: Float32Array,
+  k: Float32Array,
+  v: Float32Array,
+  shape: AttentionShape,
+  seen: Int32Array,
+): Float32Array {
+  const { memory, threads } = crew;
+  const { rows, keys, headDim: d } = shape;
+  const roomBytes = roundUp(
+    Math.max(productBytes(rows, d, keys), productBytes(rows, keys, d)),
+    16,
+  );
+  const kAt = START + q.length * 4, vAt = kAt + k.length * 4;
+  const seenAt = vAt + v.length * 4, y = seenAt + seen.length * 4;
+  const room = roundUp(y + q.length * 4, 16);
+  reserve(memory, room + threads * roomBytes);
+  const at = { q: START, k: kAt, v: vAt, seen: seenAt, y };
+  const views = attentionViews(memory.buffer, at, shape);
+  views.q.set(q);
+  views.k.set(k);
+  views.v.set(v);
+  views.seen.set(seen);
+  crew.run(
+    { task: "attend", shape, room, roomBytes, ...at },
+    q.length * keys < SMALL,
+  );
+  return views.y.slice();
+}
+
+/** memory │ what rounding reads and writes │ room for the products of each thread │ */
+function roundAll(
+  crew: Crew,
+  weight: Float64Array,
+  n: number,
+  k: number,
+  bits: number,
+  spread: Spread,
+): IntegerWeight {
+  const { memory, threads } = crew;
+  const roomBytes = roundUp(
+    productBytes(Math.ceil(n / threads), GPTQ_BLOCK, k),
+    16,
+  );
+  const w = START, diagonal = w + n * k * 8, order = diagonal + k * 8;
+  const factor = order + k * 4, scale = factor + k * k * 4;
+  const codes = scale + n * 4, room = roundUp(codes + n * k, 16);
+  reserve(memory, room + threads * roomBytes);
+  const at = { w, diagonal, order, factor, scale, codes };
+  const views = roundViews(memory.buffer, at, n, k);
+  views.w.set(weight);
+  views.diagonal.set(spread.diagonal);
+  views.order.set(spread.order);
+  views.factor.set(spread.factor);
+  crew.run({ task: "round", n, k, bits, room, roomBytes, ...at });
+  return {
+    bits,
+    n,
+    k,
+    codes: views.codes.slice(),
+    scale: views.scale.slice(),
   };
 }
 

@@ -48,6 +48,7 @@ const WORDS: [string, boolean | null][] = [
   ["null", null],
 ];
 
+// long because a parser is functions over one position in one text
 /** Parses `text`; throws `StrictJsonError`. */
 export function parseStrictJson(
   text: string,

@@ -132,6 +132,7 @@ function layoutOf(
   };
 }
 
+// long because a model is described once, from its first layer to its last
 /** Builds the model that an InternVL checkpoint holds. */
 export function internvl(checkpoint: Checkpoint): Model {
   const config = new Config(checkpoint.config);

@@ -46,6 +46,7 @@ const NAMES: readonly (readonly [RegExp, string])[] = [
   ...decoderNames("llm.model.", "llm.lm_head."),
 ];
 
+// long because a model is described once, from its first layer to its last
 /** Builds the model that a MiniCPM-V 2.6 checkpoint holds. */
 export function minicpmv(checkpoint: Checkpoint): Model {
   const config = new Config(checkpoint.config);

@@ -56,6 +56,7 @@ const GATED: readonly (readonly [RegExp, string])[] = [
   [/^vision\.(\d+)\.(gate|up|down)\./, "visual.blocks.$1.mlp.$2_proj."],
 ];
 
+// long because a model is described once, from its first layer to its last
 /** Builds the model that a Qwen2-VL or Qwen2.5-VL checkpoint holds. */
 export function qwen2vl(checkpoint: Checkpoint): Model {
   const config = new Config(checkpoint.config);

@@ -50,6 +50,7 @@ const NAMES: readonly (readonly [RegExp, string])[] = [
   ...decoderNames("model.language_model.", "lm_head."),
 ];
 
+// long because a model is described once, from its first layer to its last
 /** Builds the model that a Qwen3-VL checkpoint holds. */
 export function qwen3vl(checkpoint: Checkpoint): Model {
   const config = new Config(checkpoint.config);

@@ -72,6 +72,7 @@ const SPECIAL = [
   ...["<img>", "</img>", "<imgpad>"],
 ];
 
+// long because a model is described once, from its first layer to its last
 /** Builds the model that a Qwen-VL-Chat checkpoint holds. */
 export function qwenvl(checkpoint: Checkpoint): Model {
   const config = new Config(checkpoint.config);

@@ -5,16 +5,15 @@
  * @module
  */
 import { maxPatches, mergeOf } from "../graph/grid.ts";
-import { extraRows, type Node, windowOf } from "../graph/node.ts";
+import { type Node, windowOf } from "../graph/node.ts";
 import { mostWindows } from "../graph/windows.ts";
 import { mropeAxes } from "../graph/rope.ts";
 import { type Buffer, Store } from "./buffer.ts";
 import { RuntimeError } from "../graph/error.ts";
-import { chunkRows, fixedRows, registerRows } from "./row_layout.ts";
 import type { GridTable } from "./grids.ts";
 import type { ListName } from "./lists.ts";
 import type { DraftStep, Lowered } from "./lower/context.ts";
-import { lower } from "./lower/lower.ts";
+import { checkRatios, lowerAll } from "./lower/all.ts";
 import {
   FIRST_ADDRESS,
   type MemoryLayout,
@@ -27,7 +26,6 @@ import { aligned, placeInOrder } from "./place.ts";
 import { type PositionTable, positionTableKey } from "./position_tables.ts";
 import type { StaticModel } from "../graph/static_model.ts";
 import {
-  MOST_RATIO,
   mostSteps,
   REGISTER,
   REGISTER_COUNT,
@@ -177,6 +175,48 @@ export function plan(model: StaticModel, options: PlanOptions): Plan {
 
 const gib = (bytes: number) => (bytes / 2 ** 30).toFixed(2);
 
+/** Where a call puts what it hands in, ids and order aside, which every plan has. */
+function inputsOf(
+  { nodes }: StaticModel,
+  store: Store,
+  vision: Lowered | undefined,
+  { images }: Lowered,
+): Omit<Plan["inputs"], "ids" | "order"> {
+  const maskEnd = store.buffers.get("mask end");
+  const pixels = store.buffers.get("pixels");
+  return {
+    ...(maskEnd ? { maskEnd: maskEnd.at } : {}),
+    ...(pixels ? { pixels: pixels.at } : {}),
+    ...(images
+      ? { images: { at: images.buffer.at, stride: images.stride } }
+      : {}),
+    positionTables: positionTablesOf(nodes, store),
+    grids: vision?.grids.map((table) => table()) ?? [],
+  };
+}
+
+/** What memory is for; `stateEnd` is where constants begin in the first one. */
+function memoryOf(
+  placed: readonly Placed[],
+  stateEnd: number,
+  threads: number,
+): MemoryPlan {
+  const [main] = placed;
+  const sum = (of: (p: Placed, start: number) => number) =>
+    placed.reduce(
+      (all, p, i) => all + of(p, i === 0 ? stateEnd : FIRST_ADDRESS),
+      0,
+    );
+  return {
+    weights: sum((p) => p.weights),
+    constants: sum((p, start) => p.ends.constants - start),
+    kv: main.ends.cache - main.ends.weights,
+    activations: sum((p) => p.staging.bytes),
+    scratch: sum((p) => p.scratch.perThread * threads),
+    total: sum((p) => p.bytes),
+  };
+}
+
 /** A plan whose memories hold so many bytes of weights each. */
 function planWithin(
   model: StaticModel,
@@ -189,16 +229,7 @@ function planWithin(
   const chunk = Math.min(context, Math.max(CHUNK, whole));
   const windows = windowsOf(model, patches);
   const registers = REGISTER_COUNT + windowRegisters(windows?.most ?? 0);
-  for (const n of model.nodes) {
-    if (n.op === "attention" && n.heads / n.kvHeads > MOST_RATIO) {
-      throw new RuntimeError(
-        "plan",
-        `Cannot plan the model: heads per kvHeads must be at most ${MOST_RATIO}: current value is ${
-          n.heads / n.kvHeads
-        }`,
-      );
-    }
-  }
+  checkRatios(model);
   const store = new Store(new WeightAllocator(room));
   const shared = {
     ...options,
@@ -207,33 +238,12 @@ function planWithin(
     patches,
     ...(windows ? { windows } : {}),
   };
-  const rows = patches + extraRows(model.nodes);
-  const vision = model.nodes.some((n) => n.phase === "vision")
-    ? lower(model, store, {
-      ...shared,
-      phase: "vision",
-      layout: info.image?.nativeResolution
-        ? registerRows(REGISTER.rows, rows)
-        : fixedRows(rows, 0),
-    })
-    : undefined;
-  const prefill = lower(model, store, {
-    ...shared,
-    phase: "text",
-    layout: chunkRows(chunk, info.image !== undefined),
-  });
-  const decode = lower(model, store, {
-    ...shared,
-    phase: "text",
-    layout: fixedRows(1, 1),
-  });
+  const { vision, prefill, decode } = lowerAll(model, store, shared);
   if (vision) options.inspect?.("vision", vision.steps);
   options.inspect?.("prefill", prefill.steps);
   options.inspect?.("decode", decode.steps);
   const ids = store.state("ids", chunk * 4);
   const order = store.state("order", context * 4);
-  const sight = store.buffers.get("mask end");
-
   const barrier = options.firstAddress ?? FIRST_ADDRESS,
     command = barrier + 64,
     words = command + 64;
@@ -260,15 +270,7 @@ function planWithin(
         threads,
       }),
   );
-  const [main] = placed;
-  const sum = (of: (p: Placed, start: number) => number) =>
-    placed.reduce(
-      (all, p, i) => all + of(p, i === 0 ? stateEnd : FIRST_ADDRESS),
-      0,
-    );
   const resolve = (l: Lowered) => stepList(l, placed);
-  const images = prefill.images;
-  const pixels = store.buffers.get("pixels");
   return {
     ...(vision ? { vision: resolve(vision) } : {}),
     prefill: resolve(prefill),
@@ -279,29 +281,16 @@ function planWithin(
     patches,
     registers,
     ...(windows ? { windows } : {}),
-    memory: {
-      weights: sum((p) => p.weights),
-      constants: sum((p, start) => p.ends.constants - start),
-      kv: main.ends.cache - main.ends.weights,
-      activations: sum((p) => p.staging.bytes),
-      scratch: sum((p) => p.scratch.perThread * threads),
-      total: sum((p) => p.bytes),
-    },
+    memory: memoryOf(placed, stateEnd, threads),
     memories: placed,
     inputs: {
       ids: ids.at,
       order: order.at,
-      ...(sight ? { maskEnd: sight.at } : {}),
-      ...(pixels ? { pixels: pixels.at } : {}),
-      ...(images
-        ? { images: { at: images.buffer.at, stride: images.stride } }
-        : {}),
-      positionTables: positionTablesOf(model.nodes, store),
-      grids: vision?.grids.map((table) => table()) ?? [],
+      ...inputsOf(model, store, vision, prefill),
     },
     control: { barrier, command, registers: words, taken },
     persistent: all.filter((b) => b.fill || b.weights),
-    constants: { at: stateEnd, bytes: main.ends.constants - stateEnd },
+    constants: { at: stateEnd, bytes: placed[0].ends.constants - stateEnd },
   };
 }
 

@@ -14,20 +14,22 @@ import type { Job } from "./prepare.ts";
 import type { SeenImages } from "./seen_images.ts";
 import { stopScanner } from "./stop.ts";
 
+/** Times of a request that has waited so long and done nothing yet. */
+const timingsAfter = (queueMs: number) => ({
+  queueMs,
+  imageMs: 0,
+  visionMs: 0,
+  prefillMs: 0,
+  decodeMs: 0,
+});
+
 /** The result of a request that was cancelled before its turn. */
 export function neverBegun(promptTokens: number, queueMs: number): Result {
-  const timings = {
-    queueMs,
-    imageMs: 0,
-    visionMs: 0,
-    prefillMs: 0,
-    decodeMs: 0,
-  };
   return {
     text: "",
     tokens: [],
     finish: "aborted",
-    timings,
+    timings: timingsAfter(queueMs),
     promptTokens,
     cachedTokens: 0,
   };
@@ -44,44 +46,29 @@ export async function run(
   signal: AbortSignal,
   queueMs: number,
 ): Promise<Result> {
-  const { ids, images, progress, most } = job;
-  const { tokenizer, stopIds, image } = assets;
+  const { ids, progress, most } = job, { tokenizer, stopIds } = assets;
   const choose = chooser(job.choice, assets);
-  const timings = {
-    queueMs,
-    imageMs: 0,
-    visionMs: 0,
-    prefillMs: 0,
-    decodeMs: 0,
-  };
+  const timings = timingsAfter(queueMs);
   const clock = stopwatch(timings);
   const text = stopScanner(job.stops), stream = tokenizer.decodeStream();
   const tokens: number[] = [];
-  let cachedTokens = 0;
-  let shown = "", finish: Finish = "length";
+  let cachedTokens = 0, shown = "", finish: Finish = "length";
   const say = (piece: string) => {
     // models begin with the blank that follows "Assistant:"
     const text = shown === "" ? piece.trimStart() : piece;
-    if (text === "") return;
     shown += text;
-    show(text);
+    if (text !== "") show(text);
   };
   try {
-    const rows: Float32Array[] = [], grids: Grid[] = [];
-    for (const [i, picture] of images.entries()) {
-      progress("image", i, images.length);
-      signal.throwIfAborted();
-      const seenAs = job.tiles?.[i] ??
-        await towerTiles(picture, image!, imageInfoOf(model.info));
-      clock("imageMs");
-      progress("vision", i, images.length);
-      for (const tile of seenAs.tiles) {
-        const encode = () => engine.encode(tile, signal);
-        rows.push(await (seen ? seen.rows(tile, encode) : encode()));
-      }
-      grids.push(...seenAs.grids);
-      clock("visionMs");
-    }
+    const { rows, grids } = await imageRows(
+      job,
+      model,
+      assets,
+      engine,
+      seen,
+      signal,
+      clock,
+    );
     progress("prefill", 0, ids.length);
     const all = joined(rows);
     if (!seen) engine.reset();
@@ -128,6 +115,34 @@ export async function run(
     cachedTokens,
     ...(job.choice.logprobs === undefined ? {} : { logprobs: choose.logprobs }),
   };
+}
+
+/** Rows of all images of a request, and their grids; `clock` hears of the end of each stage. */
+async function imageRows(
+  { images, tiles, progress }: Job,
+  model: StaticModel,
+  { image }: Assets,
+  engine: Engine,
+  seen: SeenImages | undefined,
+  signal: AbortSignal,
+  clock: (stage: "imageMs" | "visionMs") => void,
+): Promise<{ rows: Float32Array[]; grids: Grid[] }> {
+  const rows: Float32Array[] = [], grids: Grid[] = [];
+  for (const [i, picture] of images.entries()) {
+    progress("image", i, images.length);
+    signal.throwIfAborted();
+    const seenAs = tiles?.[i] ??
+      await towerTiles(picture, image!, imageInfoOf(model.info));
+    clock("imageMs");
+    progress("vision", i, images.length);
+    for (const tile of seenAs.tiles) {
+      const encode = () => engine.encode(tile, signal);
+      rows.push(await (seen ? seen.rows(tile, encode) : encode()));
+    }
+    grids.push(...seenAs.grids);
+    clock("visionMs");
+  }
+  return { rows, grids };
 }
 
 function joined(rows: readonly Float32Array[]): Float32Array {

@@ -83,13 +83,7 @@ export function readTokenizer(text: string): Tokenizer {
   const normalize = readNormalizer(json.normalizer);
   const findRaw = finder(added.filter((t) => !t.normalized));
   const normalized = added.filter((t) => t.normalized);
-  if (pieces && normalized.length > 0) {
-    throw TokenizerError.inFile(
-      `added token ${
-        JSON.stringify(normalized[0].content.slice(0, 40))
-      } is normalized, which is not known of a vocabulary of pieces`,
-    );
-  }
+  if (pieces) checkNoneNormalized(normalized);
   const findNormalized = finder(
     normalized.map((t) => ({ ...t, content: normalize(t.content) })),
   );
@@ -126,30 +120,8 @@ export function readTokenizer(text: string): Tokenizer {
     flush();
     return ids;
   };
-  const decodeStream = ({ skipSpecial = true }: DecodeOptions = {}) => {
-    const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
-    let blank = decoding.strip; // one in front of all text goes
-    const stripped = (text: string) => {
-      if (!blank || text === "") return text;
-      blank = false;
-      return text.startsWith(" ") ? text.slice(1) : text;
-    };
-    return {
-      push(id: number): string {
-        const token = bytes[id];
-        if (token === undefined) {
-          throw new TokenizerError(
-            `Cannot decode token ${id}: the vocabulary ends at ${
-              bytes.length - 1
-            }`,
-          );
-        }
-        if (skipSpecial && specialIds.has(id)) return "";
-        return stripped(decoder.decode(token, { stream: true }));
-      },
-      end: () => stripped(decoder.decode()),
-    };
-  };
+  const decodeStream = (options: DecodeOptions = {}) =>
+    decoderOf(bytes, specialIds, decoding.strip, options);
   return {
     size: bytes.length,
     encode: (text, { special }) => encodeParts([{ text, special }]),
@@ -164,6 +136,48 @@ export function readTokenizer(text: string): Tokenizer {
     idOf: (token) => addedIds.get(token) ?? vocab.get(token),
     bytesOf: (id) => bytes[id],
     isSpecial: (id) => specialIds.has(id),
+  };
+}
+
+/** A vocabulary of pieces has no normalized added tokens. */
+function checkNoneNormalized(normalized: readonly AddedToken[]): void {
+  if (normalized.length > 0) {
+    throw TokenizerError.inFile(
+      `added token ${
+        JSON.stringify(normalized[0].content.slice(0, 40))
+      } is normalized, which is not known of a vocabulary of pieces`,
+    );
+  }
+}
+
+/** Turns ids into text, one by one; `strip`: without a blank in front of all. */
+function decoderOf(
+  bytes: readonly (Uint8Array | undefined)[],
+  specialIds: ReadonlySet<number>,
+  strip: boolean,
+  { skipSpecial = true }: DecodeOptions,
+): DecodeStream {
+  const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
+  let blank = strip; // one in front of all text goes
+  const stripped = (text: string) => {
+    if (!blank || text === "") return text;
+    blank = false;
+    return text.startsWith(" ") ? text.slice(1) : text;
+  };
+  return {
+    push(id: number): string {
+      const token = bytes[id];
+      if (token === undefined) {
+        throw new TokenizerError(
+          `Cannot decode token ${id}: the vocabulary ends at ${
+            bytes.length - 1
+          }`,
+        );
+      }
+      if (skipSpecial && specialIds.has(id)) return "";
+      return stripped(decoder.decode(token, { stream: true }));
+    },
+    end: () => stripped(decoder.decode()),
   };
 }
 

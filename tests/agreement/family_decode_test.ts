@@ -11,7 +11,7 @@ import { newSequence } from "../../src/graph/runner.ts";
 import { referenceKernels } from "../../src/kernels/reference/mod.ts";
 import { simulate } from "../../src/quantize/simulate.ts";
 import { Engine } from "../../src/execute/engine.ts";
-import { type EngineOptions } from "../../src/execute/options.ts";
+import type { EngineOptions } from "../../src/execute/options.ts";
 import {
   FAMILIES,
   type Family,

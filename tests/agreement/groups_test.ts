@@ -16,7 +16,7 @@ import type { Quantized } from "../../src/quantize/quantize.ts";
 import { RECIPES } from "../../src/quantize/recipe.ts";
 import { simulate } from "../../src/quantize/simulate.ts";
 import { Engine } from "../../src/execute/engine.ts";
-import { type EngineOptions } from "../../src/execute/options.ts";
+import type { EngineOptions } from "../../src/execute/options.ts";
 import { RuntimeError } from "../../src/graph/error.ts";
 import { readStaticModel } from "../../src/graph/static_model.ts";
 import { openFamily } from "../golden/family.ts";

@@ -12,7 +12,7 @@ import { referenceKernels } from "../../src/kernels/reference/mod.ts";
 import { RECIPES } from "../../src/quantize/recipe.ts";
 import { simulate } from "../../src/quantize/simulate.ts";
 import { Engine } from "../../src/execute/engine.ts";
-import { type EngineOptions } from "../../src/execute/options.ts";
+import type { EngineOptions } from "../../src/execute/options.ts";
 import { openFamily } from "../golden/family.ts";
 import { staticFamily } from "./family_file.ts";
 import { distance } from "./toy_file.ts";

@@ -18,7 +18,7 @@ import { findPrefix } from "../../src/quantize/prefix.ts";
 import { RECIPES } from "../../src/quantize/recipe.ts";
 import { simulate } from "../../src/quantize/simulate.ts";
 import { Engine } from "../../src/execute/engine.ts";
-import { type EngineOptions } from "../../src/execute/options.ts";
+import type { EngineOptions } from "../../src/execute/options.ts";
 import { readStaticModel } from "../../src/graph/static_model.ts";
 import { type Family, openFamily, pixelsOf } from "../golden/family.ts";
 import { quantizeFamily } from "../golden/quantized.ts";

@@ -18,7 +18,7 @@ import { simulate } from "../../src/quantize/simulate.ts";
 import { suppress } from "../../src/quantize/suppress.ts";
 import type { Image } from "../../src/image/image.ts";
 import { Engine } from "../../src/execute/engine.ts";
-import { type EngineOptions } from "../../src/execute/options.ts";
+import type { EngineOptions } from "../../src/execute/options.ts";
 import type { PixelScale } from "../../src/execute/pixels.ts";
 import {
   readStaticModel,

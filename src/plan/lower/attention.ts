@@ -28,6 +28,7 @@ import type { Floats } from "./value.ts";
 /** Largest capacity of a cache (attention_s8). */
 const MOST_SLOTS = 65536;
 
+// long because its steps share buffers, scales and registers, in the order in which they run
 /** Attention within an image, whose queries may have other rows than its keys and values, or through the cache. */
 export function lowerAttention(l: Lowering, node: AttentionNode): Floats {
   const { heads, kvHeads, headDim, id } = node;
