@@ -56,22 +56,22 @@ Deno.test("size: long files, and long functions without a reason", () => {
   ];
   for (const [head, tail] of forms) {
     const long = `${head}${body}  f();\n${tail}`;
-    assertEquals(broken("graph/a.ts", `${head}${body}${tail}`), [], head);
-    assertEquals(broken("graph/a.ts", long), ["mquant/size"], head);
+    assertEquals(broken("plan/a.ts", `${head}${body}${tail}`), [], head);
+    assertEquals(broken("plan/a.ts", long), ["mquant/size"], head);
     assertEquals(Deno.lint.runPlugin(plugin, "/tree/tools/a.ts", long), []);
   }
   const long = `function f() {\n${body}  f();\n}`;
   const reason = "// long because a parser has one position";
-  assertEquals(broken("graph/a.ts", `${reason}\n${long}`), []);
-  assertEquals(broken("graph/a.ts", `${reason}\n/** Doc. */\n${long}`), []);
-  assertEquals(broken("graph/a.ts", `${reason}\nf();\n${long}`), [
+  assertEquals(broken("plan/a.ts", `${reason}\n${long}`), []);
+  assertEquals(broken("plan/a.ts", `${reason}\n/** Doc. */\n${long}`), []);
+  assertEquals(broken("plan/a.ts", `${reason}\nf();\n${long}`), [
     "mquant/size",
   ]);
-  assertEquals(broken("graph/a.ts", `// long because\n${long}`), [
+  assertEquals(broken("plan/a.ts", `// long because\n${long}`), [
     "mquant/size",
   ]);
-  assertEquals(broken("graph/a.ts", "f();\n".repeat(FILE_LINES)), []);
-  assertEquals(broken("graph/a.ts", "f();\n".repeat(FILE_LINES + 1)), [
+  assertEquals(broken("plan/a.ts", "f();\n".repeat(FILE_LINES)), []);
+  assertEquals(broken("plan/a.ts", "f();\n".repeat(FILE_LINES + 1)), [
     "mquant/size",
   ]);
 });
