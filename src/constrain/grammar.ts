@@ -52,6 +52,7 @@ const STATE_STEPS = 4;
 /** States and frames that are remembered, some 500 bytes each; beyond, all are made anew when needed. */
 const MOST_KNOWN = 50_000;
 
+// long because its functions share the states that are known
 /**
  * The place before the first byte of a text that follows rule 0 of `rules`.
  * Alternatives that begin alike multiply: ten arrays within each other, each of

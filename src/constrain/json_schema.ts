@@ -101,6 +101,7 @@ function clipped(text: string): string {
 
 type Compile = (schema: unknown, where: string, depth: number) => Item[];
 
+// long because one function per keyword, which call each other
 function compiler(root: unknown, book: RuleBook, spend: Spend): Compile {
   const named = new Map<string, number>();
   const text = (value: unknown) => {

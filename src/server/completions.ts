@@ -71,6 +71,7 @@ export interface Completing {
   readonly onError?: (error: unknown) => void;
 }
 
+// long because its parts share the admission and the lifecycle of one server
 /** Answers requests for chat completions; throws `ApiError` and the errors of other rooms. */
 export function completing(
   { backend, house, counted, limits, model, lifecycle, onError }: Completing,

@@ -85,16 +85,7 @@ export function metrics(): Metrics {
         "Bytes of the bodies of requests inside.",
         one(admission.held),
       );
-      lines.push(
-        "# HELP mquant_completion_seconds Time of chat completions.",
-        "# TYPE mquant_completion_seconds histogram",
-        ...BUCKETS.map((le, i) =>
-          `mquant_completion_seconds_bucket{le="${le}"} ${buckets[i]}`
-        ),
-        `mquant_completion_seconds_bucket{le="+Inf"} ${total.count}`,
-        `mquant_completion_seconds_sum ${total.seconds}`,
-        `mquant_completion_seconds_count ${total.count}`,
-      );
+      lines.push(...histogramLines(buckets, total));
       for (const { name, type, help, value } of more) {
         metric(name, type, help, one(value));
       }
@@ -110,6 +101,23 @@ export function metrics(): Metrics {
       return `${lines.join("\n")}\n`;
     },
   };
+}
+
+/** The histogram of the time of chat completions. */
+function histogramLines(
+  buckets: readonly number[],
+  total: { readonly count: number; readonly seconds: number },
+): string[] {
+  return [
+    "# HELP mquant_completion_seconds Time of chat completions.",
+    "# TYPE mquant_completion_seconds histogram",
+    ...BUCKETS.map((le, i) =>
+      `mquant_completion_seconds_bucket{le="${le}"} ${buckets[i]}`
+    ),
+    `mquant_completion_seconds_bucket{le="+Inf"} ${total.count}`,
+    `mquant_completion_seconds_sum ${total.seconds}`,
+    `mquant_completion_seconds_count ${total.count}`,
+  ];
 }
 
 /** Lines of metrics that grow. */

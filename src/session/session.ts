@@ -102,6 +102,7 @@ export interface Session extends AsyncDisposable {
 
 const PROMPT = "Describe this image.";
 
+// long because its methods share one engine and one queue
 /**
  * A session over a loaded engine, which it owns.
  * @param again loads the same model anew, after a kernel failed
