@@ -6,7 +6,7 @@
 import { openModelFile } from "../src/format/model_file.ts";
 import type { ByteSource } from "../src/format/source.ts";
 import { imageInfoOf } from "../src/graph/info.ts";
-import { formulaImage } from "../src/image/formula.ts";
+import { formulaImage } from "../tests/formula_image.ts";
 import type { Build } from "../src/kernels/load.ts";
 import { readAssets } from "../src/session/assets.ts";
 import { Engine } from "../src/execute/engine.ts";

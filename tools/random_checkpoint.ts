@@ -23,7 +23,7 @@ import { RECIPES } from "../src/quantize/recipe.ts";
 import { f32ToF16 } from "../src/tensor/float16.ts";
 import { normal, random, seedOf } from "../src/tensor/random.ts";
 import { sizeOf, type Tensor } from "../src/tensor/tensor.ts";
-import { toyTokenizerJson } from "../src/tokenizer/toy.ts";
+import { toyTokenizerJson } from "../tests/toy_tokenizer.ts";
 import { REAL, realCheckpoint, transformed } from "../tests/models/real.ts";
 
 /** Normally distributed numbers of deviation `std` around `mean`, from a table of 65,536: a billion in seconds. */

@@ -10,7 +10,7 @@
  * @module
  */
 import { parseArgs } from "node:util";
-import { formulaImage } from "../src/image/formula.ts";
+import { formulaImage } from "../tests/formula_image.ts";
 import { open } from "../src/mod.ts";
 
 const { values, positionals: [path] } = parseArgs({

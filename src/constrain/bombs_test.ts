@@ -2,7 +2,7 @@
 import { cpuMs } from "../../tests/cpu_time.ts";
 import { assert, assertEquals, assertMatch, assertThrows } from "@std/assert";
 import { RuntimeError } from "../graph/error.ts";
-import { toyTokenizerJson } from "../tokenizer/toy.ts";
+import { toyTokenizerJson } from "../../tests/toy_tokenizer.ts";
 import { readTokenizer } from "../tokenizer/tokenizer.ts";
 import { constraint, vocabularyOf } from "./constraint.ts";
 import { shortestTexts } from "./grammar.ts";

@@ -2,7 +2,7 @@
 import { assert, assertEquals, assertMatch, assertThrows } from "@std/assert";
 import { Ajv2020 } from "ajv/dist/2020.js";
 import { random, uniform } from "../tensor/random.ts";
-import { toyTokenizerJson } from "../tokenizer/toy.ts";
+import { toyTokenizerJson } from "../../tests/toy_tokenizer.ts";
 import { readTokenizer } from "../tokenizer/tokenizer.ts";
 import { RuntimeError } from "../graph/error.ts";
 import { constraint, vocabularyOf } from "./constraint.ts";

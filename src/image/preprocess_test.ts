@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import { createHash } from "node:crypto";
-import { formulaImage, formulaImageOf } from "./formula.ts";
+import { formulaImage, formulaImageOf } from "../../tests/formula_image.ts";
 import { ImageError } from "./image.ts";
 import { preprocess, readImagePlan } from "./preprocess.ts";
 import { resize } from "./resize.ts";

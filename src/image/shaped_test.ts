@@ -1,7 +1,7 @@
 /** LFM2-VL's pictures: torch's bytes, its tiles, and settings that are refused. */
 import { createHash } from "node:crypto";
 import { assert, assertEquals, assertThrows } from "@std/assert";
-import { formulaImageOf } from "./formula.ts";
+import { formulaImageOf } from "../../tests/formula_image.ts";
 import { ImageError } from "./image.ts";
 import {
   atMostTiles,

@@ -1,5 +1,5 @@
 import { assertEquals } from "@std/assert";
-import { formulaImage } from "./formula.ts";
+import { formulaImage } from "../../tests/formula_image.ts";
 import { oneTile, preprocess, readImagePlan, towerTile } from "./preprocess.ts";
 import { pixelBounds, smartResize, squareSide } from "./smart_resize.ts";
 

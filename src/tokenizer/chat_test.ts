@@ -3,7 +3,7 @@ import { chat, chatParts } from "./chat.ts";
 import type { ChatFormat, ChatMessage } from "./chat.ts";
 import { TokenizerError } from "./error.ts";
 import { readTokenizer } from "./tokenizer.ts";
-import { toyTokenizerJson } from "./toy.ts";
+import { toyTokenizerJson } from "../../tests/toy_tokenizer.ts";
 
 const toy = readTokenizer(toyTokenizerJson());
 const format: ChatFormat = {

@@ -4,7 +4,7 @@ import { random, uniform } from "../tensor/random.ts";
 import { CHAR_OF_BYTE } from "./bytes.ts";
 import { TokenizerError } from "./error.ts";
 import { readTokenizer } from "./tokenizer.ts";
-import { toyTokenizerJson } from "./toy.ts";
+import { toyTokenizerJson } from "../../tests/toy_tokenizer.ts";
 import golden from "./toy_golden.json" with { type: "json" };
 
 const QWEN2 = {

@@ -1,6 +1,6 @@
 /** Pictures that keep their shape: several sizes in one session, within a budget of pixels, the same bits whatever the plan has room for. */
 import { assert, assertEquals, assertRejects } from "@std/assert";
-import { formulaImageOf } from "../../src/image/formula.ts";
+import { formulaImageOf } from "../formula_image.ts";
 import { type Message, open, RuntimeError } from "../../src/mod.ts";
 import { Engine } from "../../src/execute/engine.ts";
 import { argmax } from "../../src/tensor/argmax.ts";

@@ -1,7 +1,7 @@
 /** Pictures in tiles through a session: the prompt, the tokens and the text of an answer. */
 import { assertEquals, assertRejects } from "@std/assert";
 import { argmax } from "../../src/tensor/argmax.ts";
-import { formulaImageOf } from "../../src/image/formula.ts";
+import { formulaImageOf } from "../formula_image.ts";
 import type { Message } from "../../src/mod.ts";
 import { open } from "../../src/mod.ts";
 import { Engine } from "../../src/execute/engine.ts";

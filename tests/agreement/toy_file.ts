@@ -24,7 +24,7 @@ import {
   readStaticModel,
   type StaticModel,
 } from "../../src/graph/static_model.ts";
-import { toyTokenizerJson } from "../../src/tokenizer/toy.ts";
+import { toyTokenizerJson } from "../toy_tokenizer.ts";
 import { randomTensor, toyCheckpoint } from "../toy.ts";
 
 /** Entries of the toy tokenizer: 256 bytes, 34 merges, `<image>`, `<end>`. */

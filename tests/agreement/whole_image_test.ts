@@ -8,7 +8,7 @@ import { float64 } from "../../src/graph/executor.ts";
 import { newSequence } from "../../src/graph/runner.ts";
 import { runText } from "../../src/graph/run.ts";
 import { imageInfoOf } from "../../src/graph/info.ts";
-import { formulaImageOf } from "../../src/image/formula.ts";
+import { formulaImageOf } from "../formula_image.ts";
 import { simulate } from "../../src/quantize/simulate.ts";
 import { Engine } from "../../src/execute/engine.ts";
 import { CHUNK } from "../../src/plan/plan.ts";

@@ -31,7 +31,7 @@ import { parseRequest } from "../../src/server/request.ts";
 import { chat } from "../../src/tokenizer/chat.ts";
 import { readRanks } from "../../src/tokenizer/tiktoken.ts";
 import { readTokenizer } from "../../src/tokenizer/tokenizer.ts";
-import { toyTokenizerJson } from "../../src/tokenizer/toy.ts";
+import { toyTokenizerJson } from "../toy_tokenizer.ts";
 import golden from "../../src/image/decode_golden.json" with { type: "json" };
 import { unsealed } from "../damage/unsealed.ts";
 import { BITS, GRAPH, INFO, smallModel } from "../small_graph.ts";

@@ -9,7 +9,7 @@ import {
   openFloatCheckpoint,
 } from "../../src/convert/checkpoint.ts";
 import { patchesOf } from "../../src/convert/calibration.ts";
-import { formulaImageOf } from "../../src/image/formula.ts";
+import { formulaImageOf } from "../formula_image.ts";
 import type { Floats } from "../../src/graph/executor.ts";
 import { type Grid, gridOf } from "../../src/graph/grid.ts";
 import type { Hooks } from "../../src/graph/ops/mod.ts";

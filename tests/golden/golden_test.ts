@@ -12,7 +12,7 @@ import { patchesOf } from "../../src/convert/calibration.ts";
 import { generate } from "../../src/graph/generate.ts";
 import { load, runText, runVision } from "../../src/graph/run.ts";
 import { newSequence } from "../../src/graph/runner.ts";
-import { formulaImageOf } from "../../src/image/formula.ts";
+import { formulaImageOf } from "../formula_image.ts";
 import { readImagePlan } from "../../src/image/preprocess.ts";
 import { float32Engine } from "../../src/float/engine.ts";
 

@@ -14,7 +14,7 @@ import { parseRequest } from "../../src/server/request.ts";
 import { chat } from "../../src/tokenizer/chat.ts";
 import { matcher } from "../../src/tokenizer/regex.ts";
 import { readTokenizer } from "../../src/tokenizer/tokenizer.ts";
-import { toyTokenizerJson } from "../../src/tokenizer/toy.ts";
+import { toyTokenizerJson } from "../toy_tokenizer.ts";
 import { TARGETS } from "../fuzz/targets.ts";
 import { fake } from "../server/fake.ts";
 import type { WorstTarget } from "./search.ts";

@@ -1,5 +1,5 @@
 /** Tokenizers, configs, image settings and chat templates that break a rule each. */
-import { toyTokenizerJson } from "../../../src/tokenizer/toy.ts";
+import { toyTokenizerJson } from "../../toy_tokenizer.ts";
 import { toyCheckpoint } from "../../toy.ts";
 import { bytesOf, type Case, jsonOf } from "./case.ts";
 

@@ -3,7 +3,7 @@
  * tokens of every kind. For tests and examples.
  * @module
  */
-import { CHAR_OF_BYTE } from "./bytes.ts";
+import { CHAR_OF_BYTE } from "../src/tokenizer/bytes.ts";
 
 const MERGES =
   "t h,th e,Ġ the,i n,in g,Ġ a,a n,Ġa n,Ġan d,e r,Ġ d,Ġd o,Ġdo g,o n,Ġ on,1 2,Ã ©,Ġ Ġ,ĠĠ ĠĠ,ðŁ ĺ,ð Ł,h e,l l,he ll,hell o,' s,Ċ Ċ,a a,aa aa,d e,de s,c r,cr i,cri b,i m,im a,ima g,imag e";

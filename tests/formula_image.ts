@@ -3,7 +3,7 @@
  * very bytes that golden hashes were made from (tools/golden/formula.py).
  * @module
  */
-import type { Image } from "./image.ts";
+import type { Image } from "../src/image/image.ts";
 
 /** "waves": smooth ramps that wrap; "stripes": hard one-pixel edges. */
 export type Formula = "waves" | "stripes";
