@@ -137,7 +137,7 @@ function watchedKernel(
       let given = call;
       const rows: [number, Float32Array][] = [];
       if (input === "inv" && typeof call.inv === "number") {
-        given = { ...call, inv: call.inv * factor } as Values;
+        given = { ...call, inv: call.inv * factor } as unknown as Values;
       } else if (factor !== 1) {
         const width = call.k ?? call.heads * call.headDim;
         for (let r = call.rows[0]; r < call.rows[1]; r++) {
