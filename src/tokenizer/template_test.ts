@@ -1,3 +1,4 @@
+import { cpuMs } from "../../tests/cpu_time.ts";
 import { assert, assertEquals, assertMatch, assertThrows } from "@std/assert";
 import { Environment, Interpreter, parse, tokenize } from "@huggingface/jinja";
 import { renderTemplate, TEMPLATE_LIMITS } from "./template.ts";
@@ -69,9 +70,9 @@ Deno.test("no template takes long: large texts, lists within lists, empty loops"
       "{% set r = range(9000) %}{% for a in r %}{% for b in r %}{% endfor %}{% endfor %}",
     ]
   ) {
-    const begun = performance.now();
+    const begun = cpuMs();
     assertThrows(() => render(template), Error);
-    const ms = performance.now() - begun;
+    const ms = cpuMs() - begun;
     assert(ms < 1000, `${ms} ms: ${template.slice(0, 200)}`); // 100 on a free machine
   }
 });
@@ -198,9 +199,9 @@ Deno.test("what a filter would make is known before it is made", () => {
       "{{ " + "(".repeat(30_000) + "1" + ")".repeat(30_000) + " }}",
     ]
   ) {
-    const begun = performance.now(), before = Deno.memoryUsage().rss;
+    const begun = cpuMs(), before = Deno.memoryUsage().rss;
     assertThrows(() => render(template), Error);
-    const ms = performance.now() - begun;
+    const ms = cpuMs() - begun;
     assert(ms < 1000, `${ms} ms: ${template.slice(0, 200)}`);
     const mb = (Deno.memoryUsage().rss - before) / 2 ** 20;
     assert(mb < 100, `${mb} MB: ${template.slice(0, 200)}`);

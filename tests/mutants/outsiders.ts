@@ -163,8 +163,8 @@ export const OUTSIDERS: readonly Mutant[] = [
     HTTP,
     [
       "connections without end",
-      "if (open.size < limits.connections) return true;",
-      "return true;",
+      "while (open.size >= limits.connections) {",
+      "while (false) {",
     ],
     [
       "a failed accept is the last",

@@ -40,6 +40,7 @@ export class Connection {
   readonly #source: Source;
   readonly #times: HttpTimes;
   #last = false;
+  #unread = false; // a body that nobody wanted
   #closed = false;
 
   constructor(wire: Wire, times: HttpTimes) {
@@ -72,7 +73,7 @@ export class Connection {
         if (!await this.#answer(readHead(text), handle) || this.#last) break;
         this.idleSince = performance.now();
       }
-      await this.#linger();
+      if (this.#unread) await this.#linger();
     } catch (error) {
       if (error instanceof HeadError) await this.refuse(error);
     } finally {
@@ -121,6 +122,7 @@ export class Connection {
     const request = requestOf(head, body, gone.signal);
     if (!body) watch();
     const response = await handle(request);
+    this.#unread = !read;
     if (fault instanceof HeadError) {
       response.body?.cancel().catch(() => {});
       throw fault;

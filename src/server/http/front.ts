@@ -48,6 +48,9 @@ export function connectionCounts(): ConnectionCounts {
 /** Connections that are told at a time that there is no room; others are just closed. */
 const MOST_REFUSALS = 16;
 
+/** Time that a connection has to send its head before others may take its place; meanwhile they wait in the system's queue. */
+const GRACE_MS = 50;
+
 /** How long a system without descriptors is left alone. */
 const PAUSE_MS = 100;
 
@@ -67,12 +70,15 @@ export function front(
   const open = new Set<Connection>(), running = new Set<Promise<void>>();
   let ending = false;
 
-  /** Whether there is room for one more. */
-  function makeRoom(): boolean {
-    if (open.size < limits.connections) return true;
-    const [oldest] = idleOf(open);
-    if (!oldest) return false;
-    evict(oldest);
+  /** Whether there is room for one more; waits until an idle one has had its time. */
+  async function makeRoom(): Promise<boolean> {
+    while (open.size >= limits.connections) {
+      const [oldest] = idleOf(open);
+      if (!oldest) return false;
+      const ms = oldest.idleSince! + GRACE_MS - performance.now();
+      if (ms <= 0) evict(oldest);
+      else await new Promise((go) => setTimeout(go, ms));
+    }
     return true;
   }
 
@@ -83,10 +89,9 @@ export function front(
     counts.open = open.size;
   }
 
-  function take(wire: Wire) {
+  function take(wire: Wire, room: boolean) {
     counts.accepted++;
     const connection = new Connection(wire, limits);
-    const room = makeRoom();
     if (!room) {
       counts.refused++;
       if (running.size >= open.size + MOST_REFUSALS) return connection.close();
@@ -106,7 +111,8 @@ export function front(
   const accepting = (async () => {
     while (!ending) {
       try {
-        take(await listener.accept());
+        const wire = await listener.accept();
+        take(wire, await makeRoom());
       } catch {
         if (ending) break;
         counts.failed++;

@@ -308,6 +308,32 @@ Deno.test("connections are capped: the longest idle makes room, and when all are
   assertEquals(server.counts.refused, 1);
 });
 
+Deno.test("in a flood of idle connections whoever sends a request is answered", async () => {
+  await using server = listening(
+    () => Promise.resolve(new Response("ok")),
+    { headMs: 60_000, connections: 8 },
+  );
+  const idle: Promise<Deno.Conn>[] = [];
+  const answers: Promise<string>[] = [];
+  for (let i = 0; i < 60; i++) {
+    idle.push(server.connect());
+    if (i % 6 !== 0) continue;
+    answers.push((async () => {
+      using conn = await server.connect();
+      await send(
+        conn,
+        "GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n",
+      );
+      return await read(conn);
+    })());
+  }
+  for (const answer of await Promise.all(answers)) {
+    assertMatch(answer, /^HTTP\/1.1 200 OK/);
+  }
+  assert(server.counts.evicted > 20);
+  for (const conn of await Promise.all(idle)) conn.close();
+});
+
 Deno.test("a system that gives no connections for a while is asked again", async () => {
   const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
   const counts = connectionCounts();
