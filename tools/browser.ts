@@ -16,7 +16,7 @@ const path = (relative: string) => fromFileUrl(new URL(relative, root));
 /** WebAssembly that the library loads from beside itself. */
 const DECODERS = [
   "@jsquash/jpeg/codec/dec/mozjpeg_dec.wasm",
-  "@jsquash/webp/codec/dec/webp_dec.wasm",
+  "wasm-webp/dist/esm/webp-wasm.wasm",
 ];
 
 /** Bundles one module of ours with all it imports. */

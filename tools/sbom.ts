@@ -74,6 +74,49 @@ export function importsOf(
   return names;
 }
 
+/** C code that packages hold, compiled to WebAssembly: by package and version. */
+const INSIDE: Readonly<
+  Record<
+    string,
+    Readonly<Record<string, readonly (readonly [string, string])[]>>
+  >
+> = {
+  // It does not tell; its copyright, "1991-2017 The libjpeg-turbo Project", is that of 3.3.1.
+  "@jsquash/jpeg": { "1.6.0": [["mozjpeg", "3.3.1"]] },
+  "@jsquash/webp": { "1.5.0": [["libwebp", "1.1.0"]] },
+  // It tells: src/image/webp_test.ts asks it.
+  "wasm-webp": { "0.1.0": [["libwebp", "1.3.2"]] },
+};
+
+/** Faults of C code: the first version without. */
+const FAULTS = [
+  ["libwebp", "1.3.2", "CVE-2023-4863"],
+] as const;
+
+/** What is inside a package: name and version each. */
+export function insideOf(name: string, version: string) {
+  if (!Object.hasOwn(INSIDE, name)) return [];
+  const inside = INSIDE[name][version];
+  if (inside) return inside;
+  throw new Error(
+    `Cannot tell what C code is in ${name}@${version}: look what it is made of, and add it to INSIDE`,
+  );
+}
+
+/** Known faults of the C code in what is shipped, one sentence each. */
+export function faultsOf(packages: readonly Package[]): string[] {
+  return packages.filter((p) => p.shipped).flatMap((p) =>
+    insideOf(p.name, p.version).flatMap(([library, version]) =>
+      FAULTS.filter(([name, good]) =>
+        name === library &&
+        version.localeCompare(good, "en", { numeric: true }) < 0
+      ).map(([, , fault]) =>
+        `${library} ${version} in ${p.name}@${p.version}: ${fault}`
+      )
+    )
+  );
+}
+
 /** The packages as CycloneDX. */
 export function cycloneDx(packages: readonly Package[]): object {
   return {
@@ -93,6 +136,12 @@ export function cycloneDx(packages: readonly Package[]): object {
             content: Uint8Array.fromBase64(hash).toHex(),
           }]
           : [],
+        components: insideOf(name, version).map(([name, version]) => ({
+          type: "library",
+          name,
+          version,
+          purl: `pkg:generic/${name}@${version}`,
+        })),
       };
     }),
   };

@@ -1,7 +1,7 @@
 /** What comes from elsewhere is pinned, and known by its hash. */
-import { assert, assertEquals, assertMatch } from "@std/assert";
+import { assert, assertEquals, assertMatch, assertThrows } from "@std/assert";
 import { fromFileUrl } from "@std/path";
-import { cycloneDx, packagesIn } from "./sbom.ts";
+import { cycloneDx, faultsOf, insideOf, packagesIn } from "./sbom.ts";
 
 const ROOT = fromFileUrl(new URL("../", import.meta.url));
 
@@ -71,19 +71,41 @@ async function loadedWith(file: string): Promise<string[]> {
   return [...packages].map((p) => p.replace(/@[^@]*$/, "")).sort();
 }
 
-Deno.test("four packages are loaded to open, caption and serve; the others by the commands that need them", async () => {
-  const four = [
+Deno.test("three packages are loaded to open, caption and serve; the others where they are needed", async () => {
+  const three = [
     "@assemblyscript/loader",
     "@huggingface/jinja",
     "@jsquash/jpeg",
-    "@jsquash/webp",
   ];
   for (const file of ["mod.ts", "cli/caption.ts", "cli/serve.ts"]) {
-    assertEquals(await loadedWith(`src/${file}`), four, file);
+    assertEquals(await loadedWith(`src/${file}`), three, file);
   }
   assertEquals(await loadedWith("src/server/mod.ts"), []);
   assertEquals(
-    (await loadedWith("src/cli/alt_text.ts")).filter((p) => !four.includes(p)),
+    (await loadedWith("src/cli/alt_text.ts")).filter((p) => !three.includes(p)),
     ["mdast-util-from-markdown", "parse5"],
+  );
+});
+
+Deno.test("the C code inside packages is named, with a version that no listed fault is in", () => {
+  const packages = packagesIn(ROOT);
+  for (const { name, version } of packages.filter((p) => p.shipped)) {
+    const wasm = ["@jsquash/jpeg", "wasm-webp"].includes(name);
+    assertEquals(insideOf(name, version).length > 0, wasm, name);
+  }
+  assertEquals(faultsOf(packages), []);
+  const old = { name: "@jsquash/webp", version: "1.5.0" };
+  const shipped = { ...packages[0], ...old, shipped: true };
+  assertEquals(faultsOf([...packages, shipped]), [
+    "libwebp 1.1.0 in @jsquash/webp@1.5.0: CVE-2023-4863",
+  ]);
+  const unknown = { ...packages[0], name: "wasm-webp", version: "9.9.9" };
+  assertThrows(
+    () => insideOf(unknown.name, unknown.version),
+    Error,
+    "look what",
+  );
+  assert(
+    JSON.stringify(cycloneDx(packages)).includes("pkg:generic/libwebp@1.3.2"),
   );
 });

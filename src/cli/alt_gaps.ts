@@ -5,7 +5,12 @@
  * @module
  */
 import { fromMarkdown } from "mdast-util-from-markdown";
-import { type DefaultTreeAdapterMap, parse, parseFragment } from "parse5";
+import {
+  defaultTreeAdapter,
+  type DefaultTreeAdapterMap,
+  parse,
+  parseFragment,
+} from "parse5";
 
 /** An image without alternative text. */
 export interface Gap {
@@ -28,7 +33,7 @@ export function kindOf(name: string): PageKind {
 /** All gaps of a page, in order. */
 export function altGaps(page: string, kind: PageKind): Gap[] {
   const gaps = kind === "html"
-    ? htmlGaps(parse(page, LOCATED), page, 0)
+    ? htmlGaps(parse(page, located()), page, 0)
     : markdownGaps(page);
   return gaps.sort((a, b) => a.at - b.at);
 }
@@ -46,14 +51,48 @@ export function fillGaps(
   return out + page.slice(from);
 }
 
-const LOCATED = { sourceCodeLocationInfo: true, scriptingEnabled: false };
+/** Elements within each other: browsers stop at 512, and each costs the ones around it. */
+const MOST_DEEP = 512;
+
+/** A tree whose depth is bounded. */
+function bounded(): typeof defaultTreeAdapter {
+  const depths = new WeakMap<object, number>();
+  const note = (parent: object, child: object) => {
+    const depth = (depths.get(parent) ?? 0) + 1;
+    depths.set(child, depth);
+    if (depth > MOST_DEEP) {
+      throw new RangeError(
+        `Cannot read HTML of more than ${MOST_DEEP} elements within each other; close them`,
+      );
+    }
+  };
+  return {
+    ...defaultTreeAdapter,
+    appendChild(parent, child) {
+      note(parent, child);
+      defaultTreeAdapter.appendChild(parent, child);
+    },
+    insertBefore(parent, child, next) {
+      note(parent, child);
+      defaultTreeAdapter.insertBefore(parent, child, next);
+    },
+  };
+}
+
+const located = () => ({
+  sourceCodeLocationInfo: true,
+  scriptingEnabled: false,
+  treeAdapter: bounded(),
+});
 
 type Node = DefaultTreeAdapterMap["node"];
 
 function htmlGaps(root: Node, page: string, offset: number): Gap[] {
   const gaps: Gap[] = [], open: Node[] = [root];
   for (let node; (node = open.pop());) {
-    if ("childNodes" in node) open.push(...node.childNodes);
+    if ("childNodes" in node) { // one by one: there may be more than a call takes
+      for (const child of node.childNodes) open.push(child);
+    }
     if (node.nodeName === "template" && "content" in node) {
       open.push(node.content as Node);
     }
@@ -80,6 +119,7 @@ function htmlText(text: string): string {
 
 function markdownGaps(page: string): Gap[] {
   const gaps: Gap[] = [];
+  checkMarks(page);
   const root = fromMarkdown(page), nodes = [...below(root)];
   const targets = new Map<string, string>();
   for (const node of nodes) {
@@ -92,7 +132,7 @@ function markdownGaps(page: string): Gap[] {
     if (start === undefined || end === undefined) continue;
     if (node.type === "html") {
       const source = page.slice(start, end);
-      gaps.push(...htmlGaps(parseFragment(source, LOCATED), page, start));
+      gaps.push(...htmlGaps(parseFragment(source, located()), page, start));
     }
     if (node.type !== "image" && node.type !== "imageReference") continue;
     const address = node.type === "image"
@@ -110,10 +150,48 @@ type MarkdownNode =
   | ReturnType<typeof fromMarkdown>
   | ReturnType<typeof fromMarkdown>["children"][number];
 
-function* below(node: MarkdownNode): Generator<MarkdownNode> {
-  yield node;
-  if (!("children" in node)) return;
-  for (const child of node.children) yield* below(child as MarkdownNode);
+function* below(root: MarkdownNode): Generator<MarkdownNode> {
+  const open = [root];
+  for (let node; (node = open.pop());) {
+    yield node;
+    if (!("children" in node)) continue;
+    for (const child of node.children.toReversed()) {
+      open.push(child as MarkdownNode);
+    }
+  }
+}
+
+/**
+ * Reading a paragraph takes the square of its marks of emphasis, code and links,
+ * a line the square of the quotes and lists it begins: so much together.
+ */
+const MOST_MARKS = 20_000_000, MOST_NESTED = 100;
+
+function checkMarks(page: string) {
+  let work = 0;
+  for (const paragraph of page.split(/\n[ \t\r]*\n/)) {
+    let marks = 0;
+    for (const _ of paragraph.matchAll(/\*+|_+|`+|~+|!?\[|\]|</g)) marks++;
+    work += marks ** 2;
+    if (work <= MOST_MARKS) continue;
+    throw tooMuch(paragraph, "too many marks (* _ ` [ ] <) in its paragraphs");
+  }
+  for (
+    const [line] of page.matchAll(/^(?:[ \t]*(?:[>*+-]|\d{1,9}[.)])){100,}/gm)
+  ) {
+    throw tooMuch(
+      line,
+      `more than ${MOST_NESTED} quotes and lists in one line`,
+    );
+  }
+}
+
+function tooMuch(text: string, what: string): Error {
+  return new RangeError(
+    `Cannot read Markdown with ${what}, near ${
+      JSON.stringify(text.trimStart().slice(0, 20))
+    }; divide it by empty lines`,
+  );
 }
 
 function markdownText(text: string): string {

@@ -1,4 +1,4 @@
-import { assertEquals } from "@std/assert";
+import { assert, assertEquals, assertMatch, assertThrows } from "@std/assert";
 import { altGaps, fillGaps, type PageKind } from "./alt_gaps.ts";
 import { placeOf } from "./alt_text.ts";
 
@@ -103,4 +103,37 @@ Deno.test("addresses name files beside the page, below the root, or nothing here
   for (const far of ["https://x/y.jpg", "//x/y.jpg", "data:,x", "?q", ""]) {
     assertEquals(place(far), "elsewhere");
   }
+});
+
+Deno.test("pages made to take time or the stack end soon", () => {
+  const limit = (page: string, kind: "html" | "markdown") => {
+    const begun = performance.now();
+    const error = assertThrows(
+      () => altGaps(page, kind),
+      RangeError,
+      "Cannot read",
+    );
+    assert(performance.now() - begun < 1000, page.slice(0, 20));
+    return error.message;
+  };
+  assertMatch(
+    limit("*a_ ".repeat(20_000), "markdown"),
+    /divide it by empty lines/,
+  );
+  assertMatch(
+    limit("- ".repeat(5000) + "x", "markdown"),
+    /100 quotes and lists/,
+  );
+  assertMatch(
+    limit(">".repeat(20_000) + "x", "markdown"),
+    /100 quotes and lists/,
+  );
+  assertMatch(limit("<div>".repeat(20_000), "html"), /512 elements/);
+  const siblings = `${"<i></i>".repeat(150_000)}<img src=a.png>`;
+  assertEquals(altGaps(siblings, "html").length, 1);
+  const usual = `${
+    "A *word* and a [link](b.html).\n\n".repeat(2000)
+  }![](a.png)`;
+  assertEquals(altGaps(usual, "markdown").length, 1);
+  assertEquals(altGaps(`${"> ".repeat(50)}![](a.png)`, "markdown").length, 1);
 });

@@ -1,57 +1,134 @@
 /**
- * Decoders compiled to WebAssembly, kept usable: one malformed picture can
- * leave an instance that fails on every good one after it, so an instance that
- * threw is replaced; so is one whose memory a large picture has blown up.
+ * Decoders compiled to WebAssembly, kept usable and within bounds: one malformed
+ * picture can leave an instance that fails on every good one after it, so an
+ * instance that threw is replaced; so is one whose memory a large picture has
+ * blown up; and an instance gets no more memory than a picture of its size needs.
  * @module
  */
 import { readBytes } from "../platform/platform.ts";
 import { ImageError } from "./image.ts";
 
-/** What a jSquash decoder offers. */
-export interface WasmDecoder {
-  /** URL of the decoder's WebAssembly: in Deno's cache, in node_modules, or beside a bundle. */
-  wasm(): string;
-  /** Makes a fresh instance. */
-  init: unknown;
-  /** Decodes with the latest instance. */
-  decode(bytes: ArrayBuffer): Promise<ImageData>;
+/** An instance of a decoder, made by Emscripten. */
+export interface Decoder {
+  /** RGBA pixels, or nothing where the bytes are bad. */
+  decode(bytes: Uint8Array<ArrayBuffer>): RgbaPixels | null | undefined;
 }
 
-const KEEP_PIXELS = 8_000_000;
+/** Bytes R, G, B, A of each pixel. */
+export interface RgbaPixels {
+  readonly width: number;
+  readonly height: number;
+  readonly data: ArrayLike<number>;
+}
 
-/** RGBA pixels [height, width, 4] of a file. */
-export type DecodeRgba = (bytes: Uint8Array) => Promise<ImageData>;
+/** Where a decoder comes from. */
+export interface DecoderSource {
+  /** URL of its WebAssembly: in Deno's cache, in node_modules, or beside a bundle. */
+  wasm(): string;
+  /** A fresh instance, by its package's own code; `memory` is its memory. */
+  make(options: object, memory: () => Uint8Array): Promise<Decoder>;
+}
+
+/** RGBA pixels [height, width, 4] of a file, whose header has been read. */
+export type DecodeRgba = (
+  bytes: Uint8Array,
+  size: { readonly width: number; readonly height: number },
+) => Promise<RgbaPixels>;
+
+/** Pages of WebAssembly memory are so large. */
+const PAGE = 65_536;
+
+/**
+ * Memory of a decoder: for its own tables, its input twice, and for each pixel
+ * 4 bytes of RGBA, 6 of coefficients (a progressive JPEG without subsampling)
+ * and 4 of rows between. Pixels that need more are not those of a photo.
+ */
+export const DECODER_MEMORY = { base: 64 * 2 ** 20, perPixel: 14 } as const;
+
+/** An instance whose memory is larger than so many bytes is not kept. */
+const KEEP_BYTES = 64 * 2 ** 20;
 
 /**
  * A decoder that survives bad pictures. Needs `--allow-read` of the package's
- * folder, on first use. Throws `ImageError` "damaged" where decoding fails.
+ * folder, on first use. Throws `ImageError` "damaged" where decoding fails,
+ * "too_large" where it takes more memory than it may.
  */
-export function codec(decoder: WasmDecoder): DecodeRgba {
-  const init = decoder.init as (
-    module: WebAssembly.Module,
-    options: Record<string, unknown>,
-  ) => Promise<void>;
+export function codec({ wasm, make }: DecoderSource): DecodeRgba {
   let module: WebAssembly.Module | undefined;
-  const quiet = { print() {}, printErr() {} };
-  return async (bytes) => {
-    if (!module) {
-      const read = new WebAssembly.Module(await readBytes(decoder.wasm()));
-      await init(read, quiet);
+  let kept: Instance | undefined;
+  return async (bytes, { width, height }) => {
+    if (!kept) {
+      const read = module ?? new WebAssembly.Module(await readBytes(wasm()));
+      kept = await instance(read, make);
       module = read; // only now: what failed so far is tried again
     }
-    let pixels: ImageData;
+    const mine = kept;
+    mine.most = DECODER_MEMORY.base + 2 * bytes.length +
+      DECODER_MEMORY.perPixel * width * height;
+    mine.refused = false;
+    let pixels: RgbaPixels | null | undefined;
     try {
-      pixels = await decoder.decode(bytes.slice().buffer);
-    } catch {
-      await init(module, quiet);
-      throw new ImageError(
+      pixels = mine.decoder.decode(bytes.slice());
+    } catch { /* a trap: told below */ }
+    if (!pixels || (mine.memory?.buffer.byteLength ?? 0) > KEEP_BYTES) {
+      if (kept === mine) kept = undefined;
+    }
+    if (pixels) return pixels;
+    throw mine.refused
+      ? new ImageError(
+        "too_large",
+        `its pixels take more than ${
+          Math.ceil(mine.most / 2 ** 20)
+        } MiB to decode; save it again`,
+      )
+      : new ImageError(
         "damaged",
         "its pixels cannot be decoded; copy it again",
       );
-    }
-    if (pixels.width * pixels.height > KEEP_PIXELS) await init(module, quiet);
-    return pixels;
   };
+}
+
+/** A decoder, its memory, and how large that may become. */
+interface Instance {
+  readonly decoder: Decoder;
+  readonly memory: WebAssembly.Memory | undefined;
+  most: number;
+  refused: boolean;
+}
+
+async function instance(
+  module: WebAssembly.Module,
+  make: DecoderSource["make"],
+): Promise<Instance> {
+  let memory: WebAssembly.Memory | undefined;
+  const made = { most: DECODER_MEMORY.base, refused: false };
+  const decoder = await make({
+    noInitialRun: true,
+    print() {},
+    printErr() {},
+    instantiateWasm(
+      imports: WebAssembly.Imports,
+      done: (instance: WebAssembly.Instance) => void,
+    ) {
+      const instance = new WebAssembly.Instance(module, imports);
+      memory = Object.values(instance.exports)
+        .find((value) => value instanceof WebAssembly.Memory);
+      if (!memory) throw new TypeError("a decoder without a memory");
+      const { grow } = memory;
+      // What Emscripten cannot get, its malloc does not give.
+      memory.grow = function (pages: number) {
+        if (this.buffer.byteLength + pages * PAGE > made.most) {
+          made.refused = true;
+          throw new RangeError("more memory than the picture may take");
+        }
+        made.refused = false; // Emscripten asks for less, too
+        return grow.call(this, pages);
+      };
+      done(instance);
+      return instance.exports;
+    },
+  }, () => new Uint8Array(memory!.buffer));
+  return Object.assign(made, { decoder, memory });
 }
 
 /** The colours of RGBA pixels; alpha is dropped, as PIL's convert("RGB") does. */

@@ -4,7 +4,7 @@
  * checked before a pixel is decoded.
  * @module
  */
-import { rgbOf } from "./codec.ts";
+import { type DecodeRgba, rgbOf } from "./codec.ts";
 import { upright } from "./exif.ts";
 import { checkSize, IMAGE_LIMITS, ImageError } from "./image.ts";
 import type { Header, Image, ImageLimits } from "./image.ts";
@@ -83,10 +83,10 @@ async function viaWasm(
   bytes: Uint8Array,
   { width, height, orientation }: Header,
   limits: ImageLimits,
-  decodeRgba: (bytes: Uint8Array) => Promise<ImageData>,
+  decodeRgba: DecodeRgba,
 ): Promise<Image> {
   checkSize(width, height, limits);
-  const pixels = await decodeRgba(bytes);
+  const pixels = await decodeRgba(bytes, { width, height });
   if (pixels.width !== width || pixels.height !== height) {
     throw new ImageError(
       "damaged",

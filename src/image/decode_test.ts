@@ -175,17 +175,17 @@ Deno.test("a decoder that could not be read, or not be started, is tried again",
   let starts = 0;
   const pixels = new ImageData(1, 1), file = await Deno.makeTempFile();
   await Deno.writeFile(file, Uint8Array.of(0, 97, 115, 109, 1, 0, 0, 0));
-  const decode = codec({
+  const decoder = codec({
     wasm: () => {
       if (++starts === 1) throw new Error("no such file");
       return toFileUrl(file).href;
     },
-    init: () =>
+    make: () =>
       starts === 2
         ? Promise.reject(new RangeError("no memory"))
-        : Promise.resolve(),
-    decode: () => Promise.resolve(pixels),
+        : Promise.resolve({ decode: () => pixels }),
   });
+  const decode = (bytes: Uint8Array) => decoder(bytes, pixels);
   const bytes = new Uint8Array(1);
   await assertRejects(() => decode(bytes), Error, "no such file");
   await assertRejects(() => decode(bytes), RangeError, "no memory");

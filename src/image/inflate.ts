@@ -20,6 +20,9 @@ export type Inflated =
 /** Output after which others get a turn. */
 const TURN_BYTES = 1 << 18;
 
+/** Least output of a block on average, beyond so many blocks of any length: one a row, and more. */
+const BLOCK_BYTES = 256, SPARE_BLOCKS = 1 << 17;
+
 /** Order in which lengths of code lengths are stored (RFC 1951, 3.2.7). */
 const ORDER = [
   ...[16, 17, 18, 0, 8, 7, 9, 6, 10, 5, 11, 4, 12, 3, 13, 2, 14, 1, 15],
@@ -98,7 +101,11 @@ export function* inflate(
     (method & 15) !== 8 || method >> 4 > 7 || flags & 32 ||
     (method << 8 | flags) % 31 !== 0
   ) return "damaged";
+  // Blocks of nothing, or of a byte each, would cost far more than their output.
+  let blocks = SPARE_BLOCKS + out.length / BLOCK_BYTES;
   for (let last = 0; last === 0;) {
+    if (--blocks < 0) return "damaged";
+    if ((blocks & 1023) === 0) yield;
     last = take(s, 1);
     const kind = take(s, 2);
     if (kind === 3 || overrun(s)) return failed();

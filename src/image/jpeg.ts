@@ -3,21 +3,32 @@
  * which gives the bytes Pillow gives.
  * @module
  */
-import decodeMozjpeg, { init } from "@jsquash/jpeg/decode.js";
+import makeMozjpeg from "@jsquash/jpeg/codec/dec/mozjpeg_dec.js";
 import { codec } from "./codec.ts";
 import type { DecodeRgba } from "./codec.ts";
 import { exifOrientation } from "./exif.ts";
 import { ImageError } from "./image.ts";
 import type { Header } from "./image.ts";
 
-/** Scans of a progressive file; each costs a pass over all pixels. */
+/** Scans of a file; each costs a pass over the samples of its components. */
 const MOST_SCANS = 100;
+
+/** Samples of all scans together: ten of a progressive file of 50 megapixels, about a second. */
+const MOST_SAMPLES = 500_000_000;
+
+/** What a frame header tells. */
+interface Frame {
+  readonly width: number;
+  readonly height: number;
+  /** Samples of each component by its id, as a share of the pixels. */
+  readonly shares: ReadonlyMap<number, number>;
+}
 
 /** Reads the markers of a JPEG; throws `ImageError` where it is damaged or of a kind not read. */
 export function readJpegHeader(bytes: Uint8Array): Header {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   let orientation = 1;
-  let size: { width: number; height: number } | undefined;
+  let size: Frame | undefined;
   for (let at = 2;;) {
     if (at + 4 > bytes.length) throw truncated();
     if (bytes[at] !== 0xff) {
@@ -49,8 +60,9 @@ export function readJpegHeader(bytes: Uint8Array): Header {
     if (!size) {
       throw new ImageError("damaged", "its pixels come before its size");
     }
-    checkScans(bytes, at);
-    return { ...size, orientation };
+    checkScans(bytes, at - 2 - length, size);
+    const { width, height } = size;
+    return { width, height, orientation };
   }
 }
 
@@ -68,7 +80,7 @@ function isExif(segment: Uint8Array): boolean {
   return String.fromCharCode(...segment.subarray(0, 6)) === "Exif\0\0";
 }
 
-function readFrame(segment: Uint8Array) {
+function readFrame(segment: Uint8Array): Frame {
   if (segment.length < 6) {
     throw new ImageError("damaged", "its frame header is cut");
   }
@@ -87,12 +99,25 @@ function readFrame(segment: Uint8Array) {
       }; save it as RGB`,
     );
   }
-  return { width: w1 << 8 | w0, height: h1 << 8 | h0 };
+  const told = Array.from({ length: components }, (_, i) => {
+    const [id = 0, factors = 0x11] = segment.subarray(6 + 3 * i);
+    return { id, samples: (factors >> 4) * (factors & 15) };
+  });
+  const most = Math.max(1, ...told.map(({ samples }) => samples));
+  return {
+    width: w1 << 8 | w0,
+    height: h1 << 8 | h0,
+    shares: new Map(told.map(({ id, samples }) => [id, samples / most])),
+  };
 }
 
-/** Counts scans and asks for an end: a cut file would decode to grey below the cut. */
-function checkScans(bytes: Uint8Array, from: number) {
-  let scans = 1;
+/** Counts scans and their samples, and asks for an end: a cut file would decode to grey below the cut. */
+function checkScans(
+  bytes: Uint8Array,
+  from: number,
+  { width, height, shares }: Frame,
+) {
+  let scans = 0, samples = 0;
   for (
     let at = bytes.indexOf(0xff, from);
     at >= 0;
@@ -100,7 +125,19 @@ function checkScans(bytes: Uint8Array, from: number) {
   ) {
     const marker = bytes[at + 1];
     if (marker === 0xd9) return;
-    if (marker === 0xda && ++scans > MOST_SCANS) {
+    if (marker !== 0xda) continue;
+    const components = bytes.subarray(at + 5, at + 5 + 2 * (bytes[at + 4] & 3))
+      .filter((_, i) => i % 2 === 0);
+    for (const id of components) {
+      samples += width * height * (shares.get(id) ?? 1);
+    }
+    if (samples > MOST_SAMPLES) {
+      throw new ImageError(
+        "too_large",
+        `its scans have more than ${MOST_SAMPLES} samples together; save it with fewer scans, or smaller`,
+      );
+    }
+    if (++scans > MOST_SCANS) {
       throw new ImageError(
         "too_large",
         `it has more than ${MOST_SCANS} scans; save it again`,
@@ -113,6 +150,8 @@ function checkScans(bytes: Uint8Array, from: number) {
 /** RGBA pixels of a JPEG whose header has been read. */
 export const decodeJpeg: DecodeRgba = codec({
   wasm: () => import.meta.resolve("@jsquash/jpeg/codec/dec/mozjpeg_dec.wasm"),
-  init,
-  decode: (bytes) => decodeMozjpeg(bytes),
+  async make(options) {
+    const mozjpeg = await makeMozjpeg(options);
+    return { decode: (bytes) => mozjpeg.decode(bytes, false) };
+  },
 });

@@ -39,6 +39,9 @@ const DEPTHS: Readonly<Record<number, readonly number[]>> = {
   4: [8, 16],
   6: [8, 16],
 };
+/** Chunks of a file: of its pixels, 8 KiB each are common. */
+const MOST_CHUNKS = 65_536;
+
 /** Adam7: x start, y start, x step, y step of each pass. */
 const PASSES = [
   [0, 0, 8, 8],
@@ -57,7 +60,13 @@ export function readPng(bytes: Uint8Array, limits: ImageLimits): Png {
   let palette = new Uint8Array(0);
   let orientation = 1;
   const data: Uint8Array[] = [];
-  for (let at = 8; at < bytes.length;) {
+  for (let at = 8, chunks = 0; at < bytes.length; chunks++) {
+    if (chunks === MOST_CHUNKS) {
+      throw new ImageError(
+        "too_large",
+        `it has more than ${MOST_CHUNKS} chunks; save it again`,
+      );
+    }
     if (at + 12 > bytes.length) break;
     const length = view.getUint32(at);
     if (at + 12 + length > bytes.length) break;
@@ -65,6 +74,16 @@ export function readPng(bytes: Uint8Array, limits: ImageLimits): Png {
     const chunk = bytes.subarray(at + 8, at + 8 + length);
     if (!header && name !== "IHDR") {
       throw new ImageError("damaged", "it does not begin with IHDR");
+    }
+    const again = name === "IHDR" ? header !== undefined : palette.length > 0;
+    if ((name === "IHDR" || name === "PLTE") && again) {
+      throw new ImageError("damaged", `it has two chunks ${name}`);
+    }
+    if (name === "IHDR" && length !== 13) {
+      throw new ImageError(
+        "damaged",
+        `its header has ${length} bytes, not 13`,
+      );
     }
     if (name === "PLTE" && length > 768) {
       throw new ImageError("damaged", `its palette has ${length} bytes`);
@@ -81,10 +100,10 @@ export function readPng(bytes: Uint8Array, limits: ImageLimits): Png {
       );
     }
     if (name === "IHDR") {
-      header ??= readHeader(chunk);
+      header = readHeader(chunk);
       checkSize(header.width, header.height, limits);
     } else if (name === "PLTE") palette = chunk.slice();
-    else if (name === "IDAT") data.push(chunk);
+    else if (name === "IDAT") length > 0 && data.push(chunk);
     else if (name === "eXIf") orientation = exifOrientation(chunk);
     else if (name === "IEND") {
       if (data.length === 0) {
@@ -100,7 +119,6 @@ export function readPng(bytes: Uint8Array, limits: ImageLimits): Png {
 function readHeader(chunk: Uint8Array) {
   const bad = (what: string) =>
     new ImageError("damaged", `its header has ${what}`);
-  if (chunk.length !== 13) throw bad(`${chunk.length} bytes, not 13`);
   const view = new DataView(chunk.buffer, chunk.byteOffset, chunk.byteLength);
   const [depth, color, compression, filter, interlace] = chunk.subarray(8);
   if (!DEPTHS[color]?.includes(depth)) {

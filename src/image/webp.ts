@@ -2,9 +2,8 @@
  * WebP: its container read here (RFC 9649, §2), its pixels by libwebp.
  * @module
  */
-import decodeLibwebp, { init } from "@jsquash/webp/decode.js";
 import { codec } from "./codec.ts";
-import type { DecodeRgba } from "./codec.ts";
+import type { DecodeRgba, RgbaPixels } from "./codec.ts";
 import { exifOrientation } from "./exif.ts";
 import { ImageError } from "./image.ts";
 import type { Header } from "./image.ts";
@@ -70,7 +69,46 @@ function readSize(name: string, chunk: Uint8Array) {
 
 /** RGBA pixels of a WebP file whose header has been read. */
 export const decodeWebp: DecodeRgba = codec({
-  wasm: () => import.meta.resolve("@jsquash/webp/codec/dec/webp_dec.wasm"),
-  init,
-  decode: (bytes) => decodeLibwebp(bytes),
+  wasm: () => import.meta.resolve("wasm-webp/dist/esm/webp-wasm.wasm"),
+  async make(options, memory) {
+    // Loaded with the first WebP: most photos are none.
+    const { default: makeLibwebp } = await import(
+      "wasm-webp/dist/esm/webp-wasm.js"
+    );
+    const libwebp = await makeLibwebp(options);
+    const version = libwebp.decoder_version();
+    if (!isNew(version)) throw new Error(`libwebp ${version} is not safe`);
+    return {
+      decode: (bytes) => pixelsOf(() => libwebp.decodeRGBA(bytes), memory),
+    };
+  },
 });
+
+/**
+ * What `decode` gives, or undefined where it failed. The package does not look at
+ * what libwebp returns: after a failure, that is null, it copies "pixels" from
+ * address 0. Nothing lives there, so two marks, one after the other, tell.
+ */
+function pixelsOf(
+  decode: () => RgbaPixels,
+  memory: () => Uint8Array,
+): RgbaPixels | undefined {
+  const marked = (mark: number) => {
+    memory().fill(mark, 0, MARKED);
+    const pixels = decode();
+    for (let i = 0; i < MARKED && i < pixels.data.length; i++) {
+      if (pixels.data[i] !== mark) return pixels;
+    }
+    return undefined;
+  };
+  return marked(0x5a) ?? marked(0xa5); // a picture may begin with a mark, not with both
+}
+
+/** Bytes that are marked, at most: the linker leaves the first 1024 free. */
+const MARKED = 16;
+
+/** Whether a libwebp has the mended Huffman tables of 1.3.2 (CVE-2023-4863). */
+export function isNew(version: string): boolean {
+  const [a, b, c] = version.split(".").map(Number);
+  return (a * 256 + b) * 256 + c >= 0x10302;
+}
