@@ -24,7 +24,8 @@ interface Manifest {
 const MANIFEST = "pulled.json";
 
 /** What mquant reads of a checkpoint, and what says whose it is. */
-const NEEDED = /^([^/]+\.(safetensors|json|jinja)|README\.md|LICENSE[^/]*)$/;
+const NEEDED =
+  /^([^/]+\.(safetensors|json|jinja|tiktoken)|tokenizer\.model|merges\.txt|README\.md|LICENSE[^/]*)$/;
 
 /** Tries of one file; each goes on where the one before ended. */
 const TRIES = 4;
@@ -64,7 +65,7 @@ export default command({
     quiet: { type: "boolean", help: "no progress, only errors, on stderr" },
   },
   notes:
-    `Without FILE: what mquant reads of a checkpoint (safetensors, JSON, the chat template), its README
+    `Without FILE: what mquant reads of a checkpoint (safetensors, JSON, vocabulary, chat template), its README
 and licence. FILE may be a pattern such as "*.gguf". Files are checked against the hub's hashes; a
 download that was interrupted goes on where it ended. Read the licence of what you pull.`,
   permissions:

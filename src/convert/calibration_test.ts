@@ -56,6 +56,16 @@ Deno.test("a checkpoint says which of its files is missing or wrong", () => {
     write("config.json", "[]");
     refused('"config.json": it is not a JSON object');
     write("config.json", "{}");
+    refused('model_type "undefined"');
+    write(
+      "config.json",
+      JSON.stringify({
+        model_type: "llama",
+        quantization_config: { quant_method: "awq", bits: 4 },
+      }),
+    );
+    refused('"awq, 4 bits"');
+    write("config.json", JSON.stringify({ model_type: "llama" }));
     refused("tokenizer.json");
     const toy = new URL("../../tests/golden/smolvlm-toy/", import.meta.url);
     write(

@@ -8,12 +8,12 @@ import { createHash } from "node:crypto";
 import { basename, join, resolve } from "@std/path";
 import { openCheckpoint } from "../format/checkpoint.ts";
 import { parseSettings, StrictJsonError } from "../format/strict_json.ts";
-import { floatTensor } from "../format/safetensors.ts";
+import { floatTensor, sameStored } from "../format/safetensors.ts";
 import type { Grid } from "../graph/grid.ts";
 import { nestedSettings } from "../image/processors.ts";
 import { imageFormat } from "../graph/image_text.ts";
 import type { Model } from "../graph/node.ts";
-import { describe, supplementOf } from "../models/mod.ts";
+import { checkSupported, describe, supplementOf } from "../models/mod.ts";
 import type { Supplement } from "../models/supplement.ts";
 import { chat, type ChatFormat } from "../tokenizer/chat.ts";
 import { readTokenizer } from "../tokenizer/tokenizer.ts";
@@ -26,13 +26,16 @@ export const DEFAULT_PROMPT = "Describe this image.";
 /** Image settings: there must be some where the model takes images. */
 const PROCESSOR = "preprocessor_config.json";
 
+/** Where the ids stand that end an answer, beside config.json. */
+const GENERATION = "generation_config.json";
+
 /** Files that go into a model file, so that it is complete alone. */
 const ASSETS = [
   "tokenizer.json",
   "tokenizer_config.json",
   "chat_template.jinja",
   PROCESSOR,
-  "generation_config.json",
+  GENERATION,
 ] as const;
 
 /** An open checkpoint. */
@@ -59,6 +62,7 @@ export interface FloatCheckpoint extends Disposable {
 export function openFloatCheckpoint(folder: string): FloatCheckpoint {
   checkFolder(folder);
   const config = readJson(join(folder, "config.json"));
+  checkSupported(config);
   const supplement = supplementOf(config);
   const assets = readAssets(folder, supplement);
   const text = (name: string) => new TextDecoder().decode(assets[name]);
@@ -87,7 +91,12 @@ export function openFloatCheckpoint(folder: string): FloatCheckpoint {
     );
     const processor = PROCESSOR in assets ? json(PROCESSOR) : {};
     const { idOf } = tokenizer;
-    const model = describe({ config, tensors, processor, idOf, textOf });
+    const sameBytes = (a: string, b: string) =>
+      sameStored(file.tensor(a), file.tensor(b));
+    const model = withStops(
+      describe({ config, tensors, sameBytes, processor, idOf, textOf }),
+      GENERATION in assets ? json(GENERATION) : {},
+    );
     const { info } = model;
     if (info.image && !(PROCESSOR in assets)) {
       throw missing(join(folder, PROCESSOR));
@@ -124,6 +133,19 @@ export function openFloatCheckpoint(folder: string): FloatCheckpoint {
   }
 }
 
+/** The model with the ids of generation_config.json among those that end an answer, so that calibration's answers end where a session's do. */
+function withStops(
+  model: Model,
+  { eos_token_id: ids }: Record<string, unknown>,
+): Model {
+  const more = [ids].flat().filter((id): id is number =>
+    Number.isInteger(id) && id as number >= 0 &&
+    id as number < model.info.vocabulary
+  );
+  const stopIds = [...new Set([...model.info.stopIds, ...more])];
+  return { ...model, info: { ...model.info, stopIds } };
+}
+
 function checkFolder(folder: string) {
   const stat = statOf(folder);
   if (stat?.isDirectory) return;
@@ -152,6 +174,10 @@ function readAssets(
     const path = join(folder, name);
     if (statOf(path)) {
       assets[name] = Deno.readFileSync(path);
+      if (name === PROCESSOR && supplement.settings) {
+        const settings = { ...readJson(path), ...supplement.settings };
+        assets[name] = new TextEncoder().encode(JSON.stringify(settings));
+      }
       continue;
     }
     const made = standIn(folder, name, supplement);
@@ -165,10 +191,10 @@ function readAssets(
 function standIn(
   folder: string,
   name: string,
-  { processor, ranks }: Supplement,
+  { processor, settings: set, ranks }: Supplement,
 ): string | undefined {
   if (name === PROCESSOR) {
-    const settings = newerSettings(folder) ?? processor;
+    const settings = newerSettings(folder) ?? processor ?? set;
     return settings && JSON.stringify(settings);
   }
   if (name !== "tokenizer.json" || !ranks) return undefined;

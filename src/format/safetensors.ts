@@ -74,6 +74,20 @@ export function floatTensor(stored: StoredTensor): Tensor {
   return { ...tensor, float32: () => read() as Float32Array };
 }
 
+/** Whether two stored tensors have one type, shape and content; reads a part at a time, up to the first difference. */
+export function sameStored(a: StoredTensor, b: StoredTensor): boolean {
+  if (a.dtype !== b.dtype || a.shape.join() !== b.shape.join()) return false;
+  const size = Math.min(a.byteLength, 1 << 20);
+  const [left, right] = [new Uint8Array(size), new Uint8Array(size)];
+  for (let at = 0; at < a.byteLength; at += size) {
+    const n = Math.min(size, a.byteLength - at);
+    a.readSlice(at, left.subarray(0, n));
+    b.readSlice(at, right.subarray(0, n));
+    for (let i = 0; i < n; i++) if (left[i] !== right[i]) return false;
+  }
+  return true;
+}
+
 function storedTensor(
   source: ByteSource,
   name: string,

@@ -224,21 +224,31 @@ export function decoder(
   );
 }
 
-/** Rotary base and sections: transformers 5 keeps them in `rope_parameters`, older files in `rope_theta` and `rope_scaling`. */
+/**
+ * Rotary base and sections: transformers 5 keeps them in `rope_parameters`, older files in `rope_theta` and `rope_scaling`.
+ * `dynamic` changes nothing up to the trained length, where a conversation ends
+ * here; `linear` divides positions at every length.
+ */
 export function rope(
   text: Config,
   base = 10000,
-): Pick<AttentionNode, "ropeTheta" | "mropeSection" | "mropeInterleaved"> {
+): Pick<
+  AttentionNode,
+  "ropeTheta" | "ropeScalingFactor" | "mropeSection" | "mropeInterleaved"
+> {
   const at = text.object(
     text.has("rope_parameters") ? "rope_parameters" : "rope_scaling",
   );
   const type = at.choice(
     at.has("rope_type") ? "rope_type" : "type",
-    ["default", "mrope"],
+    ["default", "mrope", "dynamic", "linear"],
     "default",
   );
   const theta = (at.has("rope_theta") ? at : text).number("rope_theta", base);
   const sections = at.sizes("mrope_section");
+  if (type === "linear") {
+    return { ropeTheta: theta, ropeScalingFactor: at.number("factor") };
+  }
   if (type !== "mrope" && sections.length === 0) return { ropeTheta: theta };
   return at.flag("mrope_interleaved", false)
     ? { ropeTheta: theta, mropeSection: sections, mropeInterleaved: true }

@@ -13,6 +13,8 @@ export interface Checkpoint {
   readonly config: Record<string, unknown>;
   /** Float tensors by name. */
   readonly tensors: ReadonlyMap<string, Tensor>;
+  /** Whether two tensors are stored as the same bytes; absent where only their shapes are known. */
+  readonly sameBytes?: (a: string, b: string) => boolean;
   /** Parsed preprocessor_config.json, for families whose image size stands there. */
   readonly processor?: Record<string, unknown>;
   /** Id of a token by its text, for families whose config does not name it. */

@@ -71,6 +71,14 @@ export class Config {
     return typeof v === "string" ? v : this.#fail(key, "a text");
   }
 
+  /** A text, or a number as its text, as versions are written; `fallback` where the field is absent. */
+  label(key: string, fallback: string): string {
+    const v = this.json[key] ?? fallback;
+    return typeof v === "string" || typeof v === "number"
+      ? `${v}`
+      : this.#fail(key, "a text or a number");
+  }
+
   /** A nested object; empty where absent. */
   object(key: string): Config {
     const v = this.json[key] ?? {};

@@ -153,7 +153,8 @@ export function internvl(checkpoint: Checkpoint): Model {
     );
   }
   const internlm2 = original &&
-    t.choice("model_type", ["qwen2", "llama", "internlm2"]) === "internlm2";
+    t.choice("model_type", ["qwen2", "qwen3", "llama", "internlm2"]) ===
+      "internlm2";
   if (original) config.choice("ps_version", ["v2"]);
   else {
     config.choice("vision_feature_select_strategy", ["default"], "default");
@@ -205,7 +206,9 @@ export function internvl(checkpoint: Checkpoint): Model {
     architecture,
     vocabulary,
     maxPositions: t.size("max_position_embeddings"),
-    stopIds: stopIds(config, t),
+    stopIds: original
+      ? turnEndFirst(checkpoint, stopIds(config, t))
+      : stopIds(config, t),
     image: {
       height: size,
       width: size,
@@ -246,6 +249,12 @@ export function internvl(checkpoint: Checkpoint): Model {
     nodes: g.nodes,
     params: bind(checkpoint, g.nodes, vocabulary, patches + 1, sourceOf),
   };
+}
+
+/** The original's code stops at the token that ends a turn, which its config may not name. */
+function turnEndFirst({ idOf }: Checkpoint, ids: number[]): number[] {
+  const end = idOf?.("<|im_end|>");
+  return end === undefined || ids.includes(end) ? ids : [end, ...ids];
 }
 
 /** InternViT's block. */

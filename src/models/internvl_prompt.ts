@@ -20,10 +20,30 @@ export function internvlSupplement(config: Config): Supplement {
   );
   const later = name === "internvl2_5";
   return {
+    ...(config.flag("dynamic_image_size", false)
+      ? { settings: tiled(config) }
+      : {}),
     template: (name === "internlm2-chat" ? "<s>" : "") +
       chatml("<IMG_CONTEXT>", later ? LATER : FIRST, {
         behindImage: "\\n",
         end: later ? "\\n" : "",
       }),
+  };
+}
+
+/** The tiles of the original's `dynamic_preprocess`, which GotOcr2's processor cuts alike; its preprocessor_config.json does not tell of them. */
+function tiled(config: Config): Readonly<Record<string, unknown>> {
+  const side = config.size(
+    "force_image_size",
+    config.object("vision_config").side("image_size", 448),
+  );
+  return {
+    image_processor_type: "GotOcr2ImageProcessor",
+    size: { height: side, width: side },
+    resample: 3,
+    image_mean: [0.485, 0.456, 0.406],
+    image_std: [0.229, 0.224, 0.225],
+    min_patches: config.size("min_dynamic_patch", 1),
+    max_patches: config.size("max_dynamic_patch", 12),
   };
 }

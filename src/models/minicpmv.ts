@@ -51,8 +51,8 @@ const NAMES: readonly (readonly [RegExp, string])[] = [
 export function minicpmv(checkpoint: Checkpoint): Model {
   const config = new Config(checkpoint.config);
   const architecture = config.choice("model_type", ["minicpmv"]);
-  const version = config.number("version", 2.6);
-  if (version !== 2.6) {
+  const version = config.label("version", "2.6"); // a text in files of transformers 4.4x, a number in others
+  if (version !== "2.6") {
     throw new RangeError(
       `Cannot build ${architecture}: version must be 2.6, the one with a Qwen2 decoder: it is ${version}`,
     );

@@ -21,6 +21,7 @@ import { qwen3vl } from "./qwen3vl.ts";
 import { qwenvl, qwenvlSupplement } from "./qwenvl.ts";
 import { smolvlm } from "./smolvlm.ts";
 import type { Supplement } from "./supplement.ts";
+import { withTrueTie } from "./tied_head.ts";
 
 const ARCHITECTURES: Record<string, (checkpoint: Checkpoint) => Model> = {
   smolvlm,
@@ -72,11 +73,11 @@ export function supplementOf(config: Record<string, unknown>): Supplement {
 }
 
 /**
- * Describes a checkpoint as a model.
- * @throws {RangeError} for an architecture that is not known, or a checkpoint that does not fit its own config
+ * Refuses a config.json that no file beside it can mend.
+ * @throws {RangeError} for an architecture that is not known, or weights that are quantized
  */
-export function describe(checkpoint: Checkpoint): Model {
-  const type = typeOf(checkpoint.config);
+export function checkSupported(config: Record<string, unknown>): void {
+  const type = typeOf(config);
   if (!Object.hasOwn(ARCHITECTURES, type)) {
     throw new RangeError(
       `Cannot import model_type ${quoted(type)}: known are ${
@@ -84,5 +85,34 @@ export function describe(checkpoint: Checkpoint): Model {
       }; docs/adding-a-model.md shows how to add one`,
     );
   }
-  return ARCHITECTURES[type](checkpoint);
+  const method = quantizationOf(config);
+  if (method === undefined) return;
+  throw new RangeError(
+    `Cannot import a checkpoint whose weights are quantized (quantization_config of config.json: ${
+      quoted(method)
+    }): weights must be F32, F16 or BF16; take the original checkpoint that it was made of`,
+  );
+}
+
+/** How the weights are quantized; undefined where they are not. */
+function quantizationOf(config: Record<string, unknown>): string | undefined {
+  for (const at of [config, config.text_config, config.llm_config]) {
+    const found = (at as Record<string, unknown> | null | undefined)
+      ?.quantization_config as Record<string, unknown> | null | undefined;
+    if (!found || Object.keys(found).length === 0) continue;
+    const { quant_method: method, bits } = found;
+    const name = typeof method === "string" ? method : "no method named";
+    return typeof bits === "number" ? `${name}, ${bits} bits` : name;
+  }
+  return undefined;
+}
+
+/**
+ * Describes a checkpoint as a model.
+ * @throws {RangeError} for an architecture that is not known, or a checkpoint that does not fit its own config
+ */
+export function describe(checkpoint: Checkpoint): Model {
+  checkSupported(checkpoint.config);
+  const describeFamily = ARCHITECTURES[typeOf(checkpoint.config)];
+  return describeFamily(withTrueTie(checkpoint));
 }

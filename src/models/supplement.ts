@@ -14,6 +14,8 @@ export interface Supplement {
     | ((text: (ids: readonly number[]) => string) => string);
   /** For preprocessor_config.json. */
   readonly processor?: Readonly<Record<string, unknown>>;
+  /** Fields of preprocessor_config.json that the family's code sets, whether there is such a file or not. */
+  readonly settings?: Readonly<Record<string, unknown>>;
   /** For tokenizer.json: a vocabulary of ranks, and what that file does not say. */
   readonly ranks?: {
     readonly file: string;

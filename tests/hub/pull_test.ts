@@ -13,6 +13,9 @@ const FILES = {
   ),
   "tokenizer.json": encode("{}".padEnd(2000)),
   "empty.json": new Uint8Array(0),
+  "merges.txt": encode("#version: 0.2\n"),
+  "tokenizer.model": encode("a vocabulary"),
+  "words.tiktoken": encode("YQ== 0\n"),
   "onnx/model.onnx": encode("not needed"),
 };
 const NEEDED = Object.keys(FILES).filter((f) => !f.startsWith("onnx/"));
@@ -67,13 +70,13 @@ Deno.test("a checkpoint is pulled whole, a second time nothing, offline it is ch
     const first = await pull("owner/name", "--json");
     assertEquals([first.code, first.err], [0, ""]);
     const { commit, fetched, files } = JSON.parse(first.out);
-    assertEquals([commit, fetched, files.length], [COMMIT, 5, 5]);
+    assertEquals([commit, fetched, files.length], [COMMIT, 8, 8]);
     await holds(folder, NEEDED);
     const requests = hub.asked.length;
     const second = await pull("owner/name");
     assertMatch(
       second.out,
-      /5 files, 302\.0 kB, of owner\/name at 5f0c8ef65d3d/,
+      /8 files, 302\.1 kB, of owner\/name at 5f0c8ef65d3d/,
     );
     // Commit and listing alone: no file is asked for.
     assertEquals(hub.asked.length - requests, 3);
