@@ -68,16 +68,25 @@ export function front(
   counts: ConnectionCounts,
 ): Front {
   const open = new Set<Connection>(), running = new Set<Promise<void>>();
-  let ending = false;
+  let ending = false, heardBefore = -Infinity;
 
-  /** Whether there is room for one more; waits until an idle one has had its time. */
+  /**
+   * Whether there is room for one more. An idle connection makes room once the
+   * event loop has turned since it came, so that what it sent was read.
+   */
   async function makeRoom(): Promise<boolean> {
     while (open.size >= limits.connections) {
       const [oldest] = idleOf(open);
       if (!oldest) return false;
-      const ms = oldest.idleSince! + GRACE_MS - performance.now();
-      if (ms <= 0) evict(oldest);
-      else await new Promise((go) => setTimeout(go, ms));
+      if (oldest.idleSince! <= heardBefore) {
+        evict(oldest);
+        continue;
+      }
+      const now = performance.now();
+      for (let turn = 0; turn < 2; turn++) {
+        await new Promise((go) => setTimeout(go, GRACE_MS / 2));
+      }
+      heardBefore = now;
     }
     return true;
   }
