@@ -13,6 +13,7 @@ import {
 import { killAfter } from "../campaign/kill_after.ts";
 import type { Mutant } from "./mutant.ts";
 import { MUTANTS } from "./mutants.ts";
+import { FILES } from "./files.ts";
 import { OUTSIDERS } from "./outsiders.ts";
 
 /** Bugs that may go unnoticed. */
@@ -31,7 +32,8 @@ const options = campaignOptions(
   ["outsiders"],
 );
 const head = await circumstances(), tick = ticker();
-const list = options.only.includes("outsiders") ? OUTSIDERS : MUTANTS;
+const SETS: Record<string, readonly Mutant[]> = { outsiders: OUTSIDERS, files: FILES };
+const list = SETS[options.only[0]] ?? MUTANTS;
 const root = Deno.cwd(), todo = list.slice(0, options.count);
 const missed: string[] = [], stale: string[] = [], caught: string[] = [];
 const queue = [...todo];

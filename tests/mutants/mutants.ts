@@ -6,6 +6,7 @@
  */
 
 import { type Mutant, of } from "./mutant.ts";
+import { FILES } from "./files.ts";
 import { OUTSIDERS } from "./outsiders.ts";
 
 const HOSTILE = "tests/hostile/hostile_test.ts";
@@ -298,5 +299,6 @@ export const MUTANTS: readonly Mutant[] = [
     SERVER,
     ["a queue without end", "if (inside.size >= most) return undefined;", ""],
   ),
+  ...FILES,
   ...OUTSIDERS,
 ];
