@@ -41,7 +41,7 @@ export const FILES: readonly Mutant[] = [
   ...of(
     "src/cli/io.ts",
     ["src/cli/io_test.ts"],
-    ["bidi passes", "\\p{Bidi_Control}", ""],
+    ["bidi passes", "\\p{Bidi_Control}\\u2028", "\\u2028"],
     ["separators of lines pass", "\\u2028\\u2029", ""],
   ),
   ...of(

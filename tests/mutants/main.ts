@@ -29,10 +29,13 @@ const options = campaignOptions(
   "mutants",
   `${MUTANTS.length} seeded bugs, each to be noticed by a test`,
   { count: MUTANTS.length },
-  ["outsiders"],
+  ["outsiders", "files"],
 );
 const head = await circumstances(), tick = ticker();
-const SETS: Record<string, readonly Mutant[]> = { outsiders: OUTSIDERS, files: FILES };
+const SETS: Record<string, readonly Mutant[]> = {
+  outsiders: OUTSIDERS,
+  files: FILES,
+};
 const list = SETS[options.only[0]] ?? MUTANTS;
 const root = Deno.cwd(), todo = list.slice(0, options.count);
 const missed: string[] = [], stale: string[] = [], caught: string[] = [];
