@@ -14,8 +14,9 @@
  */
 import type { Tensor } from "../tensor/tensor.ts";
 import { ownGrid, patchesIn } from "./grid.ts";
+import type { Fields } from "./field.ts";
 import { imageInfoOf, type ModelInfo } from "./info.ts";
-import { type Node, recordOf } from "./ops/mod.ts";
+import { type Node, OPS, recordOf } from "./ops/mod.ts";
 import type { Modality } from "./phase.ts";
 
 export type { Node };
@@ -49,12 +50,26 @@ export interface Model {
   readonly params: ReadonlyMap<string, Tensor>;
 }
 
+/** Fields of each op that name values, or tensors: passes ask for them millions of times. */
+const NAMING = new Map(
+  Object.values(OPS).map(({ op, fields }) => {
+    const keys = (names: "values" | "tensor") =>
+      Object.entries(fields as Fields)
+        .filter(([, field]) => field.names === names).map(([key]) => key);
+    return [op as string, { values: keys("values"), tensor: keys("tensor") }];
+  }),
+);
+
 /** What the fields of a node name: ids of values, or tensors. */
 function namesOf(node: Node, names: "values" | "tensor"): string[] {
   const all = node as unknown as Record<string, string | string[] | undefined>;
-  return Object.entries(recordOf(node).fields).flatMap(([key, field]) =>
-    field.names === names ? all[key] ?? [] : []
-  );
+  const found: string[] = [];
+  for (const key of NAMING.get(node.op)![names]) {
+    const given = all[key];
+    if (typeof given === "string") found.push(given);
+    else if (given !== undefined) found.push(...given);
+  }
+  return found;
 }
 
 /** Values a node consumes, in the order of its fields. */
