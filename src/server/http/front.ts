@@ -67,36 +67,9 @@ export function front(
   limits: FrontLimits,
   counts: ConnectionCounts,
 ): Front {
-  const open = new Set<Connection>(), running = new Set<Promise<void>>();
-  let ending = false, heardBefore = -Infinity;
-
-  /**
-   * Whether there is room for one more. An idle connection makes room once the
-   * event loop has turned since it came, so that what it sent was read.
-   */
-  async function makeRoom(): Promise<boolean> {
-    while (open.size >= limits.connections) {
-      const [oldest] = idleOf(open);
-      if (!oldest) return false;
-      if (oldest.idleSince! <= heardBefore) {
-        evict(oldest);
-        continue;
-      }
-      const now = performance.now();
-      for (let turn = 0; turn < 2; turn++) {
-        await new Promise((go) => setTimeout(go, GRACE_MS / 2));
-      }
-      heardBefore = now;
-    }
-    return true;
-  }
-
-  function evict(connection: Connection) {
-    counts.evicted++;
-    connection.close();
-    open.delete(connection);
-    counts.open = open.size;
-  }
+  const { open, evict, makeRoom } = crowd(limits, counts);
+  const running = new Set<Promise<void>>();
+  let ending = false;
 
   function take(wire: Wire, room: boolean) {
     counts.accepted++;
@@ -120,8 +93,9 @@ export function front(
   const accepting = (async () => {
     while (!ending) {
       try {
-        const wire = await listener.accept();
-        take(wire, await makeRoom());
+        const wire = await listener.accept(), room = await makeRoom();
+        if (ending) wire.close();
+        else take(wire, room);
       } catch {
         if (ending) break;
         counts.failed++;
@@ -153,4 +127,40 @@ function idleOf(open: Iterable<Connection>): Connection[] {
   const since = (connection: Connection) => connection.idleSince ?? Infinity;
   return [...open].filter((c) => c.idleSince !== undefined)
     .sort((a, b) => since(a) - since(b));
+}
+
+/** The open connections, of which there are only so many. */
+function crowd(limits: FrontLimits, counts: ConnectionCounts) {
+  const open = new Set<Connection>();
+  let heardBefore = -Infinity;
+
+  /**
+   * Whether there is room for one more. An idle connection makes room once the
+   * event loop has turned since it came, so that what it sent was read.
+   */
+  async function makeRoom(): Promise<boolean> {
+    while (open.size >= limits.connections) {
+      const [oldest] = idleOf(open);
+      if (!oldest) return false;
+      if (oldest.idleSince! <= heardBefore) {
+        evict(oldest);
+        continue;
+      }
+      const now = performance.now();
+      for (let turn = 0; turn < 2; turn++) {
+        await new Promise((go) => setTimeout(go, GRACE_MS / 2));
+      }
+      heardBefore = now;
+    }
+    return true;
+  }
+
+  function evict(connection: Connection) {
+    counts.evicted++;
+    connection.close();
+    open.delete(connection);
+    counts.open = open.size;
+  }
+
+  return { open, evict, makeRoom };
 }
