@@ -79,6 +79,7 @@ function calls(hub: string, port: number): Call[] {
       command: "serve",
       args: [`--model=${model}`, "--threads=1", `--port=${port}`],
       flags: [read, `--allow-net=127.0.0.1:${port}`],
+      extra: ["--allow-run", write], // with --supervise, with --ready-file
       says: /^$/,
       until: /is ready at/,
     },
