@@ -55,14 +55,14 @@ const body = JSON.stringify({
   }],
   max_tokens: 16,
 });
-let peakMb = 0;
+const sampled: number[] = [];
 const out = await siege({
   port,
   ms: options.minutes * 60_000,
   body,
   clients: options.count,
   tick(now) {
-    peakMb = Math.max(peakMb, memory());
+    sampled.push(memory());
     tick(() =>
       `${now.answers} answers, ${now.later} times later, /health p95 ${
         Math.round(quantile(now.health, 0.95))
@@ -72,7 +72,14 @@ const out = await siege({
 });
 const { health, findings, ...rest } = out, p95 = quantile(health, 0.95);
 if (p95 > HEALTH_MS) findings.push(`/health: p95 ${p95} ms`);
-const lastMb = memory();
+/** Mean memory of each quarter of the time: it must not go up and up. */
+const quarters = [0, 1, 2, 3].map((i) => {
+  const part = sampled.slice(
+    Math.floor(i * sampled.length / 4),
+    Math.floor((i + 1) * sampled.length / 4),
+  );
+  return Math.round(part.reduce((a, b) => a + b, 0) / part.length);
+});
 child.kill("SIGTERM");
 const { code } = await child.status;
 if (code !== 0) findings.push(`the server ended with ${code}`);
@@ -85,5 +92,5 @@ conclude(options, head, {
     p99: quantile(health, 0.99),
     most: Math.max(...health),
   },
-  rssMb: { peak: peakMb, last: lastMb },
+  rssMb: { peak: Math.round(Math.max(...sampled)), quarters },
 }, findings);
