@@ -13,8 +13,12 @@ export type Stage = "reading" | "waiting" | "running";
 export interface Visit {
   /** Where it is. */
   stage: Stage;
+  /** When it came. */
+  readonly since: number;
   /** Keeps room for bytes until it leaves; false where there is none. */
   hold(bytes: number): boolean;
+  /** Aborted where its place is given to another, since its body is slow. */
+  readonly evicted: AbortSignal;
   /** Makes room for another; more than once does no harm. */
   leave(): void;
 }
@@ -31,18 +35,45 @@ export interface Admission {
   readonly held: number;
 }
 
-/** A house for `most` requests, whose bodies have `mostBytes` together. */
-export function admission(most: number, mostBytes: number): Admission {
-  const inside = new Set<Visit>();
+/** What a house has room for. */
+export interface Room {
+  /** Requests. */
+  readonly requests: number;
+  /** Bytes of their bodies together. */
+  readonly bytes: number;
+  /** Milliseconds after which a body that is still on its way may lose its place, where there is no other. */
+  readonly slowMs: number;
+}
+
+/** An empty house. */
+export function admission({ requests, bytes: most, slowMs }: Room): Admission {
+  const inside = new Map<Visit, () => void>(); // and how each is evicted
   let held = 0;
+
+  /** Gives away the place of the body that is longest on its way. */
+  function evict(other?: Visit): boolean {
+    for (const [visit, end] of inside) { // in order of arrival
+      if (visit === other || visit.stage !== "reading") continue;
+      if (performance.now() - visit.since < slowMs) return false;
+      end();
+      visit.leave();
+      return true;
+    }
+    return false;
+  }
+
   return {
     enter() {
-      if (inside.size >= most) return undefined;
+      if (inside.size >= requests && !evict()) return undefined;
       let own = 0;
+      const eviction = new AbortController();
       const visit: Visit = {
         stage: "reading",
+        since: performance.now(),
+        evicted: eviction.signal,
         hold(bytes) {
-          if (held + bytes > mostBytes || !inside.has(visit)) return false;
+          while (held + bytes > most && evict(visit));
+          if (held + bytes > most || !inside.has(visit)) return false;
           own += bytes;
           held += bytes;
           return true;
@@ -51,13 +82,14 @@ export function admission(most: number, mostBytes: number): Admission {
           if (inside.delete(visit)) held -= own;
         },
       };
-      inside.add(visit);
+      inside.set(visit, () => eviction.abort());
       return visit;
     },
     get held() {
       return held;
     },
     empty: () => inside.size === 0,
-    count: (stage) => [...inside].filter((v) => v.stage === stage).length,
+    count: (stage) =>
+      [...inside.keys()].filter((v) => v.stage === stage).length,
   };
 }

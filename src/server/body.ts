@@ -16,11 +16,13 @@ type BodyLimits = Pick<Limits, "bodyBytes" | "bodyMs">;
 /**
  * The bytes of a body that is said to be JSON; throws `ApiError`.
  * @param hold told of bytes before they are kept; throws where there is no room for them
+ * @param evicted ends the reading, for others who wait
  */
 export async function readBody(
   request: Request,
   limits: BodyLimits,
   hold: (bytes: number) => void,
+  evicted: AbortSignal,
 ): Promise<Uint8Array<ArrayBuffer>> {
   const type = request.headers.get("content-type") ?? "";
   if (!/^application\/json\s*(;|$)/i.test(type)) {
@@ -31,7 +33,7 @@ export async function readBody(
       }`,
     );
   }
-  return await readBytes(request, limits, hold);
+  return await readBytes(request, limits, hold, evicted);
 }
 
 /** A body's bytes as JSON; throws `ApiError`. */
@@ -73,6 +75,7 @@ async function readBytes(
   request: Request,
   { bodyBytes, bodyMs }: BodyLimits,
   hold: (bytes: number) => void,
+  evicted: AbortSignal,
 ): Promise<Uint8Array<ArrayBuffer>> {
   const declared = Number(request.headers.get("content-length")) || 0;
   if (declared > bodyBytes) throw tooLarge(`${declared} bytes`, bodyBytes);
@@ -80,18 +83,14 @@ async function readBytes(
   if (declared > 0) hold(declared); // room is kept before the first byte comes
   let held = declared;
   const reader = request.body.getReader();
-  let timer: ReturnType<typeof setTimeout> | undefined;
-  const late = new Promise<never>((_, refuse) => {
-    timer = setTimeout(() =>
-      refuse(
-        new ApiError(
-          "body_timeout",
-          `Cannot read the request: its body took more than ${
-            bodyMs / 1000
-          } s; send it again`,
-        ),
-      ), bodyMs);
-  });
+  const { promise: late, reject: refuse } = Promise.withResolvers<never>();
+  late.catch(() => {}); // it may come when nobody reads any more
+  const timer = setTimeout(
+    () => refuse(tooSlow(`took more than ${bodyMs / 1000} s`)),
+    bodyMs,
+  );
+  const give = () => refuse(tooSlow("was slow, and others wait"));
+  evicted.addEventListener("abort", give);
   let all = new Uint8Array(declared), size = 0;
   try {
     while (true) {
@@ -114,6 +113,7 @@ async function readBytes(
     throw new ApiError("cancelled", "Cannot read the request: it broke off");
   } finally {
     clearTimeout(timer);
+    evicted.removeEventListener("abort", give);
   }
   return size === all.length ? all : all.slice(0, size);
 }
@@ -126,6 +126,13 @@ function grown(
   const larger = new Uint8Array(2 * least);
   larger.set(bytes);
   return larger;
+}
+
+function tooSlow(how: string): ApiError {
+  return new ApiError(
+    "body_timeout",
+    `Cannot read the request: its body ${how}; send it again`,
+  );
 }
 
 function tooLarge(what: string, most: number): ApiError {

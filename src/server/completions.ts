@@ -117,7 +117,8 @@ export function completing(
       if (visit.hold(bytes)) return;
       throw full(`waiting requests hold ${limits.heldBytes} bytes already`);
     };
-    const body = await readBody(request, limits, hold);
+    const body = await readBody(request, limits, hold, visit.evicted);
+    visit.stage = "waiting";
     const ends = { gone: request.signal, cut: lifecycle?.cut };
     return answering.begin(body, ends, () => {
       visit.stage = "running";
@@ -127,7 +128,6 @@ export function completing(
   /** Answers a request that was let in; it leaves when its body ends. */
   async function complete(job: Begun, visit: Visit): Promise<Reply> {
     const asked = await job.asked;
-    if (visit.stage === "reading") visit.stage = "waiting";
     // Whatever is wrong is known before the head of the answer is sent, so it
     // can be told by its status. A stream waits for that a moment only: it can
     // tell later as well, and clients see that somebody is there.

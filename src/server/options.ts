@@ -14,6 +14,8 @@ export interface Limits {
   readonly answerMs: number;
   /** Longest time a request's body may take to arrive, in milliseconds. */
   readonly bodyMs: number;
+  /** Time after which a body that is still on its way gives its place to another request, where all are taken, in milliseconds. */
+  readonly slowBodyMs: number;
   /** Bytes of a request's body. */
   readonly bodyBytes: number;
   /** Bytes of the bodies of all requests that are read, wait or are answered. */
@@ -48,6 +50,7 @@ export const LIMITS: Limits = {
   queueMs: 60_000,
   answerMs: 600_000,
   bodyMs: 30_000,
+  slowBodyMs: 5000,
   bodyBytes: 20_000_000,
   heldBytes: 128_000_000,
   jsonDepth: 32,

@@ -40,7 +40,11 @@ export function routesOf(
   options: RouteOptions,
 ): ReadonlyMap<string, Route> {
   const { model, limits, lifecycle, counted, onError } = options;
-  const house = admission(1 + limits.queue, limits.heldBytes);
+  const house = admission({
+    requests: 1 + limits.queue,
+    bytes: limits.heldBytes,
+    slowMs: limits.slowBodyMs,
+  });
   const arrived = arriving(source, options);
   lifecycle?.draining.addEventListener("abort", () => {
     if (house.empty()) lifecycle.settled();

@@ -297,7 +297,11 @@ export const MUTANTS: readonly Mutant[] = [
   ...of(
     "src/server/admission.ts",
     SERVER,
-    ["a queue without end", "if (inside.size >= most) return undefined;", ""],
+    [
+      "a queue without end",
+      "if (inside.size >= requests && !evict()) return undefined;",
+      "",
+    ],
   ),
   ...FILES,
   ...OUTSIDERS,

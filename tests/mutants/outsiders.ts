@@ -117,8 +117,13 @@ export const OUTSIDERS: readonly Mutant[] = [
     MEMORY,
     [
       "bodies of all without end",
-      "if (held + bytes > mostBytes || !inside.has(visit)) return false;",
+      "if (held + bytes > most || !inside.has(visit)) return false;",
       "",
+    ],
+    [
+      "slow bodies keep their places",
+      "if (performance.now() - visit.since < slowMs) return false;",
+      "return false;",
     ],
     [
       "room that is not given back",

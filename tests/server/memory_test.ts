@@ -90,3 +90,41 @@ Deno.test("a body without a length is counted while it comes", async () => {
   assertEquals([response.status, await codeOf(response)], [503, "queue_full"]);
   assert(sent < 300_000, `${sent}`);
 });
+
+Deno.test("slow bodies do not keep others out: the longest on its way gives its place", async () => {
+  const session = fake();
+  const limits = { queue: 1, slowBodyMs: 30, bodyMs: 5000, heldBytes: 1000 };
+  const handle = handler(session, { limits });
+  const slow = (length = 500) =>
+    handle(
+      new Request("http://localhost/v1/chat/completions", {
+        method: "POST",
+        headers: {
+          "content-type": "application/json",
+          "content-length": `${length}`,
+        },
+        body: new ReadableStream({
+          start: (c) => c.enqueue(new Uint8Array(1).fill(32)),
+        }),
+      }),
+    );
+  const first = slow(), second = slow();
+  const full = await handle(ask(say("hi")));
+  assertEquals([full.status, await codeOf(full)], [503, "queue_full"]);
+  await new Promise((go) => setTimeout(go, 50));
+  const answer = await handle(ask(say("hi")));
+  assertEquals(answer.status, 200);
+  await answer.text();
+  assertEquals([(await first).status, await codeOf(await first)], [
+    408,
+    "body_timeout",
+  ]);
+  // Room for bytes is given up the same way; what is read already is not.
+  const third = slow();
+  await new Promise((go) => setTimeout(go, 50));
+  const large = await handle(ask(JSON.stringify(say("hi")).padEnd(900)));
+  assertEquals(large.status, 200);
+  await large.text();
+  assertEquals((await second).status, 408);
+  assertEquals((await third).status, 408);
+});

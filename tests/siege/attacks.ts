@@ -155,5 +155,10 @@ export const ATTACKS: Readonly<Record<string, Attack>> = {
     `${HEAD}Transfer-Encoding: chunked\r\n\r\n1;${"x".repeat(100_000)}`,
     100,
   ),
+  "uploads that fill the queue": holding(
+    20,
+    `${HEAD}Content-Length: 1000\r\n\r\n{`,
+    7000,
+  ),
   "noise": holding(20, "\0\xff\r\n\r\n".repeat(2000), 100),
 };
