@@ -77,7 +77,7 @@ async function readBytes(
   hold: (bytes: number) => void,
   evicted: AbortSignal,
 ): Promise<Uint8Array<ArrayBuffer>> {
-  const declared = Number(request.headers.get("content-length")) || 0;
+  const declared = lengthOf(request.headers.get("content-length"));
   if (declared > bodyBytes) throw tooLarge(`${declared} bytes`, bodyBytes);
   if (!request.body) return new Uint8Array();
   if (declared > 0) hold(declared); // room is kept before the first byte comes
@@ -126,6 +126,11 @@ function grown(
   const larger = new Uint8Array(2 * least);
   larger.set(bytes);
   return larger;
+}
+
+/** Bytes that a body is said to have; 0 where nothing sensible is said. */
+function lengthOf(header: string | null): number {
+  return /^\d{1,15}$/.test(header ?? "") ? Number(header) : 0;
 }
 
 function tooSlow(how: string): ApiError {

@@ -91,6 +91,15 @@ Deno.test("a body without a length is counted while it comes", async () => {
   assert(sent < 300_000, `${sent}`);
 });
 
+Deno.test("a length that makes no sense is none", async () => {
+  const handle = handler(fake());
+  for (const length of ["-5", "1.5", "1e3", "x", ""]) {
+    const response = await handle(ask(say("hi"), { "content-length": length }));
+    assertEquals(response.status, 200, length);
+    await response.text();
+  }
+});
+
 Deno.test("slow bodies do not keep others out: the longest on its way gives its place", async () => {
   const session = fake();
   const limits = { queue: 1, slowBodyMs: 30, bodyMs: 5000, heldBytes: 1000 };
