@@ -1,4 +1,4 @@
-"""Random crops and colour changes of whole batches, on whatever device the pictures are."""
+"""Random crops and changes of colour, sharpness and JPEG quality of whole batches, on whatever device they are."""
 
 import math
 
@@ -6,6 +6,17 @@ import torch
 import torch.nn.functional as F
 
 LUMA = (0.299, 0.587, 0.114)
+# the luminance table that the JPEG standard suggests (ITU-T T.81, Annex K)
+JPEG_STEPS = [
+    [16, 11, 10, 16, 24, 40, 51, 61],
+    [12, 12, 14, 19, 26, 58, 60, 55],
+    [14, 13, 16, 24, 40, 57, 69, 56],
+    [14, 17, 22, 29, 51, 87, 80, 62],
+    [18, 22, 37, 56, 68, 109, 103, 77],
+    [24, 35, 55, 64, 81, 104, 113, 92],
+    [49, 64, 78, 87, 103, 121, 120, 101],
+    [72, 92, 95, 98, 112, 100, 103, 99],
+]
 
 
 def random_crop(
@@ -44,18 +55,44 @@ def colour_jitter(x: torch.Tensor, strength: float, grey: float) -> torch.Tensor
     return ((x - luma) * saturation + luma).clamp(0, 255)
 
 
-def erase(x: torch.Tensor, share: float, largest: float = 0.3) -> torch.Tensor:
-    """Paints a random grey rectangle over some pictures."""
-    n, _, height, width = x.shape
-    rows = torch.arange(height, device=x.device).view(1, -1, 1) / height
-    columns = torch.arange(width, device=x.device).view(1, 1, -1) / width
-    area = torch.rand(n, 1, 1, device=x.device) * largest * (torch.rand(n, 1, 1, device=x.device) < share)
-    ratio = torch.exp((torch.rand(n, 1, 1, device=x.device) * 2 - 1) * math.log(2))
-    h, w = (area * ratio).sqrt(), (area / ratio).sqrt()
-    top = torch.rand(n, 1, 1, device=x.device) * (1 - h)
-    left = torch.rand(n, 1, 1, device=x.device) * (1 - w)
-    inside = (rows >= top) & (rows < top + h) & (columns >= left) & (columns < left + w)
-    return torch.where(inside[:, None], 127.5, x)
+def resample(x: torch.Tensor, share: float) -> torch.Tensor:
+    """Some pictures lose detail (down to 0.35 of the side and up again), others are sharpened."""
+    n, side = len(x), x.shape[-1]
+    small = int(side * (0.35 + 0.55 * torch.rand(()).item()))
+    coarse = F.interpolate(x, size=small, mode="bilinear", antialias=True, align_corners=False)
+    coarse = F.interpolate(coarse, size=side, mode="bicubic", align_corners=False)
+    # weight 1: the coarse picture; -0.5: sharper than the original
+    weight = torch.rand(n, 1, 1, 1, device=x.device) * 1.5 - 0.5
+    weight = torch.where(torch.rand_like(weight) < share, weight, 0.0)
+    return (x + weight * (coarse - x)).clamp(0, 255)
+
+
+def jpeg(x: torch.Tensor, share: float) -> torch.Tensor:
+    """Some pictures pass through JPEG's lossy step: 8 x 8 cosine transform, quality 20..95, half the colour detail."""
+    chosen = (torch.rand(len(x), device=x.device) < share).nonzero()[:, 0]
+    if not len(chosen):
+        return x
+    rgb = x[chosen].float()
+    y = rgb.mul(torch.tensor(LUMA, device=x.device).view(1, 3, 1, 1)).sum(1, keepdim=True)
+    colour = F.avg_pool2d(torch.cat([(rgb[:, 2:] - y) * 0.564, (rgb[:, :1] - y) * 0.713], 1), 2)
+    quality = 20 + 75 * torch.rand(len(chosen), device=x.device)
+    scale = torch.where(quality < 50, 50 / quality, 2 - quality / 50).view(-1, 1, 1, 1, 1, 1)
+    k = torch.arange(8, device=x.device).float()
+    dct = torch.cos((2 * k[None] + 1) * k[:, None] * math.pi / 16) * torch.where(k == 0, 0.125, 0.25).sqrt()[:, None]
+    step = torch.tensor(JPEG_STEPS, device=x.device).float().view(1, 1, 1, 8, 1, 8)
+
+    def lossy(plane: torch.Tensor, coarser: float) -> torch.Tensor:
+        n, c, h, w = plane.shape
+        blocks = plane.view(n, c, h // 8, 8, w // 8, 8)
+        q = (step * scale * coarser).clamp(min=1)
+        waves = torch.einsum("ui,ncaibj,vj->ncaubv", dct, blocks, dct)
+        return torch.einsum("ui,ncaubv,vj->ncaibj", dct, (waves / q).round() * q, dct).reshape(n, c, h, w)
+
+    y = lossy(y - 128, 1.0) + 128
+    cb, cr = F.interpolate(lossy(colour, 1.3), scale_factor=2, mode="bilinear", align_corners=False).split(1, 1)
+    out = x.clone()
+    out[chosen] = torch.cat([y + 1.403 * cr, y - 0.344 * cb - 0.714 * cr, y + 1.773 * cb], 1).clamp(0, 255).to(x.dtype)
+    return out
 
 
 def normalise(x: torch.Tensor) -> torch.Tensor:

@@ -1,4 +1,4 @@
-"""The training data in memory: pictures, token tables, and seeded random batches of (pixels, sequences, labels)."""
+"""The training data in memory: photos, token tables, and seeded random batches of (pixels, sequences, labels)."""
 
 import json
 import random
@@ -9,13 +9,13 @@ from pathlib import Path
 import torch
 from tokenizers import Tokenizer
 
-from augment import colour_jitter, erase, normalise, random_crop
-from metrics import Cider
-from packs import read_pack
+from augment import colour_jitter, jpeg, normalise, random_crop, resample
 from prompts import CAPTION, LONG, OBJECT, SHORT, head_text, questions
 
 ANSWER = 32
-CAPTION_SHARES = [0.40, 0.12, 0.12, 0.16, 0.10, 0.10]
+# how often each caption prompt is asked: the four of CAPTION, SHORT, LONG
+SHARES = [0.40, 0.12, 0.12, 0.16, 0.10, 0.10]
+ASKED_SHARES = {"yes": 0.25, "no": 0.25, "colour": 0.3, "count": 0.2}
 
 
 @dataclass
@@ -37,6 +37,7 @@ class Words:
         self.end = self.tokenizer.token_to_id("<end_of_utterance>")
         self.pad = self.tokenizer.token_to_id("<|im_end|>")
         self.special = len(json.loads(path.read_text())["added_tokens"])
+        self.image_at = self.head_ids(CAPTION[0]).index(self.tokenizer.token_to_id("<image>"))
         self.heads: list[list[int]] = []
         self.answers: list[list[int]] = []
         self._head_of: dict[str, int] = {}
@@ -66,7 +67,6 @@ class Words:
     def freeze(self) -> None:
         """Turns the lists into tables once every prompt and answer is known."""
         device = self.device
-        self.image_at = self.heads[0].index(self.tokenizer.token_to_id("<image>"))
         self.head_length = torch.tensor([len(h) for h in self.heads], device=device)
         self.first_label = int(self.head_length.min())
         longest = int(self.head_length.max())
@@ -91,62 +91,58 @@ class Words:
 
 
 class Data:
-    def __init__(self, root: Path, image_tokens: int, device: str, consensus: float = 0.0, limit: int | None = None):
-        """consensus > 0 draws captions with weight exp(consensus * CIDEr-D against the photo's other captions)."""
+    """Photos are numbered as in photos.pt; `part` maps "flickr train" and the like to numbers."""
+
+    def __init__(self, root: Path, image_tokens: int, device: str) -> None:
+        self.device = device
         meta = json.loads((root / "captions.json").read_text())
-        names = json.loads((root / "photos.json").read_text())["names"]
-        self.photos = torch.from_numpy(read_pack(root / "photos", limit)).to(device)
-        names = names[: len(self.photos)]
-        place = {name: i for i, name in enumerate(names)}
-        self.names, self.device = names, device
-        self.split = {s: [place[n] for n in meta[s] if n in place] for s in ("train", "val", "test")}
-        self.captions = {place[n]: c for n, c in meta["captions"].items() if n in place}
-        self.text_only = meta["text_only"]
-        self.train = torch.tensor(self.split["train"], device=device)
-        self._objects(root, limit)
+        kept = torch.load(root / "photos.pt", weights_only=True, mmap=True)
+        self.photos = kept["pixels"].to(device)
+        self.names = kept["names"]
+        place = {name: i for i, name in enumerate(self.names)}
+        self.part = {
+            f"{source} {part}": torch.tensor([place[n] for n in meta[source][part] if n in place], device=device)
+            for source in ("flickr", "coco")
+            for part in ("train", "val")
+        }
+        self.captions = {i: meta["captions"][n] for n, i in place.items()}
         self.words = Words(root / "tokenizer.json", image_tokens, device)
-        self._tables(consensus)
+        labels = json.loads((root / "labels.json").read_text())
+        self._tables({place[n]: label for n, label in labels.items() if n in place})
         self.words.freeze()
 
-    def _objects(self, root: Path, limit: int | None) -> None:
-        self.objects = torch.from_numpy(read_pack(root / "tin", limit)).to(self.device)
-        labels = json.loads((root / "tin.json").read_text())["labels"][: len(self.objects)]
-        names = json.loads((Path(__file__).parent / "object_names.json").read_text())
-        self.object_answers = [names[label] for label in labels]
-        classes = sorted(set(labels))
-        self.object_class = torch.tensor([classes.index(label) for label in labels], device=self.device)
-        held = len(self.objects) // 50
-        self.object_val = list(range(held))
-        self.object_train = torch.arange(held, len(self.objects), device=self.device)
-
-    def _tables(self, consensus: float) -> None:
+    def _tables(self, labels: dict[int, str]) -> None:
         words, device = self.words, self.device
         self.caption_heads = torch.tensor([words.head(p) for p in [*CAPTION, SHORT, LONG]], device=device)
         self.object_heads = torch.tensor([words.head(p) for p in OBJECT], device=device)
-        self.object_answer = torch.tensor([words.answer(a) for a in self.object_answers], device=device)
         count = len(self.photos)
-        self.caption_answer = torch.zeros(count, 5, dtype=torch.long)
-        self.caption_share = torch.ones(count, 5)
+        self.answer = torch.zeros(count, 5, dtype=torch.long)
         self.flip = torch.full((count,), 0.5)
-        cider = Cider({i: self.captions[i] for i in self.split["train"]}) if consensus > 0 else None
-        asked = {"yes": [], "no": [], "colour": [], "count": []}
-        for i in self.split["train"]:
+        self.several = torch.zeros(count, dtype=torch.bool)
+        asked = {kind: [] for kind in ASKED_SHARES}
+        objects = []
+        for i in torch.cat([self.part["flickr train"], self.part["coco train"]]).tolist():
             captions = sorted(self.captions[i], key=lambda c: len(c.split()))
-            self.caption_answer[i] = torch.tensor([words.answer(c) for c in captions])
-            if cider:
-                order = [self.captions[i].index(c) for c in captions]
-                scores = [cider.score(i, c, skip=k) for c, k in zip(captions, order)]
-                self.caption_share[i] = torch.softmax(torch.tensor(scores) * consensus, 0)
+            ids = [words.answer(c) for c in captions]
+            self.answer[i] = torch.tensor([ids[k * len(ids) // 5] for k in range(5)])
+            self.several[i] = len(ids) >= 5
             if any(re.search(r"\b(left|right)\b", c.lower()) for c in captions):
                 self.flip[i] = 0.0
-            for kind, pairs in questions(captions).items():
+            if i in labels:
+                objects.append((i, words.answer(labels[i])))
+            if len(ids) < 5:
+                continue
+            for kind, pairs in questions(captions[:5]).items():
                 for question, answer in pairs:
                     row = (i, words.head(question), words.answer(answer))
                     asked[kind if kind != "yesno" else answer.lower().strip(".")].append(row)
-        self.caption_answer, self.caption_share = self.caption_answer.to(device), self.caption_share.to(device)
-        self.flip = self.flip.to(device)
+        self.answer, self.flip = self.answer.to(device), self.flip.to(device)
+        self.several = self.several.to(device)
         self.asked = {kind: torch.tensor(rows, device=device) for kind, rows in asked.items() if rows}
         self.balance = {kind: self._balance(rows) for kind, rows in self.asked.items()}
+        self.objects = torch.tensor(objects or [(0, 0)], device=device)
+        _, kind, count = self.objects[:, 1].unique(return_inverse=True, return_counts=True)
+        self.object_balance = count[kind].float() ** -0.5
 
     @staticmethod
     def _balance(rows: torch.Tensor) -> torch.Tensor:
@@ -155,72 +151,64 @@ class Data:
         _, pair, pair_count = (rows[:, 1] * 100000 + rows[:, 2]).unique(return_inverse=True, return_counts=True)
         return 1.0 / (question_count[question].float().sqrt() * pair_count[pair].float().sqrt())
 
-    def crops(self, index: torch.Tensor, smallest: float, jitter: float, erased: float) -> torch.Tensor:
-        x = random_crop(self.photos, index, 224, smallest, 0.15, self.flip[index])
-        return erase(colour_jitter(x, jitter, 0.02), erased)
+    def some(self, part: str, count: int) -> torch.Tensor:
+        index = self.part[part]
+        return index[torch.randint(len(index), (count,), device=self.device)]
 
-    def object_crops(self, index: torch.Tensor) -> torch.Tensor:
-        return colour_jitter(random_crop(self.objects, index, 224, 0.4, 0.15, 0.5), 0.2, 0.02)
+    def crops(self, index: torch.Tensor, smallest: float, jitter: float = 0.2) -> torch.Tensor:
+        """Random crops of photos with other colours, sharpness and JPEG quality; floats 0..255."""
+        x = random_crop(self.photos, index, self.photos.shape[-1], smallest, 0.15, self.flip[index])
+        return jpeg(resample(colour_jitter(x, jitter, 0.02), 0.4), 0.4)
 
-    def caption_batch(
-        self, photos: int, captions_each: int, objects: int, asks: int, smallest: float, jitter: float, erased: float
-    ) -> Batch:
-        """`photos` crops with `captions_each` captions, `objects` labelled pictures, `asks` photos with a question."""
-        device, words = self.device, self.words
-        index = self.train[torch.randint(len(self.train), (photos,), device=device)]
-        row = torch.arange(photos, device=device).repeat(captions_each)
-        kind = torch.multinomial(torch.tensor(CAPTION_SHARES, device=device), photos * captions_each, replacement=True)
-        column = torch.multinomial(self.caption_share[index], captions_each).T.flatten()
-        pick = torch.randint(2, (len(row),), device=device)
+    def _captions(self, index: torch.Tensor, each: int) -> tuple[torch.Tensor, torch.Tensor]:
+        """`each` prompts and captions for every photo; "in detail" and "briefly" only where a photo has several."""
+        device, n = self.device, len(index) * each
+        row = index.repeat(each)
+        kind = torch.multinomial(torch.tensor(SHARES, device=device), n, replacement=True)
+        kind = torch.where(self.several[row], kind, kind % len(CAPTION))
+        first = torch.randint(5, (len(index),), device=device)
+        column = torch.cat([(first + k) % 5 for k in range(each)])
+        pick = torch.randint(2, (n,), device=device)
         column = torch.where(kind == 4, pick, torch.where(kind == 5, 3 + pick, column))
-        picture, heads = [row], [self.caption_heads[kind]]
-        answers = [self.caption_answer[index[row], column]]
-        pixels = [self.crops(index, smallest, jitter, erased)]
+        return self.caption_heads[kind], self.answer[row, column]
 
-        thing = self.object_train[torch.randint(len(self.object_train), (objects,), device=device)]
-        pixels.append(self.object_crops(thing))
-        picture.append(photos + torch.arange(objects, device=device))
-        heads.append(self.object_heads[torch.randint(len(self.object_heads), (objects,), device=device)])
-        answers.append(self.object_answer[thing])
+    def batch(self, flickr: int, coco: int, objects: int, asks: int, smallest: float) -> Batch:
+        """Photos with captions (two for each of Flickr8k's), photos with their main object, photos with a question."""
+        device = self.device
+        pixels, picture, heads, answers, at = [], [], [], [], 0
 
-        asked_photos = []
-        for name, share in {"yes": 0.25, "no": 0.25, "colour": 0.3, "count": 0.2}.items():
-            if name in self.asked and asks:
-                chosen = torch.multinomial(self.balance[name], max(1, int(asks * share)), replacement=True)
-                rows = self.asked[name][chosen]
-                asked_photos.append(rows[:, 0])
-                heads.append(rows[:, 1])
-                answers.append(rows[:, 2])
-        if asked_photos:
-            asked_index = torch.cat(asked_photos)
-            pixels.append(self.crops(asked_index, max(smallest, 0.6), jitter * 0.5, 0.0))
-            picture.append(photos + objects + torch.arange(len(asked_index), device=device))
+        def add(index: torch.Tensor, head: torch.Tensor, answer: torch.Tensor, least: float, jitter: float) -> None:
+            nonlocal at
+            n = len(index)
+            pixels.append(self.crops(index, least, jitter))
+            picture.append(at + torch.arange(n, device=device).repeat(len(head) // n))
+            heads.append(head)
+            answers.append(answer)
+            at += n
 
-        tokens, labels = words.sequences(torch.cat(heads), torch.cat(answers))
-        short = torch.arange(len(tokens), device=device) >= photos * captions_each
+        for part, count, each in (("flickr train", flickr, 2), ("coco train", coco, 1)):
+            index = self.some(part, count)
+            add(index, *self._captions(index, each), smallest, 0.2)
+        captions = sum(len(h) for h in heads)
+        if objects:
+            rows = self.objects[torch.multinomial(self.object_balance, objects, replacement=True)]
+            prompts = self.object_heads[torch.randint(len(self.object_heads), (objects,), device=device)]
+            add(rows[:, 0], prompts, rows[:, 1], max(smallest, 0.6), 0.2)
+        for kind, share in ASKED_SHARES.items():
+            if asks and kind in self.asked:
+                rows = torch.multinomial(self.balance[kind], max(1, int(asks * share)), replacement=True)
+                rows = self.asked[kind][rows]
+                add(rows[:, 0], rows[:, 1], rows[:, 2], max(smallest, 0.6), 0.1)
+        tokens, labels = self.words.sequences(torch.cat(heads), torch.cat(answers))
+        short = torch.arange(len(tokens), device=device) >= captions
         return Batch(
             pixels=normalise(torch.cat(pixels)),
             picture=torch.cat(picture),
             tokens=tokens,
             labels=labels,
-            weight=torch.where(short, 2.0, 1.0),
+            weight=torch.where(short, 1.5, 1.0),
             droppable=~short,
         )
-
-    def distill_batch(self, photos: int, objects: int) -> tuple[torch.Tensor, torch.Tensor]:
-        """Strongly cropped pictures for the tower alone, and their object class (-100: none). A quarter is blended."""
-        device = self.device
-        index = self.train[torch.randint(len(self.train), (photos,), device=device)]
-        thing = self.object_train[torch.randint(len(self.object_train), (objects,), device=device)]
-        a = random_crop(self.photos, index, 224, 0.15, 0.25, 0.5)
-        b = random_crop(self.objects, thing, 224, 0.4, 0.25, 0.5)
-        x = normalise(colour_jitter(torch.cat([a, b]), 0.3, 0.05))
-        label = torch.full((len(x),), -100, device=device)
-        label[photos:] = self.object_class[thing]
-        blend = torch.rand(len(x), device=device) < 0.25
-        share = torch.where(blend, 0.5 + 0.5 * torch.rand(len(x), device=device), 1.0).view(-1, 1, 1, 1)
-        x = share * x + (1 - share) * x[torch.randperm(len(x), device=device)]
-        return x, torch.where(blend, -100, label)
 
     def view(self, index: list[int]) -> torch.Tensor:
         """Whole photos, as at inference."""

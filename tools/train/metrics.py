@@ -5,6 +5,11 @@ import re
 from collections import Counter
 
 ORDERS = 4
+# words that a caption may use twice
+FUNCTION_WORDS = set(
+    "a an the this that his her its their is are was and or of in on at to with by from for up down out off over "
+    "under near next into onto through around as while it him them one two three".split()
+)
 SIGMA = 6.0
 Grams = list[Counter]
 
@@ -79,3 +84,15 @@ def bleu(captions: list[str], references: list[list[str]]) -> list[float]:
         log_sum += math.log(max(matched[n], 1e-9) / max(1, total[n]))
         out.append(brevity * math.exp(log_sum / (n + 1)))
     return out
+
+
+def repeats(caption: str) -> int:
+    """How many words of meaning a caption says more than once ("a laptop on a desk with a laptop": 1)."""
+    counted = Counter(w for w in words(caption) if w not in FUNCTION_WORDS)
+    return sum(count > 1 for count in counted.values())
+
+
+def unfinished(caption: str) -> bool:
+    """Ends in a word that wants another one."""
+    tokens = words(caption)
+    return not tokens or tokens[-1] in FUNCTION_WORDS - {"up", "down", "out", "off", "it", "him", "them", "one", "two", "three", "through", "around"}

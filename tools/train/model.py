@@ -1,7 +1,7 @@
-"""The network: a SmolVLM-layout captioner written for fast training.
+"""The network: EfficientNet-Lite2, a projector of two linear layers and a Llama decoder, written for fast training.
 
-Module and parameter names are those of transformers' SmolVLMForConditionalGeneration, so a state dict of this class
-is a checkpoint of that one (tools/golden checks that both compute the same).
+The layout is that of transformers' FastVlmForConditionalGeneration (a convolutional tower whose last feature map becomes
+image tokens); export.py writes a checkpoint of that class, and tools/golden shows that both compute the same.
 """
 
 from dataclasses import dataclass, field
@@ -10,19 +10,17 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from tower import BLOCKS, HEAD_WIDTH, Tower
+
 HEAD = 64
+STRIDE = 32
 
 
 @dataclass
 class Shape:
-    """Sizes of every part; the defaults are the bundled 30.5M-parameter model."""
+    """Sizes of every part; the defaults are the bundled 20.4M-parameter model."""
 
-    image: int = 224
-    patch: int = 16
-    vision_width: int = 320
-    vision_layers: int = 12
-    vision_ffn: int = 1280
-    shuffle: int = 2
+    image: int = 288
     vocab: int = 6144
     width: int = 384
     layers: int = 8
@@ -30,12 +28,10 @@ class Shape:
     ffn: int = 1024
     rope_theta: float = 10000.0
     max_positions: int = 512
-    grid: int = field(init=False)
     image_tokens: int = field(init=False)
 
     def __post_init__(self) -> None:
-        self.grid = self.image // self.patch
-        self.image_tokens = (self.grid // self.shuffle) ** 2
+        self.image_tokens = (self.image // STRIDE) ** 2
 
 
 def split_heads(x: torch.Tensor) -> torch.Tensor:
@@ -46,77 +42,6 @@ def split_heads(x: torch.Tensor) -> torch.Tensor:
 def merge_heads(x: torch.Tensor) -> torch.Tensor:
     batch, heads, tokens, _ = x.shape
     return x.transpose(1, 2).reshape(batch, tokens, heads * HEAD)
-
-
-class VisionAttention(nn.Module):
-    def __init__(self, width: int) -> None:
-        super().__init__()
-        self.q_proj, self.k_proj, self.v_proj, self.out_proj = (nn.Linear(width, width) for _ in range(4))
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        q, k, v = (split_heads(p(x)) for p in (self.q_proj, self.k_proj, self.v_proj))
-        return self.out_proj(merge_heads(F.scaled_dot_product_attention(q, k, v)))
-
-
-class VisionMlp(nn.Module):
-    def __init__(self, width: int, ffn: int) -> None:
-        super().__init__()
-        self.fc1, self.fc2 = nn.Linear(width, ffn), nn.Linear(ffn, width)
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return self.fc2(F.gelu(self.fc1(x), approximate="tanh"))
-
-
-class VisionLayer(nn.Module):
-    def __init__(self, width: int, ffn: int) -> None:
-        super().__init__()
-        self.layer_norm1, self.layer_norm2 = nn.LayerNorm(width, eps=1e-6), nn.LayerNorm(width, eps=1e-6)
-        self.self_attn, self.mlp = VisionAttention(width), VisionMlp(width, ffn)
-
-    def forward(self, x: torch.Tensor, keep: torch.Tensor) -> torch.Tensor:
-        """keep (2, batch, 1, 1) scales the two branches: ones, or stochastic depth's 0 and 1/(1-p)."""
-        x = x + self.self_attn(self.layer_norm1(x)).to(x.dtype) * keep[0]
-        return x + self.mlp(self.layer_norm2(x)).to(x.dtype) * keep[1]
-
-
-class VisionEmbeddings(nn.Module):
-    def __init__(self, s: Shape) -> None:
-        super().__init__()
-        self.patch_embedding = nn.Conv2d(3, s.vision_width, s.patch, stride=s.patch)
-        self.position_embedding = nn.Embedding(s.grid**2, s.vision_width)
-
-    def forward(self, pixels: torch.Tensor) -> torch.Tensor:
-        patches = self.patch_embedding(pixels).flatten(2).transpose(1, 2)
-        return patches + self.position_embedding.weight.to(patches.dtype)
-
-
-class VisionEncoder(nn.Module):
-    def __init__(self, s: Shape) -> None:
-        super().__init__()
-        self.layers = nn.ModuleList(VisionLayer(s.vision_width, s.vision_ffn) for _ in range(s.vision_layers))
-
-
-class VisionTower(nn.Module):
-    def __init__(self, s: Shape) -> None:
-        super().__init__()
-        self.embeddings, self.encoder = VisionEmbeddings(s), VisionEncoder(s)
-        self.post_layernorm = nn.LayerNorm(s.vision_width, eps=1e-6)
-
-    def forward(
-        self, pixels: torch.Tensor, drop_path: float = 0.0, tap: int | None = None
-    ) -> tuple[torch.Tensor, torch.Tensor | None]:
-        """Pixels in [-1, 1] to (tokens, the residual stream after layer `tap`)."""
-        x = self.embeddings(pixels).contiguous()
-        layers, tapped = self.encoder.layers, None
-        for i, layer in enumerate(layers):
-            p = drop_path * i / (len(layers) - 1)
-            keep = torch.ones(2, len(x), 1, 1, device=x.device, dtype=x.dtype)
-            if p > 0:
-                keep = (torch.rand_like(keep, dtype=torch.float32) >= p).to(x.dtype) / (1 - p)
-            x = layer(x, keep) if self.training else layer.forward(x, keep)
-            if i == tap:
-                tapped = x
-        return self.post_layernorm(x), tapped
 
 
 class RMSNorm(nn.Module):
@@ -199,46 +124,36 @@ class TextModel(nn.Module):
         return self.norm(x)
 
 
-class Connector(nn.Module):
+class Projector(nn.Module):
     def __init__(self, s: Shape) -> None:
         super().__init__()
-        self.shuffle = s.shuffle
-        self.modality_projection = nn.Module()
-        self.modality_projection.proj = nn.Linear(s.vision_width * s.shuffle**2, s.width, bias=False)
+        self.linear_1, self.linear_2 = nn.Linear(HEAD_WIDTH, s.width), nn.Linear(s.width, s.width)
 
     def forward(self, tokens: torch.Tensor) -> torch.Tensor:
-        return self.modality_projection.proj(pixel_shuffle(tokens, self.shuffle))
-
-
-def pixel_shuffle(tokens: torch.Tensor, n: int) -> torch.Tensor:
-    """Each n x n square of tokens becomes one token n*n times as wide."""
-    batch, count, width = tokens.shape
-    grid = round(count**0.5)
-    x = tokens.reshape(batch, grid // n, n, grid // n, n, width).transpose(2, 3)
-    return x.reshape(batch, count // n**2, width * n**2)
+        return self.linear_2(F.gelu(self.linear_1(tokens)))
 
 
 class Captioner(nn.Module):
-    def __init__(self, shape: Shape | None = None) -> None:
+    def __init__(self, shape: Shape | None = None, fixed: int = BLOCKS) -> None:
         super().__init__()
         self.shape = shape or Shape()
         self.model = nn.Module()
-        self.model.vision_model = VisionTower(self.shape)
-        self.model.connector = Connector(self.shape)
-        self.model.text_model = TextModel(self.shape)
+        self.model.vision_tower = Tower(fixed).to(memory_format=torch.channels_last)
+        self.model.multi_modal_projector = Projector(self.shape)
+        self.model.language_model = TextModel(self.shape)
         for name, p in self.named_parameters():
-            if p.ndim >= 2:
+            if p.ndim >= 2 and "vision_tower" not in name:
                 nn.init.trunc_normal_(p, std=0.02)
             elif name.endswith("bias"):
                 nn.init.zeros_(p)
 
     @property
-    def vision(self) -> VisionTower:
-        return self.model.vision_model
+    def tower(self) -> Tower:
+        return self.model.vision_tower
 
     @property
     def text(self) -> TextModel:
-        return self.model.text_model
+        return self.model.language_model
 
     def embed(self, ids: torch.Tensor) -> torch.Tensor:
         return F.embedding(ids, self.text.embed_tokens.weight)
@@ -247,11 +162,11 @@ class Captioner(nn.Module):
         return F.linear(hidden, self.text.embed_tokens.weight)
 
     def image_tokens(self, pixels: torch.Tensor) -> torch.Tensor:
-        return self.model.connector(self.vision(pixels)[0])
+        return self.model.multi_modal_projector(self.tower(pixels))
 
     def compile_layers(self) -> None:
         """Compiles layer by layer. Only training mode runs the compiled layers: its shapes never change."""
-        for layer in [*self.vision.encoder.layers, *self.text.layers]:
+        for layer in self.text.layers:
             layer.compile(dynamic=False)
 
 

@@ -35,7 +35,7 @@ class MuonAdamW:
         matrices: dict[tuple, list[nn.Parameter]] = defaultdict(list)
         others: dict[tuple, list[nn.Parameter]] = defaultdict(list)
         for name, p in named:
-            if p.ndim == 2 and (".layers." in name or "modality_projection" in name):
+            if p.ndim == 2 and (".layers." in name or "projector" in name):
                 matrices[(tuple(p.shape), lr_scale(name))].append(p)
             else:
                 others[(lr_scale(name), p.ndim >= 2)].append(p)
@@ -92,6 +92,21 @@ class Average:
         del self.kept
 
 
-def cosine(step: int, steps: int, warmup: int) -> float:
-    """Learning-rate factor: linear warm-up, then half a cosine down to zero."""
-    return min(1.0, (step + 1) / warmup) * 0.5 * (1 + math.cos(math.pi * step / steps)) + 1e-3
+class PlainAdamW:
+    """AdamW with the interface of MuonAdamW: small steps, no orthogonalisation, no decay."""
+
+    def __init__(self, named: list[tuple[str, nn.Parameter]], lr_scale: Callable[[str], float]) -> None:
+        groups: dict[float, list[nn.Parameter]] = defaultdict(list)
+        for name, p in named:
+            groups[lr_scale(name)].append(p)
+        self.parameters = [p for _, p in named]
+        self.adam = torch.optim.AdamW(
+            [{"params": ps, "scale": scale} for scale, ps in groups.items()], lr=1e-5, betas=(0.9, 0.98), weight_decay=0.0
+        )
+
+    def step(self, lr: float) -> None:
+        nn.utils.clip_grad_norm_(self.parameters, 1.0)
+        for group in self.adam.param_groups:
+            group["lr"] = lr * group["scale"]
+        self.adam.step()
+        self.adam.zero_grad(set_to_none=True)

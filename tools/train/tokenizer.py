@@ -18,7 +18,8 @@ PROMPT_REPEATS = 20
 
 
 def corpus(meta: dict) -> list[str]:
-    captions = [c for name in meta["train"] for c in meta["captions"][name]] + meta["text_only"]
+    photos = [name for source in ("flickr", "coco") for name in meta[source]["train"]]
+    captions = [c for name in photos for c in meta["captions"][name]] + meta["text_only"]
     fixed = ["User:", "\nAssistant:", *CAPTION, SHORT, LONG, *OBJECT, TEXT_ONLY, *ALL_YESNO, " Yes.", " No."]
     return [f" {c}" for c in captions] + fixed * PROMPT_REPEATS
 
