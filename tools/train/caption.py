@@ -39,6 +39,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--average", type=float, default=0.99)
     parser.add_argument("--every", type=int, default=100)
     parser.add_argument("--seed", type=int, default=11)
+    parser.add_argument("--compile", action="store_true", help="worth its 40 s from about 500 steps on")
     parser.add_argument("--device", default="cuda")
     return parser.parse_args()
 
@@ -87,7 +88,7 @@ def main() -> None:
     optimiser = MuonAdamW(named, lambda n: args.tower_scale if "vision_tower" in n else 1.0, args.decay)
     average = Average([p for _, p in named], args.average)
     loss_of = answer_loss
-    if device == "cuda":
+    if args.compile:
         model.compile_layers()
         loss_of = torch.compile(answer_loss, dynamic=False)
     schedule = Schedule(args.steps, args.seconds)

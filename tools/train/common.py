@@ -21,6 +21,7 @@ def prepare(device: str) -> None:
     torch.backends.cuda.matmul.allow_tf32 = True
     torch.backends.cudnn.allow_tf32 = True
     torch.backends.cudnn.benchmark = True
+    torch.backends.cudnn.benchmark_limit = 4
     torch._dynamo.config.recompile_limit = 64
     if device == "cpu":
         torch.set_num_threads(1)

@@ -29,7 +29,7 @@ BATCH = 25
 def caption_files(model: Captioner, vocabulary: Words, paths: list[Path], prompt: str, device: str) -> list[str]:
     found = []
     for i in range(0, len(paths), BATCH):
-        pixels = [torch.from_numpy(square(Image.open(p), model.shape.image)) for p in paths[i : i + BATCH]]
+        pixels = [torch.tensor(square(Image.open(p), model.shape.image)) for p in paths[i : i + BATCH]]
         x = normalise(torch.stack(pixels).float()).to(device)
         found += answers(model, vocabulary, x, prompt)
     return found

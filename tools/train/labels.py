@@ -41,7 +41,9 @@ def main() -> None:
         for name, p, c in zip(kept["names"][i : i + 64], *(t.tolist() for t in chance.max(-1))):
             if p > args.sure:
                 found[name] = sentence(CATEGORIES[c])
-    (args.data / "labels.json").write_text(json.dumps(found))
+    partial = args.data / "labels.json.part"
+    partial.write_text(json.dumps(found))
+    partial.replace(args.data / "labels.json")
     print(f"{len(found)} of {len(kept['names'])} photos named, {len(set(found.values()))} different things")
 
 

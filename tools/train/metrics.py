@@ -95,4 +95,17 @@ def repeats(caption: str) -> int:
 def unfinished(caption: str) -> bool:
     """Ends in a word that wants another one."""
     tokens = words(caption)
-    return not tokens or tokens[-1] in FUNCTION_WORDS - {"up", "down", "out", "off", "it", "him", "them", "one", "two", "three", "through", "around"}
+    return not tokens or tokens[-1] in FUNCTION_WORDS - {
+        "up",
+        "down",
+        "out",
+        "off",
+        "it",
+        "him",
+        "them",
+        "one",
+        "two",
+        "three",
+        "through",
+        "around",
+    }

@@ -101,7 +101,10 @@ class PlainAdamW:
             groups[lr_scale(name)].append(p)
         self.parameters = [p for _, p in named]
         self.adam = torch.optim.AdamW(
-            [{"params": ps, "scale": scale} for scale, ps in groups.items()], lr=1e-5, betas=(0.9, 0.98), weight_decay=0.0
+            [{"params": ps, "scale": scale} for scale, ps in groups.items()],
+            lr=1e-5,
+            betas=(0.9, 0.98),
+            weight_decay=0.0,
         )
 
     def step(self, lr: float) -> None:

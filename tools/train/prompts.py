@@ -26,7 +26,8 @@ TEXT_ONLY = "Write a caption."
 
 def head_text(prompt: str, image_tokens: int) -> str:
     """Everything before the answer; the chat template gives the same text."""
-    return f"<|im_start|>User:{IMAGE * image_tokens}{prompt}<end_of_utterance>\nAssistant:"
+    around = "<fake_token_around_image>"
+    return f"<|im_start|>User:{around}<global-img>{IMAGE * image_tokens}{around}{prompt}<end_of_utterance>\nAssistant:"
 
 
 _PRESENCE = {

@@ -1,42 +1,47 @@
 #!/bin/sh
-# The bundled model, stage by stage, as it was made: sh run.sh DATA RUNS
-# Finished stages are skipped, an interrupted stage goes on from its last state file: start it again after a stop.
-# TRY=1 runs the same stages on the CPU with two steps each on a few photos, in minutes: it proves the chain, not the model.
+# The captioner, stage by stage: sh run.sh DATA RUNS. Finished stages are skipped: start it again after a stop.
+# TRY=1 runs the same stages on the CPU with one step each on a few photos: it proves the chain, not the model.
 set -eu
 data=$1
 runs=$2
 mkdir -p "$runs"
 if [ -n "${TRY:-}" ]; then
-  few="--device cpu --limit 256" steps_lm=2 steps=2 steps_critic=2 seconds=20
-  lm_more="--device cpu --batch 8" tower_more="$few --photos 4 --objects 2"
-  caption_more="$few --photos 4 --objects 2 --asks 4 --every 1" critic_more="$few --photos 2 --samples 2 --every 1"
+  device="--device cpu" few="--limit 12" tiny="--steps 1 --device cpu"
+  lm="--batch 4" caption="--photos 2 2 1 4" critic="--photos 2 2 --samples 2 --plain-photos 2 2 1 4" project="--photos 2"
 else
-  few="" steps_lm=500 steps=900 steps_critic=150 seconds=780
-  lm_more="" tower_more="" caption_more="" critic_more=""
+  device="" few="" tiny="" lm="" caption="" critic="" project=""
 fi
 
-stage() { # stage OUTPUT command...: runs the command unless OUTPUT.done exists
+stage() { # stage NAME command...: runs the command unless NAME.done exists
   name=$1
   shift
   if [ -e "$runs/$name.done" ]; then return; fi
   echo "$name: see $runs/$name.log"
-  "$@" >>"$runs/$name.log" 2>&1
+  "$@" >"$runs/$name.log" 2>&1
   touch "$runs/$name.done"
 }
 
-stage lm python3 lm.py --data "$data" --out "$runs/lm.pt" --steps $steps_lm $lm_more
-# From nothing the tower needs 780 s; with a finished tower in DATA this stage is skipped.
-tower=$data/tower.safetensors
-if [ ! -e "$tower" ]; then
-  stage tower python3 distill.py --data "$data" --out "$runs/tower.pt" --seconds $seconds $tower_more
-  tower=$runs/tower.pt
+stage photos python3 photos.py "$data" $few
+stage labels python3 labels.py "$data" $device
+if [ -e "$data/start.safetensors" ]; then
+  stage start python3 project.py --data "$data" --old "$data/start.safetensors" --out "$runs/start.pt" --steps 700 $project $tiny
+else
+  stage lm python3 lm.py --data "$data" --out "$runs/lm.pt" --steps 700 $lm $tiny
+  stage start python3 caption.py --data "$data" --out "$runs/start.pt" --init "$data/tower.pt" "$runs/lm.pt" \
+    --steps 350 --every 175 --seed 20 $caption $tiny
 fi
-stage captioner python3 caption.py --data "$data" --out "$runs/captioner.pt" --init "$tower" "$runs/lm.pt" \
-  --steps $steps --feature-weight 0.5 $caption_more
-stage critic1 python3 scst.py --data "$data" --out "$runs/critic1.pt" --init "$runs/captioner.pt" \
-  --steps $steps_critic --peak 1e-4 $critic_more
-stage critic2 python3 scst.py --data "$data" --out "$runs/critic2.pt" --init "$runs/captioner.pt" \
-  --steps $steps_critic --peak 5e-5 --vision-scale 0.5 --plain-weight 0.15 $critic_more
-stage mean python3 average.py --models "$runs/critic1.pt" "$runs/critic2.pt" --out "$runs/mean.pt"
-python3 evaluate.py --data "$data" --model "$runs/mean.pt" --out "$runs/eval.json" $few
+for seed in 51 52; do
+  stage captions$seed python3 caption.py --data "$data" --out "$runs/captions$seed.pt" --init "$runs/start.pt" \
+    --fixed 7 --steps 330 --peak 4e-4 --warmup 40 --every 1000 --seed $seed $caption $tiny
+done
+stage captions python3 average.py --data "$data" --models "$runs/captions51.pt" "$runs/captions52.pt" \
+  --out "$runs/captions.pt" $device
+critics=""
+for run in "61 7" "62 7" "63 21"; do
+  seed=${run% *}
+  stage critic$seed python3 scst.py --data "$data" --out "$runs/critic$seed.pt" --init "$runs/captions.pt" \
+    --fixed "${run#* }" --steps 200 --seconds 125 --every 1000 --seed $seed $critic $tiny
+  critics="$critics $runs/critic$seed.pt"
+done
+stage mean python3 average.py --data "$data" --models $critics --out "$runs/mean.pt" $device
 python3 export.py --model "$runs/mean.pt" --tokenizer "$data/tokenizer.json" --out "$runs/checkpoint"

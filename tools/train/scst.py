@@ -96,7 +96,7 @@ def main() -> None:
     average = Average([p for _, p in named], args.average)
     schedule, running = Schedule(args.steps, args.seconds), 0.0
     while True:
-        if schedule.step % args.every == 0 or schedule.progress == 1:
+        if (schedule.step and schedule.step % args.every == 0) or schedule.progress == 1:
             with average:
                 if validation.better(model, f"{args.out.stem} step {schedule.step} reward {running:.3f}"):
                     save_model(model, args.out, stage="scst", step=schedule.step)

@@ -8,7 +8,7 @@ from metrics import Cider, repeats
 from model import Captioner, generate
 from prompts import CAPTION
 
-BATCH = 250
+BATCH = 40
 
 
 @torch.no_grad()
