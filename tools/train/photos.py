@@ -3,7 +3,8 @@
     python photos.py DATA          reads DATA/flickr, DATA/coco, DATA/captions.json; writes DATA/photos.pt
 
 A source is a folder of JPEG files or a pack: pictures as WebP mosaics of grid x grid in one .bin file with an index
-{"side", "grid", "names", "mosaics": [[offset, bytes, pictures]]}. A JPEG file of the same name wins. Every photo is resized as at inference (squashed, bicubic), so that a whole photo in training is the photo the model will see.
+{"side", "grid", "names", "mosaics": [[offset, bytes, pictures]]}. A JPEG file of the same name wins. Every photo is
+resized as at inference (squashed, bicubic), so that a whole photo in training is the photo the model will see.
 """
 
 import argparse
