@@ -60,17 +60,20 @@ export async function supervise(
     const server = start(), begun = performance.now();
     const end = () => server.kill("SIGTERM");
     stop.addEventListener("abort", end);
-    let running = true, well = false, silent = 0;
-    const ended = server.status.finally(() => running = false);
+    const running = new AbortController();
+    let well = false, silent = 0;
+    const ended = server.status.finally(() => running.abort());
     const watch = (async () => {
-      while (running) {
-        const next = well ? t.askMs : Math.min(t.askMs, t.firstMs);
-        await Promise.race([ended, pause(next)]);
-        if (!running || stop.aborted) return;
+      while (!running.signal.aborted) {
+        await pause(
+          well ? t.askMs : Math.min(t.askMs, t.firstMs),
+          running.signal,
+        );
+        if (running.signal.aborted || stop.aborted) return;
         if (await answers(t.answerMs)) {
           well = true;
           silent = 0;
-        } else if (++silent >= t.mostSilent && running) {
+        } else if (++silent >= t.mostSilent && !running.signal.aborted) {
           if (!well && performance.now() - begun < t.startMs) continue;
           say("the server does not answer: it is ended");
           server.kill("SIGKILL");

@@ -79,9 +79,10 @@ export function listenFor(
     close: () => listener.close(),
   };
   const clients = front(accepting, handle, limits, counts);
+  let cut: ReturnType<typeof setTimeout> | undefined;
   end.cut.addEventListener(
     "abort",
-    () => Deno.unrefTimer(setTimeout(() => clients.cut(), CUT_MS)),
+    () => Deno.unrefTimer(cut = setTimeout(() => clients.cut(), CUT_MS)),
   );
   const { addr } = listener;
   return {
@@ -89,6 +90,7 @@ export function listenFor(
     async shutdown(ms = 30_000) {
       end.drain(ms);
       await clients.finish();
+      clearTimeout(cut);
       end.settled();
       return !end.cut.aborted;
     },
