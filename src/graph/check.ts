@@ -78,6 +78,7 @@ function checkNode(
     return input;
   });
   const fail = (problem: string) => refuse(`: ${problem}`);
+  checkRules(node, record, fail);
   const rows = checkRows(node, record, inputs, refuse);
   if ("width" in node && node.width % 4 !== 0) {
     fail(`width must be a multiple of 4: current value is ${node.width}`);
@@ -102,6 +103,27 @@ function checkNode(
     );
   }
   return { node, width, cost, modality: rows };
+}
+
+/** Whether fields that may be missing may be there. */
+function checkRules(
+  node: Node,
+  { fields }: Op,
+  fail: (problem: string) => never,
+): void {
+  const has = (key: string) =>
+    (node as Readonly<Record<string, unknown>>)[key] !== undefined;
+  for (const [key, { rules }] of Object.entries(fields)) {
+    if (!rules || !has(key)) continue;
+    if (rules.phase && rules.phase !== node.phase) {
+      fail(`${key} must be of the ${rules.phase} phase`);
+    }
+    if (rules.with && !has(rules.with)) {
+      fail(`${key} must come with ${rules.with}`);
+    }
+    const other = rules.without?.find(has);
+    if (other) fail(`${key} must come without ${other}`);
+  }
 }
 
 /** Values that have the rows of one modality only go where their rows are known; the modality of what the node makes. */

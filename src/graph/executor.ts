@@ -63,3 +63,17 @@ export const float64: Executor = {
     return y;
   },
 };
+
+/** Rows of a matrix in the given order, [rows.length, width]. */
+export function gatherRows(
+  { zeros }: Pick<Executor, "zeros">,
+  x: Floats,
+  width: number,
+  rows: ArrayLike<number>,
+): Floats {
+  const y = zeros(rows.length * width);
+  for (let i = 0; i < rows.length; i++) {
+    y.set(x.subarray(rows[i] * width, (rows[i] + 1) * width), i * width);
+  }
+  return y;
+}

@@ -9,9 +9,19 @@ import type { StrictJson } from "../format/strict_json.ts";
 import { hadamardMatrix } from "../tensor/hadamard.ts";
 import type { Rotation } from "../tensor/rotation.ts";
 import { RuntimeError, type RuntimeErrorCode } from "./error.ts";
+import type { Phase } from "./phase.ts";
 
 /** Largest width, row count or vocabulary a graph may name. */
 export const MAX_SIZE = 2 ** 24;
+
+/** When an optional field may be there. */
+export interface Rules {
+  readonly phase?: Phase;
+  /** Another field that must be there, too. */
+  readonly with?: string;
+  /** Other fields that must not. */
+  readonly without?: readonly string[];
+}
 
 /** One field of an object. */
 export interface Field<T = unknown> {
@@ -19,9 +29,10 @@ export interface Field<T = unknown> {
   readonly wish: string;
   /** What it means, for docs/format.md; shapes as [rows, columns]. */
   readonly about: string;
-  /** It names values that other nodes make, or tensors of the file. */
+  /** It names values that other nodes make, or a tensor of the file. */
   readonly names?: "values" | "tensor";
   readonly optional?: true;
+  readonly rules?: Rules;
   /** Its value; undefined where that is not as wished. */
   read(json: StrictJson): T | undefined;
 }
@@ -34,135 +45,125 @@ type Flat<T> = { [K in keyof T]: T[K] };
 
 type Value<F> = F extends Field<infer T> ? T : never;
 
+type OptionalKeys<F> = {
+  [K in keyof F]: F[K] extends { readonly optional: true } ? K : never;
+}[keyof F];
+
 /** The object that has these fields. */
 export type ObjectOf<F extends Fields> = Flat<
-  & {
-    readonly [
-      K in keyof F as F[K] extends { readonly optional: true } ? never : K
-    ]: Value<F[K]>;
-  }
-  & {
-    readonly [
-      K in keyof F as F[K] extends { readonly optional: true } ? K : never
-    ]?: Value<F[K]>;
-  }
+  & { readonly [K in Exclude<keyof F, OptionalKeys<F>>]: Value<F[K]> }
+  & { readonly [K in OptionalKeys<F>]?: Value<F[K]> }
 >;
 
-const whole = (least: number, most: number, about: string): Field<number> => ({
-  wish: `a whole number from ${least} to ${most}`,
-  about,
-  read: (v) =>
-    typeof v === "number" && Number.isInteger(v) && v >= least && v <= most
-      ? v
-      : undefined,
-});
+/** A field of one kind, given what it means. */
+type Kind<T> = (about: string) => Field<T>;
+
+const kind =
+  <T>(wish: string, fits: (v: StrictJson) => boolean): Kind<T> => (about) => ({
+    wish,
+    about,
+    read: (v) => fits(v) ? v as T : undefined,
+  });
+
+const isWhole = (v: StrictJson, least: number, most: number): boolean =>
+  typeof v === "number" && Number.isInteger(v) && v >= least && v <= most;
+
+const whole = (least: number, most: number) =>
+  kind<number>(
+    `a whole number from ${least} to ${most}`,
+    (v) => isWhole(v, least, most),
+  );
 
 /** A width, a number of rows or heads. */
-export const size = (about: string): Field<number> => whole(1, MAX_SIZE, about);
+export const size: Kind<number> = whole(1, MAX_SIZE);
 
 /** A small number of rows; none is allowed. */
-export const count = (about: string): Field<number> => whole(0, 4096, about);
+export const count: Kind<number> = whole(0, 4096);
 
 /** A small length along one side. */
-export const side = (about: string): Field<number> => whole(1, 1024, about);
+export const side: Kind<number> = whole(1, 1024);
+
+/** A token. */
+export const tokenId: Kind<number> = kind(
+  `a token id below ${MAX_SIZE}`,
+  (v) => isWhole(v, 0, MAX_SIZE - 1),
+);
 
 /** A number above 0. */
-export const positive = (about: string): Field<number> => ({
-  wish: "a positive finite number",
-  about,
-  read: (v) =>
-    typeof v === "number" && Number.isFinite(v) && v > 0 ? v : undefined,
-});
+export const positive: Kind<number> = kind(
+  "a positive finite number",
+  (v) => typeof v === "number" && Number.isFinite(v) && v > 0,
+);
 
 /** A name without blanks. */
-export const name = (about: string): Field<string> => ({
-  wish: "a name of 1 to 200 letters, digits and _ . : / > -",
-  about,
-  read: (v) =>
-    typeof v === "string" && /^[\w.:/>-]{1,200}$/.test(v) ? v : undefined,
-});
+export const name: Kind<string> = kind(
+  "a name of 1 to 200 letters, digits and _ . : / > -",
+  (v) => typeof v === "string" && /^[\w.:/>-]{1,200}$/.test(v),
+);
+
+/** A text for a prompt. */
+export const longText: Kind<string> = kind(
+  "a text of at most 1 MB",
+  (v) => typeof v === "string" && v.length <= 2 ** 20,
+);
+
+/** True or false. */
+export const flag: Kind<boolean> = kind(
+  "true or false",
+  (v) => typeof v === "boolean",
+);
+
+/** True: an optional field that is absent otherwise. */
+export const yes: Kind<true> = kind("true", (v) => v === true);
+
+/** One of some words. */
+export const choice = <const T extends string>(
+  of: readonly T[],
+): Kind<T> =>
+  kind(
+    of.map((o) => JSON.stringify(o)).join(" or "),
+    (v) => of.includes(v as T),
+  );
+
+/** A list of items, of the lengths that fit. */
+export const list = <T>(
+  wish: string,
+  fits: (length: number) => boolean,
+  item: Field<T>,
+): Kind<readonly T[]> =>
+  kind(
+    wish,
+    (v) =>
+      Array.isArray(v) && fits(v.length) &&
+      v.every((x) => item.read(x) !== undefined),
+  );
+
+/** A field that may be missing. */
+export const optional = <F extends Field>(
+  field: F,
+  rules: Rules = {},
+): F & { readonly optional: true } => ({ ...field, optional: true, rules });
 
 /** The id of a node whose value is taken. */
-export const value = (
-  about: string,
-): Field<string> & { readonly names: "values" } => ({
+export const value: Kind<string> = (about) => ({
   ...name(about),
   names: "values",
 });
 
 /** Ids of nodes whose values are taken. */
-export const values = (
-  about: string,
-): Field<readonly string[]> & { readonly names: "values" } => ({
-  ...list("a list of 1 to 64 names", about, (n) => n >= 1 && n <= 64, name("")),
+export const values: Kind<readonly string[]> = (about) => ({
+  ...list("a list of 1 to 64 names", (n) => n >= 1 && n <= 64, name(""))(about),
   names: "values",
 });
 
 /** The name of a tensor of the file. */
-export const tensor = (
-  about: string,
-): Field<string> & { readonly names: "tensor" } => ({
+export const tensor: Kind<string> = (about) => ({
   ...name(about),
   names: "tensor",
 });
 
-/** A text for a prompt. */
-export const longText = (about: string): Field<string> => ({
-  wish: "a text of at most 1 MB",
-  about,
-  read: (v) => typeof v === "string" && v.length <= 2 ** 20 ? v : undefined,
-});
-
-/** True or false. */
-export const flag = (about: string): Field<boolean> => ({
-  wish: "true or false",
-  about,
-  read: (v) => typeof v === "boolean" ? v : undefined,
-});
-
-/** True, or absent: always optional. */
-export const yes = (
-  about: string,
-): Field<true> & { readonly optional: true } =>
-  optional({ wish: "true", about, read: (v) => v === true ? v : undefined });
-
-/** One of some words. */
-export const choice = <const T extends string>(
-  of: readonly T[],
-  about: string,
-): Field<T> => ({
-  wish: of.map((o) => JSON.stringify(o)).join(" or "),
-  about,
-  read: (v) => of.find((o) => o === v),
-});
-
-/** A list of items; `fits` says which lengths it may have. */
-export function list<T>(
-  wish: string,
-  about: string,
-  fits: (length: number) => boolean,
-  item: Field<T>,
-): Field<readonly T[]> {
-  return {
-    wish,
-    about,
-    read: (v) =>
-      Array.isArray(v) && fits(v.length) &&
-        v.every((x) => item.read(x) !== undefined)
-        ? v as T[]
-        : undefined,
-  };
-}
-
-/** A field that may be missing. */
-export function optional<F extends Field>(
-  field: F,
-): F & { readonly optional: true } {
-  return { ...field, optional: true };
-}
-
 /** A randomised block Hadamard matrix (`Rotation`). */
-export const rotation = (about: string): Field<Rotation> => ({
+export const rotation: Kind<Rotation> = (about) => ({
   wish:
     "a rotation {n, block, order, outer?, seed} whose block divides n and is order·2^p, or outer·order·2^p, with Hadamard matrices of those orders",
   about,
@@ -172,28 +173,26 @@ export const rotation = (about: string): Field<Rotation> => ({
 function readRotation(v: StrictJson): Rotation | undefined {
   if (!(v instanceof Map)) return undefined;
   const pair = v.has("outer");
-  if (v.size !== (pair ? 5 : 4)) return undefined;
-  const of = (key: string) => size("").read(v.get(key) ?? null);
-  const n = of("n"), block = of("block"), order = of("order");
-  const second = pair ? of("outer") : 1, seed = v.get("seed");
+  const keys = ["n", "block", "order", "seed", ...pair ? ["outer"] : []];
+  const numbers = keys.map((key) => v.get(key));
+  const [n, block, order, seed, outer = 1] = numbers as number[];
   if (
-    n === undefined || block === undefined || order === undefined ||
-    second === undefined || typeof seed !== "number" ||
-    !Number.isInteger(seed) || seed < 0 || seed >= 2 ** 32
+    v.size !== keys.length || !numbers.every(Number.isInteger) ||
+    [n, block, order, outer].some((x) => x < 1 || x > MAX_SIZE) ||
+    seed < 0 || seed >= 2 ** 32
   ) return undefined;
-  const power = block / second / order;
+  const power = Math.log2(block / outer / order);
   if (
-    n % block !== 0 || order > 256 || second > 256 ||
-    (pair && (order < 4 || second < 4)) ||
-    power < 1 || !Number.isInteger(Math.log2(power))
+    n % block !== 0 || order > 256 || outer > 256 ||
+    (pair && (order < 4 || outer < 4)) || !Number.isInteger(power) || power < 0
   ) return undefined;
   try {
     hadamardMatrix(order);
-    hadamardMatrix(second);
+    hadamardMatrix(outer);
   } catch {
     return undefined;
   }
-  return { n, block, order, ...pair ? { outer: second } : {}, seed };
+  return { n, block, order, ...pair ? { outer } : {}, seed };
 }
 
 /** Refuses a model. */
@@ -221,16 +220,14 @@ export function readFields<F extends Fields>(
   for (const [key, field] of Object.entries(fields)) {
     const given = json.get(key);
     if (given === undefined && field.optional) continue;
-    const value = given === undefined ? undefined : field.read(given);
-    if (value === undefined) {
-      fail(
-        code,
-        `${where}: ${key} must be ${field.wish}: current value is ${
-          given === undefined ? "missing" : shown(given)
-        }`,
-      );
-    }
-    out[key] = value;
+    out[key] = given === undefined ? undefined : field.read(given);
+    if (out[key] !== undefined) continue;
+    fail(
+      code,
+      `${where}: ${key} must be ${field.wish}: current value is ${
+        given === undefined ? "missing" : shown(given)
+      }`,
+    );
   }
   return out as ObjectOf<F>;
 }

@@ -9,95 +9,67 @@ import {
   type Field,
   list,
   longText,
-  MAX_SIZE,
   name,
   type ObjectOf,
   optional,
   readFields,
   size,
+  tokenId,
   yes,
 } from "./field.ts";
 
-const tokenId = (about: string): Field<number> => ({
-  wish: `a token id below ${MAX_SIZE}`,
-  about,
-  read: (v) =>
-    typeof v === "number" && Number.isInteger(v) && v >= 0 && v < MAX_SIZE
-      ? v
-      : undefined,
-});
-
-/** An object of texts; those of `more` may be missing. */
-const texts = <const K extends string, const M extends string>(
-  keys: readonly K[],
-  more: readonly M[],
-  about: string,
-): Field<
-  & { readonly [P in K]: string }
-  & { readonly [P in M]?: string }
-> => ({
-  wish: `{${keys.join(", ")}} and perhaps ${
-    more.join(", ")
-  }, texts of at most 1 MB`,
-  about,
-  read(v) {
-    if (!(v instanceof Map)) return undefined;
-    const known = [...keys, ...more.filter((key) => v.has(key))];
-    const given = known.map((key) => [key, v.get(key) ?? null] as const);
-    return v.size === known.length &&
-        given.every(([, text]) => longText("").read(text) !== undefined)
-      ? Object.fromEntries(given) as never
-      : undefined;
-  },
-});
+/** Texts of a picture that is cut into tiles. */
+const TILE_FIELDS = {
+  begin: longText("in front"),
+  tile: longText("one tile; {row} and {col} count from 1"),
+  rowEnd: longText("behind each row of tiles"),
+  rowGap: optional(longText("between rows")),
+  end: longText("behind"),
+};
 
 /** Fields of `ImageInfo`. */
 export const IMAGE_FIELDS = {
   height: size("pixels, whole patches, at most 4096"),
   width: size("pixels, whole patches, at most 4096"),
   patchSize: size("pixels of a patch along each side"),
-  nativeResolution: yes(
-    "pictures keep their shape: any whole squares of tokens; height × width is then how many pixels one has at most, unless more are asked for",
+  nativeResolution: optional(
+    yes(
+      "pictures keep their shape: whole squares of tokens, by default at most height × width pixels",
+    ),
   ),
   maxPatches: optional(
-    size(
-      "most patches of a picture, where that does not follow from height × width",
-    ),
+    size("most patches, where that does not follow from height × width"),
   ),
   tokens: size("rows of the text stream that one image becomes"),
-  fixedTokens: yes("every picture becomes so many tokens, however large"),
+  fixedTokens: optional(yes("so many tokens, however large the picture")),
   tokenId: tokenId("the token that stands for one of them"),
   templateToken: optional(
-    longText(
-      "what a chat template writes for an image, where that is not its token",
-    ),
+    longText("what a chat template writes for an image, if not its token"),
   ),
-  tokenText: optional(
-    longText(
-      "what stands for each {tokens} of a picture's texts, for families whose pictures of any size have more text than tokens",
-    ),
-  ),
+  tokenText: optional(longText("what stands for each {tokens} of the texts")),
   text: longText(
     "what an image is in a prompt, with nativeResolution once per token; {image} is its number from 0, {picture} from 1",
   ),
-  sharedPosition: yes(
-    "all tokens of an image share one position id; otherwise each has its row and column",
+  sharedPosition: optional(
+    yes(
+      "all tokens of an image share one position id; otherwise each has its row and column",
+    ),
   ),
-  bidirectional: yes(
-    "the tokens of an image attend to each other, not only to those before them",
+  bidirectional: optional(
+    yes("the tokens of an image attend to each other, not only back"),
   ),
   leadingTokens: optional(
-    size(
-      "with sharedPosition: so many first tokens of an image have position ids of their own",
-    ),
+    size("with sharedPosition: first tokens with position ids of their own"),
   ),
-  tiles: optional(
-    texts(
-      ["begin", "tile", "rowEnd", "end"],
-      ["rowGap"],
-      "what a picture that is cut into tiles is in a prompt: begin, then row by row tile with {row} and {col} from 1 and rowEnd, with rowGap between rows, then end; the whole picture stands in begin or in end",
-    ),
-  ),
+  tiles: optional<Field<ObjectOf<typeof TILE_FIELDS>>>({
+    wish: "{begin, tile, rowEnd, rowGap?, end}, texts of at most 1 MB",
+    about:
+      "what a picture that is cut into tiles is in a prompt; the whole picture stands in begin or in end",
+    read: (v) =>
+      v instanceof Map
+        ? readFields("info", "info: image: tiles", v, TILE_FIELDS)
+        : undefined,
+  }),
 };
 
 /** How a model takes images: their size in pixels, and what one is in a prompt. */
@@ -110,17 +82,15 @@ export const INFO_FIELDS = {
   maxPositions: size("longest sequence the positions allow"),
   stopIds: list(
     "a list of at most 64 token ids",
-    "tokens that end an answer",
     (n) => n <= 64,
     tokenId(""),
-  ),
+  )("tokens that end an answer"),
   prefix: optional(
     list(
       "a list of 1 to 64 token ids",
-      "prefix (attention-sink) tokens: in front of every sequence, their keys and values in the file",
       (n) => n >= 1 && n <= 64,
       tokenId(""),
-    ),
+    )("prefix (attention-sink) tokens: in front of every sequence"),
   ),
   image: optional<Field<ImageInfo>>({
     wish: "an object",

@@ -120,6 +120,19 @@ export function op<const N extends string, F extends Fields, H = object>(
   return record;
 }
 
+/** A check: the inputs of a node have its `width`. */
+export function inputsHave(
+  { width }: { readonly width: number },
+  { widths, expect }: Checker,
+): void {
+  for (const w of widths) expect(width, w, "the width of its input");
+}
+
+/** Floats that quantization fixes. */
+export function fixed(name: string, ...shape: number[]): TensorUse[] {
+  return [{ kind: "static", name, shape }];
+}
+
 /** A parameter that stays float; none where it has no name. */
 export function parameter(
   name: string | undefined,

@@ -32,8 +32,7 @@ function parse(code: RuntimeErrorCode, what: string, json: string): StrictJson {
 export const BASE_FIELDS = {
   op: name("which op"),
   id: name("names the node's value; no two nodes share it"),
-  phase: choice(
-    ["vision", "text"],
+  phase: choice(["vision", "text"])(
     "when it runs: once per image, or once per chunk of tokens",
   ),
 };

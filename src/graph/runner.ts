@@ -6,7 +6,7 @@
 import type { Executor, Floats } from "./executor.ts";
 import type { Grid } from "./grid.ts";
 import type { ModelInfo } from "./info.ts";
-import type { Modality } from "./phase.ts";
+import { MODALITIES, type Modality } from "./phase.ts";
 import {
   newPositionCounter,
   type PositionCounter,
@@ -92,4 +92,10 @@ export interface Runner<H = object> {
   modalityOf(id: string): Modality | undefined;
   /** Rows that a value of the vision phase has for each image, where they do not follow from its patches. */
   rowsPerImage(id: string): number | undefined;
+}
+
+/** The rows of one modality. */
+export function rowsOf(modality: Uint8Array, only: Modality): number[] {
+  const wanted = MODALITIES.indexOf(only);
+  return [...modality.keys()].filter((row) => modality[row] === wanted);
 }

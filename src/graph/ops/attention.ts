@@ -3,7 +3,7 @@
  * @module
  */
 import { attendHeads } from "../attention.ts";
-import type { Executor, Floats } from "../executor.ts";
+import { type Executor, type Floats, gatherRows } from "../executor.ts";
 import {
   choice,
   list,
@@ -15,9 +15,9 @@ import {
   yes,
 } from "../field.ts";
 import { mergeOf, wholeTokens } from "../grid.ts";
-import { imageInfoOf } from "../info.ts";
+import { type ImageInfo, imageInfoOf } from "../info.ts";
 import { headScale, prefixValues } from "../names.ts";
-import { type Checker, op, type OpNode, type TensorUse } from "../op.ts";
+import { fixed, op, type OpNode, type TensorUse } from "../op.ts";
 import {
   mropeAxes,
   positionTables,
@@ -46,9 +46,8 @@ const fields = {
   heads: size("query heads, a multiple of kvHeads"),
   kvHeads: size("key and value heads"),
   headDim: size("channels of a head"),
-  mask: choice(
-    ["full", "causal"],
-    "full: within an image; causal: a token attends to those before it and to itself, through the cache",
+  mask: choice(["full", "causal"])(
+    "full: within an image; causal: a token, those before it, through the cache",
   ),
   ropeTheta: optional(
     positive(
@@ -57,38 +56,42 @@ const fields = {
   ),
   ropeScalingFactor: optional(
     positive("positions are divided by it (linear scaling)"),
+    { with: "ropeTheta", without: ["rope2d", "mropeSection"] },
   ),
   slidingWindow: optional(
-    size(
-      "text phase: so many tokens back are attended to, its own counted; all where absent",
-    ),
+    size("so many tokens back are attended to, its own counted; default all"),
+    { phase: "text" },
   ),
   rotaryDim: optional(
-    size("channels of a head that turn, the others do not; default headDim"),
+    size("channels of a head that turn: even, at most headDim, the default"),
+    { with: "ropeTheta", without: ["rope2d"] },
   ),
-  rope2d: yes(
-    "vision phase: the first half of the pairs turns by the patch's row, the second by its column (Qwen2-VL)",
+  rope2d: optional(
+    yes("half of the pairs turn by the patch's row, half by its column"),
+    { phase: "vision", with: "ropeTheta", without: ["mropeSection"] },
   ),
   windowSize: optional(
     side(
-      "vision phase, nativeResolution: a patch attends to those of its window of so many patches along each side (Qwen2.5-VL)",
+      "with nativeResolution: a patch attends to its window of so many patches a side (Qwen2.5-VL)",
     ),
+    { phase: "vision" },
   ),
-  mropeSection: optional(list(
-    "one whole number from 1, or three",
-    "text phase: so many pairs turn by a token's time, row and column (M-RoPE, Qwen2-VL); all by its time where it is one number",
-    (n) => n === 1 || n === 3,
-    size(""),
-  )),
-  mropeInterleaved: yes(
-    "the pairs of the sections alternate (time, row, column, time …) instead of following each other (Qwen3-VL)",
+  mropeSection: optional(
+    list(
+      "one whole number from 1, or three",
+      (n) => n === 1 || n === 3,
+      size(""),
+    )("so many pairs turn by a token's time, row and column (M-RoPE)"),
+    { phase: "text", with: "ropeTheta" },
+  ),
+  mropeInterleaved: optional(
+    yes("those pairs alternate: time, row, column, time … (Qwen3-VL)"),
+    { with: "mropeSection" },
   ),
 };
 
-/** An `attention` node. */
-export type AttentionNode = OpNode<"attention", typeof fields>;
+type AttentionNode = OpNode<"attention", typeof fields>;
 
-/** softmax(q·kᵀ/√headDim)·v. */
 export const attention = op({
   op: "attention",
   about:
@@ -96,38 +99,52 @@ export const attention = op({
   fields,
   width: ({ heads, headDim }) => heads * headDim,
   tensors(node, { prefix }) {
-    const { heads, kvHeads, headDim } = node;
-    const scale = (part: "q" | "k" | "v", n: number): TensorUse => ({
-      kind: "static",
-      name: headScale(node, part),
-      shape: [n],
-    });
+    const { id, phase, heads, kvHeads, headDim } = node;
     const ahead = (part: "k" | "v"): TensorUse => ({
       kind: "prefix",
       name: prefixValues(node, part),
       shape: [prefix, kvHeads * headDim],
       scale: headScale(node, part),
       part,
-      node: node.id,
+      node: id,
     });
     return [
-      ...[scale("q", heads), scale("k", kvHeads), scale("v", kvHeads)],
-      ...prefix > 0 && node.phase === "text" ? [ahead("k"), ahead("v")] : [],
+      ...fixed(headScale(node, "q"), heads),
+      ...fixed(headScale(node, "k"), kvHeads),
+      ...fixed(headScale(node, "v"), kvHeads),
+      ...prefix > 0 && phase === "text" ? [ahead("k"), ahead("v")] : [],
     ];
   },
-  check(node, c) {
-    const { heads, kvHeads, headDim } = node, { widths, expect } = c;
+  check(node, { widths, expect, fail, info: { image } }) {
+    const { heads, kvHeads, headDim, windowSize, rotaryDim = 2 } = node;
     if (heads % kvHeads !== 0) {
-      c.fail(
+      fail(
         `heads must be a multiple of kvHeads: current values are ${heads} and ${kvHeads}`,
       );
     }
     expect(heads * headDim, widths[0], "the width of q");
     expect(kvHeads * headDim, widths[1], "the width of k");
     expect(kvHeads * headDim, widths[2], "the width of v");
-    checkMask(node, c);
-    checkRotary(node, c);
-    if (node.mropeSection) checkMrope(node, node.mropeSection, c);
+    if (
+      windowSize !== undefined &&
+      (!image?.nativeResolution || windowSize % mergeOf(image) !== 0 ||
+        kvHeads !== heads)
+    ) {
+      fail(
+        `windowSize must be whole tokens in a model with nativeResolution, with as many kvHeads as heads: current value is ${windowSize}`,
+      );
+    }
+    if (rotaryDim % 2 !== 0 || rotaryDim > headDim) {
+      fail(
+        `rotaryDim must be even and at most the headDim of ${headDim}: current value is ${rotaryDim}`,
+      );
+    }
+    if (node.rope2d && headDim % 4 !== 0) {
+      fail(
+        `with rope2d, headDim must be a multiple of 4: current value is ${headDim}`,
+      );
+    }
+    checkMrope(node, image, fail);
   },
   run(node, r: Runner<AttentionHooks>) {
     let q = r.value(node.q), k = r.value(node.k), v = r.value(node.v);
@@ -147,77 +164,20 @@ export const attention = op({
   },
 });
 
-/** Sliding windows of tokens, windows of patches. */
-function checkMask(
-  { slidingWindow, windowSize, phase, heads, kvHeads }: AttentionNode,
-  { info: { image }, fail }: Checker,
-): void {
-  if (slidingWindow !== undefined && phase !== "text") {
-    fail(
-      `slidingWindow must be of the text phase: current value is ${slidingWindow}`,
-    );
-  }
-  if (windowSize === undefined) return;
-  if (
-    phase !== "vision" || !image?.nativeResolution ||
-    windowSize % mergeOf(image) !== 0 || kvHeads !== heads
-  ) {
-    fail(
-      `windowSize must be of the vision phase of a model with nativeResolution, whole tokens, with as many kvHeads as heads: current value is ${windowSize}`,
-    );
-  }
-}
-
-/** Rotary embedding by an index, or by row and column. */
-function checkRotary(node: AttentionNode, { fail }: Checker): void {
-  const { ropeTheta, headDim, rope2d, mropeSection, rotaryDim } = node;
-  const { ropeScalingFactor } = node;
-  if (
-    ropeScalingFactor !== undefined &&
-    (ropeTheta === undefined || rope2d || mropeSection)
-  ) {
-    fail(
-      `ropeScalingFactor must come with ropeTheta, without rope2d and mropeSection: current value is ${ropeScalingFactor}`,
-    );
-  }
-  if (node.mropeInterleaved && mropeSection?.length !== 3) {
-    fail("mropeInterleaved must come with three numbers of mropeSection");
-  }
-  if (
-    rotaryDim !== undefined &&
-    (ropeTheta === undefined || rope2d || rotaryDim % 2 !== 0 ||
-      rotaryDim > headDim)
-  ) {
-    fail(
-      `rotaryDim must come with ropeTheta, without rope2d, and be even and at most the headDim of ${headDim}: current value is ${rotaryDim}`,
-    );
-  }
-  if (
-    (rope2d || mropeSection) &&
-    (ropeTheta === undefined || (rope2d && mropeSection))
-  ) {
-    fail("rope2d or mropeSection, one of them, must come with ropeTheta");
-  }
-  if (rope2d && (node.phase !== "vision" || headDim % 4 !== 0)) {
-    fail(
-      `rope2d must be of the vision phase, with a headDim that is a multiple of 4: current value is ${headDim}`,
-    );
-  }
-}
-
 /** Rotary embedding by a token's time, row and column. */
 function checkMrope(
-  { headDim, phase }: AttentionNode,
-  sections: readonly number[],
-  { info: { image }, fail }: Checker,
+  { headDim, mropeSection: sections, mropeInterleaved }: AttentionNode,
+  image: ImageInfo | undefined,
+  fail: (problem: string) => never,
 ): void {
-  const pairs = sections.reduce((a, b) => a + b, 0);
-  if (!image) {
-    return fail("mropeSection is for images, and its info has none");
+  if (!sections) return;
+  if (!image) return fail("mropeSection is for images, and its info has none");
+  if (mropeInterleaved && sections.length !== 3) {
+    fail("mropeInterleaved must come with three numbers of mropeSection");
   }
-  if (phase !== "text" || pairs !== headDim / 2) {
+  if (sections.reduce((a, b) => a + b, 0) !== headDim / 2) {
     fail(
-      `mropeSection must be of the text phase, and add up to half the headDim of ${headDim}: it is ${sections}`,
+      `mropeSection must add up to half the headDim of ${headDim}: it is ${sections}`,
     );
   }
   if (!image.sharedPosition && !wholeTokens(image)) {
@@ -357,7 +317,7 @@ function inWindows(
   k: Floats,
   v: Floats,
 ): Floats {
-  const { zeros } = r.executor, merge = mergeOf(imageInfoOf(r.info));
+  const merge = mergeOf(imageInfoOf(r.info));
   const cut = r.segments.map((s) => windowsOf(s.grid!, window, merge));
   const order = cut.flatMap(({ order }, i) =>
     Array.from(order, (p) => r.segments[i].start + p)
@@ -367,19 +327,12 @@ function inWindows(
     start += count;
     return { start: start - count, count };
   });
-  const sorted = (x: Floats) => {
-    const y = zeros(x.length), width = x.length / order.length;
-    for (const [to, from] of order.entries()) {
-      y.set(x.subarray(from * width, (from + 1) * width), to * width);
-    }
-    return y;
-  };
-  const y = attended(node, r, segments, sorted(q), sorted(k), sorted(v));
-  const out = zeros(y.length), width = y.length / order.length;
-  for (const [from, to] of order.entries()) {
-    out.set(y.subarray(from * width, (from + 1) * width), to * width);
-  }
-  return out;
+  const inOrder = (x: Floats) =>
+    gatherRows(r.executor, x, x.length / order.length, order);
+  const y = attended(node, r, segments, inOrder(q), inOrder(k), inOrder(v));
+  const back = new Int32Array(order.length);
+  for (const [to, from] of order.entries()) back[from] = to;
+  return gatherRows(r.executor, y, y.length / order.length, back);
 }
 
 /** Rows of image i where a value holds as many for each. */

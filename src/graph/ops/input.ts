@@ -2,22 +2,20 @@
  * What enters a model: image patches, learned embeddings, token embeddings.
  * @module
  */
+import { gatherRows } from "../executor.ts";
 import { choice, count, optional, side, size, tensor } from "../field.ts";
 import { gridRows, INTERPOLATIONS, tableRowsOf } from "../grid.ts";
 import { imageInfoOf } from "../info.ts";
 import { op, parameter } from "../op.ts";
 
-/** Image patches. */
 export const patch_input = op({
   op: "patch_input",
   about:
-    "Image patches, one row each: [patches, 3·patchSize²], normalised pixels in (channel, y, x) order.",
+    "Image patches, one row each: normalised pixels in (channel, y, x) order.",
   fields: {
     width: size("3·patchSize²"),
     extraRows: optional(
-      count(
-        "rows of the vision phase behind the patches of an image that hold no pixels, such as a class token's; default 0",
-      ),
+      count("rows behind an image's patches, without pixels: class tokens"),
     ),
   },
   phase: "vision",
@@ -27,29 +25,22 @@ export const patch_input = op({
   run: ({ id }, r) => r.value(id), // handed in
 });
 
-/** A learned table. */
 export const learned_embedding = op({
   op: "learned_embedding",
   about:
-    "A learned table, the same for every image, such as position embeddings or the queries of a resampler: [rows, width].",
+    "A learned table, the same for every image: position embeddings, the queries of a resampler.",
   fields: {
     weight: tensor("[rows, width]"),
     width: size("channels"),
-    rows: optional(
-      size(
-        "rows per image; those at the start of the vision phase where absent",
-      ),
-    ),
+    rows: optional(size("rows per image; default as many as patch_input has")),
     gridSize: optional(
-      side(
-        "the table is a square of so many rows along each side, resampled to each picture's grid of patches",
-      ),
+      side("the table is a square of so many rows a side, resampled to a grid"),
     ),
     interpolation: optional(
-      choice(
-        INTERPOLATIONS,
-        "how it is resampled: the row of the nearest bucket; the sum of a row for the column (the first gridSize) and one for the row (the others); bilinear with antialiasing; bilinear with aligned corners where absent",
+      choice(INTERPOLATIONS)(
+        "how: the nearest bucket's row; a row for the column (the first gridSize) plus one for the row; antialiased; default bilinear, corners aligned",
       ),
+      { with: "gridSize" },
     ),
   },
   phase: "vision",
@@ -70,7 +61,6 @@ export const learned_embedding = op({
   },
 });
 
-/** Token embeddings. */
 export const embedding = op({
   op: "embedding",
   about: "Token embeddings: one row of the table per text token.",
@@ -83,12 +73,7 @@ export const embedding = op({
     { kind: "weight", name, shape: [vocabulary, width], grouped: false },
   ],
   run({ weight, width }, { executor, param, ids, info }) {
-    const table = param(weight);
     const text = ids.filter((id) => id !== info.image?.tokenId);
-    const out = executor.zeros(text.length * width);
-    for (const [i, id] of text.entries()) {
-      out.set(table.subarray(id * width, (id + 1) * width), i * width);
-    }
-    return out;
+    return gatherRows(executor, param(weight), width, text);
   },
 });

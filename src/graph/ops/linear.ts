@@ -2,12 +2,12 @@
  * A linear layer: the quantization site.
  * @module
  */
-import type { Floats } from "../executor.ts";
+import { type Floats, gatherRows } from "../executor.ts";
 import { choice, flag, optional, size, tensor, value } from "../field.ts";
 import { channel0Weight, siteScale } from "../names.ts";
-import { op, type OpNode, parameter } from "../op.ts";
-import { MODALITIES, type Modality } from "../phase.ts";
-import type { Runner } from "../runner.ts";
+import { fixed, op, type OpNode, parameter } from "../op.ts";
+import { MODALITIES } from "../phase.ts";
+import { rowsOf, type Runner } from "../runner.ts";
 
 /** What a watcher may see and replace of linears. `modality` has one entry per row: 0 vision, 1 text. */
 export interface LinearHooks {
@@ -33,21 +33,17 @@ const fields = {
   bias: optional(tensor("b, [n]")),
   floatChannel0: optional(
     flag(
-      "channel 0 of x is multiplied in float (Rotation Magnitude Suppression)",
+      "channel 0 of x is multiplied in float (rotation magnitude suppression)",
     ),
   ),
   modality: optional(
-    choice(
-      ["vision", "text"],
-      "text phase: only the rows of one modality go through (a visual expert of CogVLM); its value has no other rows",
-    ),
+    choice(MODALITIES)("only these rows go through (visual experts of CogVLM)"),
+    { phase: "text" },
   ),
 };
 
-/** A `linear` node. */
-export type LinearNode = OpNode<"linear", typeof fields>;
+type LinearNode = OpNode<"linear", typeof fields>;
 
-/** y = x·Wᵀ + b. */
 export const linear = op({
   op: "linear",
   about:
@@ -56,11 +52,7 @@ export const linear = op({
   rowwise: true,
   width: ({ n }) => n,
   tensors: (node) => [
-    {
-      kind: "static",
-      name: siteScale(node),
-      shape: [node.phase === "vision" ? 1 : 2],
-    },
+    ...fixed(siteScale(node), node.phase === "vision" ? 1 : 2),
     {
       kind: "weight",
       name: node.weight,
@@ -68,24 +60,13 @@ export const linear = op({
       grouped: true,
     },
     ...parameter(node.bias, node.n),
-    ...node.floatChannel0
-      ? [
-        {
-          kind: "static",
-          name: channel0Weight(node),
-          shape: [node.n],
-        } as const,
-      ]
-      : [],
+    ...node.floatChannel0 ? fixed(channel0Weight(node), node.n) : [],
   ],
-  check({ k, modality, phase }, { widths, expect, fail }) {
-    if (modality && phase !== "text") {
-      fail("modality must be of the text phase");
-    }
+  check({ k }, { widths, expect }) {
     expect(widths[0], k, "k");
   },
   run(node, r: Runner<LinearHooks>) {
-    const { hooks, modalityOf } = r, own = modalityOf(node.x);
+    const { hooks } = r, { k } = node, own = r.modalityOf(node.x);
     // Rows change within the vision phase, and are all of an image there.
     const modality = (rows: number, only = own) =>
       node.phase === "vision" || only !== undefined
@@ -96,17 +77,16 @@ export const linear = op({
     let x = r.quantized.get(node.x);
     if (!x) {
       x = r.value(node.x);
-      x = hooks.input?.(node, x, modality(x.length / node.k)) ?? x;
+      x = hooks.input?.(node, x, modality(x.length / k)) ?? x;
       r.quantized.set(node.x, x);
     }
     if (node.modality !== undefined && own === undefined) {
-      x = rowsOfModality(r, x, node.k, node.modality);
+      x = gatherRows(r.executor, x, k, rowsOf(r.modality, node.modality));
     }
-    const rows = modality(x.length / node.k, node.modality);
+    const rows = modality(x.length / k, node.modality);
     const weight = hooks.weight?.(node, x, rows) ?? r.param(node.weight);
     if (hooks.headless && node.id === r.head) return undefined;
-    const weights = Array.isArray(weight) ? weight : [weight];
-    return product(r, x, node, weights);
+    return product(r, x, node, Array.isArray(weight) ? weight : [weight]);
   },
 });
 
@@ -125,25 +105,6 @@ function product(
   for (const [i, weight] of weights.entries()) {
     const rows = x.subarray(i * m * k, (i + 1) * m * k);
     y.set(matmul(rows, m, k, weight, n, b), i * m * n);
-  }
-  return y;
-}
-
-/** The rows of one modality. */
-function rowsOfModality(
-  { executor, modality }: Runner,
-  x: Floats,
-  width: number,
-  only: Modality,
-): Floats {
-  const wanted = MODALITIES.indexOf(only);
-  const some = modality.reduce((n, m) => n + (m === wanted ? 1 : 0), 0);
-  const y = executor.zeros(some * width);
-  let to = 0;
-  for (const [row, m] of modality.entries()) {
-    if (m !== wanted) continue;
-    y.set(x.subarray(row * width, (row + 1) * width), to);
-    to += width;
   }
   return y;
 }

@@ -8,9 +8,8 @@ import { attention, type AttentionHooks } from "./attention.ts";
 import { causal_conv1d } from "./causal_conv1d.ts";
 import { embedding, learned_embedding, patch_input } from "./input.ts";
 import { linear, type LinearHooks } from "./linear.ts";
-import { norm, qk_norm } from "./norm.ts";
 import { activation, channel_scale, hadamard } from "./pointwise.ts";
-import { residual_add, residual_read } from "./residual.ts";
+import { norm, qk_norm, residual_add, residual_read } from "./residual.ts";
 import {
   concat_features,
   concat_rows,

@@ -1,6 +1,6 @@
 /**
  * Ops that change each row by itself without a norm: activation functions, a
- * scale per channel, a Hadamard rotation.
+ * factor per channel, a Hadamard rotation.
  * @module
  */
 import { rotate, unrotate } from "../../tensor/rotation.ts";
@@ -14,25 +14,21 @@ import {
   tensor,
   value,
 } from "../field.ts";
-import { op, parameter } from "../op.ts";
+import { inputsHave, op, parameter } from "../op.ts";
 
-/** An activation function. */
 export const activation = op({
   op: "activation",
   about: "fn(x), or fn(gate) ⊙ x where a gate is named.",
   fields: {
-    fn: choice(
-      ACTIVATION_NAMES,
-      "gelu_tanh is GELU's tanh approximation, quick_gelu x·σ(1.702·x)",
+    fn: choice(ACTIVATION_NAMES)(
+      "gelu_tanh: GELU's tanh approximation; quick_gelu: x·σ(1.702·x)",
     ),
     x: value("[rows, width]"),
     gate: optional(value("[rows, width]")),
     width: size("channels"),
   },
   rowwise: true,
-  check({ width }, { widths, expect }) {
-    for (const w of widths) expect(width, w, "the width of its input");
-  },
+  check: inputsHave,
   run({ fn: name, x, gate }, r) {
     const fn = ACTIVATIONS[name], v = r.value(x);
     const g = gate === undefined ? undefined : r.value(gate);
@@ -43,7 +39,6 @@ export const activation = op({
   },
 });
 
-/** A factor per channel. */
 export const channel_scale = op({
   op: "channel_scale",
   about: "x ⊙ weight: a learned factor per channel (LayerScale).",
@@ -54,9 +49,7 @@ export const channel_scale = op({
   },
   rowwise: true,
   tensors: ({ weight, width }) => parameter(weight, width),
-  check({ width }, { widths, expect }) {
-    expect(width, widths[0], "the width of its input");
-  },
+  check: inputsHave,
   run({ x, weight, width }, { executor, param, value }) {
     const v = value(x), factor = param(weight), y = executor.zeros(v.length);
     for (let i = 0; i < v.length; i++) y[i] = v[i] * factor[i % width];
@@ -64,11 +57,10 @@ export const channel_scale = op({
   },
 });
 
-/** An online rotation. */
 export const hadamard = op({
   op: "hadamard",
   about:
-    "A randomised block Hadamard transform of each row, done while the model runs (an online rotation).",
+    "A randomised block Hadamard transform of each row while the model runs (an online rotation).",
   fields: {
     x: value("[rows, rotation.n]"),
     rotation: rotation("signs from the seed, then the transform of each block"),

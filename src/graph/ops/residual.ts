@@ -1,45 +1,48 @@
 /**
- * Residual streams: adding to one, and taking it as it stands. `norm` takes it
- * through a norm.
+ * Residual streams: adding to one, and taking it as it stands or through a norm;
+ * and the norm of heads.
  * @module
  */
 import { quoted } from "../../format/error.ts";
 import type { Executor, Floats } from "../executor.ts";
-import { choice, type Field, name, optional, size, value } from "../field.ts";
-import { type Checker, op } from "../op.ts";
-import { MODALITIES, type Modality, type Phase } from "../phase.ts";
-import type { Runner } from "../runner.ts";
+import {
+  choice,
+  list,
+  name,
+  optional,
+  positive,
+  size,
+  tensor,
+  value,
+} from "../field.ts";
+import { type Checker, op, parameter } from "../op.ts";
+import { MODALITIES, type Phase } from "../phase.ts";
+import { rowsOf, type Runner } from "../runner.ts";
 
-const columns: Field<readonly [number, number]> = {
-  wish: "a first column and a number of columns",
-  about: "only these columns of x: [first, how many]",
-  read: (v) =>
-    Array.isArray(v) && v.length === 2 &&
-      (v[0] === 0 || size("").read(v[0]) !== undefined) &&
-      size("").read(v[1]) !== undefined
-      ? v as unknown as [number, number]
-      : undefined,
-};
-
-/** stream += x. */
 export const residual_add = op({
   op: "residual_add",
   about:
-    "stream += x, on all rows or those of one modality; where x has fewer rows per image than the stream, on the first. It makes no value. With modality vision, x may come from the vision phase.",
+    "stream += x; where x has fewer rows per image than the stream, on the first. It makes no value. With modality vision, x may come from the vision phase.",
   fields: {
     stream: name("a residual stream, [rows, width]"),
     x: value("what is added"),
-    modality: optional(choice(["vision", "text"], "only these rows")),
-    columns: optional(columns),
+    modality: optional(choice(MODALITIES)("only to these rows")),
+    columns: optional(
+      list(
+        "a first column and a number of columns",
+        (n) => n === 2,
+        { ...size(""), read: (v) => v === 0 ? v : size("").read(v) },
+      )("only these columns of x: [first, how many]"),
+    ),
   },
   width: () => undefined,
   check({ stream: name, phase, columns }, { widths, streams, expect, fail }) {
-    const stream = streams.get(name);
-    const [first, width] = columns ?? [0, widths[0]];
+    const stream = streams.get(name),
+      [first, width] = columns ?? [0, widths[0]];
     if (stream && stream.phase !== phase) {
       fail(`stream must be of its phase: current value is ${quoted(name)}`);
     }
-    if (first % 4 !== 0 || first + width > widths[0]) {
+    if (first % 4 !== 0 || width < 1 || first + width > widths[0]) {
       fail(
         `columns must begin at a multiple of 4 and lie in the ${
           widths[0]
@@ -49,38 +52,78 @@ export const residual_add = op({
     if (stream) expect(stream.width, width, "the width of what it adds");
     else streams.set(name, { width, phase });
   },
-  run(node, r) {
-    const { executor, streams, modality } = r;
-    const given = r.given(node.x) ?? executor.zeros(0);
-    const x = node.columns
-      ? columnsOf(executor, given, r.width(node.x), node.columns)
+  run({ x: id, stream: name, phase, modality, columns }, r) {
+    const { zeros } = r.executor, given = r.given(id) ?? zeros(0);
+    const x = columns
+      ? columnsOf(r.executor, given, r.width(id), columns)
       : given;
-    const width = r.streamWidth(node.stream), rows = modality.length;
+    const width = r.streamWidth(name), rows = r.modality.length;
     // In the vision phase what comes first says how many rows there are.
-    const stream = streams.get(node.stream) ??
-      executor.zeros(node.phase === "vision" ? x.length : rows * width);
-    streams.set(node.stream, stream);
-    if (node.modality) addModality(r, stream, x, width, node.modality);
+    const stream = r.streams.get(name) ??
+      zeros(phase === "vision" ? x.length : rows * width);
+    r.streams.set(name, stream);
+    if (modality) scatterAdd(stream, x, width, rowsOf(r.modality, modality));
     else addRows(stream, x, r.segments.length);
     return undefined;
   },
 });
 
-/** The stream as it stands. */
 export const residual_read = op({
   op: "residual_read",
   about: "The stream as it stands, without a norm.",
-  fields: {
-    stream: name("a residual stream"),
-    width: size("its channels"),
-  },
+  fields: { stream: name("a residual stream"), width: size("its channels") },
   rows: ({ stream }, rows) => rows.stream(stream),
   check: checkStream,
   run: ({ stream }, { streams }) => streams.get(stream)!.slice(),
 });
 
+export const norm = op({
+  op: "norm",
+  about:
+    "LayerNorm or RMSNorm of a residual stream over its channels, times weight, plus bias.",
+  fields: {
+    stream: name("a residual stream"),
+    width: size("its channels"),
+    kind: choice(["layer", "rms"])("LayerNorm subtracts the mean first"),
+    eps: positive("added to the mean square"),
+    weight: optional(tensor("[width]; ones where absent")),
+    bias: optional(tensor("[width]; zeros where absent")),
+  },
+  rows: ({ stream }, rows) => rows.stream(stream),
+  tensors: ({ weight, bias, width }) => [
+    ...parameter(weight, width),
+    ...parameter(bias, width),
+  ],
+  check: checkStream,
+  run: (node, r): Floats => normalised(r, r.streams.get(node.stream)!, node),
+});
+
+export const qk_norm = op({
+  op: "qk_norm",
+  about:
+    "RMSNorm of each head of a row, one weight for all heads (queries and keys of Qwen3).",
+  fields: {
+    x: value("[rows, width]"),
+    width: size("channels: whole heads"),
+    headDim: size("channels of a head: a multiple of 8"),
+    eps: positive("added to the mean square"),
+    weight: tensor("[headDim]"),
+  },
+  rowwise: true,
+  tensors: ({ weight, headDim }) => parameter(weight, headDim),
+  check({ width, headDim }, { widths, expect, fail }) {
+    expect(width, widths[0], "the width of its input");
+    if (width % headDim === 0 && headDim % 8 === 0) return;
+    fail(
+      `headDim must be a multiple of 8 that divides ${width}: current value is ${headDim}`,
+    );
+  },
+  run: ({ x, headDim: width, eps, weight }, r): Floats =>
+    normalised(r, r.value(x), { kind: "rms", width, eps, weight }),
+});
+
 /** Refuses a node that reads a stream nothing has written, or of another width. */
-export function checkStream(
+function checkStream(
   { stream: name, width, phase }: {
     readonly stream: string;
     readonly width: number;
@@ -89,24 +132,22 @@ export function checkStream(
   { streams, expect, fail }: Checker,
 ): void {
   const stream = streams.get(name);
-  if (!stream || stream.phase !== phase) {
-    return fail(
-      `stream must be one that a residual_add of its phase before it adds to: current value is ${
-        quoted(name)
-      }`,
-    );
-  }
-  expect(stream.width, width, "width");
+  if (stream?.phase === phase) return expect(stream.width, width, "width");
+  fail(
+    `stream must be one that a residual_add of its phase before it adds to: current value is ${
+      quoted(name)
+    }`,
+  );
 }
 
 /** Columns [first, first + count) of all rows of a matrix of `stride` columns. */
 function columnsOf(
-  executor: Executor,
+  { zeros }: Executor,
   x: Floats,
   stride: number,
-  [first, count]: readonly [number, number],
+  [first, count]: readonly number[],
 ): Floats {
-  const rows = x.length / stride, y = executor.zeros(rows * count);
+  const rows = x.length / stride, y = zeros(rows * count);
   for (let r = 0; r < rows; r++) {
     const at = r * stride + first;
     y.set(x.subarray(at, at + count), r * count);
@@ -114,26 +155,22 @@ function columnsOf(
   return y;
 }
 
-/** Adds v to the rows of one modality, in order. */
-function addModality(
-  { modality }: Runner,
+/** Adds the rows of v to those of the stream. */
+function scatterAdd(
   stream: Floats,
   v: Floats,
   width: number,
-  only: Modality,
+  rows: readonly number[],
 ): void {
-  const wanted = MODALITIES.indexOf(only);
-  let from = 0;
-  for (const [row, m] of modality.entries()) {
-    if (m !== wanted) continue;
-    for (let c = 0; c < width; c++) stream[row * width + c] += v[from++];
-  }
-  if (from !== v.length) {
+  if (v.length !== rows.length * width) {
     throw new RangeError(
-      `Cannot place ${v.length / width} ${only} rows: the prompt has ${
-        from / width
-      } places for them`,
+      `Cannot place ${
+        v.length / width
+      } rows: the prompt has ${rows.length} places for them`,
     );
+  }
+  for (const [i, row] of rows.entries()) {
+    for (let c = 0; c < width; c++) stream[row * width + c] += v[i * width + c];
   }
 }
 
@@ -146,4 +183,35 @@ function addRows(stream: Floats, v: Floats, images: number): void {
       stream[image * to + i] += v[image * from + i];
     }
   }
+}
+
+/** Rows of `width` channels, each through its norm. */
+function normalised(
+  { executor, param }: Runner,
+  x: Floats,
+  { kind, width, eps, weight, bias }: {
+    readonly kind: "layer" | "rms";
+    readonly width: number;
+    readonly eps: number;
+    readonly weight?: string;
+    readonly bias?: string;
+  },
+): Floats {
+  const gain = weight === undefined ? undefined : param(weight);
+  const offset = bias === undefined ? undefined : param(bias);
+  const y = executor.zeros(x.length);
+  for (let row = 0; row < x.length; row += width) {
+    let mean = 0, square = 0;
+    if (kind === "layer") {
+      for (let i = 0; i < width; i++) mean += x[row + i];
+      mean /= width;
+    }
+    for (let i = 0; i < width; i++) square += (x[row + i] - mean) ** 2;
+    const r = 1 / Math.sqrt(square / width + eps);
+    for (let i = 0; i < width; i++) {
+      y[row + i] = (x[row + i] - mean) * r * (gain ? gain[i] : 1) +
+        (offset ? offset[i] : 0);
+    }
+  }
+  return y;
 }

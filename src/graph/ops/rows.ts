@@ -2,20 +2,20 @@
  * Ops that move rows and columns: pixel shuffle, concatenation, slices.
  * @module
  */
-import type { Floats } from "../executor.ts";
+import { type Floats, gatherRows } from "../executor.ts";
 import { size, value, values } from "../field.ts";
-import { op } from "../op.ts";
+import { inputsHave, op } from "../op.ts";
 import type { Runner } from "../runner.ts";
+import { windowsOf } from "../windows.ts";
 
-/** Pixel shuffle. */
 export const pixel_shuffle = op({
   op: "pixel_shuffle",
   about:
-    "factor² neighbouring patches of an image's grid become one row of width·factor² channels, row by row inside the square and from square to square (pixel_shuffle of Idefics3).",
+    "factor² neighbouring patches become one row, row by row inside the square and from square to square (pixel_shuffle of Idefics3).",
   fields: {
     x: value("[patches, width]"),
     factor: size("patches along each side of a square"),
-    width: size("channels of x"),
+    width: size("channels of x; the result has width·factor²"),
   },
   phase: "vision",
   width: ({ width, factor }) => width * factor ** 2,
@@ -23,52 +23,39 @@ export const pixel_shuffle = op({
     const given = rows.value(x);
     return given === undefined ? undefined : given / factor ** 2;
   },
-  check({ width }, { widths, expect }) {
-    expect(width, widths[0], "the width of its input");
-  },
-  run({ x, width, factor }, r) {
-    const v = r.value(x), y = r.executor.zeros(v.length);
-    let first = 0, to = 0;
-    for (const { grid } of r.segments) {
-      const { rows, cols } = grid!;
-      for (let top = 0; top < rows; top += factor) {
-        for (let left = 0; left < cols; left += factor) {
-          for (let dy = 0; dy < factor; dy++) {
-            const row = first + (top + dy) * cols + left;
-            y.set(v.subarray(row * width, (row + factor) * width), to);
-            to += factor * width;
-          }
-        }
-      }
-      first += rows * cols;
-    }
-    return y;
+  check: inputsHave,
+  run({ x, width, factor }, { executor, segments, value }) {
+    let first = 0;
+    const order = segments.flatMap(({ grid }) => {
+      const { order } = windowsOf(grid!, factor, 1);
+      first += order.length;
+      return Array.from(order, (patch) => first - order.length + patch);
+    });
+    return gatherRows(executor, value(x), width, order);
   },
 });
 
-/** Values side by side. */
 export const concat_features = op({
   op: "concat_features",
   about:
-    "Values of equally many rows side by side, such as what the vision phase hands over where it is more than one value.",
+    "Values of equally many rows side by side: what the vision phase hands over where it is more than one value.",
   fields: { xs: values("[rows, width of each]") },
   width: ({ xs }, width) => xs.reduce((sum, x) => sum + width(x), 0),
-  run({ id, xs }, r) {
-    const parts = xs.map(r.value), stride = r.width(id);
-    const y = r.executor.zeros(parts.reduce((sum, x) => sum + x.length, 0));
+  run({ id, xs }, { executor, value, width }) {
+    const parts = xs.map(value), stride = width(id);
+    const y = executor.zeros(parts.reduce((sum, x) => sum + x.length, 0));
     let at = 0;
     for (const [i, x] of parts.entries()) {
-      const width = r.width(xs[i]);
-      for (let row = 0; row < x.length / width; row++) {
-        y.set(x.subarray(row * width, (row + 1) * width), row * stride + at);
+      const own = width(xs[i]);
+      for (let row = 0; row < x.length / own; row++) {
+        y.set(x.subarray(row * own, (row + 1) * own), row * stride + at);
       }
-      at += width;
+      at += own;
     }
     return y;
   },
 });
 
-/** Rows one behind the other. */
 export const concat_rows = op({
   op: "concat_rows",
   about:
@@ -77,9 +64,7 @@ export const concat_rows = op({
   phase: "vision",
   width: ({ xs }, width) => width(xs[0]),
   check(_, { widths, expect }) {
-    for (const width of widths) {
-      expect(widths[0], width, "the width of each input");
-    }
+    for (const w of widths) expect(widths[0], w, "the width of each input");
   },
   run({ xs }, { executor, segments: { length: images }, value }) {
     const parts = xs.map(value);
@@ -96,7 +81,6 @@ export const concat_rows = op({
   },
 });
 
-/** The first rows of each image. */
 export const slice_rows = op({
   op: "slice_rows",
   about: "The first rows of each image; the others are dropped.",
@@ -106,13 +90,12 @@ export const slice_rows = op({
   rows: ({ count }) => count,
   run({ x, count }, r) {
     const v = r.value(x), images = r.segments.length, width = r.width(x);
-    const each = v.length / images,
-      y = r.executor.zeros(images * count * width);
-    for (let i = 0; i < images; i++) {
-      const rows = v.subarray(i * each, i * each + count * width);
-      y.set(rows, i * count * width);
-    }
-    return y;
+    const each = v.length / images / width;
+    const rows = Array.from(
+      { length: images * count },
+      (_, i) => Math.floor(i / count) * each + i % count,
+    );
+    return gatherRows(r.executor, v, width, rows);
   },
 });
 
@@ -122,7 +105,6 @@ export interface RowHooks {
   readonly everyRow?: boolean;
 }
 
-/** The last row of a chunk. */
 export const last_row = op({
   op: "last_row",
   about: "Only the last row of the chunk goes on.",
@@ -133,11 +115,7 @@ export const last_row = op({
     const v = r.value(x), width = v.length / r.modality.length;
     if (r.hooks.everyRow) return v;
     const ends = r.segments.map((s) => s.start + s.count - 1);
-    const y = r.executor.zeros(ends.length * width);
-    for (const [i, row] of ends.entries()) {
-      y.set(v.subarray(row * width, (row + 1) * width), i * width);
-    }
     r.modality = Uint8Array.from(ends, (row) => r.modality[row]);
-    return y;
+    return gatherRows(r.executor, v, width, ends);
   },
 });
