@@ -18,7 +18,7 @@ import { kernelList } from "./kernel_list.ts";
 import { limitsTable } from "./limits.ts";
 import { ROOMS } from "./lint_rooms.ts";
 import { markdown, sizesTable } from "./models.ts";
-import { nodeList } from "./node_list.ts";
+import { infoList, nodeList } from "./node_list.ts";
 import { numbersTable, readBundled } from "./numbers.ts";
 
 const folder = new URL("../docs/", import.meta.url);
@@ -119,7 +119,11 @@ async function main(check: boolean): Promise<number> {
     ),
     "architecture.md": between(architecture, "rooms", rooms()),
     "models.md": between(models, "sizes", sizesTable()),
-    "format.md": between(format, "nodes", nodeList()),
+    "format.md": between(
+      between(format, "info", infoList()),
+      "nodes",
+      nodeList(),
+    ),
     "kernels.md": between(kernels, "kernels", fence(kernelList())),
     "limits.md": between(limits, "products", limitsTable()),
     "../tools/imports.json": imports(),

@@ -3,7 +3,9 @@
  * from the records in src/graph/ops/.
  * @module
  */
+import { IMAGE_FIELDS, INFO_FIELDS, TILE_FIELDS } from "../src/graph/info.ts";
 import { OPS } from "../src/graph/ops/mod.ts";
+import type { Field, Fields } from "../src/graph/field.ts";
 import type { Op } from "../src/graph/op.ts";
 import { leftCells } from "./models.ts";
 
@@ -20,18 +22,42 @@ function lines(text: string): string {
   return [...out, line].join("\n");
 }
 
+/** What a field's value must be, and when the field may be there. */
+function valueOf({ names, wish, rules = {} }: Field): string {
+  const what = names === "tensor"
+    ? "a tensor"
+    : names === undefined
+    ? wish
+    : wish.startsWith("a list")
+    ? "values"
+    : "a value";
+  const { phase, with: other, without } = rules;
+  const code = (field: string) => `\`${field}\``;
+  return [
+    what,
+    ...phase ? [`${phase} phase only`] : [],
+    ...other ? [`with ${code(other)}`] : [],
+    ...without ? [`without ${without.map(code).join(" or ")}`] : [],
+  ].join("; ");
+}
+
+/** A table of fields. */
+function table(fields: Fields): string {
+  const rows = Object.entries(fields).map(([name, field]) => [
+    `\`${name}\`${field.optional ? "?" : ""}`,
+    field.about,
+    valueOf(field),
+  ]);
+  return leftCells([["field", "meaning", "value"], ...rows]);
+}
+
 /** One op: a heading, its meaning, and a table of its fields. */
 function entry(record: Op): string {
   const phase = record.phase === undefined
     ? ""
     : ` Only in the ${record.phase} phase.`;
-  const fields = Object.entries(record.fields).map(([name, field]) => [
-    `\`${name}\`${field.optional ? "?" : ""}`,
-    field.about,
-    field.wish,
-  ]);
   return `### \`${record.op}\`\n\n${lines(record.about + phase)}\n\n${
-    leftCells([["field", "meaning", "value"], ...fields])
+    table(record.fields)
   }`;
 }
 
@@ -39,3 +65,11 @@ function entry(record: Op): string {
 export const nodeList = (): string =>
   Object.values(OPS).map((record) => entry(record as unknown as Op))
     .join("\n");
+
+/** Fields of `info`, of its `image`, and of the image's `tiles`. */
+export const infoList = (): string =>
+  [
+    table(INFO_FIELDS),
+    `\`image\`:\n\n${table(IMAGE_FIELDS)}`,
+    `\`tiles\` of \`image\`, all of them texts:\n\n${table(TILE_FIELDS)}`,
+  ].join("\n");

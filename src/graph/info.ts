@@ -19,7 +19,7 @@ import {
 } from "./field.ts";
 
 /** Texts of a picture that is cut into tiles. */
-const TILE_FIELDS = {
+export const TILE_FIELDS = {
   begin: longText("in front"),
   tile: longText("one tile; {row} and {col} count from 1"),
   rowEnd: longText("behind each row of tiles"),

@@ -6,11 +6,10 @@
 import {
   type ChannelScaleNode,
   consumersOf,
-  type EmbeddingNode,
   index,
-  type LearnedEmbeddingNode,
   type LinearNode,
   type Node,
+  type NodeOf,
   type NormNode,
   type ResidualAddNode,
   type ResidualReadNode,
@@ -18,11 +17,12 @@ import {
 } from "./node.ts";
 
 /** A node whose value is added to a stream: one that can be changed offline, or a norm of another stream. */
-export type Writer =
-  | LinearNode
-  | LearnedEmbeddingNode
-  | EmbeddingNode
-  | NormNode;
+export type Writer = NodeOf<typeof WRITERS[number]>;
+
+const WRITERS = ["linear", "learned_embedding", "embedding", "norm"] as const;
+
+const isWriter = (node: Node): node is Writer =>
+  (WRITERS as readonly string[]).includes(node.op);
 
 /**
  * A linear behind a read, how many stream rows are side by side in its input,
@@ -68,34 +68,27 @@ export function keepsMean({ plainReads, writers }: Stream): boolean {
 
 /**
  * Linears that see the value `id` of a stream's width, through nodes that only
- * move rows about; undefined where something else looks at the value.
+ * move rows or scale channels; undefined where something else looks at the value.
  */
 function readersOf(
   nodes: readonly Node[],
   id: string,
-  repeat: number,
+  repeat = 1,
   gain?: ChannelScaleNode,
 ): Reader[] | undefined {
   const all: Reader[] = [];
   for (const node of consumersOf(nodes, id)) {
-    let some: Reader[] | undefined;
-    switch (node.op) {
-      case "linear":
-        some = [
-          gain ? { linear: node, repeat, gain } : { linear: node, repeat },
-        ];
-        break;
-      case "channel_scale":
-        some = readersOf(nodes, node.id, repeat, node);
-        break;
-      case "pixel_shuffle":
-        some = readersOf(nodes, node.id, repeat * node.factor ** 2);
-        break;
-      case "last_row":
-      case "slice_rows":
-        some = readersOf(nodes, node.id, repeat);
-        break;
+    if (node.op === "linear") {
+      all.push({ linear: node, repeat, ...gain ? { gain } : {} });
+      continue;
     }
+    let next: readonly [number, ChannelScaleNode | undefined] | undefined;
+    if (node.op === "last_row" || node.op === "slice_rows") {
+      next = [repeat, gain];
+    } else if (node.op === "pixel_shuffle" && !gain) {
+      next = [repeat * node.factor ** 2, undefined];
+    } else if (node.op === "channel_scale" && !gain) next = [repeat, node];
+    const some = next && readersOf(nodes, node.id, ...next);
     if (!some) return undefined;
     all.push(...some);
   }
@@ -125,37 +118,33 @@ export function streamsOf(nodes: readonly Node[]): Stream[] {
     nodes.flatMap((n) => (n.op === "residual_add" ? [n.stream] : [])),
   );
   return [...names].map((name) => {
-    const writers: Writer[] = [];
-    const normReads: NormRead[] = [];
-    const plainReads: PlainRead[] = [];
-    let opaque = false;
-    for (const node of nodes) {
-      if (node.op === "residual_add" && node.stream === name) {
-        for (const x of partsOf(node, byId)) {
-          if (x.op === "channel_scale") {
-            throw new RangeError(
-              `Cannot treat "${x.id}" as a writer of stream "${name}": fold-gains must come first`,
-            );
-          }
-          if (
-            x.op === "linear" || x.op === "learned_embedding" ||
-            x.op === "embedding" ||
-            x.op === "norm"
-          ) {
-            writers.push(x);
-          } else {
-            opaque = true;
-          }
-        }
-      }
-      if (node.op === "residual_read" && node.stream === name) {
-        plainReads.push({ node, readers: readersOf(nodes, node.id, 1) });
-      }
-      if (node.op === "norm" && node.stream === name) {
-        normReads.push({ norm: node, readers: readersOf(nodes, node.id, 1) });
-      }
+    const of = <O extends "residual_add" | "residual_read" | "norm">(op: O) =>
+      nodes.filter((n): n is NodeOf<O> =>
+        n.op === op && "stream" in n && n.stream === name
+      );
+    const added = of("residual_add").flatMap((n) => partsOf(n, byId));
+    const scale = added.find((x) => x.op === "channel_scale");
+    if (scale) {
+      throw new RangeError(
+        `Cannot treat "${scale.id}" as a writer of stream "${name}": fold-gains must come first`,
+      );
     }
-    const width = normReads[0]?.norm.width ?? plainReads[0]?.node.width ?? 0;
-    return { name, width, writers, normReads, plainReads, opaque };
+    const writers = added.filter(isWriter);
+    const normReads = of("norm").map((norm) => ({
+      norm,
+      readers: readersOf(nodes, norm.id),
+    }));
+    const plainReads = of("residual_read").map((node) => ({
+      node,
+      readers: readersOf(nodes, node.id),
+    }));
+    return {
+      name,
+      width: normReads[0]?.norm.width ?? plainReads[0]?.node.width ?? 0,
+      writers,
+      normReads,
+      plainReads,
+      opaque: writers.length < added.length,
+    };
   });
 }

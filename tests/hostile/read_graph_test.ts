@@ -270,6 +270,27 @@ Deno.test("500 mutated graphs: planned, or refused with a typed error", () => {
   assert(planned > 5 && planned < 400, `${planned} planned`);
 });
 
+Deno.test("widths that follow from widths have a bound: long chains, doubled concatenations", () => {
+  const grown = (nodes: Fields[]) => {
+    const at = GRAPH.findIndex((n) => n.op === "patch_input") + 1;
+    const list = readNodes(JSON.stringify(GRAPH.toSpliced(at, 0, ...nodes)));
+    const info = readInfo(JSON.stringify(INFO));
+    const begun = performance.now();
+    const error = assertThrows(() => checkGraph(list, info), RuntimeError);
+    assertEquals(error.code, "graph");
+    assert(/the width of its value/.test(error.message), error.message);
+    assert(performance.now() - begun < 1000);
+  };
+  const chain = (n: number, op: string, of: (x: string) => Fields) =>
+    Array.from({ length: n }, (_, i) => ({
+      ...{ op, id: `c${i}`, phase: "vision" },
+      ...of(i === 0 ? "px" : `c${i - 1}`),
+    }));
+  grown(chain(60_000, "slice_rows", (x) => ({ x, count: 1 })));
+  grown(chain(40, "concat_features", (x) => ({ xs: [x, x] })));
+  grown(chain(20, "concat_features", (x) => ({ xs: Array(64).fill(x) })));
+});
+
 Deno.test("checkGraph accepts what it should", () => {
   checkGraph(readNodes(JSON.stringify(GRAPH)), readInfo(JSON.stringify(INFO)));
 });

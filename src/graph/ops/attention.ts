@@ -47,7 +47,7 @@ const fields = {
   kvHeads: size("key and value heads"),
   headDim: size("channels of a head"),
   mask: choice(["full", "causal"])(
-    "full: within an image; causal: a token, those before it, through the cache",
+    "full: all rows of an image; causal: a token attends to itself and to those before it",
   ),
   ropeTheta: optional(
     positive(

@@ -15,7 +15,9 @@ export const patch_input = op({
   fields: {
     width: size("3·patchSize²"),
     extraRows: optional(
-      count("rows behind an image's patches, without pixels: class tokens"),
+      count(
+        "rows behind the patches of an image that hold no pixels, such as class tokens",
+      ),
     ),
   },
   phase: "vision",
@@ -32,13 +34,17 @@ export const learned_embedding = op({
   fields: {
     weight: tensor("[rows, width]"),
     width: size("channels"),
-    rows: optional(size("rows per image; default as many as patch_input has")),
+    rows: optional(
+      size("rows per image; default as many as the vision phase begins with"),
+    ),
     gridSize: optional(
-      side("the table is a square of so many rows a side, resampled to a grid"),
+      side(
+        "the table is a square of so many rows a side, resampled to a picture's grid",
+      ),
     ),
     interpolation: optional(
       choice(INTERPOLATIONS)(
-        "how: the nearest bucket's row; a row for the column (the first gridSize) plus one for the row; antialiased; default bilinear, corners aligned",
+        "how it is resampled: the nearest bucket's row; the sum of a row for the column (the first gridSize) and one for the row; bilinear, antialiased; default bilinear with aligned corners",
       ),
       { with: "gridSize" },
     ),
