@@ -77,6 +77,9 @@ const whole = (least: number, most: number) =>
 /** A width, a number of rows or heads. */
 export const size: Kind<number> = whole(1, MAX_SIZE);
 
+/** A column, or 0 of something. */
+export const offset: Kind<number> = whole(0, MAX_SIZE);
+
 /** A small number of rows; none is allowed. */
 export const count: Kind<number> = whole(0, 4096);
 

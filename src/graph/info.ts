@@ -4,64 +4,55 @@
  * @module
  */
 import type { StrictJson } from "../format/strict_json.ts";
-import {
-  fail,
-  type Field,
-  list,
-  longText,
-  name,
-  type ObjectOf,
-  optional,
-  readFields,
-  size,
-  tokenId,
-  yes,
-} from "./field.ts";
+import * as f from "./field.ts";
+import { fail, type Field, type ObjectOf, readFields } from "./field.ts";
 
 /** Texts of a picture that is cut into tiles. */
 export const TILE_FIELDS = {
-  begin: longText("in front"),
-  tile: longText("one tile; {row} and {col} count from 1"),
-  rowEnd: longText("behind each row of tiles"),
-  rowGap: optional(longText("between rows")),
-  end: longText("behind"),
+  begin: f.longText("in front"),
+  tile: f.longText("one tile; {row} and {col} count from 1"),
+  rowEnd: f.longText("behind each row of tiles"),
+  rowGap: f.optional(f.longText("between rows")),
+  end: f.longText("behind"),
 };
 
 /** Fields of `ImageInfo`. */
 export const IMAGE_FIELDS = {
-  height: size("pixels, whole patches, at most 4096"),
-  width: size("pixels, whole patches, at most 4096"),
-  patchSize: size("pixels of a patch along each side"),
-  nativeResolution: optional(
-    yes(
+  height: f.size("pixels, whole patches, at most 4096"),
+  width: f.size("pixels, whole patches, at most 4096"),
+  patchSize: f.size("pixels of a patch along each side"),
+  nativeResolution: f.optional(
+    f.yes(
       "pictures keep their shape: whole squares of tokens, by default at most height × width pixels",
     ),
   ),
-  maxPatches: optional(
-    size("most patches, where that does not follow from height × width"),
+  maxPatches: f.optional(
+    f.size("most patches, where that does not follow from height × width"),
   ),
-  tokens: size("rows of the text stream that one image becomes"),
-  fixedTokens: optional(yes("so many tokens, however large the picture")),
-  tokenId: tokenId("the token that stands for one of them"),
-  templateToken: optional(
-    longText("what a chat template writes for an image, if not its token"),
+  tokens: f.size("rows of the text stream that one image becomes"),
+  fixedTokens: f.optional(f.yes("so many tokens, however large the picture")),
+  tokenId: f.tokenId("the token that stands for one of them"),
+  templateToken: f.optional(
+    f.longText("what a chat template writes for an image, if not its token"),
   ),
-  tokenText: optional(longText("what stands for each {tokens} of the texts")),
-  text: longText(
+  tokenText: f.optional(
+    f.longText("what stands for each {tokens} of the texts"),
+  ),
+  text: f.longText(
     "what an image is in a prompt, with nativeResolution once per token; {image} is its number from 0, {picture} from 1",
   ),
-  sharedPosition: optional(
-    yes(
+  sharedPosition: f.optional(
+    f.yes(
       "all tokens of an image share one position id; otherwise each has its row and column",
     ),
   ),
-  bidirectional: optional(
-    yes("the tokens of an image attend to each other, not only back"),
+  bidirectional: f.optional(
+    f.yes("the tokens of an image attend to each other, not only back"),
   ),
-  leadingTokens: optional(
-    size("with sharedPosition: first tokens with position ids of their own"),
+  leadingTokens: f.optional(
+    f.size("with sharedPosition: first tokens with position ids of their own"),
   ),
-  tiles: optional<Field<ObjectOf<typeof TILE_FIELDS>>>({
+  tiles: f.optional<Field<ObjectOf<typeof TILE_FIELDS>>>({
     wish: "{begin, tile, rowEnd, rowGap?, end}, texts of at most 1 MB",
     about:
       "what a picture that is cut into tiles is in a prompt; the whole picture stands in begin or in end",
@@ -77,22 +68,22 @@ export type ImageInfo = ObjectOf<typeof IMAGE_FIELDS>;
 
 /** Fields of `ModelInfo`. */
 export const INFO_FIELDS = {
-  architecture: name("for people"),
-  vocabulary: size("tokens; rows of the embedding and of the head"),
-  maxPositions: size("longest sequence the positions allow"),
-  stopIds: list(
+  architecture: f.name("for people"),
+  vocabulary: f.size("tokens; rows of the embedding and of the head"),
+  maxPositions: f.size("longest sequence the positions allow"),
+  stopIds: f.list(
     "a list of at most 64 token ids",
     (n) => n <= 64,
-    tokenId(""),
+    f.tokenId(""),
   )("tokens that end an answer"),
-  prefix: optional(
-    list(
+  prefix: f.optional(
+    f.list(
       "a list of 1 to 64 token ids",
       (n) => n >= 1 && n <= 64,
-      tokenId(""),
+      f.tokenId(""),
     )("prefix (attention-sink) tokens: in front of every sequence"),
   ),
-  image: optional<Field<ImageInfo>>({
+  image: f.optional<Field<ImageInfo>>({
     wish: "an object",
     about: "how the model takes images; absent where it reads text only",
     read: (v) => v instanceof Map ? readImage(v) : undefined,

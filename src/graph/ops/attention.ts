@@ -4,16 +4,7 @@
  */
 import { attendHeads } from "../attention.ts";
 import { type Executor, type Floats, gatherRows } from "../executor.ts";
-import {
-  choice,
-  list,
-  optional,
-  positive,
-  side,
-  size,
-  value,
-  yes,
-} from "../field.ts";
+import * as f from "../field.ts";
 import { mergeOf, wholeTokens } from "../grid.ts";
 import { type ImageInfo, imageInfoOf } from "../info.ts";
 import { headScale, prefixValues } from "../names.ts";
@@ -40,52 +31,52 @@ export interface AttentionHooks {
 }
 
 const fields = {
-  q: value("[rows, heads·headDim]"),
-  k: value("[rows, kvHeads·headDim]"),
-  v: value("[rows, kvHeads·headDim]"),
-  heads: size("query heads, a multiple of kvHeads"),
-  kvHeads: size("key and value heads"),
-  headDim: size("channels of a head"),
-  mask: choice(["full", "causal"])(
+  q: f.value("[rows, heads·headDim]"),
+  k: f.value("[rows, kvHeads·headDim]"),
+  v: f.value("[rows, kvHeads·headDim]"),
+  heads: f.size("query heads, a multiple of kvHeads"),
+  kvHeads: f.size("key and value heads"),
+  headDim: f.size("channels of a head"),
+  mask: f.choice(["full", "causal"])(
     "full: all rows of an image; causal: a token attends to itself and to those before it",
   ),
-  ropeTheta: optional(
-    positive(
+  ropeTheta: f.optional(
+    f.positive(
       "base θ of the rotary embedding of q and k: pair (i, i + headDim/2) turns by position·θ^(−2i/rotaryDim); none where absent",
     ),
   ),
-  ropeScalingFactor: optional(
-    positive("positions are divided by it (linear scaling)"),
+  ropeScalingFactor: f.optional(
+    f.positive("positions are divided by it (linear scaling)"),
     { with: "ropeTheta", without: ["rope2d", "mropeSection"] },
   ),
-  slidingWindow: optional(
-    size("so many tokens back are attended to, its own counted; default all"),
+  slidingWindow: f.optional(
+    f.size("so many tokens back are attended to, its own counted; default all"),
     { phase: "text" },
   ),
-  rotaryDim: optional(
-    size("channels of a head that turn: even, at most headDim, the default"),
+  rotaryDim: f.optional(
+    f.size("channels of a head that turn: even, at most headDim, the default"),
     { with: "ropeTheta", without: ["rope2d"] },
   ),
-  rope2d: optional(
-    yes("half of the pairs turn by the patch's row, half by its column"),
+  rope2d: f.optional(
+    f.yes("half of the pairs turn by the patch's row, half by its column"),
     { phase: "vision", with: "ropeTheta", without: ["mropeSection"] },
   ),
-  windowSize: optional(
-    side(
+  windowSize: f.optional(
+    f.side(
       "with nativeResolution: a patch attends to its window of so many patches a side (Qwen2.5-VL)",
     ),
     { phase: "vision" },
   ),
-  mropeSection: optional(
-    list(
+  mropeSection: f.optional(
+    f.list(
       "one whole number from 1, or three",
       (n) => n === 1 || n === 3,
-      size(""),
+      f.size(""),
     )("so many pairs turn by a token's time, row and column (M-RoPE)"),
     { phase: "text", with: "ropeTheta" },
   ),
-  mropeInterleaved: optional(
-    yes("those pairs alternate: time, row, column, time … (Qwen3-VL)"),
+  mropeInterleaved: f.optional(
+    f.yes("those pairs alternate: time, row, column, time … (Qwen3-VL)"),
     { with: "mropeSection" },
   ),
 };

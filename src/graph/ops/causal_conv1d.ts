@@ -2,7 +2,7 @@
  * The short convolution of LFM2: a mixer that is not attention.
  * @module
  */
-import { optional, side, size, tensor, value } from "../field.ts";
+import * as f from "../field.ts";
 import { op, parameter } from "../op.ts";
 
 /** A causal convolution of each channel along the tokens. */
@@ -11,13 +11,13 @@ export const causal_conv1d = op({
   about:
     "A causal depthwise convolution along the tokens of a sequence: y[t] = (bias + Σ_i weight[i] ⊙ u[t − kernelSize + 1 + i]) ⊙ outputGate[t], where u = x ⊙ inputGate; gates that are absent are 1, what is before the first token is 0.",
   fields: {
-    x: value("[rows, width]"),
-    inputGate: optional(value("[rows, width]")),
-    outputGate: optional(value("[rows, width]")),
-    width: size("channels"),
-    kernelSize: side("tokens that a sum spans"),
-    weight: tensor("[kernelSize, width]"),
-    bias: optional(tensor("[width]")),
+    x: f.value("[rows, width]"),
+    inputGate: f.optional(f.value("[rows, width]")),
+    outputGate: f.optional(f.value("[rows, width]")),
+    width: f.size("channels"),
+    kernelSize: f.side("tokens that a sum spans"),
+    weight: f.tensor("[kernelSize, width]"),
+    bias: f.optional(f.tensor("[width]")),
   },
   phase: "text",
   tensors: ({ weight, bias, kernelSize, width }) => [

@@ -3,7 +3,7 @@
  * @module
  */
 import { gatherRows } from "../executor.ts";
-import { choice, count, optional, side, size, tensor } from "../field.ts";
+import * as f from "../field.ts";
 import { gridRows, INTERPOLATIONS, tableRowsOf } from "../grid.ts";
 import { imageInfoOf } from "../info.ts";
 import { op, parameter } from "../op.ts";
@@ -13,9 +13,9 @@ export const patch_input = op({
   about:
     "Image patches, one row each: normalised pixels in (channel, y, x) order.",
   fields: {
-    width: size("3·patchSize²"),
-    extraRows: optional(
-      count(
+    width: f.size("3·patchSize²"),
+    extraRows: f.optional(
+      f.count(
         "rows behind the patches of an image that hold no pixels, such as class tokens",
       ),
     ),
@@ -32,18 +32,18 @@ export const learned_embedding = op({
   about:
     "A learned table, the same for every image: position embeddings, the queries of a resampler.",
   fields: {
-    weight: tensor("[rows, width]"),
-    width: size("channels"),
-    rows: optional(
-      size("rows per image; default as many as the vision phase begins with"),
+    weight: f.tensor("[rows, width]"),
+    width: f.size("channels"),
+    rows: f.optional(
+      f.size("rows per image; default as many as the vision phase begins with"),
     ),
-    gridSize: optional(
-      side(
+    gridSize: f.optional(
+      f.side(
         "the table is a square of so many rows a side, resampled to a picture's grid",
       ),
     ),
-    interpolation: optional(
-      choice(INTERPOLATIONS)(
+    interpolation: f.optional(
+      f.choice(INTERPOLATIONS)(
         "how it is resampled: the nearest bucket's row; the sum of a row for the column (the first gridSize) and one for the row; bilinear, antialiased; default bilinear with aligned corners",
       ),
       { with: "gridSize" },
@@ -71,8 +71,8 @@ export const embedding = op({
   op: "embedding",
   about: "Token embeddings: one row of the table per text token.",
   fields: {
-    weight: tensor("[vocabulary, width], integers"),
-    width: size("channels"),
+    weight: f.tensor("[vocabulary, width], integers"),
+    width: f.size("channels"),
   },
   phase: "text",
   tensors: ({ weight: name, width }, { vocabulary }) => [

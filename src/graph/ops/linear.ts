@@ -3,7 +3,7 @@
  * @module
  */
 import { type Floats, gatherRows } from "../executor.ts";
-import { choice, flag, optional, size, tensor, value } from "../field.ts";
+import * as f from "../field.ts";
 import { channel0Weight, siteScale } from "../names.ts";
 import { fixed, op, type OpNode, parameter } from "../op.ts";
 import { MODALITIES } from "../phase.ts";
@@ -26,18 +26,20 @@ export interface LinearHooks {
 }
 
 const fields = {
-  x: value("input, [rows, k]"),
-  k: size("channels in"),
-  n: size("channels out"),
-  weight: tensor("W, [n, k], integers"),
-  bias: optional(tensor("b, [n]")),
-  floatChannel0: optional(
-    flag(
+  x: f.value("input, [rows, k]"),
+  k: f.size("channels in"),
+  n: f.size("channels out"),
+  weight: f.tensor("W, [n, k], integers"),
+  bias: f.optional(f.tensor("b, [n]")),
+  floatChannel0: f.optional(
+    f.flag(
       "channel 0 of x is multiplied in float (rotation magnitude suppression)",
     ),
   ),
-  modality: optional(
-    choice(MODALITIES)("only these rows go through (visual experts of CogVLM)"),
+  modality: f.optional(
+    f.choice(MODALITIES)(
+      "only these rows go through (visual experts of CogVLM)",
+    ),
     { phase: "text" },
   ),
 };

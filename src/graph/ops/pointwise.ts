@@ -5,27 +5,19 @@
  */
 import { rotate, unrotate } from "../../tensor/rotation.ts";
 import { ACTIVATION_NAMES, ACTIVATIONS } from "../activation.ts";
-import {
-  choice,
-  flag,
-  optional,
-  rotation,
-  size,
-  tensor,
-  value,
-} from "../field.ts";
+import * as f from "../field.ts";
 import { inputsHave, op, parameter } from "../op.ts";
 
 export const activation = op({
   op: "activation",
   about: "fn(x), or fn(gate) ⊙ x where a gate is named.",
   fields: {
-    fn: choice(ACTIVATION_NAMES)(
+    fn: f.choice(ACTIVATION_NAMES)(
       "gelu_tanh: GELU's tanh approximation; quick_gelu: x·σ(1.702·x)",
     ),
-    x: value("[rows, width]"),
-    gate: optional(value("[rows, width]")),
-    width: size("channels"),
+    x: f.value("[rows, width]"),
+    gate: f.optional(f.value("[rows, width]")),
+    width: f.size("channels"),
   },
   rowwise: true,
   check: inputsHave,
@@ -43,9 +35,9 @@ export const channel_scale = op({
   op: "channel_scale",
   about: "x ⊙ weight: a learned factor per channel (LayerScale).",
   fields: {
-    x: value("[rows, width]"),
-    weight: tensor("[width]"),
-    width: size("channels"),
+    x: f.value("[rows, width]"),
+    weight: f.tensor("[width]"),
+    width: f.size("channels"),
   },
   rowwise: true,
   tensors: ({ weight, width }) => parameter(weight, width),
@@ -62,9 +54,11 @@ export const hadamard = op({
   about:
     "A randomised block Hadamard transform of each row while the model runs (an online rotation).",
   fields: {
-    x: value("[rows, rotation.n]"),
-    rotation: rotation("signs from the seed, then the transform of each block"),
-    inverse: optional(flag("its transpose instead")),
+    x: f.value("[rows, rotation.n]"),
+    rotation: f.rotation(
+      "signs from the seed, then the transform of each block",
+    ),
+    inverse: f.optional(f.flag("its transpose instead")),
   },
   rowwise: true,
   width: ({ rotation }) => rotation.n,

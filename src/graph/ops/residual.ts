@@ -5,16 +5,7 @@
  */
 import { quoted } from "../../format/error.ts";
 import type { Executor, Floats } from "../executor.ts";
-import {
-  choice,
-  list,
-  name,
-  optional,
-  positive,
-  size,
-  tensor,
-  value,
-} from "../field.ts";
+import * as f from "../field.ts";
 import { type Checker, op, parameter } from "../op.ts";
 import { MODALITIES, type Phase } from "../phase.ts";
 import { rowsOf, type Runner } from "../runner.ts";
@@ -24,14 +15,14 @@ export const residual_add = op({
   about:
     "stream += x; where x has fewer rows per image than the stream, on the first. It makes no value. With modality vision, x may come from the vision phase.",
   fields: {
-    stream: name("a residual stream, [rows, width]"),
-    x: value("what is added"),
-    modality: optional(choice(MODALITIES)("only to these rows")),
-    columns: optional(
-      list(
+    stream: f.name("a residual stream, [rows, width]"),
+    x: f.value("what is added"),
+    modality: f.optional(f.choice(MODALITIES)("only to these rows")),
+    columns: f.optional(
+      f.list(
         "a first column and a number of columns",
         (n) => n === 2,
-        { ...size(""), read: (v) => v === 0 ? v : size("").read(v) },
+        f.offset(""),
       )("only these columns of x: [first, how many]"),
     ),
   },
@@ -71,7 +62,10 @@ export const residual_add = op({
 export const residual_read = op({
   op: "residual_read",
   about: "The stream as it stands, without a norm.",
-  fields: { stream: name("a residual stream"), width: size("its channels") },
+  fields: {
+    stream: f.name("a residual stream"),
+    width: f.size("its channels"),
+  },
   rows: ({ stream }, rows) => rows.stream(stream),
   check: checkStream,
   run: ({ stream }, { streams }) => streams.get(stream)!.slice(),
@@ -82,12 +76,12 @@ export const norm = op({
   about:
     "LayerNorm or RMSNorm of a residual stream over its channels, times weight, plus bias.",
   fields: {
-    stream: name("a residual stream"),
-    width: size("its channels"),
-    kind: choice(["layer", "rms"])("LayerNorm subtracts the mean first"),
-    eps: positive("added to the mean square"),
-    weight: optional(tensor("[width]; ones where absent")),
-    bias: optional(tensor("[width]; zeros where absent")),
+    stream: f.name("a residual stream"),
+    width: f.size("its channels"),
+    kind: f.choice(["layer", "rms"])("LayerNorm subtracts the mean first"),
+    eps: f.positive("added to the mean square"),
+    weight: f.optional(f.tensor("[width]; ones where absent")),
+    bias: f.optional(f.tensor("[width]; zeros where absent")),
   },
   rows: ({ stream }, rows) => rows.stream(stream),
   tensors: ({ weight, bias, width }) => [
@@ -103,11 +97,11 @@ export const qk_norm = op({
   about:
     "RMSNorm of each head of a row, one weight for all heads (queries and keys of Qwen3).",
   fields: {
-    x: value("[rows, width]"),
-    width: size("channels: whole heads"),
-    headDim: size("channels of a head: a multiple of 8"),
-    eps: positive("added to the mean square"),
-    weight: tensor("[headDim]"),
+    x: f.value("[rows, width]"),
+    width: f.size("channels: whole heads"),
+    headDim: f.size("channels of a head: a multiple of 8"),
+    eps: f.positive("added to the mean square"),
+    weight: f.tensor("[headDim]"),
   },
   rowwise: true,
   tensors: ({ weight, headDim }) => parameter(weight, headDim),

@@ -3,7 +3,7 @@
  * @module
  */
 import { type Floats, gatherRows } from "../executor.ts";
-import { size, value, values } from "../field.ts";
+import * as f from "../field.ts";
 import { inputsHave, op } from "../op.ts";
 import type { Runner } from "../runner.ts";
 import { windowsOf } from "../windows.ts";
@@ -13,9 +13,9 @@ export const pixel_shuffle = op({
   about:
     "factor² neighbouring patches become one row, row by row inside the square and from square to square (pixel_shuffle of Idefics3).",
   fields: {
-    x: value("[patches, width]"),
-    factor: size("patches along each side of a square"),
-    width: size("channels of x; the result has width·factor²"),
+    x: f.value("[patches, width]"),
+    factor: f.size("patches along each side of a square"),
+    width: f.size("channels of x; the result has width·factor²"),
   },
   phase: "vision",
   width: ({ width, factor }) => width * factor ** 2,
@@ -39,7 +39,7 @@ export const concat_features = op({
   op: "concat_features",
   about:
     "Values of equally many rows side by side: what the vision phase hands over where it is more than one value.",
-  fields: { xs: values("[rows, width of each]") },
+  fields: { xs: f.values("[rows, width of each]") },
   width: ({ xs }, width) => xs.reduce((sum, x) => sum + width(x), 0),
   run({ id, xs }, { executor, value, width }) {
     const parts = xs.map(value), stride = width(id);
@@ -60,7 +60,7 @@ export const concat_rows = op({
   op: "concat_rows",
   about:
     "Rows of each image: those of one value behind those of the one before.",
-  fields: { xs: values("[rows of each, width]") },
+  fields: { xs: f.values("[rows of each, width]") },
   phase: "vision",
   width: ({ xs }, width) => width(xs[0]),
   check(_, { widths, expect }) {
@@ -84,7 +84,7 @@ export const concat_rows = op({
 export const slice_rows = op({
   op: "slice_rows",
   about: "The first rows of each image; the others are dropped.",
-  fields: { x: value("[rows, width]"), count: size("rows of each image") },
+  fields: { x: f.value("[rows, width]"), count: f.size("rows of each image") },
   phase: "vision",
   width: ({ x }, width) => width(x),
   rows: ({ count }) => count,
@@ -108,7 +108,7 @@ export interface RowHooks {
 export const last_row = op({
   op: "last_row",
   about: "Only the last row of the chunk goes on.",
-  fields: { x: value("[rows, width]") },
+  fields: { x: f.value("[rows, width]") },
   phase: "text",
   width: ({ x }, width) => width(x),
   run({ x }, r: Runner<RowHooks>): Floats {
