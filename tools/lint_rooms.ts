@@ -44,12 +44,8 @@ export const FILE_LINES = 400;
 /** Most lines of a function in src/. */
 export const FUNCTION_LINES = 80;
 
-/** A file that is still too long: its size is not looked at yet. */
-const REBUILT = /\/src\/image\/preprocess\.ts$/;
-
 /** Whether sizes and cycles of a file are looked at. */
-const isMeasured = (path: string) =>
-  roomOf(path) !== undefined && !REBUILT.test(path);
+const isMeasured = (path: string) => roomOf(path) !== undefined;
 
 /** Room of a file path such as `…/src/graph/node.ts`; undefined outside the rooms. */
 export function roomOf(path: string): string | undefined {

@@ -5,7 +5,7 @@
  */
 import { openModelFile } from "../format/model_file.ts";
 import { fileSource } from "../format/source.ts";
-import { readImagePlan } from "../image/preprocess.ts";
+import { readImagePlan } from "../image/processors.ts";
 import { readAssets } from "../session/assets.ts";
 import { describePlan } from "../plan/describe.ts";
 import { planFor } from "../execute/options.ts";

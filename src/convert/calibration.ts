@@ -11,14 +11,9 @@ import { type ImageInfo, imageInfoOf } from "../graph/info.ts";
 import { windowsOf } from "../evaluate/perplexity.ts";
 import { decode } from "../image/decode.ts";
 import { type Image, ImageError } from "../image/image.ts";
-import {
-  type ImagePlan,
-  oneTile,
-  preprocess,
-  readImagePlan,
-  towerTile,
-  withinPixels,
-} from "../image/preprocess.ts";
+import { type ImagePlan, oneTile, withinPixels } from "../image/plan.ts";
+import { preprocess, towerTile } from "../image/preprocess.ts";
+import { readImagePlan } from "../image/processors.ts";
 import type { FloatCheckpoint } from "./checkpoint.ts";
 
 const PHOTO = /\.(jpe?g|png|webp)$/i;

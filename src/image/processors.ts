@@ -1,16 +1,40 @@
 /**
- * Default settings of the image processors of transformers, by class. A
- * preprocessor_config.json states only what differs from its class, so an
- * absent setting has the class's value. Source: the `__init__` of each
- * models/<model>/image_processing_<model>.py; the classes that end in Fast or Pil share
- * the values of the plain one.
- *
- * LFM2-VL's and MiniCPM-V's processors have readers of their own with their defaults.
+ * Image processors of transformers as data: by class, the settings that apply
+ * where preprocessor_config.json states none, and how its pictures become tiles.
+ * Source: the `__init__` of each models/<model>/image_processing_<model>.py; the
+ * classes that end in Fast or Pil share the values of the plain one. MiniCPM-V's
+ * class is its repository's image_processing_minicpmv.py.
  * @module
  */
+import { parseSettings, StrictJsonError } from "../format/strict_json.ts";
+import type { ImagePlan, Tiling } from "./plan.ts";
+import type { Resampling } from "./resize.ts";
+import {
+  MOST_TILES,
+  readCount,
+  readEdgeOrSize,
+  readSide,
+  readSize,
+  readTriple,
+  refuse,
+  type Settings,
+} from "./settings.ts";
+import { pixelBounds } from "./smart_resize.ts";
 
-/** Settings of a processor, as preprocessor_config.json names them. */
-export type Settings = Record<string, unknown>;
+/** An image processor. */
+interface Processor {
+  readonly defaults: Settings;
+  readonly tiling: (settings: Settings) => Tiling;
+  /** By PIL's number; `PIL` where absent. */
+  readonly filters?: ReadonlyMap<unknown, Resampling>;
+}
+
+const LANCZOS = 1, BILINEAR = 2, BICUBIC = 3; // PIL's numbers
+const PIL: ReadonlyMap<unknown, Resampling> = new Map([
+  [LANCZOS, "lanczos"],
+  [BILINEAR, "bilinear"],
+  [BICUBIC, "bicubic"],
+]);
 
 const RESCALE = { do_rescale: true, rescale_factor: 1 / 255 };
 const HALF = {
@@ -26,8 +50,6 @@ const CLIP = {
   image_std: [0.26862954, 0.26130258, 0.27577711],
 };
 const square = (side: number) => ({ size: { height: side, width: side } });
-const LANCZOS = 1, BILINEAR = 2, BICUBIC = 3; // PIL's numbers
-
 const IDEFICS3 = {
   ...HALF,
   resample: LANCZOS,
@@ -36,46 +58,249 @@ const IDEFICS3 = {
   max_image_size: { longest_edge: 364 },
 };
 
-/** CLIP's class has a crop by default, which no family here uses: its size must be stated. */
-const DEFAULTS: Readonly<Record<string, Settings>> = {
-  CLIP: { ...CLIP, resample: BICUBIC },
-  Gemma3: { ...HALF, resample: BILINEAR, ...square(224) },
+const PROCESSORS: Readonly<Record<string, Processor>> = {
+  // CLIP's class has a crop by default, which no family here uses: its size must be stated.
+  CLIP: { defaults: { ...CLIP, resample: BICUBIC }, tiling: resized },
+  Gemma3: {
+    defaults: { ...HALF, resample: BILINEAR, ...square(224) },
+    tiling: resized,
+  },
   GotOcr2: {
-    ...CLIP,
-    resample: BICUBIC,
-    ...square(384),
-    min_patches: 1,
-    max_patches: 12,
+    defaults: {
+      ...CLIP,
+      resample: BICUBIC,
+      ...square(384),
+      min_patches: 1,
+      max_patches: 12,
+    },
+    tiling: nearestGrid,
   },
-  Idefics3: IDEFICS3,
+  Idefics3: { defaults: IDEFICS3, tiling: resized },
+  Lfm2Vl: {
+    defaults: {
+      ...HALF,
+      resample: BILINEAR,
+      do_image_splitting: true,
+      use_thumbnail: true,
+      encoder_patch_size: 16,
+      downsample_factor: 2,
+      tile_size: 512,
+      min_tiles: 2,
+      max_tiles: 10,
+      min_image_tokens: 64,
+      max_image_tokens: 256,
+      max_pixels_tolerance: 2,
+    },
+    tiling: nativeOrGrid,
+    filters: new Map([[BILINEAR, "torch-bilinear"]]), // resizes with torch
+  },
+  MiniCPMV: {
+    defaults: {
+      ...HALF,
+      resample: BICUBIC,
+      slice_mode: true,
+      max_slice_nums: 9,
+      scale_resolution: 448,
+      patch_size: 14,
+    },
+    tiling: nearestSlices,
+  },
   Qwen2VL: {
-    ...CLIP,
-    resample: BICUBIC,
-    size: { shortest_edge: 56 * 56, longest_edge: 28 * 28 * 1280 },
-    patch_size: 14,
-    merge_size: 2,
+    defaults: {
+      ...CLIP,
+      resample: BICUBIC,
+      size: { shortest_edge: 56 * 56, longest_edge: 28 * 28 * 1280 },
+      patch_size: 14,
+      merge_size: 2,
+    },
+    tiling: (s) => ({ kind: "native", bounds: pixelBounds(s) }),
   },
-  Siglip: { ...HALF, resample: BICUBIC, ...square(224) },
-  SmolVLM: IDEFICS3,
+  Siglip: {
+    defaults: { ...HALF, resample: BICUBIC, ...square(224) },
+    tiling: resized,
+  },
+  SmolVLM: { defaults: IDEFICS3, tiling: resized },
 };
 
+/** Of a class that is not known: it must state its settings. */
+const UNKNOWN: Processor = { defaults: {}, tiling: resized };
+
 /** Classes whose defaults are known, as preprocessor_config.json names them. */
-export const PROCESSOR_CLASSES: readonly string[] = Object.keys(DEFAULTS)
+export const PROCESSOR_CLASSES: readonly string[] = Object.keys(PROCESSORS)
   .map((name) => `${name}ImageProcessor`);
 
 /** Name of the class in settings; empty where they name none. */
-export function processorOf(settings: Settings): string {
+function classOf(settings: Settings): string {
   const name = settings.image_processor_type ?? settings.feature_extractor_type;
   return typeof name === "string" ? name : "";
 }
 
-/** Settings completed by the defaults of their class. Null counts as absent, as in transformers. */
-export function withDefaults(settings: Settings): Settings {
-  const name = processorOf(settings)
+function processorOf(settings: Settings): Processor {
+  const name = classOf(settings)
     .replace(/(ImageProcessor(Fast|Pil)?|FeatureExtractor)$/, "");
-  if (!Object.hasOwn(DEFAULTS, name)) return settings;
-  const stated = Object.entries(settings).filter(([, value]) => value !== null);
-  return { ...DEFAULTS[name], ...Object.fromEntries(stated) };
+  return Object.hasOwn(PROCESSORS, name) ? PROCESSORS[name] : UNKNOWN;
+}
+
+/**
+ * Reads the text of a preprocessor_config.json. Absent settings, and null, have
+ * the defaults of the class it names.
+ * @throws {ImageError} "settings"
+ */
+export function readImagePlan(text: string): ImagePlan {
+  let stated: Settings;
+  try {
+    stated = parseSettings(text);
+  } catch (error) {
+    if (!(error instanceof StrictJsonError)) throw error;
+    refuse(`it ${error.message}`);
+  }
+  const { defaults, tiling, filters = PIL } = processorOf(stated);
+  const known = Object.entries(stated).filter(([, value]) => value !== null);
+  const settings: Settings = { ...defaults, ...Object.fromEntries(known) };
+  return {
+    tiling: tiling(settings),
+    resampling: resamplingOf(settings, filters),
+    ...valuesOf(settings),
+  };
+}
+
+function resamplingOf(
+  settings: Settings,
+  filters: ReadonlyMap<unknown, Resampling>,
+): Resampling {
+  const { resample } = settings, found = filters.get(resample);
+  if (found) return found;
+  const names = [...filters].map(([number, name]) => `${number} (${name})`);
+  const unknown = resample === undefined
+    ? `, and the class ${
+      JSON.stringify(classOf(settings))
+    } has no known default; known classes are ${PROCESSOR_CLASSES.join(", ")}`
+    : "";
+  refuse(
+    `resample must be ${names.join(" or ")}: it is ${
+      JSON.stringify(resample)
+    }${unknown}`,
+  );
+}
+
+/** Rescaling and normalisation; MiniCPM-V's class calls them norm_mean and norm_std. */
+function valuesOf(
+  settings: Settings,
+): Pick<ImagePlan, "rescale" | "mean" | "std"> {
+  const normalize = settings.do_normalize !== false;
+  const of = (key: string, older: string, identity: number[]) =>
+    normalize
+      ? settings[older] === undefined
+        ? readTriple(key, settings[key])
+        : readTriple(older, settings[older])
+      : readTriple(key, identity);
+  const rescale = settings.do_rescale === false
+    ? 1
+    : settings.rescale_factor ?? 1 / 255;
+  if (typeof rescale !== "number" || !(rescale > 0 && rescale <= 1)) {
+    refuse(
+      `rescale_factor must be above 0 and at most 1: it is ${
+        JSON.stringify(rescale)
+      }`,
+    );
+  }
+  const std = of("image_std", "norm_std", [1, 1, 1]);
+  if (std.some((s) => s <= 0)) {
+    refuse(`image_std must be positive: it is ${JSON.stringify(std)}`);
+  }
+  return { rescale, mean: of("image_mean", "norm_mean", [0, 0, 0]), std };
+}
+
+/** One size, or Idefics3's tiles where the settings have `max_image_size`. */
+function resized(settings: Settings): Tiling {
+  const { size, max_image_size: largest } = settings;
+  const split = settings.do_image_splitting === true;
+  const first = settings.do_resize === false ? undefined : readEdgeOrSize(size);
+  if (largest !== undefined) {
+    const tile = readSide(
+      "max_image_size.longest_edge",
+      (largest as Settings | null)?.longest_edge,
+    );
+    return { kind: "split", first, tile, split };
+  }
+  if (split) refuse("do_image_splitting needs max_image_size");
+  if (first === undefined) {
+    refuse(
+      "do_resize is false and there is no max_image_size: the tower needs one size",
+    );
+  }
+  if ("longestEdge" in first) refuse("size.longest_edge needs max_image_size");
+  return { kind: "resize", size: first };
+}
+
+/** transformers' InternVLProcessor asks this class to cut, whatever its settings say. */
+function nearestGrid(settings: Settings): Tiling {
+  const least = readCount("min_patches", settings.min_patches, MOST_TILES);
+  const most = readCount("max_patches", settings.max_patches, MOST_TILES);
+  if (most < least) {
+    refuse(
+      `min_patches must be at most max_patches: they are ${least} and ${most}`,
+    );
+  }
+  return {
+    kind: "grid",
+    size: readSize(settings.size),
+    count: { least, most },
+  };
+}
+
+function nearestSlices(settings: Settings): Tiling {
+  const most = readCount("max_slice_nums", settings.max_slice_nums, MOST_TILES);
+  return {
+    kind: "slices",
+    most: settings.slice_mode === false ? 1 : most,
+    side: readSide("scale_resolution", settings.scale_resolution),
+    patch: readSide("patch_size", settings.patch_size),
+  };
+}
+
+function nativeOrGrid(settings: Settings): Tiling {
+  const side = (key: string) => readSide(key, settings[key]);
+  const unit = side("encoder_patch_size") * side("downsample_factor");
+  const tile = side("tile_size"), tolerance = settings.max_pixels_tolerance;
+  const least = readCount("min_tiles", settings.min_tiles, MOST_TILES);
+  const most = readCount("max_tiles", settings.max_tiles, MOST_TILES);
+  if (most < least) {
+    refuse(
+      `min_tiles must be at most max_tiles: they are ${least} and ${most}`,
+    );
+  }
+  if (tile % unit !== 0) {
+    refuse(`tile_size must be a multiple of ${unit}: it is ${tile}`);
+  }
+  if (typeof tolerance !== "number" || !(tolerance >= 1 && tolerance <= 64)) {
+    refuse(
+      `max_pixels_tolerance must be from 1 to 64: it is ${
+        JSON.stringify(tolerance)
+      }`,
+    );
+  }
+  const bounds = {
+    unit,
+    least: side("min_image_tokens") * unit ** 2,
+    most: side("max_image_tokens") * unit ** 2,
+    whole: true,
+  } as const;
+  const split = settings.do_image_splitting !== false &&
+    settings.use_thumbnail !== false;
+  return {
+    kind: "native",
+    bounds,
+    ...(split
+      ? {
+        cut: {
+          above: bounds.most * tolerance,
+          size: { height: tile, width: tile },
+          count: { least, most },
+        },
+      }
+      : {}),
+  };
 }
 
 /**

@@ -1,6 +1,7 @@
 import { assertEquals, assertThrows } from "@std/assert";
 import { ImageError } from "./image.ts";
-import { readImagePlan } from "./preprocess.ts";
+import { boundsOf } from "./plan.ts";
+import { readImagePlan } from "./processors.ts";
 import { nestedSettings } from "./processors.ts";
 
 const plan = (settings: Record<string, unknown>) =>
@@ -10,21 +11,34 @@ Deno.test("absent settings have the defaults of the class", () => {
   const qwen = plan({ image_processor_type: "Qwen2VLImageProcessorFast" });
   assertEquals(qwen.resampling, "bicubic");
   assertEquals(qwen.mean, [0.48145466, 0.4578275, 0.40821073]);
-  assertEquals(qwen.bounds, { unit: 28, least: 3136, most: 1003520 });
+  assertEquals(boundsOf(qwen), { unit: 28, least: 3136, most: 1003520 });
   const idefics = plan({ image_processor_type: "Idefics3ImageProcessor" });
   assertEquals(
-    [idefics.resampling, idefics.size, idefics.tile, idefics.split],
-    ["lanczos", { longestEdge: 1456 }, 364, true],
+    [idefics.resampling, idefics.tiling],
+    ["lanczos", {
+      kind: "split",
+      first: { longestEdge: 1456 },
+      tile: 364,
+      split: true,
+    }],
   );
   const gemma = plan({ image_processor_type: "Gemma3ImageProcessorFast" });
   assertEquals(
-    [gemma.resampling, gemma.size, gemma.rescale],
-    ["bilinear", { height: 224, width: 224 }, 1 / 255],
+    [gemma.resampling, gemma.tiling, gemma.rescale],
+    [
+      "bilinear",
+      { kind: "resize", size: { height: 224, width: 224 } },
+      1 / 255,
+    ],
   );
   const internvl = plan({ image_processor_type: "GotOcr2ImageProcessorFast" });
   assertEquals(
-    [internvl.canvas, internvl.size],
-    [{ least: 1, most: 12 }, { height: 384, width: 384 }],
+    internvl.tiling,
+    {
+      kind: "grid",
+      size: { height: 384, width: 384 },
+      count: { least: 1, most: 12 },
+    },
   );
 });
 
@@ -38,7 +52,7 @@ Deno.test("stated settings win over defaults, null does not", () => {
     patch_size: 16,
     resample: null,
   });
-  assertEquals(got.bounds, { unit: 32, least: 784, most: 50176 });
+  assertEquals(boundsOf(got), { unit: 32, least: 784, most: 50176 });
   assertEquals(got.mean, [0, 0, 0]);
   assertEquals(got.std, [0.26862954, 0.26130258, 0.27577711]);
   assertEquals(got.resampling, "bicubic");

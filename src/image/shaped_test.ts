@@ -3,12 +3,9 @@ import { createHash } from "node:crypto";
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import { formulaImageOf } from "../../tests/formula_image.ts";
 import { ImageError } from "./image.ts";
-import {
-  atMostTiles,
-  preprocess,
-  readImagePlan,
-  withinPixels,
-} from "./preprocess.ts";
+import { atMostTiles, withinPixels } from "./plan.ts";
+import { preprocess } from "./preprocess.ts";
+import { readImagePlan } from "./processors.ts";
 import { resize } from "./resize.ts";
 
 const SETTINGS = { image_processor_type: "Lfm2VlImageProcessorFast" };

@@ -1,6 +1,8 @@
 import { assertEquals } from "@std/assert";
 import { formulaImage } from "../../tests/formula_image.ts";
-import { oneTile, preprocess, readImagePlan, towerTile } from "./preprocess.ts";
+import { oneTile } from "./plan.ts";
+import { preprocess, towerTile } from "./preprocess.ts";
+import { readImagePlan } from "./processors.ts";
 import { pixelBounds, smartResize, squareSide } from "./smart_resize.ts";
 
 const SMOLVLM = JSON.stringify({

@@ -5,11 +5,8 @@
  */
 import type { ModelFile } from "../format/model_file.ts";
 import { parseSettings, StrictJsonError } from "../format/strict_json.ts";
-import {
-  type ImagePlan,
-  readImagePlan,
-  withinPixels,
-} from "../image/preprocess.ts";
+import { type ImagePlan, withinPixels } from "../image/plan.ts";
+import { readImagePlan } from "../image/processors.ts";
 import type { ChatFormat } from "../tokenizer/chat.ts";
 import { readTokenizer, type Tokenizer } from "../tokenizer/tokenizer.ts";
 import { imageFormat } from "../graph/image_text.ts";

@@ -13,13 +13,8 @@ import {
   ImageError,
 } from "../image/image.ts";
 import { rgbOf } from "../image/codec.ts";
-import {
-  atMostTiles,
-  type ImagePlan,
-  preprocess,
-  towerTile,
-  withinPixels,
-} from "../image/preprocess.ts";
+import { atMostTiles, type ImagePlan, withinPixels } from "../image/plan.ts";
+import { preprocess, towerTile } from "../image/preprocess.ts";
 import { RuntimeError } from "../graph/error.ts";
 
 /**

@@ -3,6 +3,7 @@
  * model runs.
  * @module
  */
+import { boundsOf } from "../image/plan.ts";
 import { imageText, whole } from "../graph/image_text.ts";
 import { imageInfoOf, type ModelInfo } from "../graph/info.ts";
 import { chat, type ChatMessage } from "../tokenizer/chat.ts";
@@ -167,8 +168,9 @@ function pixelLimits(
   { image }: Assets,
   { maxPixels, minPixels }: AskOptions,
 ): PictureLimits {
-  if (!image?.bounds) return {};
-  const { most, unit } = image.bounds, least = unit ** 2;
+  const bounds = image && boundsOf(image);
+  if (!bounds) return {};
+  const { most, unit } = bounds, least = unit ** 2;
   const check = (name: string, value: number | undefined, to: number) =>
     demand(
       value === undefined ||

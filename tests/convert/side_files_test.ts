@@ -4,7 +4,7 @@
  */
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import { openFloatCheckpoint } from "../../src/convert/checkpoint.ts";
-import { readImagePlan } from "../../src/image/preprocess.ts";
+import { readImagePlan } from "../../src/image/processors.ts";
 
 type Json = Record<string, unknown>;
 
@@ -94,10 +94,11 @@ Deno.test("the original InternVL's tiles follow its config.json", () => {
     max_dynamic_patch: 6,
   });
   withToy("internvl2-toy", { "config.json": config }, (folder) => {
-    const plan = planOf(folder);
-    assert(plan.split);
-    assertEquals(plan.canvas, { least: 1, most: 6 });
-    assertEquals(plan.size, { height: 32, width: 32 });
+    assertEquals(planOf(folder).tiling, {
+      kind: "grid",
+      size: { height: 32, width: 32 },
+      count: { least: 1, most: 6 },
+    });
   });
 });
 

@@ -16,7 +16,7 @@ import { exifOrientation } from "../../src/image/exif.ts";
 import { IMAGE_LIMITS, ImageError } from "../../src/image/image.ts";
 import { readJpegHeader } from "../../src/image/jpeg.ts";
 import { readPng } from "../../src/image/png.ts";
-import { readImagePlan } from "../../src/image/preprocess.ts";
+import { readImagePlan } from "../../src/image/processors.ts";
 import { readWebpHeader } from "../../src/image/webp.ts";
 import { describe } from "../../src/models/mod.ts";
 import { checkGraph } from "../../src/graph/check.ts";

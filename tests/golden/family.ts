@@ -18,11 +18,10 @@ import type { Image } from "../../src/image/image.ts";
 import {
   atMostTiles,
   type ImagePlan,
-  preprocess,
-  readImagePlan,
-  type Tiles,
   withinPixels,
-} from "../../src/image/preprocess.ts";
+} from "../../src/image/plan.ts";
+import { preprocess, type Tiles } from "../../src/image/preprocess.ts";
+import { readImagePlan } from "../../src/image/processors.ts";
 import { imageInfoOf } from "../../src/graph/info.ts";
 import { imageText } from "../../src/graph/image_text.ts";
 import { chat, type ChatPart } from "../../src/tokenizer/chat.ts";

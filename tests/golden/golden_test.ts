@@ -13,7 +13,7 @@ import { generate } from "../../src/graph/generate.ts";
 import { load, runText, runVision } from "../../src/graph/run.ts";
 import { newSequence } from "../../src/graph/runner.ts";
 import { formulaImageOf } from "../formula_image.ts";
-import { readImagePlan } from "../../src/image/preprocess.ts";
+import { readImagePlan } from "../../src/image/processors.ts";
 import { float32Engine } from "../../src/float/engine.ts";
 
 const root = new URL("../../", import.meta.url);

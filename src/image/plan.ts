@@ -1,0 +1,154 @@
+/**
+ * What an image processor does, as data: how a picture becomes tiles, and how
+ * bytes become values.
+ * @module
+ */
+import type { PixelBounds } from "./smart_resize.ts";
+import type { Resampling } from "./resize.ts";
+
+/** Extent of a picture, in pixels. */
+export interface Size {
+  readonly height: number;
+  readonly width: number;
+}
+
+/** At least and at most so many tiles, the whole picture not counted. */
+export interface TileCount {
+  readonly least: number;
+  readonly most: number;
+}
+
+/** How a picture becomes tiles. */
+export type Tiling =
+  /** One tile of one size; the picture's shape is lost. */
+  | { readonly kind: "resize"; readonly size: Size }
+  /** Resized, then cut along whole tiles, the whole picture last (Idefics3). */
+  | {
+    readonly kind: "split";
+    /** First resize: to one size, or until the longer edge fits; undefined: none. */
+    readonly first: Size | { readonly longestEdge: number } | undefined;
+    /** Side of a tile. */
+    readonly tile: number;
+    /** False: the picture becomes one tile. */
+    readonly split: boolean;
+    /** Most tiles, the whole picture included; undefined: as many as there are. */
+    readonly most?: number;
+  }
+  /** Cut along the grid whose shape is nearest the picture's, the whole picture last (InternVL). */
+  | { readonly kind: "grid"; readonly size: Size; readonly count: TileCount }
+  /** One tile that keeps the picture's shape (Qwen2-VL). */
+  | {
+    readonly kind: "native";
+    readonly bounds: PixelBounds;
+    /** A picture of more pixels than `above` is cut along a grid, the whole picture within the bounds last (LFM2-VL). */
+    readonly cut?: {
+      readonly above: number;
+      readonly size: Size;
+      readonly count: TileCount;
+    };
+  }
+  /** The picture at an area of side², then slices of that area each; all keep their shape in whole patches (MiniCPM-V). */
+  | {
+    readonly kind: "slices";
+    readonly most: number;
+    readonly side: number;
+    readonly patch: number;
+  };
+
+/** What preprocessor_config.json asks for. */
+export interface ImagePlan {
+  readonly tiling: Tiling;
+  /** The filter of every resize. */
+  readonly resampling: Resampling;
+  /** Factor from byte to value. */
+  readonly rescale: number;
+  /** Subtracted after rescaling, per channel R, G, B. */
+  readonly mean: readonly [number, number, number];
+  /** Divided by after subtracting the mean, per channel. */
+  readonly std: readonly [number, number, number];
+}
+
+/** Bounds of a plan whose pictures keep their shape; undefined of the others. */
+export function boundsOf({ tiling }: ImagePlan): PixelBounds | undefined {
+  return tiling.kind === "native" ? tiling.bounds : undefined;
+}
+
+/** The plan that makes one tile of every picture, as transformers does with do_image_splitting false. */
+export function oneTile(plan: ImagePlan): ImagePlan {
+  return { ...plan, tiling: single(plan.tiling) };
+}
+
+function single(tiling: Tiling): Tiling {
+  switch (tiling.kind) {
+    case "grid":
+      return { kind: "resize", size: tiling.size };
+    case "native":
+      return { kind: "native", bounds: tiling.bounds };
+    case "slices":
+      return { ...tiling, most: 1 };
+    case "split":
+      return { ...tiling, split: false };
+    case "resize":
+      return tiling;
+  }
+}
+
+/** The plan that makes at most `most` tiles of a picture, the whole one included. */
+export function atMostTiles(plan: ImagePlan, most: number): ImagePlan {
+  // Two tiles would be a part that is the whole picture, and the whole picture.
+  if (most < 3) return oneTile(plan);
+  return { ...plan, tiling: fewer(plan.tiling, most - 1) };
+}
+
+/** At most `parts` tiles beside the whole picture. */
+function fewer(tiling: Tiling, parts: number): Tiling {
+  const within = ({ least, most }: TileCount): TileCount => ({
+    least: Math.min(least, parts),
+    most: Math.min(most, parts),
+  });
+  switch (tiling.kind) {
+    case "grid":
+      return { ...tiling, count: within(tiling.count) };
+    case "native": {
+      const { cut } = tiling;
+      return cut
+        ? { ...tiling, cut: { ...cut, count: within(cut.count) } }
+        : tiling;
+    }
+    case "slices":
+      return { ...tiling, most: Math.min(tiling.most, parts) };
+    case "split":
+      return { ...tiling, most: parts + 1 };
+    case "resize":
+      return tiling;
+  }
+}
+
+/**
+ * The plan whose pictures keep to `most` pixels, and have at least `least` where
+ * that is given. Only plans that keep a picture's shape change.
+ */
+export function withinPixels(
+  plan: ImagePlan,
+  most: number,
+  least?: number,
+): ImagePlan {
+  const { tiling } = plan;
+  if (tiling.kind !== "native") return plan;
+  const { bounds, cut } = tiling;
+  const kept = Math.min(bounds.most, most);
+  // A tile is as large as the whole budget, or none is cut.
+  const fits = cut && cut.size.height * cut.size.width <= most;
+  return {
+    ...plan,
+    tiling: {
+      kind: "native",
+      bounds: {
+        ...bounds,
+        most: kept,
+        least: Math.min(least ?? bounds.least, kept),
+      },
+      ...(fits ? { cut } : {}),
+    },
+  };
+}
