@@ -5,7 +5,7 @@ import { cycloneDx, faultsOf, insideOf, packagesIn } from "./sbom.ts";
 
 const ROOT = fromFileUrl(new URL("../", import.meta.url));
 
-Deno.test("every package is pinned, with its integrity", () => {
+Deno.test("every package is pinned with its integrity hash", () => {
   const packages = packagesIn(ROOT);
   assert(packages.length > 5);
   for (const { name, version, integrity } of packages) {
@@ -87,7 +87,7 @@ Deno.test("three packages are loaded to open, caption and serve; the others wher
   );
 });
 
-Deno.test("the C code inside packages is named, with a version that no listed fault is in", () => {
+Deno.test("the C code inside packages is listed, with versions that have no listed vulnerability", () => {
   const packages = packagesIn(ROOT);
   for (const { name, version } of packages.filter((p) => p.shipped)) {
     const wasm = ["@jsquash/jpeg", "wasm-webp"].includes(name);

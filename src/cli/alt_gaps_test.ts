@@ -105,7 +105,7 @@ Deno.test("addresses name files beside the page, below the root, or nothing here
   }
 });
 
-Deno.test("pages made to take time or the stack end soon", () => {
+Deno.test("pages made to exhaust time or the stack finish quickly", () => {
   const limit = (page: string, kind: "html" | "markdown") => {
     const begun = performance.now();
     const error = assertThrows(

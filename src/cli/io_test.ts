@@ -2,7 +2,7 @@
 import { assertEquals } from "@std/assert";
 import { dim, field, harmless, message } from "./io.ts";
 
-Deno.test("no text drives a terminal: C0, C1, bidi and separators of lines are written out", () => {
+Deno.test("control characters do not reach a terminal: C0, C1, bidi and line separators are escaped", () => {
   for (let c = 0; c < 0x3000; c++) {
     const text = `a${String.fromCharCode(c)}b`;
     const bad = c < 0x20 && c !== 9 && c !== 10 || c >= 0x7f && c < 0xa0 ||

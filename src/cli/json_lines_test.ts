@@ -17,7 +17,7 @@ function folders() {
   };
 }
 
-Deno.test("a journal that came with photos is refused, until it is said to be trusted", () => {
+Deno.test("a journal that came with the photos is refused unless the user trusts it", () => {
   using f = folders();
   {
     using theirs = openCaptionJournal(f.theirs, ORIGIN);

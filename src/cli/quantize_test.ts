@@ -28,7 +28,7 @@ function recorder(): Io & { text(): string; messages(): string } {
   };
 }
 
-Deno.test("a checkpoint becomes the same bytes twice, and its captions are scored beside float", async () => {
+Deno.test("quantizing a checkpoint twice gives the same bytes, and eval compares its captions with float", async () => {
   const folder = Deno.makeTempDirSync();
   try {
     const files = ["a", "b"].map((n) => `${folder}/${n}.safetensors`);

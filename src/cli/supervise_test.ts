@@ -63,7 +63,7 @@ async function run(lives: readonly Life[], stopMs = 400) {
   return { code, said, kills, starts };
 }
 
-Deno.test("a server that crashes is started again, later each time, and ends when told to", async () => {
+Deno.test("a crashed server is restarted, with growing delays, and stops when told to", async () => {
   const crash = { ms: 30, code: 133 };
   const { code, said, kills, starts } = await run(
     [crash, crash, crash, {}],

@@ -225,7 +225,7 @@ Deno.test("a schema that cannot be kept is refused by name", () => {
   assertThrows(most, Error, "maxTokens must be at least 26");
 });
 
-Deno.test("a schema with too many ways to begin is refused, soon; one of many words is not", () => {
+Deno.test("a schema with too many alternatives is refused quickly; a long enum is not", () => {
   const kinds = (depth: number): Record<string, unknown> =>
     depth === 0 ? { const: 1 } : {
       anyOf: [1, 2, 3, 4].map((maxItems) => ({

@@ -207,7 +207,7 @@ Deno.test("fileSource: no file, a folder, a file that shrank", () =>
     assert(source.name === "f");
   }));
 
-Deno.test("a header of the most tensors allowed opens in little time", () => {
+Deno.test("a header with the maximum number of tensors opens quickly", () => {
   const entry = (i: number) =>
     `"t${i}":{"dtype":"U8","shape":[1],"data_offsets":[${i},${i + 1}]}`;
   const file = (n: number) => {

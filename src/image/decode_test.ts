@@ -107,7 +107,7 @@ Deno.test("16-bit grey keeps its upper byte", async () => {
   ]);
 });
 
-Deno.test("limits hold before a pixel is decoded, at the limit and one beyond", async () => {
+Deno.test("limits are checked before a pixel is decoded, at the limit and one beyond", async () => {
   const zeros = deflateSync(new Uint8Array(100));
   const huge = await refused(png(30_000, 30_000, zeros));
   assertEquals(
@@ -194,7 +194,7 @@ Deno.test("a decoder that could not be read, or not be started, is tried again",
   await Deno.remove(file);
 });
 
-Deno.test("damaged pictures never harm the good ones after them", async () => {
+Deno.test("damaged pictures do not affect the pictures after them", async () => {
   const next = random(23);
   const below = (n: number) => Math.floor(uniform(next) * n);
   for (

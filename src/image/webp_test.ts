@@ -106,7 +106,7 @@ Deno.test("Huffman tables that overflow an old libwebp harm nobody", async () =>
   assertEquals(new Uint8Array(hash).toHex(), sha256);
 });
 
-Deno.test("65,536 groups of codes for a small picture are more memory than it may take", async () => {
+Deno.test("65,536 Huffman groups for a small picture exceed its memory limit", async () => {
   const side = 1024;
   const bytes = lossless(side, (put) => {
     put(0, 2), put(1, 1), put(0, 3), put(0, 1); // codes by blocks of 4 × 4

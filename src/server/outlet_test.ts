@@ -54,7 +54,7 @@ Deno.test("a stream that is closed within a write is no failure", () => {
   }
 });
 
-Deno.test("what nobody takes piles up to a limit; then the slowest reader is let go", async () => {
+Deno.test("unread output is limited; beyond the limit the slowest reader is disconnected", async () => {
   const untaken = backlog(1000);
   const made = () => {
     let out!: Outlet, left = 0;

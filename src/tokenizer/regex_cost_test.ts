@@ -39,7 +39,7 @@ Deno.test("patterns of known models are quick", () => {
   }
 });
 
-Deno.test("patterns that try too many ways are refused", () => {
+Deno.test("patterns with too much backtracking are refused", () => {
   assertEquals(ENDLESS.filter(isQuick), []);
 });
 

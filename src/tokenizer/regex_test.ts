@@ -95,7 +95,7 @@ Deno.test("groups that repeat match as JavaScript's", () => {
   }
 });
 
-Deno.test("the time grows with the text, whatever the pattern", () => {
+Deno.test("no pattern takes long on a long text", () => {
   const slow = [
     "a+b",
     "(?<=ba*a*a*)a",

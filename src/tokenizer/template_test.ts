@@ -174,7 +174,7 @@ Deno.test("the templates of models write what they write in the library's own in
   assert(count > 10);
 });
 
-Deno.test("what a filter would make is known before it is made", () => {
+Deno.test("the size of a template result is checked before it is built", () => {
   const big = "{% set ns = namespace(x='aaaaaaaaaaaaaaaa') %}" +
     "{% for i in range(15) %}{% set ns.x = ns.x ~ ns.x %}{% endfor %}";
   for (

@@ -8,7 +8,8 @@ const model = [...Deno.readDirSync(folder)].map((e) => e.name)
 if (!model) console.log("skipped: no model is bundled in models/flickr-mini");
 
 Deno.test({
-  name: "bundled model: threads and builds change no token of a caption",
+  name:
+    "bundled model: every number of threads and both builds give the same caption",
   ignore: !model,
   async fn() {
     const photo = await Deno.readFile(new URL("photos/cat.jpg", folder));

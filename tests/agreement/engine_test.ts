@@ -69,7 +69,7 @@ Deno.test("the bound can fail: one scale off by 2 % is seen on every image", asy
   assert(Math.min(...moved) > 1000 * EXACT, `${moved}`);
 });
 
-Deno.test("threads and builds change no bit", async () => {
+Deno.test("results are bit-identical for every number of threads and both builds", async () => {
   const made = toy({ split: true });
   await using one = await toyEngine(made, {
     threads: 1,

@@ -229,7 +229,7 @@ Deno.test("a session that remembers answers the same, with less to do", async ()
   assertEquals(got.cachedTokens, 0);
 });
 
-Deno.test("an answer by a schema is valid JSON, however it is drawn and however short", async () => {
+Deno.test("an answer with a schema is valid JSON, at any temperature and any length limit", async () => {
   await using session = await openToy();
   const schema = {
     type: "object",

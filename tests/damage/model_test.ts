@@ -82,7 +82,7 @@ Deno.test("every one of 10,000 flipped bits of the tensors is found", async () =
   assert(await read(bytes) > 15);
 });
 
-Deno.test("open refuses a damaged tensor, unless told not to look", async () => {
+Deno.test("open refuses a damaged tensor, unless verification is off", async () => {
   const bytes = toy().bytes.slice();
   bytes[bytes.length - 1] ^= 1; // the chat template: "assistant;"
   await assertRejects(

@@ -26,7 +26,7 @@ Deno.test("temporary files of dead writers are swept, those of living ones and o
   assertEquals(text("model"), "whole");
 });
 
-Deno.test("a temporary file that another made is not written through", () => {
+Deno.test("a temporary file that another user made is not written to", () => {
   const trap = `${folder}/.x.${Deno.pid}.tmp`;
   Deno.writeTextFileSync(`${folder}/precious`, "precious");
   Deno.symlinkSync(`${folder}/precious`, trap);

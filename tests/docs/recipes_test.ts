@@ -13,7 +13,7 @@ exec cp models/flickr-mini/photos/cat.jpg "$2"
 
 for (const { name } of Deno.readDirSync(RECIPES)) {
   Deno.test({
-    name: `recipe ${name} says what it says`,
+    name: `recipe ${name} prints what it shows`,
     ignore: Deno.build.os === "windows",
     async fn() {
       const recipe = new URL(name, RECIPES);

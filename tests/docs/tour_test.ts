@@ -5,7 +5,7 @@ import { bundledModel } from "../hostile_cli/run.ts";
 import { typeAll } from "./checkout.ts";
 
 Deno.test({
-  name: "the tour says what it says",
+  name: "the commands of the tour print what the tour shows",
   ignore: Deno.build.os === "windows",
   fn: () =>
     typeAll(new URL("../../docs/tour.md", import.meta.url), {

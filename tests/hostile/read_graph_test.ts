@@ -200,7 +200,7 @@ const bad: [RuntimeErrorCode, string, unknown, unknown?, unknown?][] = [
   ],
 ];
 
-Deno.test("every way to be wrong has its code and a sentence", () => {
+Deno.test("each kind of damage has an error code and a message", () => {
   for (const [code, name, graph, info, bits] of bad) {
     const made = file(graph, info, bits, code === "plan" ? graph : GRAPH);
     const error = assertThrows(

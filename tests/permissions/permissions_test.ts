@@ -6,7 +6,7 @@ import { toy, toyPixels } from "../agreement/toy_file.ts";
 const PROGRAM = fromFileUrl(new URL("./caption.ts", import.meta.url));
 const SOURCE = fromFileUrl(new URL("../../src/", import.meta.url));
 
-Deno.test("a caption takes leave to read model and photo; threads, the package too; nothing else is asked for", async () => {
+Deno.test("captioning needs permission to read the model and the photo, and with threads the package; nothing else", async () => {
   const folder = await Deno.makeTempDir();
   const model = `${folder}/toy.safetensors`, photo = `${folder}/photo.rgb`;
   const audit = `${folder}/audit.jsonl`;

@@ -92,7 +92,7 @@ Deno.test({
 
 Deno.test({
   name:
-    "a log that nobody reads, or that is closed, ends no answer and no server",
+    "a log that nobody reads or that is closed stops no answer and no server",
   ignore: Deno.build.os === "windows",
   async fn() {
     for (const how of ["stalled", "closed"] as const) {
@@ -133,7 +133,7 @@ Deno.test({
 
 Deno.test({
   name:
-    "a supervised server that is killed is there again, with the same answers",
+    "a supervised server that is killed is restarted and gives the same answers",
   ignore: Deno.build.os === "windows",
   async fn() {
     const port = freePort(), url = `http://127.0.0.1:${port}`;

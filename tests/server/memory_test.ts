@@ -100,7 +100,7 @@ Deno.test("a length that makes no sense is none", async () => {
   }
 });
 
-Deno.test("slow bodies do not keep others out: the longest on its way gives its place", async () => {
+Deno.test("slow bodies do not block others: the slowest one gives up its place", async () => {
   const session = fake();
   const limits = { queue: 1, slowBodyMs: 30, bodyMs: 5000, heldBytes: 1000 };
   const handle = handler(session, { limits });

@@ -242,7 +242,7 @@ Deno.test("with a key: the client that has it is served, others are not", async 
   await server.shutdown();
 });
 
-Deno.test("64 clients at once: no answer is lost, none is another's", async () => {
+Deno.test("64 clients at once: no answer is lost or mixed up", async () => {
   await using session = await toySession();
   const options = (seed: number) => ({ maxTokens: 4, temperature: 2, seed });
   const want: string[] = [];

@@ -28,7 +28,7 @@ Deno.test("first come, first served; the house is full beyond the queue", async 
   assertEquals((await handle(ask(say("again")))).status, 200);
 });
 
-Deno.test("who leaves while waiting leaves the others alone", async () => {
+Deno.test("a client that disconnects while waiting does not affect the others", async () => {
   for (const stream of [false, true]) {
     const session = fake({ held: true });
     const handle = handler(session, { limits: { queue: 2 } });
@@ -106,7 +106,7 @@ Deno.test("while the model is loaded everything but the page says so", async () 
   assertEquals(errors.length, 1);
 });
 
-Deno.test("a failure inside is told to the log, not to the client", async () => {
+Deno.test("an internal error goes to the log, not to the client", async () => {
   const session = {
     ...fake(),
     chat: () => {

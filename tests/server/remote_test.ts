@@ -97,7 +97,7 @@ Deno.test("who leaves is heard in the other thread", async () => {
   }
 });
 
-Deno.test("sockets are heard at once, whatever the model's thread does", async () => {
+Deno.test("sockets are served at once while the model's thread is busy", async () => {
   await using remote = await openRemote(MODEL, options);
   const handle = backendHandler(remote);
   const bomb = say("hi", {
@@ -147,7 +147,7 @@ function spoken() {
 
 const INFO = { context: 8, threads: 1, build: "simd", memory: { total: 0 } };
 
-Deno.test("a thread that shows no life is told of, once; one that lives is not", async () => {
+Deno.test("a thread that hangs is reported once; a busy one is not", async () => {
   const { thread, tell } = spoken();
   const stuck: number[] = [];
   const opening = openRemote(MODEL, {

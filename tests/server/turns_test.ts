@@ -8,7 +8,7 @@ import { ask, photoUri } from "./fake.ts";
 
 const WAITING = 8;
 
-Deno.test("of those that wait, one has its picture decoded at a time", async () => {
+Deno.test("waiting requests decode their pictures one at a time", async () => {
   using family = openFamily("qwen2vl-toy");
   const { bytes } = staticFamily(family, "w4a8");
   await using session = await open(bytes, { threads: 1 });

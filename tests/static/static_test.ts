@@ -15,7 +15,7 @@ import {
   toyPixels,
 } from "../agreement/toy_file.ts";
 
-Deno.test("every planned step is a kernel for steps", async () => {
+Deno.test("every step of a plan runs a kernel that is allowed in plans", async () => {
   for (
     const options of [{}, { tied: false, recipe: "w8a8" }, { split: true }]
   ) {

@@ -55,7 +55,7 @@ const echo: Handle = async (request) => {
   return Response.json({ method, path: new URL(url).pathname, body });
 };
 
-Deno.test("heads: what is one, and what two readers could understand differently", () => {
+Deno.test("heads: valid ones are read, ambiguous ones are refused", () => {
   const head = (text: string) => readHead(text.replaceAll("\n", "\r\n"));
   const good = head(
     "POST /a?b=c HTTP/1.1\nHost: x\nContent-Length: 5\nX: \t a b ",
@@ -249,7 +249,7 @@ Deno.test("who goes is heard of at once: while it is answered, while a stream is
   await until(() => heard.gone === 2 && heard.left === 1);
 });
 
-Deno.test("heads that do not come, bodies that stop and readers that take nothing are ended", async () => {
+Deno.test("missing heads, stalled bodies and stalled readers time out", async () => {
   let failed = 0;
   await using server = listening(async (request) => {
     if (request.method === "GET") {
@@ -281,7 +281,7 @@ Deno.test("heads that do not come, bodies that stop and readers that take nothin
   assertEquals(failed, 1);
 });
 
-Deno.test("connections are capped: the longest idle makes room, and when all are busy others are told", async () => {
+Deno.test("connections are limited: the longest idle one is closed; when all are busy, new ones get 503", async () => {
   const gate = Promise.withResolvers<void>();
   await using server = listening(async (request) => {
     if (new URL(request.url).pathname === "/wait") await gate.promise;
@@ -334,7 +334,7 @@ Deno.test("in a flood of idle connections whoever sends a request is answered", 
   for (const conn of await Promise.all(idle)) conn.close();
 });
 
-Deno.test("a system that gives no connections for a while is asked again", async () => {
+Deno.test("accepting is retried when the system has no descriptor left", async () => {
   const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
   const counts = connectionCounts();
   let failures = 3;
