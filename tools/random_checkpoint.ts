@@ -1,7 +1,7 @@
 /**
  * Models of real size and random weights, for whoever measures time or memory:
  * a float checkpoint in Hugging Face's layout, or at once the static W4A8 file
- * that quantizing it would make, with random codes and no calibration. Nothing
+ * that quantizing it would make, with random values and no calibration. Nothing
  * they say means anything. NAME is one of tests/golden/real_sizes.json.
  *
  *     deno run --allow-read --allow-write tools/random_checkpoint.ts NAME OUT_DIR [--seed 1]
@@ -118,7 +118,7 @@ export function randomCheckpoint(name: string, out: string, seed = 1): void {
   });
 }
 
-/** Writes a static model file of random codes; every linear has `bits`, table and head `head`. */
+/** Writes a static model file of random values; every linear has `bits`, table and head `head`. */
 export function randomModelFile(
   name: string,
   out: string,
@@ -135,7 +135,7 @@ export function randomModelFile(
       n,
       k,
       scale,
-      get codes() { // made when written, so that one tensor at a time is in memory
+      get values() { // made when written, so that one tensor at a time is in memory
         const next = random(seedOf(seed, weight)), all = new Int8Array(n * k);
         for (let i = 0; i < all.length; i++) {
           all[i] = (next() >>> (32 - bits)) - range / 2;
@@ -176,7 +176,7 @@ export function randomModelFile(
   }));
   const quantized: Quantized = {
     model: { ...model, params },
-    recipe: { ...RECIPES.w4a8, name: `random codes, w${bits}a8` },
+    recipe: { ...RECIPES.w4a8, name: `random values, w${bits}a8` },
     weights,
     vectors,
   };

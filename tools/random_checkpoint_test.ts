@@ -2,7 +2,7 @@ import { assert, assertEquals } from "@std/assert";
 import { open } from "../src/mod.ts";
 import { randomModelFile } from "./random_checkpoint.ts";
 
-Deno.test("a static file of random codes at real size opens and answers, and is the same each time", async () => {
+Deno.test("a static file of random values at real size opens and answers, and is the same each time", async () => {
   const folder = Deno.makeTempDirSync();
   try {
     const paths = ["a", "b"].map((name) => `${folder}/${name}.safetensors`);

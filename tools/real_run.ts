@@ -2,7 +2,7 @@
  * Time and memory of a model file at work: opens it, shows it a picture made by
  * a formula, and prints one row of docs/models.md: time to the first token
  * (picture, tower, prompt), tokens per second behind it, peak memory of the
- * process. Random codes (random_checkpoint.ts --static) take the time of real
+ * process. Random values (random_checkpoint.ts --static) take the time of real
  * ones. All permissions: Deno lets nobody read /proc with fewer.
  *
  *     deno run --allow-all tools/real_run.ts FILE [--threads 2] [--tokens 32] [--runs 3]

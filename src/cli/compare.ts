@@ -30,7 +30,7 @@ export default command({
     json: { type: "boolean", help: "one JSON object" },
   },
   notes:
-    "Integer weights are compared as codes times scales. Meant for two files of one model, such as\ntwo recipes: the passes rotate weights, so a model file differs everywhere from its checkpoint.",
+    "Integer weights are compared as values times scales. Meant for two files of one model, such as\ntwo recipes: the passes rotate weights, so a model file differs everywhere from its checkpoint.",
   permissions: "--allow-read",
   run([a, b], values, io) {
     using A = openCheckpoint(a);

@@ -115,5 +115,5 @@ function siteText(sites: readonly SiteRow[]): string {
       percent(r.saturated, 3),
     ]),
   ]) +
-    `saturated codes of all ${sites.length}: ${percent(beyond / count, 4)}\n`;
+    `saturated values of all ${sites.length}: ${percent(beyond / count, 4)}\n`;
 }

@@ -34,7 +34,7 @@ export default command({
     json: { type: "boolean", help: "one JSON object" },
   },
   notes:
-    "A U8 weight of two 4-bit codes per byte is printed as codes from -8 to 7.",
+    "A U8 weight of two 4-bit values per byte is printed as values from -8 to 7.",
   permissions: "--allow-read",
   async run([path, name], values, io) {
     if (values.verify) {

@@ -7,8 +7,8 @@ import {
   type BeforeAfter,
   type Report,
   reportPage,
-  type Rung,
   type ScalePair,
+  type Step,
 } from "../evaluate/report/page.ts";
 import { writeAll, writeAtomically } from "../format/atomic_write.ts";
 import { openModelFile } from "../format/model_file.ts";
@@ -75,10 +75,10 @@ export default command({
       value: "FILE",
       help: "what eval --json printed: the quality table",
     },
-    ladder: {
+    ablation: {
       type: "string",
       value: "FILE",
-      help: "rungs of the ablation ladder, a JSON object a line",
+      help: "steps of the ablation, a JSON object a line",
     },
     bench: {
       type: "string",
@@ -103,9 +103,9 @@ export default command({
     const bench = values.bench === undefined
       ? undefined
       : readJson(values.bench, "what bench --json printed");
-    const ladder = values.ladder === undefined
+    const ablation = values.ablation === undefined
       ? undefined
-      : readLadder(values.ladder);
+      : readAblation(values.ablation);
     const photos = values.photos === undefined
       ? []
       : photosIn(values.photos).slice(0, values.samples);
@@ -132,8 +132,8 @@ export default command({
         "Quality: name the output of `eval --json` with --eval FILE.",
       );
     }
-    if (!ladder) {
-      missing.push("The ablation ladder: name its rungs with --ladder FILE.");
+    if (!ablation) {
+      missing.push("The ablation: name its steps with --ablation FILE.");
     }
     const sites = looked.sites ?? measured?.sites ?? undefined;
     const report: Report = {
@@ -143,7 +143,7 @@ export default command({
       scales: scalesOf(model),
       ...looked,
       ...(sites ? { sites } : {}),
-      ...(ladder ? { ladder } : {}),
+      ...(ablation ? { ablation } : {}),
       missing,
     };
     const page = new TextEncoder().encode(reportPage(report));
@@ -184,13 +184,13 @@ function parsed(text: string, path: string, wish: string) {
 const readJson = (path: string, wish: string) =>
   parsed(readText(path), path, wish);
 
-/** Rungs: objects with a name under "rung". */
-function readLadder(path: string): Rung[] {
-  const wish = 'a JSON object with "rung" on each line';
+/** Steps: objects with a name under "step". */
+function readAblation(path: string): Step[] {
+  const wish = 'a JSON object with "step" on each line';
   const lines = readText(path).split("\n").filter((l) => l.trim() !== "");
   return lines.map((line) => {
-    const rung = parsed(line, path, wish);
-    if (typeof rung.rung === "string") return rung as Rung;
+    const step = parsed(line, path, wish);
+    if (typeof step.step === "string") return step as Step;
     throw new RangeError(
       `Cannot read ${JSON.stringify(path)}: it is not ${wish}; make it anew`,
     );

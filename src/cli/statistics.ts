@@ -52,17 +52,17 @@ export function bitsOf(file: TensorFile): ReadonlyMap<string, number> {
   }
 }
 
-/** Elements of a tensor as numbers; 4-bit codes unpacked. */
+/** Elements of a tensor as numbers; 4-bit values unpacked. */
 export function numbersOf(file: TensorFile, name: string): Float64Array {
   const elements = file.tensor(name).read();
   if (bitsOf(file).get(name) !== 4) {
     return Float64Array.from(elements as ArrayLike<number>, Number);
   }
-  const codes = new Float64Array(elements.length * 2);
+  const values = new Float64Array(elements.length * 2);
   for (let i = 0; i < elements.length; i++) {
     const byte = Number(elements[i]);
-    codes[2 * i] = (byte << 28) >> 28; // element 2j in the low nibble
-    codes[2 * i + 1] = (byte << 24) >> 28;
+    values[2 * i] = (byte << 28) >> 28; // element 2j in the low nibble
+    values[2 * i + 1] = (byte << 24) >> 28;
   }
-  return codes;
+  return values;
 }

@@ -3,7 +3,7 @@ import { writeModelFile } from "../format/write_model.ts";
 import { openCheckpoint } from "../format/checkpoint.ts";
 import { numbersOf, statistics } from "./statistics.ts";
 
-Deno.test("4-bit codes are unpacked, low nibble first, with their sign", () => {
+Deno.test("4-bit values are unpacked, low nibble first, with their sign", () => {
   const folder = Deno.makeTempDirSync();
   try {
     const path = `${folder}/a.safetensors`;
@@ -18,9 +18,9 @@ Deno.test("4-bit codes are unpacked, low nibble first, with their sign", () => {
       assets: {},
     });
     using file = openCheckpoint(path);
-    const codes = numbersOf(file, "w");
-    assertEquals([...codes], [-1, -8, 0, 7]);
-    assertEquals(statistics(codes), {
+    const values = numbersOf(file, "w");
+    assertEquals([...values], [-1, -8, 0, 7]);
+    assertEquals(statistics(values), {
       count: 4,
       least: -8,
       greatest: 7,

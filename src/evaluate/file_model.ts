@@ -15,15 +15,15 @@ import type { Quantized } from "../quantize/quantize.ts";
 import type { Recipe } from "../quantize/recipe.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 
-/** Codes of `count` elements as stored: two of 4 bits per byte, element 2j in the low nibble, or one each. */
-export function codesOf(stored: ArrayLike<number>, bits: number): Int8Array {
+/** Values of `count` elements as stored: two of 4 bits per byte, element 2j in the low nibble, or one each. */
+export function valuesOf(stored: ArrayLike<number>, bits: number): Int8Array {
   if (bits > 4) return Int8Array.from(stored);
-  const codes = new Int8Array(stored.length * 2);
+  const values = new Int8Array(stored.length * 2);
   for (let i = 0; i < stored.length; i++) {
-    codes[2 * i] = (stored[i] << 28) >> 28;
-    codes[2 * i + 1] = (stored[i] << 24) >> 28;
+    values[2 * i] = (stored[i] << 28) >> 28;
+    values[2 * i + 1] = (stored[i] << 24) >> 28;
   }
-  return codes;
+  return values;
 }
 
 /** The quantized model in a file, which must stay open; `recipe` is what it was made by. */
@@ -60,9 +60,9 @@ export function fromFile(
 
 function weightOf(file: ModelFile, name: string, bits: number): IntegerWeight {
   const scale = file.tensor(weightScale(name)).read() as Float32Array;
-  const codes = codesOf(file.tensor(name).read() as Int8Array, bits);
-  const n = scale.length, k = codes.length / n;
-  const weight = { bits, n, k, codes, scale };
+  const values = valuesOf(file.tensor(name).read() as Int8Array, bits);
+  const n = scale.length, k = values.length / n;
+  const weight = { bits, n, k, values, scale };
   const stored = file.tensors.get(groupScale(name));
   if (!stored) return weight;
   const group = k / stored.shape[1];

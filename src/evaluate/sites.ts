@@ -1,7 +1,7 @@
 /**
  * Where precision goes: the value at each quantized site of a model in
  * integers beside the same value in float, on samples that calibration did not
- * see, and how many of its codes were cut off at the end of the scale.
+ * see, and how many of its values were cut off at the end of the scale.
  * @module
  */
 import type { Floats } from "../graph/executor.ts";
@@ -22,7 +22,7 @@ export interface SiteRow {
   readonly modality: Modality;
   /** Signal to noise of the value on its grid against float, dB. */
   readonly sqnr: number;
-  /** Share of its codes beyond the scale. */
+  /** Share of its values beyond the scale. */
   readonly saturated: number;
   /** How many values were looked at. */
   readonly count: number;

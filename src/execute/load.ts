@@ -120,7 +120,7 @@ function scalesOf({ file }: StaticModel, tensor: string): Uint8Array {
   const bad = scales.findIndex((s) => s < 1 || s > MOST_GROUP);
   if (bad < 0) return scales;
   throw new RuntimeError(
-    "codes",
+    "values",
     `Cannot load ${
       quoted(tensor)
     }: the scales of its groups must be from 1 to ${MOST_GROUP}: scale ${bad} is ${
@@ -134,7 +134,7 @@ function checkRange(values: Uint8Array, bits: number, tensor: string): void {
   for (let i = 0; i < values.length; i++) {
     if (((values[i] + shift) & top) !== 0) {
       throw new RuntimeError(
-        "codes",
+        "values",
         `Cannot load ${quoted(tensor)}: its values must be from ${-shift} to ${
           shift - 1
         }: current value is ${values[i] << 24 >> 24}`,

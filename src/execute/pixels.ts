@@ -1,9 +1,9 @@
 /**
- * From bytes of pixels to codes: normalisation and the static scale of the patch
+ * From bytes of pixels to values: normalisation and the static scale of the patch
  * embedding in one table per channel.
  * @module
  */
-import { code } from "../tensor/round.ts";
+import { quantizeInt8 } from "../tensor/round.ts";
 
 /** How a byte of a pixel becomes a value: (byte · rescale − mean) / std, per channel. */
 export interface PixelScale {
@@ -12,16 +12,19 @@ export interface PixelScale {
   readonly std: readonly number[];
 }
 
-/** Codes of all pixel bytes at a scale, half to even: int8 [3][256]. */
+/** Values of all pixel bytes at a scale, half to even: int8 [3][256]. */
 export function pixelTable(
   { rescale, mean, std }: PixelScale,
   scale: number,
 ): Int8Array {
-  const codes = new Int8Array(768);
+  const values = new Int8Array(768);
   for (let c = 0; c < 3; c++) {
     for (let b = 0; b < 256; b++) {
-      codes[c * 256 + b] = code((b * rescale - mean[c]) / std[c], scale);
+      values[c * 256 + b] = quantizeInt8(
+        (b * rescale - mean[c]) / std[c],
+        scale,
+      );
     }
   }
-  return codes;
+  return values;
 }

@@ -1,14 +1,18 @@
 /**
- * The quantizer's float engine on the kernels: float32 storage, wasm products.
+ * The quantizer's float engine: float32 storage, wasm kernels.
  * @module
  */
 import type { Engine } from "../quantize/quantize.ts";
-import { alone, type Crew, startCrew } from "./crew.ts";
+import {
+  singleThread,
+  startThreadPool,
+  type ThreadPool,
+} from "./thread_pool.ts";
 import { floatEngine } from "./float_engine.ts";
 
-/** A float32 engine of its own, on the main thread where no crew is given. */
-export function float32Engine(crew: Crew = alone()): Engine {
-  const engine = floatEngine(crew);
+/** A float32 engine, on the main thread by default. */
+export function float32Engine(pool: ThreadPool = singleThread()): Engine {
+  const engine = floatEngine(pool);
   return {
     zeros: (n) => new Float32Array(n),
     load: (t) => t.float32?.() ?? Float32Array.from(t.read()),
@@ -25,13 +29,13 @@ export function defaultThreads(): number {
   return Math.min(navigator.hardwareConcurrency, 4);
 }
 
-/** A float32 engine on several threads; disposing of it ends them. */
+/** A float32 engine on several threads; dispose it to end them. */
 export async function startFloat32Engine(
   threads = defaultThreads(),
 ): Promise<Engine & Disposable> {
-  const crew = await startCrew(threads);
+  const pool = await startThreadPool(threads);
   return {
-    ...float32Engine(crew),
-    [Symbol.dispose]: () => crew[Symbol.dispose](),
+    ...float32Engine(pool),
+    [Symbol.dispose]: () => pool[Symbol.dispose](),
   };
 }

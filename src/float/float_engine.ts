@@ -1,32 +1,31 @@
 /**
- * Float32 matrix work for calibration and GPTQ: JavaScript arrays in, JavaScript
- * arrays out, the work in wasm on all threads of a crew. One memory, grown to
- * the largest call.
+ * Float32 linear algebra for calibration and GPTQ: JavaScript arrays in and out,
+ * computed in wasm on all threads of a pool. One memory, grown to the largest call.
  * @module
  */
 import type { AttentionShape } from "../graph/executor.ts";
 import {
   BLOCK as GPTQ_BLOCK,
   type IntegerWeight,
-  type Spread,
+  type PreparedHessian,
 } from "../quantize/gptq.ts";
 import {
   cholesky,
-  cornerOf,
+  diagonalBlock,
   invertLower,
   NotPositiveDefinite,
 } from "../tensor/linalg.ts";
-import { alone, type Crew } from "./crew.ts";
+import { singleThread, type ThreadPool } from "./thread_pool.ts";
 import { roundUp } from "../kernels/layout.ts";
-import { attentionViews, roundViews } from "./crew_task.ts";
+import { attentionViews, gptqViews } from "./task.ts";
 import {
   check,
+  matmulAt,
+  matmulBytes,
   type MatmulTransposed,
-  productAt,
-  productBytes,
-} from "./product.ts";
+} from "./matmul.ts";
 
-/** Float matrix work over a private wasm memory. */
+/** Float32 linear algebra. */
 export interface FloatEngine {
   /**
    * `x·wᵀ + bias` in float32, each sum in the order of k.
@@ -63,25 +62,25 @@ export interface FloatEngine {
     n: number,
     k: number,
     bits: number,
-    spread: Spread,
+    hessian: PreparedHessian,
   ): IntegerWeight;
 }
 
-const BLOCK_ROWS = 256; // a row of 256 floats is summed in float32, then float64 takes over
-const START = 1024; // of what is ours: the data segment of a module lies below
-/** Multiply–adds of a product that takes less time than to tell others of it. */
+const BLOCK_ROWS = 256; // sums of 256 rows in float32, sums of blocks in float64
+const START = 1024; // below it lies the data segment of the wasm module
+/** Multiply-adds of a matmul that is faster on one thread than waking the others. */
 const SMALL = 1e6;
 /** Columns factored at a time. */
 const BLOCK = 64;
 
-/** A float engine; its memory is that of its crew. */
-export function floatEngine(crew: Crew = alone()): FloatEngine {
-  const { memory } = crew;
-  const matmulTransposed = productAt(
+/** A float engine; its memory is that of its pool. */
+export function floatEngine(pool: ThreadPool = singleThread()): FloatEngine {
+  const { memory } = pool;
+  const matmulTransposed = matmulAt(
     memory,
     START,
     (x, w, bias, y, rows, k, n) =>
-      crew.run(
+      pool.run(
         { task: "gemm", x, w, bias, y, rows, k, ldx: k, ldy: n, n },
         rows * k * n < SMALL,
       ),
@@ -89,10 +88,10 @@ export function floatEngine(crew: Crew = alone()): FloatEngine {
   );
   return {
     matmulTransposed,
-    gram: (x, m, k) => gram(crew, x, m, k),
-    inverseUpperFactor: (a, n) => inverseUpperFactor(crew, a, n),
-    attend: (...args) => attend(crew, ...args),
-    gptq: (...args) => roundAll(crew, ...args),
+    gram: (x, m, k) => gram(pool, x, m, k),
+    inverseUpperFactor: (a, n) => inverseUpperFactor(pool, a, n),
+    attend: (...args) => attend(pool, ...args),
+    gptq: (...args) => gptqAll(pool, ...args),
   };
 }
 
@@ -103,8 +102,13 @@ function reserve(memory: WebAssembly.Memory, end: number): void {
 }
 
 /** memory │ sums │ a block of xᵀ │ the same in panels │ zeros │ y of each thread │ */
-function gram(crew: Crew, x: Float32Array, m: number, k: number): Float32Array {
-  const { memory, threads } = crew;
+function gram(
+  pool: ThreadPool,
+  x: Float32Array,
+  m: number,
+  k: number,
+): Float32Array {
+  const { memory, threads } = pool;
   check("x", x.length, [m, k]);
   const k8 = roundUp(k, 8), sum = START, t = sum + roundUp(k * k * 8, 16);
   const p = t + k * BLOCK_ROWS * 4, zeros = p + k8 * BLOCK_ROWS * 4;
@@ -124,7 +128,7 @@ function gram(crew: Crew, x: Float32Array, m: number, k: number): Float32Array {
         f32[pj + r * 8] = f32[tj + r] = block[r * k + j];
       }
     }
-    crew.run({ task: "gram", t, p, zeros, y, rows, k, sum });
+    pool.run({ task: "gram", t, p, zeros, y, rows, k, sum });
   }
   const h = new Float32Array(k * k);
   for (let i = 0; i < k; i++) {
@@ -136,17 +140,17 @@ function gram(crew: Crew, x: Float32Array, m: number, k: number): Float32Array {
 }
 
 /**
- * By blocks of 64 columns, all but their corners on all threads. With J the
+ * By blocks of 64 columns; all but the diagonal blocks on all threads. With J the
  * reversal, J·a·J = L·Lᵀ gives U = J·L⁻¹·J.
  *
  *   memory │ L [n, n] │ L⁻¹ in panels │ a block's w in panels │ its y │
  */
 function inverseUpperFactor(
-  crew: Crew,
+  pool: ThreadPool,
   a: ArrayLike<number>,
   n: number,
 ): Float32Array {
-  const { memory, threads } = crew;
+  const { memory, threads } = pool;
   check("a", a.length, [n, n]);
   const n8 = roundUp(n, 8), l = START, x = l + roundUp(n * n, 4) * 4;
   const panels = x + n8 * n * 4, zeros = panels + n * BLOCK * 4;
@@ -159,14 +163,14 @@ function inverseUpperFactor(
   f32.fill(0, zeros >> 2, y >> 2);
   for (let from = 0; from < n; from += BLOCK) {
     const to = Math.min(n, from + BLOCK), size = to - from;
-    if (from > 0) { // what the columns before take from these
+    if (from > 0) { // subtract the product of earlier columns
       for (let r = 0; r < BLOCK; r++) {
         const at = (panels >> 2) + (r >> 3) * 8 * from + (r & 7);
         for (let c = 0; c < from; c++) {
           f32[at + c * 8] = r < size ? L[(from + r) * n + c] : 0;
         }
       }
-      crew.run({
+      pool.run({
         task: "gemm",
         x: l + from * n * 4,
         w: panels,
@@ -185,14 +189,14 @@ function inverseUpperFactor(
         }
       }
     }
-    const corner = factorCorner(L, n, from, to);
-    crew.run({ task: "solve", l, n, from, to });
-    crew.run({ task: "inverse", l, x, zeros, y, n, from, to, corner });
-    for (let r = 0; r < size; r++) { // the corner's own inverse
+    const blockInverse = factorDiagonalBlock(L, n, from, to);
+    pool.run({ task: "solve", l, n, from, to });
+    pool.run({ task: "inverse", l, x, zeros, y, n, from, to, blockInverse });
+    for (let r = 0; r < size; r++) { // the diagonal block's inverse
       for (let c = 0; c <= r; c++) {
         const j = from + c;
         f32[(x >> 2) + (j >> 3) * n * 8 + (from + r) * 8 + (j & 7)] =
-          corner[r * size + c];
+          blockInverse[r * size + c];
       }
     }
   }
@@ -207,68 +211,68 @@ function inverseUpperFactor(
   return u;
 }
 
-/** memory │ q │ k │ v │ what rows see │ y │ room for the products of each thread │ */
+/** memory │ q │ k │ v │ mask of each row │ y │ scratch of each thread │ */
 function attend(
-  crew: Crew,
+  pool: ThreadPool,
   q: Float32Array,
   k: Float32Array,
   v: Float32Array,
   shape: AttentionShape,
   seen: Int32Array,
 ): Float32Array {
-  const { memory, threads } = crew;
+  const { memory, threads } = pool;
   const { rows, keys, headDim: d } = shape;
-  const roomBytes = roundUp(
-    Math.max(productBytes(rows, d, keys), productBytes(rows, keys, d)),
+  const scratchBytes = roundUp(
+    Math.max(matmulBytes(rows, d, keys), matmulBytes(rows, keys, d)),
     16,
   );
   const kAt = START + q.length * 4, vAt = kAt + k.length * 4;
   const seenAt = vAt + v.length * 4, y = seenAt + seen.length * 4;
-  const room = roundUp(y + q.length * 4, 16);
-  reserve(memory, room + threads * roomBytes);
+  const scratch = roundUp(y + q.length * 4, 16);
+  reserve(memory, scratch + threads * scratchBytes);
   const at = { q: START, k: kAt, v: vAt, seen: seenAt, y };
   const views = attentionViews(memory.buffer, at, shape);
   views.q.set(q);
   views.k.set(k);
   views.v.set(v);
   views.seen.set(seen);
-  crew.run(
-    { task: "attend", shape, room, roomBytes, ...at },
+  pool.run(
+    { task: "attend", shape, scratch, scratchBytes, ...at },
     q.length * keys < SMALL,
   );
   return views.y.slice();
 }
 
-/** memory │ what rounding reads and writes │ room for the products of each thread │ */
-function roundAll(
-  crew: Crew,
+/** memory │ inputs and outputs of GPTQ │ scratch of each thread │ */
+function gptqAll(
+  pool: ThreadPool,
   weight: Float64Array,
   n: number,
   k: number,
   bits: number,
-  spread: Spread,
+  hessian: PreparedHessian,
 ): IntegerWeight {
-  const { memory, threads } = crew;
-  const roomBytes = roundUp(
-    productBytes(Math.ceil(n / threads), GPTQ_BLOCK, k),
+  const { memory, threads } = pool;
+  const scratchBytes = roundUp(
+    matmulBytes(Math.ceil(n / threads), GPTQ_BLOCK, k),
     16,
   );
   const w = START, diagonal = w + n * k * 8, order = diagonal + k * 8;
   const factor = order + k * 4, scale = factor + k * k * 4;
-  const codes = scale + n * 4, room = roundUp(codes + n * k, 16);
-  reserve(memory, room + threads * roomBytes);
-  const at = { w, diagonal, order, factor, scale, codes };
-  const views = roundViews(memory.buffer, at, n, k);
+  const values = scale + n * 4, scratch = roundUp(values + n * k, 16);
+  reserve(memory, scratch + threads * scratchBytes);
+  const at = { w, diagonal, order, factor, scale, values };
+  const views = gptqViews(memory.buffer, at, n, k);
   views.w.set(weight);
-  views.diagonal.set(spread.diagonal);
-  views.order.set(spread.order);
-  views.factor.set(spread.factor);
-  crew.run({ task: "round", n, k, bits, room, roomBytes, ...at });
+  views.diagonal.set(hessian.diagonal);
+  views.order.set(hessian.order);
+  views.factor.set(hessian.factor);
+  pool.run({ task: "gptq", n, k, bits, scratch, scratchBytes, ...at });
   return {
     bits,
     n,
     k,
-    codes: views.codes.slice(),
+    values: views.values.slice(),
     scale: views.scale.slice(),
   };
 }
@@ -277,13 +281,13 @@ function roundAll(
  * Factors the block [from, to) of L in place and returns its inverse, [size,
  * size], lower triangular.
  */
-function factorCorner(
+function factorDiagonalBlock(
   L: Float32Array,
   n: number,
   from: number,
   to: number,
 ): Float64Array {
-  const size = to - from, c = cornerOf(L, n, from, to);
+  const size = to - from, c = diagonalBlock(L, n, from, to);
   let factor: Float64Array;
   try {
     factor = cholesky(c, size);

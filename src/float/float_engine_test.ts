@@ -1,12 +1,12 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import { attendHeads } from "../graph/attention.ts";
 import type { Executor } from "../graph/executor.ts";
-import { gptq, prepareSpread } from "../quantize/gptq.ts";
+import { gptq, prepareHessian } from "../quantize/gptq.ts";
 import { inverseUpperFactor, NotPositiveDefinite } from "../tensor/linalg.ts";
 import { normal, random } from "../tensor/random.ts";
-import { alone, startCrew } from "./crew.ts";
+import { singleThread, startThreadPool } from "./thread_pool.ts";
 import { floatEngine } from "./float_engine.ts";
-import { productAt } from "./product.ts";
+import { matmulAt } from "./matmul.ts";
 
 const f = Math.fround;
 const wave = (n: number, step: number) =>
@@ -33,13 +33,13 @@ Deno.test("matmulTransposed sums in the order of k, bit for bit", () => {
 Deno.test("a product by blocks of columns has the bits of one at once, in less memory", () => {
   const [m, k, n] = [9, 37, 45];
   const x = wave(m * k, 1.7), w = wave(n * k, 0.3), bias = wave(n, 2.1);
-  const ends: number[] = [], crew = alone();
+  const ends: number[] = [], pool = singleThread();
   const by = (panelBytes?: number) =>
-    productAt(
-      crew.memory,
+    matmulAt(
+      pool.memory,
       1024,
       (x, w, bias, y, rows, k, n) =>
-        crew.run(
+        pool.run(
           { task: "gemm", x, w, bias, y, rows, k, ldx: k, ldy: n, n },
         ),
       (end) => void ends.push(end),
@@ -104,14 +104,14 @@ Deno.test("the factor by blocks agrees with the plain one, at every size around 
   assertEquals(error.pivot, 69);
 });
 
-Deno.test("one, two and three threads give the same bits, and GPTQ the codes of its definition", async () => {
+Deno.test("one, two and three threads give the same bits, and GPTQ the values of its definition", async () => {
   const k = 150, n = 37, { x, w } = problem(k, n);
   const results = [];
   for (const threads of [1, 2, 3]) {
-    using crew = await startCrew(threads);
-    const engine = floatEngine(crew);
+    using pool = await startThreadPool(threads);
+    const engine = floatEngine(pool);
     const h = engine.gram(x, 600, k);
-    const spread = prepareSpread(h, k, {}, {
+    const hessian = prepareHessian(h, k, {}, {
       zeros: (size) => new Float32Array(size),
       inverseUpperFactor: (a, size) => engine.inverseUpperFactor(a, size),
     })!;
@@ -125,10 +125,10 @@ Deno.test("one, two and three threads give the same bits, and GPTQ the codes of 
     );
     results.push({
       h,
-      spread,
+      hessian,
       y,
       few,
-      rounded: engine.gptq(w, n, k, 4, spread),
+      rounded: engine.gptq(w, n, k, 4, hessian),
     });
   }
   const [{ h, rounded }] = results;
@@ -139,13 +139,13 @@ Deno.test("one, two and three threads give the same bits, and GPTQ the codes of 
     n,
     k,
     4,
-    prepareSpread(h, k)!,
+    prepareHessian(h, k)!,
     product as Parameters<typeof gptq>[5],
     (size) => new Float32Array(size),
   );
   assertEquals(rounded.scale, plain.scale);
-  const differ = rounded.codes.filter((c, i) => c !== plain.codes[i]).length;
-  assert(differ <= 5, `${differ} of ${n * k} codes differ`); // ties within float32
+  const differ = rounded.values.filter((c, i) => c !== plain.values[i]).length;
+  assert(differ <= 5, `${differ} of ${n * k} values differ`); // ties within float32
 });
 
 Deno.test("attention shared among threads has the bits of its definition", async () => {
@@ -163,7 +163,7 @@ Deno.test("attention shared among threads has the bits of its definition", async
   attendHeads({ zeros, matmul }, q, k, v, shape, seen, want);
   assert(want.every(Number.isFinite) && want.some((y) => y !== 0));
   for (const threads of [1, 2, 3]) {
-    using crew = await startCrew(threads);
-    assertEquals(floatEngine(crew).attend(q, k, v, shape, seen), want);
+    using pool = await startThreadPool(threads);
+    assertEquals(floatEngine(pool).attend(q, k, v, shape, seen), want);
   }
 });

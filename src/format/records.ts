@@ -6,7 +6,7 @@
  * "mquant.w" │ record │ record │ …          the first record is the key of the work
  *
  *   record   u32 head bytes │ u64 body bytes │ head, JSON │ body │ SHA-256 of all before
- *   head     {"name", "plain": {…}, "arrays": [["codes", "Int8Array", length], …]}
+ *   head     {"name", "plain": {…}, "arrays": [["values", "Int8Array", length], …]}
  *   body     the arrays, one after another
  * ```
  *

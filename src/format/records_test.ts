@@ -15,7 +15,7 @@ function withPath(work: (path: string) => void) {
 const A: Fields = {
   bits: 4,
   kind: "weight",
-  codes: Int8Array.of(-8, 0, 7),
+  values: Int8Array.of(-8, 0, 7),
   scale: Float32Array.of(0.1, 2 ** -23),
   exact: Float64Array.of(Math.PI),
 };

@@ -19,7 +19,7 @@ export type RuntimeErrorCode =
   | "bits"
   | "tensors"
   | "scale"
-  | "codes"
+  | "values"
   | "plan"
   | "memory"
   | "prompt"

@@ -28,7 +28,7 @@ export const headScale = (
   part: "q" | "k" | "v",
 ): string => `${node.id}.${part}_scale`;
 
-/** Codes of the keys or values of the tokens in front of every sequence: I8 [tokens, kvHeads·headDim], on the head scales. */
+/** Values of the keys or values of the tokens in front of every sequence: I8 [tokens, kvHeads·headDim], on the head scales. */
 export const prefixValues = (
   node: { readonly id: string },
   part: "k" | "v",

@@ -60,22 +60,22 @@ Deno.test("every layout gives each element a place of its own", () => {
   );
 });
 
-Deno.test("packed codes can be read back; padding is weight 0", () => {
+Deno.test("packed values can be read back; padding is weight 0", () => {
   const n = 9, k = 36, kp = paddedK(k);
   for (const bits of [4, 8] as WeightBits[]) {
-    const codes = bits === 4
+    const values = bits === 4
       ? Uint8Array.from({ length: n * k / 2 }, (_, i) => i * 37)
       : Int8Array.from(
         { length: n * k },
         (_, i) => i * 37 << (32 - bits) >> (32 - bits),
       );
-    const packed = packWeights(bits, codes, n, k),
+    const packed = packWeights(bits, values, n, k),
       zero = bits === 8 ? 0 : 1 << (bits - 1);
     for (let i = 0; i < 16; i++) {
       for (let j = 0; j < kp; j++) {
         const byte = packed[weightOffset(bits, i, j, kp)];
         const raw = bits === 4 ? (i & 4 ? byte >> 4 : byte & 15) : byte;
-        const want = i < n && j < k ? valueAt(bits, codes, i * k + j) : 0;
+        const want = i < n && j < k ? valueAt(bits, values, i * k + j) : 0;
         assertEquals(bits === 8 ? raw << 24 >> 24 : raw - zero, want);
       }
     }
@@ -84,11 +84,11 @@ Deno.test("packed codes can be read back; padding is weight 0", () => {
 
 Deno.test("packed groups can be read back; missing rows have scale 0", () => {
   const n = 9, k = 96, group = 32, groups = k / group;
-  const codes = Uint8Array.from({ length: n * k / 2 }, (_, i) => i * 37);
+  const values = Uint8Array.from({ length: n * k / 2 }, (_, i) => i * 37);
   const scales = Uint8Array.from({ length: n * groups }, (_, i) => 1 + i % 15);
-  const packed = packGroups(codes, scales, n, k, group);
+  const packed = packGroups(values, scales, n, k, group);
   assertEquals(packed.length, groupedBytes(n, k, group));
-  const plain = packWeights(4, codes, n, k);
+  const plain = packWeights(4, values, n, k);
   for (let i = 0; i < 16; i++) {
     const panel = (i >> 3) * groupedPanelBytes(k, group);
     for (let j = 0; j < k; j++) {

@@ -1,11 +1,10 @@
 /**
- * LayerNorm → RMSNorm, first half (MQuant §A.2; SliceGPT): if nobody writes a
- * channel mean into a stream, there is none to subtract, and LayerNorm is
- * RMSNorm. With M = I − 11ᵀ/d every writer becomes W ← MW, b ← Mb, table ← table·M.
- * A stream whose mean somebody else looks at (a peek) keeps it, and so does one
- * whose writers cannot be changed; the rotation deals with them. A norm behind a
- * sub-layer is a norm of a stream of its own (method §4, form B): the sub-layer's
- * last linear is centered like any other writer.
+ * LayerNorm → RMSNorm, first half (MQuant §A.2; SliceGPT). If no writer adds a
+ * channel mean to a stream, LayerNorm equals RMSNorm on it. With M = I − 11ᵀ/d every
+ * writer becomes W ← MW, b ← Mb, table ← table·M. A stream that is also read without
+ * a norm, or whose writers cannot be changed, keeps its mean; the rotation handles
+ * it (preserve_mean.ts). A norm behind a sub-layer (method §4, form B) is the norm of
+ * a stream of its own, so the sub-layer's last linear is centered like any writer.
  * @module
  */
 import type { NormNode } from "../graph/node.ts";

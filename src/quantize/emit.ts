@@ -5,18 +5,18 @@
  */
 import type { ModelContent } from "../format/write_model.ts";
 import { tensorsOf, type TensorSpec } from "../graph/tensors.ts";
-import { code } from "../tensor/round.ts";
+import { quantizeInt8 } from "../tensor/round.ts";
 import type { IntegerWeight } from "./gptq.ts";
 import type { Quantized } from "./quantize.ts";
 
 /** Two 4-bit values per byte, element 2j in the low nibble; other widths one byte each. */
-export function storedCodes({ bits, codes }: IntegerWeight): Uint8Array {
+export function storedValues({ bits, values }: IntegerWeight): Uint8Array {
   if (bits > 4) {
-    return new Uint8Array(codes.buffer, codes.byteOffset, codes.length);
+    return new Uint8Array(values.buffer, values.byteOffset, values.length);
   }
-  const out = new Uint8Array(codes.length / 2);
+  const out = new Uint8Array(values.length / 2);
   for (let i = 0; i < out.length; i++) {
-    out[i] = (codes[2 * i] & 15) | ((codes[2 * i + 1] & 15) << 4);
+    out[i] = (values[2 * i] & 15) | ((values[2 * i + 1] & 15) << 4);
   }
   return out;
 }
@@ -36,7 +36,7 @@ function dataOf(
 ): ArrayBufferView {
   switch (use.kind) {
     case "weight":
-      return storedCodes(found(weights, name));
+      return storedValues(found(weights, name));
     case "weightScale":
       return found(weights, use.weight).scale;
     case "groupScale":
@@ -50,7 +50,7 @@ function dataOf(
         headDim = shape[1] / scales.length;
       return Int8Array.from(
         found(prefix, use.node)[use.part],
-        (x, i) => code(x, scales[Math.floor(i % shape[1] / headDim)]),
+        (x, i) => quantizeInt8(x, scales[Math.floor(i % shape[1] / headDim)]),
       );
     }
   }

@@ -1,42 +1,41 @@
 /**
- * What the quantizer works with: a float engine, calibration samples, and who
- * hears of its progress.
+ * Inputs of the quantizer: a float engine, calibration samples, a progress callback.
  * @module
  */
 import type { Executor, Floats } from "../graph/executor.ts";
 import type { Prompt } from "../graph/generate.ts";
-import type { IntegerWeight, Spread } from "./gptq.ts";
+import type { IntegerWeight, PreparedHessian } from "./gptq.ts";
 
-/** The float engine the quantizer needs: products, and what GPTQ takes most time for. */
+/** The float engine that the quantizer needs: matmuls, and the slowest parts of GPTQ. */
 export interface Engine extends Executor {
   /** Σ over rows of xᵀx, [k, k]. */
   gram(x: Floats, m: number, k: number): Floats;
-  /** As in tensor/linalg.ts, which is asked where an engine has none. */
+  /** Default: the function in tensor/linalg.ts. */
   inverseUpperFactor?(a: Floats, n: number): Floats;
-  /** As in gptq.ts, which is asked where an engine has none. */
+  /** Default: the function in gptq.ts. */
   gptq?(
     w: Float64Array,
     n: number,
     k: number,
     bits: number,
-    spread: Spread,
+    hessian: PreparedHessian,
   ): IntegerWeight;
 }
 
-/** One calibration sample: a prompt with its images, and the answer to learn scales from. */
+/** A calibration sample: a prompt with its images, and an answer. */
 export interface Sample extends Prompt {
   /** Token ids of the answer, stop token included where it has one. */
   readonly answer: readonly number[];
 }
 
-/** What is reported while quantizing. */
+/** Progress of quantization. */
 export interface Progress {
-  /** Linear just done. */
+  /** Id of the linear that was just quantized. */
   readonly id: string;
   readonly done: number;
   readonly total: number;
-  /** Share of the output's energy that its rounding loses on the samples, in dB (SQNR). */
+  /** Signal-to-quantization-noise ratio of its output on the samples, in dB. */
   readonly sqnr: number;
-  /** Share of all weights that is done, 0 to 1. */
+  /** Fraction of all weights that is quantized, 0 to 1. */
   readonly share: number;
 }

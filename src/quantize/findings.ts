@@ -1,25 +1,25 @@
 /**
- * What a walk finds, by name: static scales and other vectors, integer weights,
- * the image rows between its two phases. Everything goes through records, so a
- * walk that was cut short finds again what it had, and a large model's codes
+ * Results of quantization, by name: static scales and other vectors, quantized
+ * weights, the image rows between the two phases. Everything goes through records,
+ * so an interrupted run finds its results again, and the weights of a large model
  * need not stay in memory.
  * @module
  */
 import type { Records } from "../format/records.ts";
 import type { IntegerWeight } from "./gptq.ts";
 
-/** A weight, and signal to noise of its outputs, dB, where it was measured. */
+/** A weight, and the SQNR of its outputs in dB where it was measured. */
 export type Rounded = IntegerWeight & { readonly sqnr?: number };
 
-/** Findings of a walk; each is worked out once. */
+/** Results; each is computed once. */
 export interface Findings {
-  /** The static vector `name`, worked out by `make` where it is not known. */
+  /** The static vector `name`, computed by `make` where it is not known. */
   vector(name: string, make: () => ArrayLike<number>): Float32Array;
   /** The weight `name`; undefined where it is not known. */
   rounded(name: string): Rounded | undefined;
-  /** The weight `name`, worked out by `make` where it is not known. */
+  /** The weight `name`, computed by `make` where it is not known. */
   weight(name: string, make: () => Rounded): Rounded;
-  /** Rows of floats, worked out by `make` where they are not known. */
+  /** Rows of floats, computed by `make` where they are not known. */
   rows<F extends Float32Array | Float64Array>(name: string, make: () => F): F;
   /** All weights and vectors, in the order in which they were found. */
   all(): {
@@ -28,15 +28,15 @@ export interface Findings {
   };
 }
 
-/** Findings kept in `records`. */
+/** Results stored in `records`. */
 export function findings(records: Records): Findings {
-  /** Codes are read anew each time they are asked for: hold them while looping. */
+  /** `values` is read from the records at each access: keep it while looping. */
   const stored = (record: string): Rounded => {
-    const { codes: _, ...rest } = records.read(record) as unknown as Rounded;
+    const { values: _, ...rest } = records.read(record) as unknown as Rounded;
     return {
       ...rest,
-      get codes() {
-        return (records.read(record) as unknown as Rounded).codes;
+      get values() {
+        return (records.read(record) as unknown as Rounded).values;
       },
     };
   };

@@ -1,14 +1,12 @@
 /**
- * A learned gain between a linear and its stream (LayerScale, Touvron et al.
- * 2021) moves into the linear: W ← diag(λ)·W, b ← λ ⊙ b. MQuant §1 does the
- * same for InternVL by name; here it is any gain whose only source is a linear
- * and whose only reader is a write.
+ * Folds a learned gain between a linear and its residual addition (LayerScale,
+ * Touvron et al. 2021) into the linear: W ← diag(λ)·W, b ← λ ⊙ b (MQuant §1).
  * @module
  */
 import { consumersOf, index } from "../graph/node.ts";
 import { edit, isTied, param, type Pass, pass, replace } from "./pass.ts";
 
-/** Folds every gain in front of a write into the linear behind it. */
+/** Folds every gain between a linear and residual additions into the linear. */
 export const foldGains: Pass = pass("fold-gains", (draft) => {
   const { nodes } = draft.model, byId = index(nodes);
   for (const gain of nodes) {

@@ -1,9 +1,8 @@
 /**
- * LayerNorm → RMSNorm, second half: a norm's gain γ and bias β move into the
- * linears behind it: b ← b + Wβ first, then W ← W·diag(γ). Where the linear's
- * weight is an embedding table as well (tied head), the gain stays, as a node
- * of its own, so that one table serves both. A norm whose value something else
- * takes (an activation, another stream) keeps both.
+ * LayerNorm → RMSNorm, second half: folds a norm's gain γ and bias β into the linears
+ * that read it: b ← b + Wβ, then W ← W·diag(γ). For a tied head the gain becomes a
+ * node of its own, because the weight is also the embedding table. A norm that is
+ * read by other ops (an activation, another stream) keeps gain and bias.
  * @module
  */
 import type { NormNode } from "../graph/node.ts";
@@ -75,7 +74,7 @@ function fold(draft: Draft, read: NormNode, reader: Reader): void {
   }
 }
 
-/** Moves every norm's gain and bias into the linears that read through it. */
+/** Folds every norm's gain and bias into the linears that read it. */
 export const foldNorms: Pass = pass("fold-norms", (draft) => {
   for (const stream of streamsOf(draft.model.nodes)) {
     for (const { norm, readers } of stream.normReads) {

@@ -1,39 +1,39 @@
 /**
- * GPTQ (Frantar et al. 2023) per output channel: columns are rounded one after
- * the other, the most excited first, and what a rounding loses is handed to the
- * columns still to come through the inverse Hessian (method §7).
+ * GPTQ (Frantar et al. 2023) per output channel. Columns are rounded one after
+ * the other, those with the largest inputs first (act order). The inverse Hessian
+ * spreads each rounding error over the columns that follow (docs/method.md).
  * @module
  */
 import type { Executor, Floats } from "../graph/executor.ts";
 import {
-  cornerOf,
+  diagonalBlock,
   inverseUpperFactor,
   NotPositiveDefinite,
 } from "../tensor/linalg.ts";
 import { roundEven } from "../tensor/round.ts";
 import { groupScales, stepOf } from "./groups.ts";
 
-/** An integer weight: w ≈ codes · scale, row by row. */
+/** A quantized weight: w ≈ values · scale, one scale per row. */
 export interface IntegerWeight {
   readonly bits: number;
   readonly n: number;
   readonly k: number;
   /** Row-major [n, k], −2^(bits−1) … 2^(bits−1)−1. */
-  readonly codes: Int8Array;
+  readonly values: Int8Array;
   /** Per row, [n]. */
   readonly scale: Float32Array;
-  /** Columns of a group, where each has an integer scale of its own. */
+  /** Columns per group, where groups have integer scales. */
   readonly group?: number;
-  /** [n, k/group], 1 to 15: w ≈ codes · groupScale · scale. */
+  /** [n, k/group], 1 to 15: w ≈ values · groupScale · scale. */
   readonly groupScale?: Uint8Array;
 }
 
-/** Shrinks of a row's range that the clip search tries, in steps of 1 %; even. */
+/** Clipping ranges that the search tries, each 1 % smaller than the one before; even. */
 const SHRINKS = 60;
 
 /**
  * Scale of a row: the clipping range with the least squared error weighed by
- * how much each column is excited.
+ * the energy of its column's inputs.
  * @param row weights of one output
  * @param weight importance of each column (diagonal of the Hessian), or ones
  */
@@ -47,7 +47,7 @@ export function rowScale(
   for (const w of row) max = Math.max(max, Math.abs(w));
   if (max === 0) return 1;
   let best = max / top, least = Infinity;
-  for (let i = 0; i < SHRINKS; i += 2) { // two sums at once: each waits for itself
+  for (let i = 0; i < SHRINKS; i += 2) { // two independent sums overlap in the pipeline
     const s0 = max * (1 - i / 100) / top, s1 = max * (1 - (i + 1) / 100) / top;
     let error0 = 0, error1 = 0;
     for (
@@ -88,20 +88,20 @@ export function roundToNearest(
   } = {},
 ): IntegerWeight {
   const top = 2 ** (bits - 1) - 1, bottom = -top - 1;
-  const codes = new Int8Array(n * k);
+  const values = new Int8Array(n * k);
   const scales = group > 0
     ? groupScales(w, n, k, bits, group, weight)
     : { scale: rowScales(w, n, k, bits, weight) };
   const step = stepOf(scales, k);
   for (let r = 0; r < n; r++) {
     for (let i = r * k; i < (r + 1) * k; i++) {
-      codes[i] = Math.min(
+      values[i] = Math.min(
         top,
         Math.max(bottom, roundEven(w[i] / step(r, i % k))),
       );
     }
   }
-  return { bits, n, k, codes, ...scales };
+  return { bits, n, k, values, ...scales };
 }
 
 function rowScales(
@@ -117,16 +117,16 @@ function rowScales(
   );
 }
 
-/** How much a row of inputs weighs in the Hessian. */
+/** Weights of input rows in the Hessian. */
 export interface RowWeights {
   /** Of an image row, where a text row has 1 (MBQ, arXiv 2412.19509: text is more sensitive). */
   readonly image?: number;
-  /** Every row weighs the same whatever its magnitude: a few towering ones do not decide for all (after VLMQ, arXiv 2508.03351). */
+  /** Every row has the same weight whatever its norm, so that a few outlier rows do not dominate (after VLMQ, arXiv 2508.03351). */
   readonly even?: true;
 }
 
 /**
- * Roots of the rows' weights, [rows]: rows times them make Σ xᵀx the weighted Hessian.
+ * Square roots of the row weights, [rows]. Rows multiplied by them make Σ xᵀx the weighted Hessian.
  * @param x [rows, k]
  * @param modality per row: 0 image, 1 text
  */
@@ -157,19 +157,19 @@ export function weighRows(
   return y;
 }
 
-/** A Hessian made ready: column order, and the factor that spreads errors. */
-export interface Spread {
+/** A Hessian in rounding order, with the Cholesky factor of its inverse. */
+export interface PreparedHessian {
   /** order[i] is the column rounded i-th. */
   readonly order: Int32Array;
-  /** Upper factor U of the inverse of the ordered, damped Hessian, [k, k]. */
+  /** Upper Cholesky factor U of the inverse of the ordered, damped Hessian, UᵀU = H⁻¹, [k, k]. */
   readonly factor: Floats;
   /** Diagonal of the Hessian in storage order. */
   readonly diagonal: Float64Array;
-  /** The damped Hessian in storage order, [k, k], where `descend` wants it. */
-  readonly hessian?: Floats;
+  /** The damped Hessian in storage order, [k, k]; coordinate descent needs it. */
+  readonly damped?: Floats;
 }
 
-/** What a Hessian is factored with: plain float64 where nothing else is said. */
+/** Storage and factorization of a Hessian; float64 by default. */
 interface Factoring {
   zeros(n: number): Floats;
   inverseUpperFactor?(a: Floats, n: number): Floats;
@@ -180,16 +180,16 @@ const plain: Factoring = { zeros: (n) => new Float64Array(n) };
 /**
  * Orders, damps and factors H = Σ xᵀx ([k, k]).
  * @param damping share of the mean diagonal that is added to the diagonal
- * @param descend above 0: keep the damped Hessian
+ * @param keepDamped return the damped Hessian, too
  * @returns undefined where H cannot be factored even so
  */
-export function prepareSpread(
+export function prepareHessian(
   h: Floats,
   k: number,
-  { actOrder = true, damping = 0.01, descend = 0 } = {},
+  { actOrder = true, damping = 0.01, keepDamped = false } = {},
   { zeros, inverseUpperFactor: factorOf = inverseUpperFactor }: Factoring =
     plain,
-): Spread | undefined {
+): PreparedHessian | undefined {
   const diagonal = Float64Array.from({ length: k }, (_, i) => h[i * k + i]);
   const order = Int32Array.from({ length: k }, (_, i) => i);
   if (actOrder) order.sort((a, b) => diagonal[b] - diagonal[a] || a - b);
@@ -197,44 +197,44 @@ export function prepareSpread(
   const ordered = zeros(k * k);
   for (let i = 0; i < k; i++) {
     for (let j = 0; j < k; j++) ordered[i * k + j] = h[order[i] * k + order[j]];
-    if (diagonal[order[i]] === 0) ordered[i * k + i] = 1; // a column nobody excites
+    if (diagonal[order[i]] === 0) ordered[i * k + i] = 1; // its input is always 0
     ordered[i * k + i] += damping * mean;
   }
-  const spread = { order, diagonal };
+  const prepared = { order, diagonal };
   try {
     const factor = factorOf(ordered, k);
-    if (descend === 0) return { ...spread, factor };
-    const hessian = zeros(k * k);
-    hessian.set(h);
-    for (let i = 0; i < k; i++) hessian[i * k + i] += damping * mean;
-    return { ...spread, factor, hessian };
+    if (!keepDamped) return { ...prepared, factor };
+    const damped = zeros(k * k);
+    damped.set(h);
+    for (let i = 0; i < k; i++) damped[i * k + i] += damping * mean;
+    return { ...prepared, factor, damped };
   } catch (error) {
     if (error instanceof NotPositiveDefinite) return undefined;
     throw error;
   }
 }
 
-/** Columns rounded before their errors are handed on in one product. */
+/** Columns rounded before their errors reach the following columns in one matmul. */
 export const BLOCK = 128;
 
 /**
  * Quantizes W [n, k] under a prepared Hessian.
- * @param matmul y = x·wᵀ, x [m, k], w [n, k]: hands a block's errors to the columns after it
+ * @param matmul y = x·wᵀ, x [m, k], w [n, k]: spreads a block's errors over the columns after it
  */
 export function gptq(
   w: Float64Array,
   n: number,
   k: number,
   bits: number,
-  spread: Spread,
+  hessian: PreparedHessian,
   matmul: Executor["matmul"],
   zeros: Executor["zeros"],
   block = BLOCK,
   group = 0,
 ): IntegerWeight {
-  const { order, factor, diagonal } = spread;
+  const { order, factor, diagonal } = hessian;
   const top = 2 ** (bits - 1) - 1, bottom = -top - 1;
-  const codes = new Int8Array(n * k);
+  const values = new Int8Array(n * k);
   const scales = group > 0
     ? groupScales(w, n, k, bits, group, diagonal)
     : { scale: rowScales(w, n, k, bits, diagonal) };
@@ -246,16 +246,16 @@ export function gptq(
   for (let from = 0; from < k; from += block) {
     const to = Math.min(k, from + block), size = to - from, after = k - to;
     const errors = zeros(n * size);
-    const corner = cornerOf(factor, k, from, to);
+    const diagonalOf = diagonalBlock(factor, k, from, to);
     const row = new Float64Array(size);
     for (let r = 0; r < n; r++) {
       row.set(rest.subarray(r * k + from, r * k + to));
       for (let i = 0; i < size; i++) {
         const s = step(r, order[from + i]);
         const q = Math.min(top, Math.max(bottom, roundEven(row[i] / s)));
-        codes[r * k + order[from + i]] = q;
-        const at = i * size, e = (row[i] - q * s) / corner[at + i];
-        for (let j = i + 1; j < size; j++) row[j] -= e * corner[at + j];
+        values[r * k + order[from + i]] = q;
+        const at = i * size, e = (row[i] - q * s) / diagonalOf[at + i];
+        for (let j = i + 1; j < size; j++) row[j] -= e * diagonalOf[at + j];
         errors[r * size + i] = e;
       }
     }
@@ -266,24 +266,24 @@ export function gptq(
         links[j * size + i] = factor[(from + i) * k + to + j];
       }
     }
-    const handed = matmul(errors, n, size, links, after);
+    const spread = matmul(errors, n, size, links, after);
     for (let r = 0; r < n; r++) {
       for (let j = 0; j < after; j++) {
-        rest[r * k + to + j] -= handed[r * after + j];
+        rest[r * k + to + j] -= spread[r * after + j];
       }
     }
   }
-  return { bits, n, k, codes, ...scales };
+  return { bits, n, k, values, ...scales };
 }
 
-/** codes · scale into `out`, [n, k]; into float64 where nothing else is said. */
+/** values · scale into `out`, [n, k]; float64 by default. */
 export function dequantize<F extends Floats = Float64Array>(
-  { codes, n, k, ...scales }: IntegerWeight,
+  { values, n, k, ...scales }: IntegerWeight,
   out = new Float64Array(n * k) as F,
 ): F {
   const step = stepOf(scales, k);
   for (let r = 0; r < n; r++) {
-    for (let c = 0, i = r * k; c < k; c++, i++) out[i] = codes[i] * step(r, c);
+    for (let c = 0, i = r * k; c < k; c++, i++) out[i] = values[i] * step(r, c);
   }
   return out;
 }

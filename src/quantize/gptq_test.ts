@@ -4,7 +4,7 @@ import { normal, random } from "../tensor/random.ts";
 import {
   dequantize,
   gptq,
-  prepareSpread,
+  prepareHessian,
   roundToNearest,
   rowRoots,
   rowScale,
@@ -55,7 +55,7 @@ const quantized = (
     N,
     K,
     4,
-    prepareSpread(h, K, { actOrder })!,
+    prepareHessian(h, K, { actOrder })!,
     float64.matmul,
     float64.zeros,
     block,
@@ -64,7 +64,10 @@ const quantized = (
 Deno.test("gptq with H = I is rounding to nearest", () => {
   const w = gaussian(1, N * K), identity = new Float64Array(K * K);
   for (let i = 0; i < K; i++) identity[i * K + i] = 1;
-  assertEquals(quantized(w, identity).codes, roundToNearest(w, N, K, 4).codes);
+  assertEquals(
+    quantized(w, identity).values,
+    roundToNearest(w, N, K, 4).values,
+  );
 });
 
 Deno.test("gptq loses less than rounding on correlated inputs", () => {
@@ -74,10 +77,10 @@ Deno.test("gptq loses less than rounding on correlated inputs", () => {
   assert(ours < 0.6 * nearest, `${ours} against ${nearest}`);
 });
 
-Deno.test("gptq: the block size does not change the codes, and codes stay in storage order", () => {
+Deno.test("gptq: the block size does not change the values, and values stay in storage order", () => {
   const w = gaussian(1, N * K), { h } = correlated(200);
-  assertEquals(quantized(w, h, 1).codes, quantized(w, h, 128).codes);
-  assertEquals(quantized(w, h, 7).codes, quantized(w, h, 128).codes);
+  assertEquals(quantized(w, h, 1).values, quantized(w, h, 128).values);
+  assertEquals(quantized(w, h, 7).values, quantized(w, h, 128).values);
   const q = dequantize(quantized(w, h));
   const error = w.reduce((s, v, i) => s + (v - q[i]) ** 2, 0);
   assert(error < 0.1 * w.reduce((s, v) => s + v * v, 0));
@@ -87,7 +90,7 @@ Deno.test("gptq: a dead column and a singular Hessian are survived", () => {
   const w = gaussian(1, N * K), { h } = correlated(3); // rank 3 of 40
   for (let i = 0; i < K; i++) h[5 * K + i] = h[i * K + 5] = 0;
   const q = quantized(w, h);
-  assert(q.codes.every((c) => c >= -8 && c <= 7));
+  assert(q.values.every((c) => c >= -8 && c <= 7));
   assert(q.scale.every((s) => s > 0 && Number.isFinite(s)));
 });
 

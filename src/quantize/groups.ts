@@ -1,8 +1,8 @@
 /**
- * Two-level scales (QServe's progressive quantization, arXiv 2405.04532): a row
- * has a float scale, each group of its columns an integer one, 1 to 15. Code
- * times group scale fits int8, so a product stays one exact sum of integers and
- * the row's scale is applied once, behind it.
+ * Two-level scales (QServe's progressive quantization, arXiv 2405.04532): a row has
+ * a float scale, each group of its columns an integer scale, 1 to 15. A 4-bit value
+ * times its group scale fits int8, so a dot product stays one exact integer sum,
+ * and the row's scale is applied once at the end.
  * @module
  */
 import { MOST_GROUP } from "../kernels/layout.ts";
@@ -15,7 +15,7 @@ export interface Scales {
   readonly groupScale?: Uint8Array;
 }
 
-/** The step of row r, column c. */
+/** Function of (r, c): the scale of one level in row r, column c. */
 export function stepOf(
   { scale, group, groupScale }: Scales,
   k: number,
@@ -26,8 +26,8 @@ export function stepOf(
 }
 
 /**
- * Scales of W [n, k]: the row's so that its widest group has the scale 15, each
- * group's the integer with the least squared error, at most as wide as it needs.
+ * Scales of W [n, k]. The row scale gives the group with the largest range the
+ * scale 15; each group scale is the integer with the least squared error.
  * @param weight importance of each column
  * @throws {RangeError} where groups do not divide a row
  */

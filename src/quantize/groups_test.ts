@@ -1,7 +1,7 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import { float64 } from "../graph/executor.ts";
 import { normal, random } from "../tensor/random.ts";
-import { dequantize, gptq, prepareSpread, roundToNearest } from "./gptq.ts";
+import { dequantize, gptq, prepareHessian, roundToNearest } from "./gptq.ts";
 import { groupScales } from "./groups.ts";
 
 const N = 8, K = 128, GROUP = 32;
@@ -19,13 +19,13 @@ function error(w: Float64Array, q: Float64Array): number {
   return w.reduce((sum, v, i) => sum + (v - q[i]) ** 2, 0);
 }
 
-Deno.test("groups: codes times group scales are int8, and lose less than one scale per row", () => {
+Deno.test("groups: values times group scales are int8, and lose less than one scale per row", () => {
   const w = uneven();
   const rows = roundToNearest(w, N, K, 4);
   const groups = roundToNearest(w, N, K, 4, { group: GROUP });
   assertEquals(groups.groupScale!.length, N * K / GROUP);
   assertEquals(Math.max(...groups.groupScale!), 15);
-  groups.codes.forEach((c, i) => {
+  groups.values.forEach((c, i) => {
     const product = c * groups.groupScale![Math.floor(i / GROUP)];
     assert(c >= -8 && c <= 7 && product >= -128 && product <= 127);
   });
@@ -36,11 +36,11 @@ Deno.test("groups: codes times group scales are int8, and lose less than one sca
 Deno.test("groups: gptq with H = I is rounding to nearest in groups", () => {
   const w = uneven(), identity = new Float64Array(K * K);
   for (let i = 0; i < K; i++) identity[i * K + i] = 1;
-  const spread = prepareSpread(identity, K)!;
+  const hessian = prepareHessian(identity, K)!;
   const { matmul, zeros } = float64;
-  const got = gptq(w, N, K, 4, spread, matmul, zeros, undefined, GROUP);
+  const got = gptq(w, N, K, 4, hessian, matmul, zeros, undefined, GROUP);
   const want = roundToNearest(w, N, K, 4, { group: GROUP });
-  assertEquals(got.codes, want.codes);
+  assertEquals(got.values, want.values);
   assertEquals(got.groupScale, want.groupScale);
 });
 

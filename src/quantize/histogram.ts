@@ -1,7 +1,7 @@
 /**
- * Static scales from what calibration saw. Magnitudes are counted in 32 bins
- * per octave (the top bits of a float32 are such a bin), so one pass over the
- * samples is enough to compare every clipping range afterwards.
+ * Static scales from a histogram of magnitudes. There are 32 bins per octave (the
+ * top bits of a float32), so one pass over the samples is enough to compare all
+ * clipping ranges.
  * @module
  */
 
@@ -9,7 +9,7 @@ const SHIFT = 18; // keeps 8 exponent and 5 mantissa bits
 const BINS = 1 << (31 - SHIFT);
 const bits = new Uint32Array(1), number = new Float32Array(bits.buffer);
 
-/** Smallest scale: a site that saw only zeros still gets a positive one (as PyTorch's observers, 2^-23). */
+/** Smallest scale, for sites whose samples are all zero (as in PyTorch's observers, 2^-23). */
 const FLOOR = 2 ** -23;
 
 /** Counts of magnitudes. */
@@ -36,7 +36,7 @@ const MIDDLE = Float64Array.from({ length: BINS }, (_, i) => {
   return number[0];
 });
 
-/** Expected squared error of rounding to `scale` steps within ±`limit` steps. */
+/** Expected squared error of rounding to multiples of `scale`, clipped at ±`limit` of them. */
 export function expectedError(
   h: Histogram,
   scale: number,
@@ -54,10 +54,10 @@ export function expectedError(
   return error;
 }
 
-/** How a scale is chosen: the whole range, the range with the least squared error, or the one that holds this share of all values. */
+/** How a scale is chosen: the whole range, the range with the least squared error, or a percentile (`share`, 0 to 1, of all values). */
 export type ScaleRule = "minmax" | "mse" | { readonly share: number };
 
-/** The magnitude that `share` of all values do not exceed, to the upper end of its bin. */
+/** The percentile `share` (0 to 1) of the magnitudes, rounded up to the end of its bin. */
 export function percentile(h: Histogram, share: number): number {
   const all = h.counts.reduce((a, b) => a + b, 0);
   let seen = 0;
@@ -71,7 +71,7 @@ export function percentile(h: Histogram, share: number): number {
   return h.max;
 }
 
-/** The static int8 scale of what `h` saw, as float32. */
+/** The static int8 scale for the values counted in `h`, as float32. */
 export function scaleOf(h: Histogram, rule: ScaleRule): number {
   const whole = Math.max(h.max / 127, FLOOR);
   if (rule === "minmax" || h.max === 0) return Math.fround(whole);

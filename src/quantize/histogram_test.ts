@@ -1,6 +1,6 @@
 import { assert, assertAlmostEquals, assertEquals } from "@std/assert";
 import { normal, random } from "../tensor/random.ts";
-import { code, roundEven } from "../tensor/round.ts";
+import { quantizeInt8, roundEven } from "../tensor/round.ts";
 import { count, expectedError, histogram, scaleOf } from "./histogram.ts";
 
 function seen(values: Iterable<number>) {
@@ -22,7 +22,7 @@ Deno.test("roundEven: halves go to the even neighbour", () => {
 });
 
 Deno.test("code saturates at -128 and 127", () => {
-  assertEquals([1e9, 127.4, -128.6, -1e9].map((x) => code(x, 1)), [
+  assertEquals([1e9, 127.4, -128.6, -1e9].map((x) => quantizeInt8(x, 1)), [
     127,
     127,
     -128,

@@ -1,8 +1,8 @@
 /**
- * Which weights get more bits: those whose rounding moves the end of the model
- * most, per weight stored, until a budget is used up. A linear's sensitivity is
- * measured, not guessed: the float model runs once with this one linear rounded,
- * and what enters the head is compared.
+ * Mixed precision: which weights get more bits. The sensitivity of a linear is the
+ * relative error at the head's input when this linear alone is rounded; it is
+ * measured by running the float model once per linear. Linears with the highest
+ * sensitivity per stored weight get more bits until the budget is used up.
  * @module
  */
 import type { Floats } from "../graph/executor.ts";
@@ -13,18 +13,18 @@ import { type LinearNode, logitsOf, type Model } from "../graph/node.ts";
 import { dequantize, roundToNearest } from "./gptq.ts";
 import type { Sample } from "./engine.ts";
 
-/** Tokens of the one sample that sensitivities are measured on, images aside. */
+/** Text tokens of the one sample that sensitivities are measured on. */
 const TOKENS = 64;
 
-/** More bits for some. */
+/** Mixed precision. */
 export interface Mixed {
-  /** Bits of those that get more. */
+  /** Bits of the most sensitive weights. */
   readonly bits: number;
-  /** Mean bits of all weights but table and head, at most. */
+  /** Largest mean of bits over all weights except embedding table and head. */
   readonly budget: number;
 }
 
-/** Weights that could have more bits: all but the head's and embedding tables. */
+/** Linears that may get more bits: all except the head and embedding tables. */
 function candidates({ nodes }: Model): LinearNode[] {
   const tables = new Set(
     nodes.flatMap((n) => (n.op === "embedding" ? [n.weight] : [])),
@@ -39,8 +39,8 @@ function candidates({ nodes }: Model): LinearNode[] {
   return [...known.values()];
 }
 
-/** What enters the head, all rows. */
-function ending(loaded: Loaded, sample: Sample): Floats {
+/** The head's input, all rows. */
+function headInput(loaded: Loaded, sample: Sample): Floats {
   const { image } = loaded.model.info, head = logitsOf(loaded.model.nodes);
   let left = TOKENS;
   const ids = [...sample.ids, ...sample.answer]
@@ -56,15 +56,15 @@ function ending(loaded: Loaded, sample: Sample): Floats {
 }
 
 /**
- * How far the end of the model moves, as a share of its energy, where one
- * linear alone is rounded to `bitsOf` bits; one number per linear, in order.
+ * Sensitivity of each candidate, in order: ‖error‖² / ‖x‖² of the head's input x
+ * when this linear alone is rounded to `bitsOf` bits.
  */
 export function sensitivities(
   loaded: Loaded,
   sample: Sample,
   bitsOf: (node: LinearNode) => number,
 ): number[] {
-  const { model, executor } = loaded, want = ending(loaded, sample);
+  const { model, executor } = loaded, want = headInput(loaded, sample);
   let energy = 0;
   for (const x of want) energy += x * x;
   return candidates(model).map((node) => {
@@ -76,7 +76,7 @@ export function sensitivities(
       bitsOf(node),
     );
     const values = dequantize(rounded, executor.zeros(n * k));
-    const got = ending({
+    const got = headInput({
       ...loaded,
       param: (name) => name === weight ? values : loaded.param(name),
     }, sample);
@@ -86,10 +86,10 @@ export function sensitivities(
   });
 }
 
-/** Bits of each weight that gets more than `bitsOf` says, most sensitive per weight first. */
+/** Bits of the weights that get more than `bitsOf` says, by name. */
 export function chooseBits(
   model: Model,
-  moved: ArrayLike<number>,
+  sensitivities: ArrayLike<number>,
   { bits, budget }: Mixed,
   bitsOf: (node: LinearNode) => number,
 ): Map<string, number> {
@@ -97,7 +97,7 @@ export function chooseBits(
   const total = all.reduce((sum, l) => sum + size(l), 0);
   let room = budget * total -
     all.reduce((sum, l) => sum + size(l) * bitsOf(l), 0);
-  const gain = new Map(all.map((l, i) => [l, moved[i] / size(l)]));
+  const gain = new Map(all.map((l, i) => [l, sensitivities[i] / size(l)]));
   const chosen = new Map<string, number>();
   for (const l of all.toSorted((a, b) => gain.get(b)! - gain.get(a)!)) {
     const cost = size(l) * (bits - bitsOf(l));

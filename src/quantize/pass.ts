@@ -1,7 +1,7 @@
 /**
- * What a pass is: a pure function from model to model that claims to keep the
- * function it computes. Weights stay lazy, so a pass costs nothing until a
- * tensor is read. One property test holds all passes to the claim.
+ * A pass is a pure function from model to model that does not change the computed
+ * function. Weights are lazy: a pass costs nothing until a tensor is read. One
+ * property test checks all passes.
  * @module
  */
 import {
@@ -14,13 +14,13 @@ import {
 import { rotate, type Rotation, transpose } from "../tensor/rotation.ts";
 import { mapTensor, type Tensor } from "../tensor/tensor.ts";
 
-/** A rewrite of a model that moves no logit. Its name is printed and kept in the file. */
+/** A rewrite of a model that changes no logit. Its name is stored in the file. */
 export interface Pass {
   readonly name: string;
   readonly apply: (model: Model) => Model;
 }
 
-/** A change to a model under way. */
+/** A model while a pass edits it. */
 export interface Draft {
   readonly model: Model;
   nodes: Node[];
@@ -43,7 +43,7 @@ export function pass(name: string, edit: (draft: Draft) => void): Pass {
   };
 }
 
-/** A parameter that must be there. */
+/** A parameter. Throws `RangeError` where it does not exist. */
 export function param(draft: Draft, name: string): Tensor {
   const t = draft.params.get(name);
   if (!t) throw new RangeError(`Cannot find parameter "${name}"`);
@@ -64,12 +64,12 @@ export function replace(draft: Draft, node: Node): void {
   draft.nodes = draft.nodes.map((n) => (n.id === node.id ? node : n));
 }
 
-/** Puts a node in front of another. */
+/** Inserts a node before another. */
 export function insertBefore(draft: Draft, id: string, node: Node): void {
   draft.nodes.splice(draft.nodes.findIndex((n) => n.id === id), 0, node);
 }
 
-/** Puts a node behind the value `from`: everybody who uses that, or only the writes to a stream, use the node's. */
+/** Inserts a node after the value `from`: all its consumers, or only its additions to `stream`, take the node's value instead. */
 export function insertBehind(
   draft: Draft,
   from: string,
@@ -88,14 +88,14 @@ export function insertBehind(
   draft.nodes.splice(at + 1, 0, node);
 }
 
-/** Lets everybody who uses the value `from` use `to`. */
+/** Replaces the value `from` by `to` in all its consumers. */
 export function redirect(draft: Draft, from: string, to: string): void {
   draft.nodes = draft.nodes.map((n) =>
     inputsOf(n).includes(from) ? withInputs(n, (x) => x === from ? to : x) : n
   );
 }
 
-/** The current form of a node, which earlier edits may have replaced. */
+/** A node as earlier edits left it. */
 export function current<N extends Node>(draft: Draft, node: N): N {
   return draft.nodes.find((n) => n.id === node.id) as N;
 }
@@ -114,7 +114,7 @@ export function rotateOutput(
   if (node.bias) edit(draft, node.bias, (b) => (rotate(b, r), b));
 }
 
-/** W ← WQ for a linear whose input arrives as xQ. Q acts on each `r.n` inputs. */
+/** W ← WQ for a linear whose input is xQ. Q acts on each `r.n` inputs. */
 export function rotateInput(draft: Draft, node: LinearNode, r: Rotation): void {
   edit(draft, node.weight, (w) => (rotate(w, r), w));
 }

@@ -1,10 +1,10 @@
 /**
- * Sink tokens (PrefixQuant, arXiv 2410.05265). A decoder lets a few tokens soak
- * up attention: the first of a text, whatever it is, and the first of some
- * frequent words. Their activations are tens of times larger than all others
- * and would set a static scale, or be clipped by it. Where such tokens stand in
- * front of every sequence once and for all, no later one becomes a sink; their
- * keys and values are computed here, in float, and kept in the model file.
+ * Prefix tokens (PrefixQuant, arXiv 2410.05265). Decoders have attention sinks: the
+ * first token of a text, whatever it is, and the first occurrence of some frequent
+ * tokens. Their activations are tens of times larger than all others, so they would
+ * set the static scale or be clipped by it. With such tokens as a fixed prefix of
+ * every sequence, no later token becomes a sink. Their keys and values are computed
+ * here, in float, and stored in the model file.
  * @module
  */
 import type { Floats } from "../graph/executor.ts";
@@ -12,31 +12,31 @@ import type { Hooks } from "../graph/ops/mod.ts";
 import { type Loaded, runText } from "../graph/run.ts";
 import { newSequence, type Prefix } from "../graph/runner.ts";
 
-/** A row whose largest magnitude is so many times the median row's is an outlier. */
+/** An outlier row has a largest magnitude of at least this times the median row's. */
 const OUTLIER = 20;
-/** Samples looked at, and tokens of each. */
+/** Samples searched, and tokens of each. */
 const SAMPLES = 4, TOKENS = 256;
 
-/** What the search looks at. */
+/** A sample of the search. */
 export interface Text {
   readonly ids: readonly number[];
   readonly answer: readonly number[];
 }
 
-/** Keys and values of tokens that stand first, by attention. */
+/** Keys and values of the prefix tokens, by attention node. */
 function prefixOf(loaded: Loaded, ids: readonly number[]): Prefix {
   const sequence = newSequence();
   runText(loaded, [{ sequence, ids }], { headless: true });
   return sequence.cache;
 }
 
-/** The model with `ids` in front of every sequence, as it is where there are none. */
+/** The model with `ids` as prefix of every sequence. */
 export function withPrefix(loaded: Loaded, ids: readonly number[]): Loaded {
   if (ids.length === 0) return loaded;
   const mixer = loaded.model.nodes.find((n) => n.op === "causal_conv1d");
   if (mixer) {
     throw new RangeError(
-      `Cannot put tokens in front of every sequence: "${mixer.id}" would need to know them too, and no file keeps that; choose a recipe without prefix`,
+      `Cannot use prefix tokens: the state of convolution "${mixer.id}" is not stored in the file; choose a recipe without prefix`,
     );
   }
   const info = { ...loaded.model.info, prefix: ids };
@@ -45,10 +45,9 @@ export function withPrefix(loaded: Loaded, ids: readonly number[]): Loaded {
 }
 
 /**
- * Tokens to put in front. Where texts tower in their first place, whatever
- * stands there, that is a stop token: what stands before a text in training.
- * Then whatever else is an outlier most often, until nothing is or there are
- * `most`.
+ * Finds prefix tokens. Where most samples have an outlier at their first position,
+ * the first prefix token is a stop token, which precedes a text in training. Then
+ * follow the tokens that are outliers most often, until there are none or `most`.
  * @param most longest prefix, or the prefix itself
  */
 export function findPrefix(
@@ -64,7 +63,7 @@ export function findPrefix(
     ).filter((ids) => ids.length > 0);
   const prefix: number[] = [];
   while (prefix.length < most) {
-    const places = towering(withPrefix(loaded, prefix), samples);
+    const places = outlierPositions(withPrefix(loaded, prefix), samples);
     const next = nextSink(places, samples, prefix, stopIds[0]);
     if (next === undefined) break;
     prefix.push(next);
@@ -73,28 +72,28 @@ export function findPrefix(
 }
 
 /**
- * The next token to put in front of `samples`, or none.
- * @param places where outliers stand behind `prefix`: "sample place"
+ * The next prefix token; undefined where there is none.
+ * @param outliers positions of outliers with `prefix`: "sample position"
  * @param stop a stop token; the first sample's first where there is none
  */
 export function nextSink(
-  places: ReadonlySet<string>,
+  outliers: ReadonlySet<string>,
   samples: readonly (readonly number[])[],
   prefix: readonly number[],
   stop = samples[0]?.[0],
 ): number | undefined {
-  const first = samples.filter((_, i) => places.has(`${i} 0`)).length;
+  const first = samples.filter((_, i) => outliers.has(`${i} 0`)).length;
   if (prefix.length === 0 && 2 * first > samples.length) return stop;
-  const tokens = [...places].map((place) => {
+  const tokens = [...outliers].map((place) => {
     const [sample, at] = place.split(" ").map(Number);
     return samples[sample][at];
   });
-  // One that towers behind itself soaks up nothing.
+  // A token that is an outlier even behind itself is no sink.
   return mostFrequent(tokens.filter((id) => !prefix.includes(id)));
 }
 
-/** Where an outlier stands: sample and place in it. */
-function towering(
+/** Positions of outliers: "sample position". */
+function outlierPositions(
   loaded: Loaded,
   samples: readonly (readonly number[])[],
 ): Set<string> {
@@ -107,7 +106,7 @@ function towering(
     everyRow: true,
     input(node, x) {
       if (node.phase === "text") {
-        for (const row of outliers(x, node.k)) places.add(at[row]);
+        for (const row of outlierRows(x, node.k)) places.add(at[row]);
       }
       return x;
     },
@@ -120,7 +119,7 @@ function towering(
   return places;
 }
 
-/** The smallest of the most frequent; undefined where none stands in two places. */
+/** The smallest of the most frequent ids; undefined where none occurs twice. */
 function mostFrequent(ids: readonly number[]): number | undefined {
   const counts = new Map<number, number>();
   for (const id of ids) counts.set(id, (counts.get(id) ?? 0) + 1);
@@ -128,8 +127,8 @@ function mostFrequent(ids: readonly number[]): number | undefined {
     .sort(([a, m], [b, n]) => n - m || a - b)[0]?.[0];
 }
 
-/** Rows of x ([rows, width]) that hold a magnitude far above the median row's largest. */
-function outliers(x: Floats, width: number): number[] {
+/** Outlier rows of x [rows, width]. */
+function outlierRows(x: Floats, width: number): number[] {
   const rows = x.length / width, largest = new Float64Array(rows);
   for (let r = 0; r < rows; r++) {
     for (let i = r * width; i < (r + 1) * width; i++) {

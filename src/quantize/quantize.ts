@@ -1,11 +1,11 @@
 /**
- * From a float model to integers, in one walk over the graph with all samples
- * side by side: at each site the static scale is fixed from what arrives there,
- * at each linear the weight is rounded against inputs that are already
- * quantized, and the walk goes on with the rounded ones. Calibration (MSQ) and
- * GPTQ are thus two hooks of the interpreter, and no layer is described twice.
- * Where weights are drawn towards what float has (aim.ts), every sample walks
- * twice, in the first half of the rows as integers and in the second as float.
+ * Quantizes a float model in one run over the graph with all samples in one
+ * batch. At each site, calibration fixes the static scale from the rows that are
+ * computed there; at each linear, GPTQ rounds the weight against inputs that are
+ * already quantized, and the run goes on with the rounded weight. Both are hooks
+ * of the interpreter, so no layer is described twice. With GPTAQ (gptaq.ts), every
+ * sample is in the batch twice: quantized in the first half of the rows, in float
+ * in the second half.
  * @module
  */
 import { encodeAll, rowsOfEach } from "../graph/generate.ts";
@@ -17,7 +17,7 @@ import { memoryRecords, type Records } from "../format/records.ts";
 import { bitsOf } from "./bits.ts";
 import type { Engine, Progress, Sample } from "./engine.ts";
 import { findings } from "./findings.ts";
-import { Fold } from "./fold.ts";
+import { Quantizer } from "./quantizer.ts";
 import type { IntegerWeight } from "./gptq.ts";
 import { chooseBits, sensitivities } from "./mixed.ts";
 import { findPrefix, withPrefix } from "./prefix.ts";
@@ -25,7 +25,7 @@ import type { Recipe } from "./recipe.ts";
 
 export type { Engine, Progress, Sample } from "./engine.ts";
 
-/** A model in integers: the transformed graph, its codes, and every static scale. */
+/** A quantized model: the transformed graph, its integer weights, and every static scale. */
 export interface Quantized {
   readonly model: Model;
   readonly recipe: Recipe;
@@ -33,15 +33,15 @@ export interface Quantized {
   readonly weights: ReadonlyMap<string, IntegerWeight>;
   /** Static scales and split columns by tensor name (src/graph/names.ts). */
   readonly vectors: ReadonlyMap<string, Float32Array>;
-  /** Keys and values of the tokens in front, on the grid of their head scales; absent where there are none. */
+  /** Keys and values of the prefix tokens, quantized with their head scales; absent without prefix. */
   readonly prefix?: Prefix;
 }
 
 /**
- * Quantizes a model. What `records` hold is not worked out again: a walk that
- * was cut short repeats its products, the same on every walk, and goes on.
+ * Quantizes a model. What `records` hold is not computed again, so an interrupted
+ * run continues where it stopped.
  * @param model as the checkpoint describes it; the recipe's passes are applied here
- * @param records keep scales and codes as they come; default: in memory
+ * @param records keep scales and weights as they are found; default: in memory
  * @throws {RangeError} where there is no sample
  */
 export function quantize(
@@ -77,7 +77,7 @@ export function quantize(
       bits,
     )
     : new Map<string, number>();
-  const fold = new Fold(
+  const quantizer = new Quantizer(
     loaded,
     recipe,
     engine,
@@ -85,15 +85,15 @@ export function quantize(
     found,
     more,
   );
-  const walking = (phase: Phase) =>
-    fold.aimOf(phase) > 0 ? [...samples, ...samples] : samples;
-  const seen = walking("vision");
+  const inputsOf = (phase: Phase) =>
+    quantizer.asymmetryOf(phase) > 0 ? [...samples, ...samples] : samples;
+  const seen = inputsOf("vision");
   const rows = rowsOfEach(
     changed.info,
     seen,
-    found.rows("image", () => encodeAll(loaded, seen, fold.hooks)),
+    found.rows("image", () => encodeAll(loaded, seen, quantizer.hooks)),
   );
-  const chunks = walking("text").map((s, i) => ({
+  const chunks = inputsOf("text").map((s, i) => ({
     sequence: newSequence(),
     ids: [...s.ids, ...s.answer],
     image: rows[i % rows.length],
@@ -102,10 +102,10 @@ export function quantize(
   runText(
     {
       ...loaded,
-      param: (name) => fold.table(name) ?? loaded.param(name),
+      param: (name) => quantizer.table(name) ?? loaded.param(name),
     },
     chunks,
-    fold.hooks,
+    quantizer.hooks,
   );
   const { prefix } = loaded;
   const all = { model: changed, recipe, ...found.all() };

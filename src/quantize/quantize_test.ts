@@ -38,7 +38,7 @@ function samples(count: number): Sample[] {
 
 const W8 = { ...RECIPES.w8a8, name: "test" };
 
-Deno.test("quantize: every linear has codes and a static scale per modality", () => {
+Deno.test("quantize: every linear has values and a static scale per modality", () => {
   const q = quantize(toyModel(), samples(3), RECIPES.w4a8, engine);
   for (const node of q.model.nodes) {
     if (node.op !== "linear") continue;
@@ -108,7 +108,10 @@ Deno.test("quantize: what walks along in float leaves the integers as they are, 
     quantize(
       toyModel(),
       samples(3),
-      { ...recipe, gptq: { ...gptq, aim: { vision: share, text: share } } },
+      {
+        ...recipe,
+        gptq: { ...gptq, asymmetry: { vision: share, text: share } },
+      },
       engine,
     );
   const plain = quantize(toyModel(), samples(3), recipe, engine);
@@ -117,7 +120,7 @@ Deno.test("quantize: what walks along in float leaves the integers as they are, 
   assertEquals(none.vectors, plain.vectors);
   assert(
     [...half.weights].some(([name, w]) =>
-      w.codes.some((c, i) => c !== plain.weights.get(name)!.codes[i])
+      w.values.some((c, i) => c !== plain.weights.get(name)!.values[i])
     ),
   );
 });
@@ -148,7 +151,7 @@ Deno.test("quantize works out nothing that its records hold", () => {
   assertEquals(again.vectors, first.vectors);
 });
 
-Deno.test("emit: tensors stand once, 4-bit codes two per byte, a tied head shares the table", () => {
+Deno.test("emit: tensors stand once, 4-bit values two per byte, a tied head shares the table", () => {
   const content = emit(
     quantize(toyModel(), samples(2), RECIPES.w4a8, engine),
     {},
@@ -187,7 +190,7 @@ Deno.test("MSQ: where image rows are forty times larger, text keeps its digits; 
   assert(own < 0.5 * shared, `${own} against ${shared}`);
 });
 
-Deno.test("scales of calibration hold on other images: under 0.1 % of codes saturate", () => {
+Deno.test("scales of calibration hold on other images: under 0.1 % of values saturate", () => {
   const recipe = { ...W8, scales: "minmax" } as const;
   const quantized = quantize(toyModel(), samples(8), recipe, engine);
   const { loaded, hooks } = simulate(quantized, engine);

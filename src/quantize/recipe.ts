@@ -13,7 +13,7 @@ import type { Mixed } from "./mixed.ts";
 import type { Pass } from "./pass.ts";
 import { rotateOnline, rotateStreams, rotateValues } from "./rotate.ts";
 import { suppress } from "./suppress.ts";
-import { widen } from "./widen.ts";
+import { padFfn } from "./pad_ffn.ts";
 
 /** How many bits the weights of each part get; activations are always int8. */
 export interface Bits {
@@ -34,18 +34,18 @@ export interface Recipe {
   readonly gptq: false | {
     readonly actOrder: boolean;
     readonly damping: number;
-    /** Times that scales and codes are chosen again behind it (descend.ts); never where absent. */
-    readonly descend?: number;
-    /** Share of what its inputs have lost that a weight of each phase makes up for, 0 to 1 (aim.ts); none where absent. */
-    readonly aim?: Partial<Readonly<Record<Phase, number>>>;
-    /** How much calibration's rows weigh in the Hessian; all the same where absent. */
+    /** Rounds of coordinate descent after GPTQ (coordinate_descent.ts); none where absent. */
+    readonly descentRounds?: number;
+    /** Share of GPTAQ's correction in each phase, 0 to 1 (gptaq.ts); none where absent. */
+    readonly asymmetry?: Partial<Readonly<Record<Phase, number>>>;
+    /** Weights of calibration rows in the Hessian; equal where absent. */
     readonly rows?: RowWeights;
   };
-  /** How activation scales follow from what calibration saw. */
+  /** How activation scales follow from calibration. */
   readonly scales: ScaleRule;
   /** Separate scales for image rows and text rows (MSQ); false shares one. */
   readonly modalities: boolean;
-  /** Most sink tokens to find and put in front of every sequence, or the tokens themselves; none where absent. */
+  /** Prefix (attention-sink) tokens before every sequence: how many to search for at most, or their ids; none where absent. */
   readonly prefix?: number | readonly number[];
   /** Columns of a 4-bit weight that share an integer scale (two-level scales); one scale per row where absent. */
   readonly groups?: number;
@@ -58,27 +58,27 @@ const SEED = 42;
 /** MQuant in order: §4 center and fold, §5 rotate, §6 suppress, §2 calibrate per modality, §7 GPTQ. */
 const MQUANT: Omit<Recipe, "name" | "bits"> = {
   passes: [
-    foldGains, //             LayerScale moves into the writers
-    centerWriters, //         LayerNorm → RMSNorm: nobody writes a mean any more
-    foldNorms, //                                  gains move into the readers
+    foldGains, //             LayerScale folded into the writers
+    centerWriters, //         LayerNorm → RMSNorm: writers without a mean,
+    foldNorms, //                                  gains folded into the readers
     rotateStreams(SEED), //   Hadamard through every residual stream
     rotateValues(SEED), //    and per head between v and o
-    widen(), //               hidden layers that only fall into short blocks
+    padFfn(), //              pad hidden layers that have only short blocks
     rotateOnline(SEED), //    and online before the down projections
-    suppress({ trigger: 1 }), // a channel 0 that still towers goes its own way
+    suppress({ trigger: 1 }), // channel 0 stays float where it is still an outlier
   ],
   modalities: true, //        one static scale per site and modality
   scales: "mse",
   gptq: { actOrder: true, damping: 0.01 },
 };
 
-/** Every row weighs the same in a Hessian, an image's a fifth of a text's. */
+/** Every row has the same weight in a Hessian, an image row a fifth of a text row. */
 const EVEN = { image: 0.2, even: true } as const;
 
-/** GPTQ, then codes and scales twice again. */
-const AGAIN = { actOrder: true, damping: 0.01, descend: 2 } as const;
+/** GPTQ, then two rounds of coordinate descent. */
+const DESCENT = { actOrder: true, damping: 0.01, descentRounds: 2 } as const;
 
-/** Weights drawn half of the way towards float's products. */
+/** Half of GPTAQ's correction. */
 const HALF = { vision: 0.5, text: 0.5 } as const;
 
 const W4A8: Recipe = {
@@ -87,8 +87,8 @@ const W4A8: Recipe = {
   bits: { vision: 4, connector: 4, text: 4 },
 };
 
-/** As large and as fast as w4a8, and several times closer to a small pretrained decoder (docs/results.md). */
-const FINE: Recipe = { ...W4A8, name: "w4a8-fine", prefix: 4, gptq: AGAIN };
+/** As large and as fast as w4a8; several times less error on a small pretrained decoder (docs/results.md). */
+const FINE: Recipe = { ...W4A8, name: "w4a8-fine", prefix: 4, gptq: DESCENT };
 
 /** Recipes by name. */
 export const RECIPES: Readonly<Record<string, Recipe>> = {
@@ -104,14 +104,14 @@ export const RECIPES: Readonly<Record<string, Recipe>> = {
     bits: { vision: 8, connector: 8, text: 8 },
   },
   "w4a8-fine": FINE,
-  // The closest with four bits; quantizing takes twice as long.
+  // The least error with 4 bits; quantizing takes twice as long.
   "w4a8-g64": {
     ...FINE,
     name: "w4a8-g64",
     groups: 64,
-    gptq: { ...AGAIN, rows: EVEN, aim: HALF },
+    gptq: { ...DESCENT, rows: EVEN, asymmetry: HALF },
   },
-  // A fourth of the weights in 8 bits, those whose rounding moves the answer most: a fifth larger.
+  // The most sensitive quarter of the weights in 8 bits; the file is a fifth larger.
   "w4a8-mixed": {
     ...FINE,
     name: "w4a8-mixed",
@@ -119,7 +119,7 @@ export const RECIPES: Readonly<Record<string, Recipe>> = {
   },
 };
 
-/** What 4-bit weights and static int8 activations cost without the method: rounding, one range per site. */
+/** The baseline: rounding to nearest, one min-max range per site. */
 const PLAIN: Recipe = {
   name: "rtn",
   passes: [foldGains, centerWriters, foldNorms],
@@ -137,8 +137,8 @@ const ROTATED = [
   rotateOnline(SEED, { signs: false }),
 ];
 
-/** The ablation ladder of docs/results.md: each rung adds one idea up to `w4a8`; those behind it change one thing of it. */
-export const LADDER: readonly Recipe[] = [
+/** The ablation of docs/results.md: each step adds one idea up to `w4a8`; the recipes after it change one thing. */
+export const ABLATION: readonly Recipe[] = [
   PLAIN,
   { ...PLAIN, name: "+rotation", passes: ROTATED },
   { ...PLAIN, name: "+msq", passes: ROTATED, modalities: true },
@@ -163,16 +163,16 @@ export const LADDER: readonly Recipe[] = [
     name: "=weighted",
     gptq: { actOrder: true, damping: 0.01, rows: EVEN },
   },
-  { ...RECIPES.w4a8, name: "=descend", gptq: AGAIN },
+  { ...RECIPES.w4a8, name: "=descent", gptq: DESCENT },
   { ...RECIPES.w4a8, name: "=prefix", prefix: 4 },
   RECIPES["w4a8-fine"],
   { ...RECIPES["w4a8-fine"], name: "=fine minmax", scales: "minmax" },
-  { ...FINE, name: "=fine weighted", gptq: { ...AGAIN, rows: EVEN } },
-  { ...FINE, name: "=fine aim", gptq: { ...AGAIN, aim: HALF } },
+  { ...FINE, name: "=fine weighted", gptq: { ...DESCENT, rows: EVEN } },
+  { ...FINE, name: "=fine asymmetric", gptq: { ...DESCENT, asymmetry: HALF } },
   {
     ...FINE,
-    name: "=fine weighted aim",
-    gptq: { ...AGAIN, rows: EVEN, aim: HALF },
+    name: "=fine weighted asymmetric",
+    gptq: { ...DESCENT, rows: EVEN, asymmetry: HALF },
   },
   { ...RECIPES.w4a8, name: "=mixed", mixed: { bits: 8, budget: 5 } },
   RECIPES["w4a8-mixed"],
@@ -182,9 +182,9 @@ export const LADDER: readonly Recipe[] = [
   { ...FINE, name: "=fine groups", groups: 64 },
   {
     ...FINE,
-    name: "=fine groups aim",
+    name: "=fine groups asymmetric",
     groups: 64,
-    gptq: { ...AGAIN, aim: HALF },
+    gptq: { ...DESCENT, asymmetry: HALF },
   },
   RECIPES["w4a8-g64"],
   { ...RECIPES["w4a8-g64"], name: "=g32", groups: 32 },

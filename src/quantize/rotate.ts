@@ -17,7 +17,7 @@ import {
   rotation,
   wholeRotation,
 } from "../tensor/rotation.ts";
-import { hideMean } from "./hide_mean.ts";
+import { preserveMean } from "./preserve_mean.ts";
 import {
   current,
   type Draft,
@@ -35,16 +35,14 @@ import {
 /**
  * Rotates every residual stream by its own randomised Hadamard Q: writers
  * W ← QᵀW, readers W ← WQ, tables E ← EQ. RMSNorm without gain commutes with Q.
- * A tied head keeps the one rotated table EQ: its input is un-rotated, takes
- * the gain, and is rotated again (two fast transforms per answered token), so
- * that the head's activations are as free of outliers as every other site's.
+ * A tied head keeps the one rotated table EQ: its input is rotated back, scaled by
+ * the gain, and rotated again (two fast transforms per generated token).
  *
- * Linears that take a stream as it stands read xQ too; others who peek see it
- * un-rotated. A norm that writes is rotated online. Where a LayerNorm reads a
- * stream that keeps its mean, Q has no signs, so that the mean is channel 0 and
- * can be hidden from the norm (hide_mean.ts). A stream whose writers cannot be
- * changed stays as it is, and so does one whose norm's value something else than
- * linears takes (norms behind a sub-layer); its readers rotate online.
+ * Linears that read a stream without a norm read xQ too; other plain reads get x by
+ * an online inverse. A norm that writes is rotated online. Where a LayerNorm reads a
+ * stream that keeps its mean, Q has no random signs, so that the mean is channel 0
+ * (preserve_mean.ts). A stream whose writers cannot be changed, or whose norm is
+ * read by other ops than linears, is not rotated; its readers rotate online.
  */
 export function rotateStreams(seed: number): Pass {
   return pass("rotate-streams", (draft) => {
@@ -55,22 +53,22 @@ export function rotateStreams(seed: number): Pass {
       }
       const linears = [...stream.normReads, ...stream.plainReads]
         .flatMap((r) => r.readers ?? []);
-      if (linears.length === 0) continue; // nothing is quantized behind it
-      const hidden = keepsMean(stream) &&
+      if (linears.length === 0) continue; // no linear reads it
+      const withMean = keepsMean(stream) &&
         stream.normReads.some(({ norm }) => norm.kind === "layer");
-      const q = hidden
+      const q = withMean
         ? wholeRotation(stream.width)
         : rotation(stream.width, seed, stream.name);
       for (const { norm } of stream.normReads) {
-        if ((norm.kind !== "rms" && !hidden) || norm.weight || norm.bias) {
+        if ((norm.kind !== "rms" && !withMean) || norm.weight || norm.bias) {
           throw new RangeError(
             `Cannot rotate stream "${stream.name}": norm "${norm.id}" does not commute with a rotation; center-writers and fold-norms must come first`,
           );
         }
       }
       rotateStream(draft, stream, q);
-      if (hidden) hideMean(draft, stream, q);
-      unrotatePeeks(draft, stream, q);
+      if (withMean) preserveMean(draft, stream, q);
+      unrotatePlainReads(draft, stream, q);
     }
   });
 }
@@ -114,18 +112,18 @@ function rotateStream(draft: Draft, stream: Stream, q: Rotation): void {
   }
 }
 
-/** Who peeked at x finds xQ now: its Qᵀ comes right behind, but for linears, which are rotated themselves. */
-function unrotatePeeks(draft: Draft, stream: Stream, q: Rotation): void {
-  for (const { node: peek, readers } of stream.plainReads) {
+/** Rotates plain reads back, except those of linears, which are rotated themselves. */
+function unrotatePlainReads(draft: Draft, stream: Stream, q: Rotation): void {
+  for (const { node: read, readers } of stream.plainReads) {
     if (readers) continue;
-    const id = `${peek.id}.unrotate`;
-    const x = draft.nodes.some((n) => n.id === `${peek.id}.gain`)
-      ? `${peek.id}.gain`
-      : peek.id;
+    const id = `${read.id}.unrotate`;
+    const x = draft.nodes.some((n) => n.id === `${read.id}.gain`)
+      ? `${read.id}.gain`
+      : read.id;
     insertBehind(draft, x, {
       op: "hadamard",
       id,
-      phase: peek.phase,
+      phase: read.phase,
       x,
       rotation: q,
       inverse: true,
@@ -165,7 +163,7 @@ export function rotateValues(seed: number): Pass {
     const byId = index(draft.model.nodes);
     for (const node of draft.model.nodes) {
       if (node.op !== "attention") continue;
-      const values = makersOf(draft.model.nodes, byId(node.v));
+      const values = sourceLinears(draft.model.nodes, byId(node.v));
       const out = consumersOf(draft.model.nodes, node.id);
       if (!values || out.length === 0 || !out.every((o) => o.op === "linear")) {
         throw new RangeError(
@@ -179,8 +177,8 @@ export function rotateValues(seed: number): Pass {
   });
 }
 
-/** The linears that make a value and nothing else: itself, or those that write the stream it looks at (one per modality). */
-function makersOf(
+/** The linears that compute a value and nothing else: the value's own, or the writers of the stream it reads (one per modality). */
+function sourceLinears(
   nodes: readonly Node[],
   value: Node,
 ): LinearNode[] | undefined {
@@ -198,10 +196,9 @@ function makersOf(
 
 /**
  * x ← x·Q online before each linear that reads an activation, W ← WQ offline.
- * With `signs` the diagonal in front of the Hadamard is random, which spreads
- * the positive mean of GELU outputs over all channels instead of piling it into
- * channel 0 (method §6, finding 2); without, Rotation Magnitude Suppression has
- * that channel to remove.
+ * With `signs`, a random diagonal before the Hadamard spreads the positive mean of
+ * GELU outputs over all channels (method §6, finding 2). Without, the mean is in
+ * channel 0, and Rotation Magnitude Suppression splits it off.
  */
 export function rotateOnline(seed: number, { signs = true } = {}): Pass {
   return pass(signs ? "rotate-online" : "rotate-online-plain", (draft) => {

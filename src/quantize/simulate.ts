@@ -1,8 +1,7 @@
 /**
- * A quantized model run by the interpreter: the codes times their scales, and
- * every site rounded with the scales that are fixed in the file. What the
- * kernels compute in integers, up to float32 rounding; tests and ablations use
- * it, the runtime does not.
+ * Runs a quantized model in the interpreter (fake quantization): dequantized weights,
+ * and every site rounded with its static scale. The result equals the kernels' up to
+ * float32 rounding. Tests and the ablation use it; the runtime does not.
  * @module
  */
 import type { Executor, Floats } from "../graph/executor.ts";
@@ -10,7 +9,7 @@ import type { Hooks } from "../graph/ops/mod.ts";
 import { load, type Loaded } from "../graph/run.ts";
 import { channel0Weight, headScale, siteScale } from "../graph/names.ts";
 import { dequantize } from "./gptq.ts";
-import { code } from "../tensor/round.ts";
+import { quantizeInt8 } from "../tensor/round.ts";
 import type { Quantized } from "./quantize.ts";
 
 /** The quantized model loaded for an executor, and the hooks that round its activations. */
@@ -46,7 +45,7 @@ export function simulate(
         ];
         q[i] = node.floatChannel0 && i % node.k === 0
           ? x[i]
-          : code(x[i], s) * s;
+          : quantizeInt8(x[i], s) * s;
       }
       return q;
     },
@@ -55,7 +54,7 @@ export function simulate(
       const q = executor.zeros(x.length);
       for (let i = 0; i < x.length; i++) {
         const s = scales[Math.floor(i / node.headDim) % scales.length];
-        q[i] = code(x[i], s) * s;
+        q[i] = quantizeInt8(x[i], s) * s;
       }
       return q;
     },

@@ -1,7 +1,7 @@
 import { assert } from "@std/assert";
 import { normal, random } from "../tensor/random.ts";
 import { rotate, rotation } from "../tensor/rotation.ts";
-import { code } from "../tensor/round.ts";
+import { quantizeInt8 } from "../tensor/round.ts";
 import { dequantize, roundToNearest } from "./gptq.ts";
 import { channelZeroRatio } from "./suppress.ts";
 
@@ -29,7 +29,9 @@ function sqnr(dc: number, kind: "none" | "plain" | "signs" | "split"): number {
     if (i % K >= skip) most = Math.max(most, Math.abs(xq[i]));
   }
   const got = product(
-    xq.map((v, i) => i % K < skip ? v : code(v, most / 127) * most / 127),
+    xq.map((v, i) =>
+      i % K < skip ? v : quantizeInt8(v, most / 127) * most / 127
+    ),
     rounded.map((v, i) => i % K < skip ? wq[i] : v),
   );
   let signal = 0, noise = 0;

@@ -95,7 +95,7 @@ export function chooser(
       const id = pick(logits);
       if (sayable(id)) return id;
       throw new RuntimeError(
-        "codes",
+        "values",
         "Cannot answer: no token has a finite logit; the model file is damaged, quantize the checkpoint again",
       );
     },

@@ -61,7 +61,7 @@ export function invertLower(l: Float64Array, n: number): Float64Array {
 }
 
 /**
- * Upper factor U with Uᵀ·U = a⁻¹, which GPTQ walks down row by row. With J the
+ * Upper factor U with Uᵀ·U = a⁻¹, whose rows GPTQ uses one after the other. With J the
  * reversal, a' = J·a·J = L·Lᵀ gives a⁻¹ = (J·L⁻¹·J)ᵀ·(J·L⁻¹·J), and J·L⁻¹·J is
  * upper triangular: one factorisation and one triangular inverse suffice.
  */
@@ -77,7 +77,7 @@ export function inverseUpperFactor(
  * A copy of rows and columns [from, to) of a square matrix [k, k]. Of its own,
  * because reads of wasm memory are several times slower.
  */
-export function cornerOf(
+export function diagonalBlock(
   matrix: Float64Array | Float32Array,
   k: number,
   from: number,

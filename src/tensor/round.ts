@@ -1,6 +1,6 @@
 /**
- * The one rounding of the project: to the nearest integer, halves to the even
- * one, as `f32x4.nearest` does; and the int8 codes it makes.
+ * The one rounding of the project: to the nearest integer, ties to even, as
+ * `f32x4.nearest` does.
  * @module
  */
 
@@ -11,7 +11,7 @@ export function roundEven(x: number): number {
   return (x + ROUNDER) - ROUNDER;
 }
 
-/** The int8 code of x. */
-export function code(x: number, scale: number): number {
+/** x quantized to int8 by a symmetric static scale: round(x / scale), clamped. */
+export function quantizeInt8(x: number, scale: number): number {
   return Math.min(127, Math.max(-128, roundEven(x / scale)));
 }

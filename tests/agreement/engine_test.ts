@@ -27,8 +27,8 @@ const variants: ToyOptions[] = [
 
 // Both sides add the same integers; between them lies float rounding, 2^-24 per
 // operation, and 2^-15 in the softmax weights. Nearly always that vanishes when
-// the next site rounds to codes, and logits agree to 1e-7. Where a value lies
-// that close to the middle of two codes it may round the other way, and in a
+// the next site rounds to values, and logits agree to 1e-7. Where a value lies
+// that close to the middle of two values it may round the other way, and in a
 // model 48 channels wide one step of one code moves the logits by 1 to 4 %.
 const EXACT = 1e-6, FLIPPED = 0.1;
 const IMAGES = [7, 8, 9, 10, 11, 12, 13, 14];

@@ -20,7 +20,7 @@ import {
 import { quantizeFamily } from "../golden/quantized.ts";
 import { distance } from "./toy_file.ts";
 
-/** Prompts so short that rarely a value lies between two codes. */
+/** Prompts so short that rarely a value lies between two values. */
 const SHORT = [[1, 101], [4, 104], [7, 107]];
 
 for (const name of FAMILIES) {

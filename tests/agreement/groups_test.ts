@@ -43,7 +43,7 @@ Deno.test("weights in groups: file, runtime and interpreter agree", async () => 
   assertEquals(model.groups.size, linears.length - 1); // all but the head
   const again = fromFile(model, RECIPE);
   for (const [name, w] of quantized.weights) {
-    assertEquals(again.weights.get(name)!.codes, w.codes);
+    assertEquals(again.weights.get(name)!.values, w.values);
     assertEquals(again.weights.get(name)!.groupScale, w.groupScale);
   }
   const { input_ids: ids } = family.longest;
@@ -85,6 +85,6 @@ Deno.test("weights in groups: a scale of 0 or 16 is refused while loading", asyn
       RuntimeError,
       "from 1 to 15",
     );
-    assertEquals(error.code, "codes");
+    assertEquals(error.code, "values");
   }
 });

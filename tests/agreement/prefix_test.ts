@@ -26,7 +26,7 @@ import { distance } from "./toy_file.ts";
 
 const PREFIX = [17, 5, 40];
 
-/** Prompts so short that rarely a value lies between two codes. */
+/** Prompts so short that rarely a value lies between two values. */
 const SHORT = [[1, 101], [4, 104], [7, 107]];
 
 function staticModel(family: Family, quantized: Quantized) {

@@ -17,7 +17,7 @@ import {
   rotateValues,
 } from "../../src/quantize/rotate.ts";
 import { channelZeroRatio, suppress } from "../../src/quantize/suppress.ts";
-import { widen, widthFor } from "../../src/quantize/widen.ts";
+import { paddedWidth, padFfn } from "../../src/quantize/pad_ffn.ts";
 import { TOY_PROMPT, toyModel, toyPatches } from "../toy.ts";
 
 /** Logits after the prompt and after two more tokens. */
@@ -77,10 +77,10 @@ Deno.test("each rotation alone keeps the logits", () => {
   }
 });
 
-Deno.test("widen: neurons that are always 0 move no logit, and let a hidden layer be rotated whole", () => {
+Deno.test("pad_ffn: neurons that are always 0 move no logit, and let a hidden layer be rotated whole", () => {
   const model = toyModel({ hidden: 68 }), before = logits(model);
   const downs = (m: Model) => m.nodes.filter((n) => /^text.*down$/.test(n.id));
-  const wide = widen({ most: 1.3 }).apply(model);
+  const wide = padFfn({ most: 1.3 }).apply(model);
   const turned = rotateOnline(42).apply(wide);
   for (const changed of [wide, turned]) {
     assert(moved(before, logits(changed)) < 1e-9);
@@ -94,13 +94,13 @@ Deno.test("widen: neurons that are always 0 move no logit, and let a hidden laye
   for (const r of rotations(rotateOnline(42).apply(model))) {
     assert(r.block < 68);
   }
-  assertEquals(widen().apply(model).nodes, model.nodes, "18 % is too much");
+  assertEquals(padFfn().apply(model).nodes, model.nodes, "18 % is too much");
 });
 
-Deno.test("widthFor: only what falls into short blocks is widened", () => {
+Deno.test("paddedWidth: only what falls into short blocks is padded", () => {
   const widths = [1536, 4864, 8960, 18944, 4304, 3420];
   assertEquals(
-    widths.map((n) => widthFor(n, 1.1)),
+    widths.map((n) => paddedWidth(n, 1.1)),
     [1536, 4864, 8960, 18944, 4480, 3456],
   );
 });

@@ -43,10 +43,10 @@ Deno.test({
         `--out=${model}`,
       );
       assertEquals(made.code, 0, made.err);
-      const ladder = `${folder}/ladder.jsonl`;
+      const ablation = `${folder}/ablation.jsonl`;
       Deno.writeTextFileSync(
-        ladder,
-        '{"rung":"rtn","kl":0.02,"cider":0.1}\n{"rung":"+gptq","kl":0.01,"cider":0.2}\n',
+        ablation,
+        '{"step":"rtn","kl":0.02,"cider":0.1}\n{"step":"+gptq","kl":0.01,"cider":0.2}\n',
       );
       const { code, err } = await mquant(
         "report",
@@ -54,7 +54,7 @@ Deno.test({
         `--checkpoint=${TOY}`,
         `--photos=${PHOTOS}`,
         "--samples=1",
-        `--ladder=${ladder}`,
+        `--ablation=${ablation}`,
         `--out=${out}`,
       );
       assertEquals(code, 0, err);
@@ -73,7 +73,7 @@ Deno.test({
             "Error of each site",
             "Scale per modality",
             "Before and after rotation",
-            "Ablation ladder",
+            "Ablation",
             "What is not here",
           ]);
           const wide = await page.evaluate(
@@ -106,10 +106,13 @@ Deno.test("what report cannot read is told in a sentence, and no page is written
     Deno.writeTextFileSync(bad, "[1]\n");
     const cases: [string, RegExp][] = [
       [
-        `--ladder=${folder}/none`,
+        `--ablation=${folder}/none`,
         /Cannot read ".*none": there is no such file/,
       ],
-      [`--ladder=${bad}`, /Cannot read ".*bad\.json": it is not a JSON object/],
+      [
+        `--ablation=${bad}`,
+        /Cannot read ".*bad\.json": it is not a JSON object/,
+      ],
       [`--eval=${bad}`, /Cannot read ".*bad\.json": it is not what eval/],
       [`--photos=${folder}`, /there is no JPEG, PNG or WebP in it/],
       ["--samples=0", /--samples must be a whole number from 1 to 64/],

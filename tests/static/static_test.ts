@@ -1,6 +1,6 @@
 /**
  * Static means static: no step computes a scale, no constant changes while a
- * model runs, and what one token's codes are does not depend on another token.
+ * model runs, and what one token's values are does not depend on another token.
  */
 import { assert, assertEquals, assertNotEquals } from "@std/assert";
 import { LISTS } from "../../src/plan/lists.ts";
@@ -39,15 +39,15 @@ Deno.test("no constant and no step changes while a model runs", async () => {
   assertEquals(JSON.stringify(engine.plan.prefill), steps);
 });
 
-Deno.test("perturbing one token changes no other token's codes at the first layer", async () => {
+Deno.test("perturbing one token changes no other token's values at the first layer", async () => {
   await using engine = await toyEngine(toy());
   const image = await engine.encode(toyPixels(9));
   const { steps } = engine.plan.prefill;
-  // Codes of the first norm, one row per text token in order of the prompt.
+  // Values of the first norm, one row per text token in order of the prompt.
   const first = steps.find((s) =>
     s.kernel === "rmsnorm_f32_s8" && s.label.startsWith("text") && s.args[2] > 0
   )!;
-  async function codes(ids: readonly number[]): Promise<number[][]> {
+  async function values(ids: readonly number[]): Promise<number[][]> {
     let found: number[][] = [];
     const k = first.args[6], kp = Math.ceil(k / 32) * 32;
     engine.measure = (step) => {
@@ -71,11 +71,11 @@ Deno.test("perturbing one token changes no other token's codes at the first laye
     engine.measure = undefined;
     return found;
   }
-  const before = await codes(PROMPT);
+  const before = await values(PROMPT);
   assertEquals(before.length, 9);
   const changed: number[] = [...PROMPT];
   changed[8] = 200; // the fifth text token
-  const after = await codes(changed);
+  const after = await values(changed);
   for (let row = 0; row < 9; row++) {
     if (row === 4) assertNotEquals(after[row], before[row]);
     else assertEquals(after[row], before[row], `text token ${row}`);

@@ -27,9 +27,9 @@ export interface BeforeAfter {
   readonly after: Spread;
 }
 
-/** One rung of the ladder, as tools/ladder.ts writes it. */
-export interface Rung {
-  readonly rung: string;
+/** One step of the ablation, as tools/ablation.ts writes it. */
+export interface Step {
+  readonly step: string;
   readonly [measure: string]: string | number;
 }
 
@@ -44,7 +44,7 @@ export interface Report {
   readonly sites?: readonly SiteRow[];
   readonly weights?: BeforeAfter;
   readonly activations?: Readonly<Record<"vision" | "text", BeforeAfter>>;
-  readonly ladder?: readonly Rung[];
+  readonly ablation?: readonly Step[];
   /** Why sections are missing, and how to get them. */
   readonly missing: readonly string[];
 }
@@ -67,7 +67,7 @@ export function reportPage(r: Report): string {
     r.sites && sitesSection(r.sites),
     r.scales.length > 0 && scalesSection(r.scales),
     (r.weights || r.activations) && spreadSection(r),
-    r.ladder && ladderSection(r.ladder),
+    r.ablation && ablationSection(r.ablation),
     r.missing.length > 0 &&
     section("What is not here", "", [
       `<ul>${r.missing.map((m) => `<li>${escape(m)}</li>`).join("")}</ul>`,
@@ -258,27 +258,27 @@ function spreadFigure(title: string, { before, after }: BeforeAfter): string {
   return figure(title, svg, legend(series), note);
 }
 
-function ladderSection(rungs: readonly Rung[]): string {
-  const measures = [...new Set(rungs.flatMap(Object.keys))]
-    .filter((m) => rungs.some((r) => typeof r[m] === "number"));
+function ablationSection(steps: readonly Step[]): string {
+  const measures = [...new Set(steps.flatMap(Object.keys))]
+    .filter((m) => steps.some((r) => typeof r[m] === "number"));
   const show = (v: string | number | undefined) =>
     typeof v === "number" ? `${Number(v.toPrecision(4))}` : v ?? "";
   const table = htmlTable(
-    "Each rung adds one idea",
-    ["rung", ...measures],
-    rungs.map((r) => [r.rung, ...measures.map((m) => show(r[m]))]),
+    "Each step adds one idea",
+    ["step", ...measures],
+    steps.map((r) => [r.step, ...measures.map((m) => show(r[m]))]),
   );
   const measure = ["kl", "perplexity", "ppl"].find((m) => measures.includes(m));
-  if (!measure) return section("Ablation ladder", "", [table]);
-  const values = rungs.map((r) => Number(r[measure]));
+  if (!measure) return section("Ablation", "", [table]);
+  const values = steps.map((r) => Number(r[measure]));
   const top = Math.max(...values.filter(Number.isFinite));
-  const bars = rungs.map((r, i) =>
-    `<li><span>${escape(r.rung)}</span><span class="bar" style="inline-size:${
+  const bars = steps.map((r, i) =>
+    `<li><span>${escape(r.step)}</span><span class="bar" style="inline-size:${
       (100 * values[i] / top).toFixed(1)
     }%"></span><span>${show(values[i])}</span></li>`
   );
   const name = measure === "kl" ? "Divergence from float, nats" : "Perplexity";
-  return section("Ablation ladder", "", [
+  return section("Ablation", "", [
     `<figure><h3>${name}</h3><ul class="bars">${
       bars.join("")
     }</ul><figcaption>Shorter is better; the numbers are in the table.</figcaption></figure>`,

@@ -95,7 +95,7 @@ Deno.test("the page is one file: no script, no address of anything else, all sec
     ],
     weights: both(),
     activations: { vision: both(), text: both() },
-    ladder: [{ rung: "rtn", kl: 0.02 }, { rung: "+gptq", kl: 0.01 }],
+    ablation: [{ step: "rtn", kl: 0.02 }, { step: "+gptq", kl: 0.01 }],
     missing: ["nothing & all"],
   });
   for (

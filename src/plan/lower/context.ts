@@ -65,7 +65,7 @@ export interface LowerOptions {
   readonly patches: number;
   /** Patches stand in the order of windows: patches a side, and how many windows at most. */
   readonly windows?: { readonly side: number; readonly most: number };
-  /** Pixel codes: int8 per channel and byte, [3][256], at a given scale. */
+  /** Pixel values: int8 per channel and byte, [3][256], at a given scale. */
   readonly pixelTable?: (scale: number) => Int8Array;
 }
 

@@ -1,7 +1,7 @@
 /**
  * Lowers a phase of the graph to kernel calls. Each node becomes a value that is
  * written down only when someone needs it, and in the layout needed: float rows or
- * int8 codes. That is where fusion comes from.
+ * int8 values. That is where fusion comes from.
  * @module
  */
 import { quoted } from "../../format/error.ts";

@@ -24,15 +24,15 @@ export function prefixFill(
   }
   return () => {
     const name = prefixValues(node, part);
-    const codes = l.model.file.tensor(name).read() as Int8Array;
+    const values = l.model.file.tensor(name).read() as Int8Array;
     const all = new Int8Array(cacheBytes(kvHeads, capacity, d));
-    for (let i = 0; i < codes.length; i++) {
+    for (let i = 0; i < values.length; i++) {
       const slot = Math.floor(i / (kvHeads * d)), c = i % d;
       const head = Math.floor(i / d) % kvHeads;
       const at = part === "k"
         ? keyOffset(slot, c, d)
         : valueOffset(slot, c, capacity);
-      all[head * capacity * d + at] = codes[i];
+      all[head * capacity * d + at] = values[i];
     }
     return all;
   };

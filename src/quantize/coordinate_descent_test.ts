@@ -1,8 +1,13 @@
 import { assert, assertEquals } from "@std/assert";
 import { float64 } from "../graph/executor.ts";
 import { normal, random } from "../tensor/random.ts";
-import { descend } from "./descend.ts";
-import { dequantize, gptq, type IntegerWeight, prepareSpread } from "./gptq.ts";
+import { coordinateDescent } from "./coordinate_descent.ts";
+import {
+  dequantize,
+  gptq,
+  type IntegerWeight,
+  prepareHessian,
+} from "./gptq.ts";
 
 const N = 5, K = 96, ROWS = 400, { matmul, zeros } = float64;
 
@@ -37,14 +42,20 @@ function errors(w: Float64Array, weight: IntegerWeight, h: Float64Array) {
 const total = (xs: number[]) => xs.reduce((a, b) => a + b, 0);
 
 for (const group of [0, 32]) {
-  Deno.test(`descend: less error than GPTQ, the less the more rounds, ${group ? "groups" : "rows"}`, () => {
+  Deno.test(`coordinate descent: less error than GPTQ, the less the more rounds, ${group ? "groups" : "rows"}`, () => {
     const { w, h } = problem();
-    const spread = prepareSpread(h, K, { descend: 1 })!;
-    const hessian = spread.hessian as Float64Array;
-    const start = gptq(w, N, K, 4, spread, matmul, zeros, undefined, group);
-    const before = start.codes.slice();
+    const prepared = prepareHessian(h, K, { keepDamped: true })!;
+    const hessian = prepared.damped as Float64Array;
+    const start = gptq(w, N, K, 4, prepared, matmul, zeros, undefined, group);
+    const before = start.values.slice();
     const of = (rounds: number) =>
-      total(errors(w, descend(w, start, hessian, rounds, float64), hessian));
+      total(
+        errors(
+          w,
+          coordinateDescent(w, start, hessian, rounds, float64),
+          hessian,
+        ),
+      );
     const steps = [
       total(errors(w, start, hessian)),
       of(0),
@@ -56,25 +67,25 @@ for (const group of [0, 32]) {
       assert(steps[i] <= steps[i - 1] * (1 + 1e-6), steps.join(" "));
     }
     assert(steps[3] < 0.97 * steps[0], steps.join(" "));
-    assertEquals(start.codes, before, "what it starts from stays");
+    assertEquals(start.values, before, "what it starts from stays");
   });
 }
 
-Deno.test("descend: in the end no code alone can be moved to less error", () => {
+Deno.test("coordinate descent: in the end no single value can be moved to less error", () => {
   const { w, h } = problem();
-  const spread = prepareSpread(h, K, { descend: 1 })!;
-  const hessian = spread.hessian as Float64Array;
-  const start = gptq(w, N, K, 4, spread, matmul, zeros);
-  const end = descend(w, start, hessian, 40, float64);
+  const prepared = prepareHessian(h, K, { keepDamped: true })!;
+  const hessian = prepared.damped as Float64Array;
+  const start = gptq(w, N, K, 4, prepared, matmul, zeros);
+  const end = coordinateDescent(w, start, hessian, 40, float64);
   const least = errors(w, end, hessian);
   for (let i = 0; i < N * K; i++) {
     for (const by of [-1, 1]) {
-      const q = end.codes[i] + by;
+      const q = end.values[i] + by;
       if (q < -8 || q > 7) continue;
-      const codes = end.codes.slice();
-      codes[i] = q;
+      const values = end.values.slice();
+      values[i] = q;
       const r = Math.floor(i / K);
-      const error = errors(w, { ...end, codes }, hessian)[r];
+      const error = errors(w, { ...end, values }, hessian)[r];
       assert(
         error >= least[r] * (1 - 1e-6),
         `code ${i}: ${error} < ${least[r]}`,

@@ -1,11 +1,11 @@
 /**
- * The ablation ladder, one rung at a time: quantizes a checkpoint by the recipe
- * of that name in `LADDER`, runs the file in the runtime, and appends one line
+ * The ablation, one step at a time: quantizes a checkpoint by the recipe
+ * of that name in `ABLATION`, runs the file in the runtime, and appends one line
  * of JSON. A model that takes pictures is measured by its captions, any other by
- * the perplexity of a text. Two rungs stand for what the others are held to:
+ * the perplexity of a text. Two steps are references:
  * `float`, and `rtn-dynamic`, whose activations get a scale per row (simulated).
  *
- *     deno run --allow-read --allow-write tools/ladder.ts --rung NAME --model DIR \
+ *     deno run --allow-read --allow-write tools/ablation.ts --step NAME --model DIR \
  *       --calibration PATH --eval PATH --out FILE [--samples N] [--count N] [--length 512] \
  *       [--threads 1]
  *
@@ -19,20 +19,20 @@ import { writeModelFile } from "../src/format/write_model.ts";
 import { startFloat32Engine } from "../src/float/engine.ts";
 import { emit } from "../src/quantize/emit.ts";
 import { quantize } from "../src/quantize/quantize.ts";
-import { LADDER } from "../src/quantize/recipe.ts";
+import { ABLATION } from "../src/quantize/recipe.ts";
 import { readAssets } from "../src/session/assets.ts";
 import { Engine } from "../src/execute/engine.ts";
 import { readStaticModel } from "../src/graph/static_model.ts";
-import { captionSide } from "./ladder/captions.ts";
-import type { Job, Measured } from "./ladder/job.ts";
-import { textSide } from "./ladder/text.ts";
+import { captionSide } from "./ablation/captions.ts";
+import type { Job, Measured } from "./ablation/job.ts";
+import { textSide } from "./ablation/text.ts";
 
 const FLOAT = "float", DYNAMIC = "rtn-dynamic";
-const NAMES = [FLOAT, DYNAMIC, ...LADDER.map((r) => r.name)];
+const NAMES = [FLOAT, DYNAMIC, ...ABLATION.map((r) => r.name)];
 
 const { values } = parseArgs({
   options: {
-    rung: { type: "string", default: "" },
+    step: { type: "string", default: "" },
     model: { type: "string", default: "" },
     calibration: { type: "string", default: "" },
     eval: { type: "string", default: "" },
@@ -43,9 +43,9 @@ const { values } = parseArgs({
     threads: { type: "string", default: "1" },
   },
 });
-if (!NAMES.includes(values.rung) || !values.model || !values.out) {
+if (!NAMES.includes(values.step) || !values.model || !values.out) {
   console.error(
-    `usage: ladder.ts --rung NAME --model DIR --calibration PATH --eval PATH --out FILE\nNAME is one of ${
+    `usage: ablation.ts --step NAME --model DIR --calibration PATH --eval PATH --out FILE\nNAME is one of ${
       NAMES.join(", ")
     }`,
   );
@@ -70,16 +70,16 @@ async function timed<T>(what: string, work: () => T | Promise<T>): Promise<T> {
   const start = performance.now();
   const result = await work();
   seconds[what] = Math.round((performance.now() - start) / 1000);
-  console.error(`${values.rung}: ${what}, ${seconds[what]} s`);
+  console.error(`${values.step}: ${what}, ${seconds[what]} s`);
   return result;
 }
 
 async function run(): Promise<Measured> {
-  if (values.rung === FLOAT) {
+  if (values.step === FLOAT) {
     return await timed("evaluate", () => side.float(engine));
   }
   const samples = await timed("samples", () => side.samples(engine));
-  const recipe = LADDER.find((r) => r.name === values.rung) ?? LADDER[0];
+  const recipe = ABLATION.find((r) => r.name === values.step) ?? ABLATION[0];
   const sqnr: number[] = [];
   const quantized = await timed(
     "quantize",
@@ -94,7 +94,7 @@ async function run(): Promise<Measured> {
   );
   const finite = sqnr.filter(Number.isFinite);
   const mean = finite.reduce((a, b) => a + b, 0) / finite.length;
-  if (values.rung === DYNAMIC) {
+  if (values.step === DYNAMIC) {
     return {
       ...await timed("evaluate", () => side.dynamic(quantized, engine)),
       sqnr: mean,
@@ -123,7 +123,7 @@ async function run(): Promise<Measured> {
 const measured = await run();
 const { samples, count, length } = job;
 const line = {
-  rung: values.rung,
+  step: values.step,
   model: checkpoint.name,
   samples,
   count,

@@ -1,22 +1,22 @@
 /**
- * What a crew can do: each task as plain data, and what one thread's part of it
- * is. Addresses are bytes in the crew's memory.
+ * Tasks of the float thread pool as plain data, and each thread's part of them.
+ * Addresses are byte offsets in the pool's memory.
  * @module
  */
 import { attendHeads } from "../graph/attention.ts";
 import type { AttentionShape, Executor } from "../graph/executor.ts";
 import { gptq } from "../quantize/gptq.ts";
 import type { KernelFunction } from "../kernels/signature.ts";
-import { productAt } from "./product.ts";
+import { matmulAt } from "./matmul.ts";
 
-/** What a thread works with. */
-export interface Bench {
+/** Memory and kernel of a thread. */
+export interface WorkerContext {
   readonly memory: WebAssembly.Memory;
   readonly gemm: KernelFunction;
 }
 
-/** What a worker is given first. */
-export interface CrewStart {
+/** First message to a worker. */
+export interface WorkerStart {
   readonly module: WebAssembly.Module;
   readonly memory: WebAssembly.Memory;
   /** Parts done, parts failed. */
@@ -78,41 +78,41 @@ interface InverseRows {
   readonly from: number;
   readonly to: number;
   /** Inverse of L's diagonal block, [to − from, to − from]. */
-  readonly corner: Float64Array;
+  readonly blockInverse: Float64Array;
 }
 
-/** GPTQ of the rows of a weight; all that it reads and writes has its place. */
-interface Round extends RoundPlaces {
-  readonly task: "round";
+/** GPTQ of a weight: parts are rows. */
+interface Gptq extends GptqAddresses {
+  readonly task: "gptq";
   readonly n: number;
   readonly k: number;
   readonly bits: number;
-  /** Room for the products of each thread, `roomBytes` each. */
-  readonly room: number;
-  readonly roomBytes: number;
+  /** Scratch for the matmuls of each thread, `scratchBytes` each. */
+  readonly scratch: number;
+  readonly scratchBytes: number;
 }
 
-/** w [n, k], diagonal [k] in float64; order [k] int32; factor [k, k], scale [n] in float32; codes [n, k] int8. */
-export interface RoundPlaces {
+/** w [n, k], diagonal [k] in float64; order [k] int32; factor [k, k], scale [n] in float32; values [n, k] int8. */
+export interface GptqAddresses {
   readonly w: number;
   readonly diagonal: number;
   readonly order: number;
   readonly factor: number;
   readonly scale: number;
-  readonly codes: number;
+  readonly values: number;
 }
 
-/** Attention: parts are heads; all that it reads and writes has its place. */
-interface Attend extends AttentionPlaces {
+/** Attention: parts are heads. */
+interface Attend extends AttentionAddresses {
   readonly task: "attend";
   readonly shape: AttentionShape;
-  /** Room for the products of each thread, `roomBytes` each. */
-  readonly room: number;
-  readonly roomBytes: number;
+  /** Scratch for the matmuls of each thread, `scratchBytes` each. */
+  readonly scratch: number;
+  readonly scratchBytes: number;
 }
 
 /** q, y [rows, heads·d], k, v [keys, kvHeads·d] in float32; seen [rows, 2] int32. */
-export interface AttentionPlaces {
+export interface AttentionAddresses {
   readonly q: number;
   readonly k: number;
   readonly v: number;
@@ -121,9 +121,9 @@ export interface AttentionPlaces {
 }
 
 /** One task. */
-export type Task = Gemm | Gram | Solve | InverseRows | Round | Attend;
+export type Task = Gemm | Gram | Solve | InverseRows | Gptq | Attend;
 
-/** [from, to) of `n` things for a thread; cut at multiples of `unit`. */
+/** A thread's range [from, to) of 0 … n; bounds are multiples of `unit`. */
 function share(
   n: number,
   unit: number,
@@ -136,31 +136,31 @@ function share(
   return [cut(thread), cut(thread + 1)];
 }
 
-/** Does one thread's part. */
-export function doPart(
-  bench: Bench,
+/** Runs one thread's part of a task. */
+export function runPart(
+  context: WorkerContext,
   task: Task,
   thread: number,
   threads: number,
 ): void {
   switch (task.task) {
     case "gemm":
-      return gemmPart(bench, task, thread, threads);
+      return gemmPart(context, task, thread, threads);
     case "gram":
-      return gramPart(bench, task, thread, threads);
+      return gramPart(context, task, thread, threads);
     case "solve":
-      return solvePart(bench, task, thread, threads);
+      return solvePart(context, task, thread, threads);
     case "inverse":
-      return inversePart(bench, task, thread, threads);
-    case "round":
-      return roundPart(bench, task, thread, threads);
+      return inversePart(context, task, thread, threads);
+    case "gptq":
+      return gptqPart(context, task, thread, threads);
     case "attend":
-      return attendPart(bench, task, thread, threads);
+      return attendPart(context, task, thread, threads);
   }
 }
 
 function gemmPart(
-  { gemm }: Bench,
+  { gemm }: WorkerContext,
   { x, w, bias, y, rows, k, ldx, ldy, n }: Gemm,
   thread: number,
   threads: number,
@@ -190,7 +190,7 @@ function gemmPart(
 const STRIP = 64;
 
 function gramPart(
-  { gemm, memory }: Bench,
+  { gemm, memory }: WorkerContext,
   { t, p, zeros, y, rows, k, sum: at }: Gram,
   thread: number,
   threads: number,
@@ -210,15 +210,15 @@ function gramPart(
 }
 
 function solvePart(
-  { memory }: Bench,
+  { memory }: WorkerContext,
   { l, n, from, to }: Solve,
   thread: number,
   threads: number,
 ): void {
   const a = new Float32Array(memory.buffer, l, n * n), size = to - from;
   const [r0, r1] = share(n - to, 1, thread, threads);
-  // Copies of their own: reads of wasm memory are several times slower. Column
-  // after column, so that no subtraction waits for the one before it.
+  // Copies: reads of wasm memory are several times slower. By columns, so that no
+  // subtraction waits for the previous one.
   const columns = new Float64Array(size * size), row = new Float64Array(size);
   for (let j = 0; j < size; j++) {
     for (let c = 0; c <= j; c++) {
@@ -236,8 +236,8 @@ function solvePart(
 }
 
 function inversePart(
-  { gemm, memory }: Bench,
-  { l, x, zeros, y, n, from, to, corner }: InverseRows,
+  { gemm, memory }: WorkerContext,
+  { l, x, zeros, y, n, from, to, blockInverse }: InverseRows,
   thread: number,
   threads: number,
 ): void {
@@ -263,7 +263,7 @@ function inversePart(
     for (let r = 0; r < size; r++) {
       sums.fill(0);
       for (let i = 0; i <= r; i++) {
-        const m = corner[r * size + i];
+        const m = blockInverse[r * size + i];
         for (let c = 0; c < 8; c++) sums[c] -= m * products[i * 8 + c];
       }
       f32.set(sums, (at >> 2) + (from + r) * 8);
@@ -271,11 +271,11 @@ function inversePart(
   }
 }
 
-/** Products of one thread alone, in room of its own. */
-function productIn({ gemm, memory }: Bench, room: number) {
-  return productAt(
+/** Products of one thread singleThread, in scratch of its own. */
+function matmulIn({ gemm, memory }: WorkerContext, scratch: number) {
+  return matmulAt(
     memory,
-    room,
+    scratch,
     (x, w, bias, y, rows, k, n) => gemm(x, w, bias, y, rows, k, k, n, 0, n),
     () => {},
   ) as Executor["matmul"];
@@ -284,22 +284,22 @@ function productIn({ gemm, memory }: Bench, room: number) {
 const zeros = (n: number) => new Float32Array(n);
 
 function attendPart(
-  bench: Bench,
-  { shape, room, roomBytes, ...at }: Attend,
+  context: WorkerContext,
+  { shape, scratch, scratchBytes, ...at }: Attend,
   thread: number,
   threads: number,
 ): void {
   const [from, to] = share(shape.heads, 1, thread, threads);
   if (to === from) return;
-  const matmul = productIn(bench, room + thread * roomBytes);
-  const { q, k, v, seen, y } = attentionViews(bench.memory.buffer, at, shape);
+  const matmul = matmulIn(context, scratch + thread * scratchBytes);
+  const { q, k, v, seen, y } = attentionViews(context.memory.buffer, at, shape);
   attendHeads({ zeros, matmul }, q, k, v, shape, seen, y, from, to);
 }
 
-/** The arrays of an attention at their places. */
+/** Views of an attention's arrays. */
 export function attentionViews(
   buffer: ArrayBufferLike,
-  at: AttentionPlaces,
+  at: AttentionAddresses,
   { rows, keys, heads, kvHeads, headDim }: AttentionShape,
 ) {
   const wide = rows * heads * headDim, width = keys * kvHeads * headDim;
@@ -312,17 +312,17 @@ export function attentionViews(
   };
 }
 
-function roundPart(
-  bench: Bench,
-  { n, k, bits, room, roomBytes, ...at }: Round,
+function gptqPart(
+  context: WorkerContext,
+  { n, k, bits, scratch, scratchBytes, ...at }: Gptq,
   thread: number,
   threads: number,
 ): void {
   const [r0, r1] = share(n, 1, thread, threads);
   if (r1 === r0) return;
-  const matmul = productIn(bench, room + thread * roomBytes);
-  const views = roundViews(bench.memory.buffer, at, n, k);
-  const { codes, scale } = gptq(
+  const matmul = matmulIn(context, scratch + thread * scratchBytes);
+  const views = gptqViews(context.memory.buffer, at, n, k);
+  const { values, scale } = gptq(
     views.w.subarray(r0 * k, r1 * k),
     r1 - r0,
     k,
@@ -331,14 +331,14 @@ function roundPart(
     matmul,
     zeros,
   );
-  views.codes.set(codes, r0 * k);
+  views.values.set(values, r0 * k);
   views.scale.set(scale, r0);
 }
 
-/** The arrays of a rounding at their places. */
-export function roundViews(
+/** Views of GPTQ's arrays. */
+export function gptqViews(
   buffer: ArrayBufferLike,
-  at: RoundPlaces,
+  at: GptqAddresses,
   n: number,
   k: number,
 ) {
@@ -348,6 +348,6 @@ export function roundViews(
     order: new Int32Array(buffer, at.order, k),
     factor: new Float32Array(buffer, at.factor, k * k),
     scale: new Float32Array(buffer, at.scale, n),
-    codes: new Int8Array(buffer, at.codes, n * k),
+    values: new Int8Array(buffer, at.values, n * k),
   };
 }

@@ -1,8 +1,7 @@
 /**
- * Threads for the float work of calibration. The main thread cuts a task into
- * as many parts as there are threads, does the first itself and waits for the
- * others. Parts are cut by output, never along a sum: any number of threads
- * gives the same bits.
+ * Thread pool for the float work of calibration. A task has one part per thread; the
+ * main thread does the first part and waits for the others. Parts split outputs,
+ * never a sum, so any number of threads gives the same bits.
  *
  * ```text
  *   main     task ──┬── part 0 ──────────────┬── next task
@@ -12,50 +11,55 @@
  * @module
  */
 import { instantiateSync } from "@assemblyscript/loader";
-import { type Bench, type CrewStart, doPart, type Task } from "./crew_task.ts";
+import {
+  runPart,
+  type Task,
+  type WorkerContext,
+  type WorkerStart,
+} from "./task.ts";
 import { kernelMemory, kernelModule } from "../kernels/load.ts";
 
-/** Threads over one wasm memory. */
-export interface Crew extends Disposable {
-  /** How many, the main one included. */
+/** Threads that share one wasm memory. */
+export interface ThreadPool extends Disposable {
+  /** Number of threads, the main thread included. */
   readonly threads: number;
-  /** What all of them work in. */
+  /** The shared memory. */
   readonly memory: WebAssembly.Memory;
-  /** Does all parts of a task, on one thread where it is so `small`; returns when they are done. */
+  /** Runs all parts of a task and returns when they are done; a `small` task runs on the main thread alone. */
   run(task: Task, small?: boolean): void;
 }
 
 /** The main thread alone. */
-export function alone(): Crew {
+export function singleThread(): ThreadPool {
   const memory = kernelMemory(1, false);
-  const bench = benchOf(kernelModule("simd", false), memory);
+  const context = contextOf(kernelModule("simd", false), memory);
   return {
     threads: 1,
     memory,
-    run: (task) => doPart(bench, task, 0, 1),
+    run: (task) => runPart(context, task, 0, 1),
     [Symbol.dispose]() {},
   };
 }
 
-function benchOf(
+function contextOf(
   module: WebAssembly.Module,
   memory: WebAssembly.Memory,
-): Bench {
+): WorkerContext {
   const { exports } = instantiateSync(module, { env: { memory } });
   return {
     memory,
-    gemm: (exports as unknown as { gemm_f32__simd_4x8: Bench["gemm"] })
+    gemm: (exports as unknown as { gemm_f32__simd_4x8: WorkerContext["gemm"] })
       .gemm_f32__simd_4x8,
   };
 }
 
-const WORKER = new URL("./crew_worker.ts", import.meta.url);
+const WORKER = new URL("./thread_worker.ts", import.meta.url);
 
-/** Starts `threads` − 1 workers; needs leave to read their module. */
-export async function startCrew(threads: number): Promise<Crew> {
-  if (threads === 1) return alone();
+/** Starts `threads` − 1 workers; needs permission to read their module. */
+export async function startThreadPool(threads: number): Promise<ThreadPool> {
+  if (threads === 1) return singleThread();
   const memory = kernelMemory(1, true), module = kernelModule("simd", true);
-  const bench = benchOf(module, memory);
+  const context = contextOf(module, memory);
   const done = new Int32Array(new SharedArrayBuffer(8)); // parts done, parts failed
   const workers: Worker[] = [];
   const end = () => workers.splice(0).forEach((w) => w.terminate());
@@ -63,10 +67,16 @@ export async function startCrew(threads: number): Promise<Crew> {
     await Promise.all(Array.from({ length: threads - 1 }, (_, i) => {
       const worker = new Worker(WORKER, {
         type: "module",
-        name: `mquant crew ${i + 1}`,
+        name: `mquant float ${i + 1}`,
       });
       workers.push(worker);
-      const start: CrewStart = { module, memory, done, thread: i + 1, threads };
+      const start: WorkerStart = {
+        module,
+        memory,
+        done,
+        thread: i + 1,
+        threads,
+      };
       worker.postMessage(start);
       return started(worker);
     }));
@@ -78,10 +88,10 @@ export async function startCrew(threads: number): Promise<Crew> {
     threads,
     memory,
     run(task, small = false) {
-      if (small) return doPart(bench, task, 0, 1);
+      if (small) return runPart(context, task, 0, 1);
       Atomics.store(done, 0, 0);
       for (const worker of workers) worker.postMessage(task);
-      doPart(bench, task, 0, threads);
+      runPart(context, task, 0, threads);
       for (let n; (n = Atomics.load(done, 0)) < threads - 1;) {
         Atomics.wait(done, 0, n);
       }
@@ -93,7 +103,7 @@ export async function startCrew(threads: number): Promise<Crew> {
   };
 }
 
-/** Settles when a worker says that it is ready, or cannot be. */
+/** Resolves when a worker is ready; rejects where it cannot start. */
 function started(worker: Worker): Promise<void> {
   return new Promise((ready, refuse) => {
     worker.onmessage = () => ready();

@@ -1,5 +1,5 @@
 /**
- * What the two sides of the ladder, text and captions, share.
+ * What the two sides of the ablation, text and captions, share.
  * @module
  */
 import type { FloatCheckpoint } from "../../src/convert/checkpoint.ts";
@@ -20,7 +20,7 @@ export interface Job {
   readonly length: number;
 }
 
-/** Numbers of a rung. */
+/** Numbers of a step. */
 export type Measured = Readonly<Record<string, number | readonly number[]>>;
 
 /** How to calibrate and measure one kind of model. */

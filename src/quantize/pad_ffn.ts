@@ -1,8 +1,8 @@
 /**
- * Zero padding (MQuant §5): a hidden layer whose width falls into short blocks
- * only (4304 = 269·16) gets neurons that are always 0, as many as it takes to be
- * rotated whole. Rows of zeros in front of an activation that keeps 0, columns
- * of zeros behind it: the function stays, and no kernel hears of it.
+ * Zero padding of feed-forward layers (MQuant §5). A hidden width such as 4304 =
+ * 269·16 has only short Hadamard blocks. Padding adds neurons that are always 0
+ * until one Hadamard transform covers the whole width: rows of zeros before an
+ * activation with f(0) = 0, columns of zeros after it. The function is unchanged.
  * @module
  */
 import {
@@ -15,17 +15,17 @@ import { rotation } from "../tensor/rotation.ts";
 import { mapTensor } from "../tensor/tensor.ts";
 import { type Draft, param, type Pass, pass, replace } from "./pass.ts";
 
-/** Blocks shorter than this spread an outlier over too few. */
+/** Blocks shorter than this spread an outlier over too few channels. */
 const SHORT = 64;
-/** Rows of products are cut at multiples of this. */
+/** Widths are multiples of this. */
 const STEP = 16;
 
 /**
- * The next width that is rotated whole; n itself where its blocks are long
- * enough, or none is within `most`.
- * @param most widest, as a multiple of n
+ * The smallest width ≥ n that one Hadamard transform covers; n itself where its
+ * blocks are long enough, or where no such width is within `most`.
+ * @param most largest width, as a multiple of n
  */
-export function widthFor(n: number, most: number): number {
+export function paddedWidth(n: number, most: number): number {
   const { block } = rotation(n, 0);
   if (block === n || block >= SHORT) return n;
   for (let w = Math.ceil(n / STEP) * STEP; w <= n * most; w += STEP) {
@@ -34,12 +34,12 @@ export function widthFor(n: number, most: number): number {
   return n;
 }
 
-/** Widens hidden layers; at most to `most` times their width. */
-export function widen({ most = 1.1 } = {}): Pass {
-  return pass("widen", (draft) => {
+/** Pads hidden layers, at most to `most` times their width. */
+export function padFfn({ most = 1.1 } = {}): Pass {
+  return pass("pad_ffn", (draft) => {
     for (const act of draft.model.nodes) {
       if (act.op !== "activation") continue;
-      const width = widthFor(act.width, most);
+      const width = paddedWidth(act.width, most);
       const layer = width > act.width ? hiddenLayer(draft, act) : undefined;
       if (!layer) continue;
       for (const { weight, bias } of layer.makers) {
@@ -54,7 +54,7 @@ export function widen({ most = 1.1 } = {}): Pass {
   });
 }
 
-/** The linears around an activation, where nobody else takes part. */
+/** The linears around an activation; undefined where other nodes read or write in between. */
 function hiddenLayer(
   { model: { nodes } }: Draft,
   act: ActivationNode,
@@ -69,7 +69,7 @@ function hiddenLayer(
     : undefined;
 }
 
-/** A parameter with zeros behind it along an axis, up to `size`. */
+/** Appends zeros to a parameter along an axis, up to `size`. */
 function pad(draft: Draft, name: string, axis: number, size: number): void {
   const t = param(draft, name), shape = t.shape.with(axis, size);
   const before = t.shape.slice(axis).reduce((a, b) => a * b, 1);

@@ -1,13 +1,12 @@
 /**
- * LayerNorm → RMSNorm where the mean may not be lost, because somebody takes
- * the stream as it stands (InternVL's connector has a LayerNorm of its own over
- * four patches side by side, which sees how the four means differ). After a
- * Hadamard without signs the mean is channel 0, √d·mean, and nothing else is in
- * it. Writers make that channel 2⁻²⁴ as large: float keeps its digits, but an
- * RMS over all channels no longer feels it, and what the norm hands on in it
- * readers ignore. Who peeks multiplies it by 2²⁴ again. Nothing is rounded: the
- * factor is a power of two. A norm that writes (in front of a tower) is rotated
- * online and made small there.
+ * LayerNorm → RMSNorm on a stream whose mean must be kept, because a node reads
+ * the stream without a norm (InternVL's connector applies a LayerNorm of its own to
+ * four concatenated patches, so the differences of their means matter). After a
+ * Hadamard without signs, channel 0 is √d·mean and contains nothing else. Writers
+ * scale that channel by 2⁻²⁴: its digits stay in float, the RMS over all channels
+ * does not notice it, and readers behind the norm have zero weights for it. Plain
+ * reads multiply it by 2²⁴. The factor is a power of two, so nothing is rounded. A
+ * norm that writes to the stream (before a tower) is rotated and scaled online.
  * @module
  */
 import type { Stream, Writer } from "../graph/stream.ts";
@@ -19,13 +18,13 @@ import { type Draft, edit, insertBehind, replace } from "./pass.ts";
 const SMALL = 2 ** -24;
 
 /**
- * Hides the mean of a stream that was just rotated by `q`.
+ * Keeps the mean of a stream that was just rotated by `q`.
  * @throws {RangeError} where the mean is not one channel of the rotated stream
  */
-export function hideMean(draft: Draft, stream: Stream, q: Rotation): void {
+export function preserveMean(draft: Draft, stream: Stream, q: Rotation): void {
   if (q.block !== q.n || q.seed !== 0) {
     throw new RangeError(
-      `Cannot hide the mean of stream "${stream.name}": its width ${q.n} has no Hadamard transform in one block`,
+      `Cannot keep the mean of stream "${stream.name}": its width ${q.n} has no Hadamard transform in one block`,
     );
   }
   for (const writer of stream.writers) {
@@ -35,7 +34,7 @@ export function hideMean(draft: Draft, stream: Stream, q: Rotation): void {
   for (const { norm, readers } of stream.normReads) {
     if (norm.kind === "rms") {
       throw new RangeError(
-        `Cannot hide the mean of stream "${stream.name}": RMSNorm "${norm.id}" needs it`,
+        `Cannot keep the mean of stream "${stream.name}": RMSNorm "${norm.id}" needs it`,
       );
     }
     replace(draft, { ...norm, kind: "rms" });
@@ -46,8 +45,8 @@ export function hideMean(draft: Draft, stream: Stream, q: Rotation): void {
       });
     }
   }
-  for (const { node: peek } of stream.plainReads) {
-    scaleMean(draft, peek, peek.id, 1 / SMALL);
+  for (const { node: read } of stream.plainReads) {
+    scaleMean(draft, read, read.id, 1 / SMALL);
   }
 }
 

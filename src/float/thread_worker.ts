@@ -1,10 +1,15 @@
 /**
- * A thread of a crew: gets the kernels and the memory once, then does its part
- * of each task.
+ * Worker of the float thread pool: receives the kernels and the memory once, then
+ * runs its part of each task.
  * @module
  */
 import { instantiateSync } from "@assemblyscript/loader";
-import { type Bench, type CrewStart, doPart, type Task } from "./crew_task.ts";
+import {
+  runPart,
+  type Task,
+  type WorkerContext,
+  type WorkerStart,
+} from "./task.ts";
 
 /** The worker's side of the global scope, which the library types do not name. */
 interface Scope {
@@ -13,16 +18,16 @@ interface Scope {
 }
 const scope = globalThis as unknown as Scope;
 
-scope.onmessage = ({ data }: MessageEvent<CrewStart>) => {
+scope.onmessage = ({ data }: MessageEvent<WorkerStart>) => {
   const { module, memory, done, thread, threads } = data;
   const { exports } = instantiateSync(module, { env: { memory } });
   const { gemm_f32__simd_4x8: gemm } = exports as unknown as {
-    gemm_f32__simd_4x8: Bench["gemm"];
+    gemm_f32__simd_4x8: WorkerContext["gemm"];
   };
   scope.onmessage = ({ data }: MessageEvent<Task>) => {
     memory.grow(0); // the main thread may have grown it: from here on `buffer` is all of it
     try {
-      doPart({ memory, gemm }, data, thread, threads);
+      runPart({ memory, gemm }, data, thread, threads);
     } catch {
       Atomics.add(done, 1, 1); // the main thread reports it
     }

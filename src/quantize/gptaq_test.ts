@@ -1,8 +1,8 @@
 import { assert, assertAlmostEquals, assertEquals } from "@std/assert";
 import { float64 } from "../graph/executor.ts";
 import { normal, random } from "../tensor/random.ts";
-import { aim, pullOf } from "./aim.ts";
-import { prepareSpread } from "./gptq.ts";
+import { asymmetricTarget, targetCorrection } from "./gptaq.ts";
+import { prepareHessian } from "./gptq.ts";
 
 const M = 1500, N = 5, K = 24;
 
@@ -23,9 +23,13 @@ function inputs() {
       }
     }
   }
-  const spread = prepareSpread(h, K, { damping: 1e-9 })!;
+  const hessian = prepareHessian(h, K, { damping: 1e-9 })!;
   const gap = x.map((v, i) => v - quantized[i]);
-  return { x, quantized, pull: pullOf(gap, quantized, spread, float64) };
+  return {
+    x,
+    quantized,
+    correction: targetCorrection(gap, quantized, hessian, float64),
+  };
 }
 
 /** w·x − a·x̂, [M, N]. */
@@ -44,8 +48,13 @@ const square = (x: ArrayLike<number>) =>
   Array.from(x).reduce((sum, v) => sum + v * v, 0);
 
 Deno.test("an aimed weight leaves nothing that goes along with its inputs: the least squares of float's product", () => {
-  const { x, quantized, pull } = inputs(), w = gaussian(3, N * K);
-  const left = gap(x, quantized, w, aim(w, N, pull, 1, float64));
+  const { x, quantized, correction } = inputs(), w = gaussian(3, N * K);
+  const left = gap(
+    x,
+    quantized,
+    w,
+    asymmetricTarget(w, N, correction, 1, float64),
+  );
   for (let n = 0; n < N; n++) {
     for (let c = 0; c < K; c++) {
       let along = 0;
@@ -58,14 +67,19 @@ Deno.test("an aimed weight leaves nothing that goes along with its inputs: the l
   assert(square(left) < 0.4 * square(gap(x, quantized, w, w)));
 });
 
-Deno.test("half an aim goes half the way, and inputs that lost nothing move no weight", () => {
-  const { quantized, pull } = inputs(), w = gaussian(3, N * K);
-  const whole = aim(w, N, pull, 1, float64);
-  const half = aim(w, N, pull, 0.5, float64);
+Deno.test("half of the correction moves a weight half as far, and inputs without error move none", () => {
+  const { quantized, correction } = inputs(), w = gaussian(3, N * K);
+  const whole = asymmetricTarget(w, N, correction, 1, float64);
+  const half = asymmetricTarget(w, N, correction, 0.5, float64);
   for (let i = 0; i < w.length; i++) {
     assertAlmostEquals(half[i] - w[i], (whole[i] - w[i]) / 2, 1e-12);
   }
   const nothing = quantized.map(() => 0);
-  const still = pullOf(nothing, quantized, pull.spread, float64);
-  assertEquals(aim(w, N, still, 1, float64), w);
+  const still = targetCorrection(
+    nothing,
+    quantized,
+    correction.hessian,
+    float64,
+  );
+  assertEquals(asymmetricTarget(w, N, still, 1, float64), w);
 });

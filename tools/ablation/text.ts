@@ -1,5 +1,5 @@
 /**
- * The ladder on a text: samples are windows of one text, the measure is the
+ * The ablation on a text: samples are windows of one text, the measure is the
  * perplexity of another's.
  * @module
  */

@@ -1,5 +1,5 @@
 /**
- * The ladder on photos: CIDEr-D of greedy captions, captions equal to float's,
+ * The ablation on photos: CIDEr-D of greedy captions, captions equal to float's,
  * and under teacher forcing (float's caption fed in) how often the next word is
  * the same and the mean Kullback–Leibler divergence from float.
  * @module

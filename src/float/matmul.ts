@@ -1,5 +1,5 @@
 /**
- * JavaScript arrays through a float32 product in wasm memory.
+ * Float32 matmul of JavaScript arrays in wasm memory.
  *
  * ```text
  *   at │ w in panels, a block of columns │ x, a block of rows │ bias │ y of both │
@@ -30,9 +30,9 @@ export type MatmulTransposed = (
   bias?: Float32Array,
 ) => Float32Array;
 
-/** Bytes of x and y at a time: a large batch passes through a small memory. */
+/** Bytes of x and y at a time, so that a large batch needs little memory. */
 const BLOCK_BYTES = 1 << 25;
-/** Bytes of w at a time: so does a large vocabulary. */
+/** Bytes of w at a time, so that a large vocabulary needs little memory. */
 const PANEL_BYTES = 1 << 28;
 
 /** Rows of a block. */
@@ -45,8 +45,8 @@ function blockColumns(k: number, n: number, panelBytes: number): number {
   return Math.min(n, 8 * Math.max(1, Math.floor(panelBytes / 32 / k)));
 }
 
-/** Bytes that a product takes. */
-export function productBytes(
+/** Memory of one matmul, in bytes. */
+export function matmulBytes(
   m: number,
   k: number,
   n: number,
@@ -57,8 +57,8 @@ export function productBytes(
   return 4 * (weightFloats(columns, k) + rows * (k + n8) + n8);
 }
 
-/** Products in `memory` from `at`, a multiple of 16, on; `reserve` makes sure that it ends no earlier. */
-export function productAt(
+/** Matmuls in `memory` at byte `at`, a multiple of 16; `reserve` grows the memory to an end. */
+export function matmulAt(
   memory: WebAssembly.Memory,
   at: number,
   gemm: Gemm,
@@ -69,7 +69,7 @@ export function productAt(
     check("x", x.length, [m, k]);
     check("w", w.length, [n, k]);
     if (bias) check("bias", bias.length, [n]);
-    reserve(at + productBytes(m, k, n, panelBytes));
+    reserve(at + matmulBytes(m, k, n, panelBytes));
     const f32 = new Float32Array(memory.buffer), y = new Float32Array(m * n);
     const step = blockColumns(k, n, panelBytes);
     const block = blockRows(m, k, roundUp(step, 8));
@@ -95,7 +95,7 @@ export function productAt(
   };
 }
 
-/** Refuses an array of another size than `shape`. */
+/** Throws `RangeError` where an array has another size than `shape`. */
 export function check(what: string, length: number, shape: number[]): void {
   const size = shape.reduce((a, b) => a * b, 1);
   if (shape.some((s) => !Number.isInteger(s) || s < 1) || length !== size) {

@@ -1,7 +1,7 @@
 /**
- * What the walk of quantize.ts does on its way: the hooks that fix the scale of
- * a site when its rows arrive, and round a weight when its linear is reached.
- * Each works out only what its findings do not hold yet.
+ * The interpreter's hooks during quantization: fix the static scales of a site
+ * when its rows are computed, quantize a weight when its linear is reached. What
+ * the findings already hold is not computed again.
  * @module
  */
 import type { Floats } from "../graph/executor.ts";
@@ -10,35 +10,39 @@ import type { Loaded } from "../graph/run.ts";
 import { channel0Weight, headScale, siteScale } from "../graph/names.ts";
 import type { AttentionNode, LinearNode } from "../graph/node.ts";
 import type { Phase } from "../graph/phase.ts";
-import { code } from "../tensor/round.ts";
-import { aim, type Pull, pullOf } from "./aim.ts";
+import { quantizeInt8 } from "../tensor/round.ts";
+import {
+  asymmetricTarget,
+  type TargetCorrection,
+  targetCorrection,
+} from "./gptaq.ts";
 import { bitsOf, headBits } from "./bits.ts";
-import { descend } from "./descend.ts";
+import { coordinateDescent } from "./coordinate_descent.ts";
 import type { Findings, Rounded } from "./findings.ts";
 import {
   BLOCK,
   dequantize,
   gptq,
   type IntegerWeight,
-  prepareSpread,
+  type PreparedHessian,
+  prepareHessian,
   roundToNearest,
   rowRoots,
-  type Spread,
   weighRows,
 } from "./gptq.ts";
 import { count, type Histogram, histogram, scaleOf } from "./histogram.ts";
 import type { Engine, Progress } from "./engine.ts";
 import type { Recipe } from "./recipe.ts";
 
-/** What the linears of one site share. */
+/** What the linears that read one site share. */
 interface Site {
   readonly name: string;
-  readonly spread: Spread | undefined;
-  readonly pull: Pull | undefined;
+  readonly hessian: PreparedHessian | undefined;
+  readonly correction: TargetCorrection | undefined;
 }
 
-/** The hooks of one walk; what they find goes into `found`. */
-export class Fold {
+/** The hooks of one run over the graph; results go into `found`. */
+export class Quantizer {
   #site: Site | undefined;
   readonly #linears: readonly LinearNode[];
   readonly #left: Set<LinearNode>;
@@ -66,16 +70,16 @@ export class Fold {
     );
   }
 
-  /** A parameter that is an integer table by now. */
+  /** An embedding table that is quantized already, dequantized. */
   table(name: string): Floats | undefined {
     const weight = this.found.rounded(name);
     return weight && this.#rounded(weight);
   }
 
-  /** How far a phase's weights are drawn towards float; above 0 the second half of its rows is the first in float. */
-  aimOf(phase: Phase): number {
+  /** Share of GPTAQ's correction in a phase; above 0, the second half of its rows are the first half in float. */
+  asymmetryOf(phase: Phase): number {
     const { gptq } = this.recipe;
-    return gptq && gptq.aim?.[phase] || 0;
+    return gptq && gptq.asymmetry?.[phase] || 0;
   }
 
   readonly hooks: Hooks = {
@@ -85,7 +89,7 @@ export class Fold {
       this.#first(node, x, (x) => this.#input(node, x, modality)),
     weight: (node, x, modality) => {
       const weight = this.#weight(node, x, modality);
-      return this.aimOf(node.phase) > 0
+      return this.asymmetryOf(node.phase) > 0
         ? [weight, this.loaded.param(node.weight)]
         : weight;
     },
@@ -93,13 +97,13 @@ export class Fold {
       this.#first(node, x, (x) => this.#heads(node, part, x)),
   };
 
-  /** x with what `change` makes of the rows that walk as integers. */
+  /** x with `change` applied to the quantized rows only. */
   #first(
     { phase }: LinearNode | AttentionNode,
     x: Floats,
     change: (x: Floats) => Floats,
   ): Floats {
-    if (this.aimOf(phase) === 0) return change(x);
+    if (this.asymmetryOf(phase) === 0) return change(x);
     const both = x.slice();
     both.set(change(x.subarray(0, x.length / 2)));
     return both;
@@ -115,7 +119,7 @@ export class Fold {
     return out;
   }
 
-  /** MSQ: fixes the site's scale per modality and returns the value on its grid. */
+  /** MSQ: fixes the site's scale per modality; returns the quantized and dequantized value. */
   #input(node: LinearNode, x: Floats, modality: Uint8Array): Floats {
     const width = node.k,
       skip = node.floatChannel0 ? 1 : 0,
@@ -136,7 +140,7 @@ export class Fold {
       for (let i = row * width; i < (row + 1) * width; i++) {
         q[i] = skip === 1 && i === row * width
           ? x[i]
-          : code(x[i], scale) * scale;
+          : quantizeInt8(x[i], scale) * scale;
       }
     }
     return q;
@@ -144,7 +148,7 @@ export class Fold {
 
   #modalityScales([vision, text]: Histogram[]): number[] {
     const { scales, modalities } = this.recipe;
-    if (vision.max === 0) vision = text; // after `last` no image row is left
+    if (vision.max === 0) vision = text; // behind `last_row` no image row is left
     if (text.max === 0) text = vision; // behind an expert of images
     if (modalities) return [scaleOf(vision, scales), scaleOf(text, scales)];
     const both = {
@@ -171,7 +175,7 @@ export class Fold {
 
   #round(node: LinearNode, all: Floats, modality: Uint8Array): Rounded {
     const { n, k } = node;
-    const share = this.aimOf(node.phase);
+    const share = this.asymmetryOf(node.phase);
     const x = share > 0 ? all.subarray(0, all.length / 2) : all;
     const w = this.loaded.model.params.get(node.weight)!.read();
     const rows = x.length / k;
@@ -183,41 +187,42 @@ export class Fold {
       for (let r = 0; r < rows; r++) input[r * k] = 0;
       this.found.vector(channel0Weight(node), () => apart);
     }
-    const { spread, pull } = this.recipe.gptq && rows > 0
+    const { hessian, correction } = this.recipe.gptq && rows > 0
       ? this.#siteOf(node, input, all.subarray(x.length), modality)
       : {};
-    const target = pull ? aim(w, n, pull, share, this.engine) : w;
-    const weight = this.#integers(node, target, spread);
+    const target = correction
+      ? asymmetricTarget(w, n, correction, share, this.engine)
+      : w;
+    const weight = this.#integers(node, target, hessian);
     const wanted = this.#floats(target), rounded = this.#rounded(weight);
     column?.forEach((c, r) => wanted[r * k] = rounded[r * k] = c);
     const sqnr = rows === 0 ? NaN : this.#sqnr(node, x, wanted, rounded);
     return Number.isFinite(sqnr) ? { ...weight, sqnr } : weight;
   }
 
-  /** w [n, k] in integers, as the recipe says. */
+  /** Quantizes w [n, k] by the recipe. */
   #integers(
     node: LinearNode,
     w: Float64Array,
-    spread: Spread | undefined,
+    hessian: PreparedHessian | undefined,
   ): IntegerWeight {
     const { n, k } = node, { engine, recipe: { gptq: options, groups } } = this;
     const bits = this.more.get(node.weight) ??
       bitsOf(this.loaded.model.nodes, node, this.recipe);
     const group = bits === 4 && groups && k % groups === 0 ? groups : 0;
-    if (!spread) return roundToNearest(w, n, k, bits, { group });
+    if (!hessian) return roundToNearest(w, n, k, bits, { group });
     const once = group === 0 && engine.gptq
-      ? engine.gptq(w, n, k, bits, spread)
-      : gptq(w, n, k, bits, spread, engine.matmul, engine.zeros, BLOCK, group);
-    const rounds = options && options.descend || 0;
-    return spread.hessian
-      ? descend(w, once, spread.hessian, rounds, engine)
+      ? engine.gptq(w, n, k, bits, hessian)
+      : gptq(w, n, k, bits, hessian, engine.matmul, engine.zeros, BLOCK, group);
+    const rounds = options && options.descentRounds || 0;
+    return hessian.damped
+      ? coordinateDescent(w, once, hessian.damped, rounds, engine)
       : once;
   }
 
   /**
-   * The factored Hessian of a site, and where its float rows draw the weights;
-   * q, k and v share them.
-   * @param float the same rows in float; none where nothing walks twice
+   * The factored Hessian of a site, and GPTAQ's correction; q, k and v share them.
+   * @param float the same rows in float; empty without GPTAQ
    */
   #siteOf(
     node: LinearNode,
@@ -227,7 +232,7 @@ export class Fold {
   ): Site {
     const name = `${node.x} ${node.modality ?? ""}`;
     if (this.#site?.name === name) return this.#site;
-    this.#site = undefined; // two at once are too much of a large model
+    this.#site = undefined; // a large model has no memory for two
     const { k } = node, { gptq } = this.recipe, options = gptq || {};
     const { zeros } = this.engine;
     const roots = gptq && gptq.rows
@@ -235,14 +240,14 @@ export class Fold {
       : undefined;
     const weighed = (x: Floats) => roots ? weighRows(x, k, roots, zeros) : x;
     const rows = weighed(x);
-    const spread = prepareSpread(
+    const hessian = prepareHessian(
       this.engine.gram(rows, x.length / k, k),
       k,
       options,
       this.engine,
     );
-    if (!spread || float.length === 0) {
-      return this.#site = { name, spread, pull: undefined };
+    if (!hessian || float.length === 0) {
+      return this.#site = { name, hessian, correction: undefined };
     }
     const gap = float.slice();
     for (let i = 0; i < gap.length; i++) gap[i] -= x[i];
@@ -251,8 +256,13 @@ export class Fold {
         gap[i] = 0;
       }
     }
-    const pull = pullOf(weighed(gap), rows, spread, this.engine);
-    return this.#site = { name, spread, pull };
+    const correction = targetCorrection(
+      weighed(gap),
+      rows,
+      hessian,
+      this.engine,
+    );
+    return this.#site = { name, hessian, correction };
   }
 
   #sqnr(node: LinearNode, x: Floats, w: Floats, rounded: Floats): number {
@@ -278,7 +288,7 @@ export class Fold {
     });
   }
 
-  /** One static scale per head for what enters attention. */
+  /** One static scale per head for the inputs of attention. */
   #heads(node: AttentionNode, part: "q" | "k" | "v", x: Floats): Floats {
     const heads = part === "q" ? node.heads : node.kvHeads, d = node.headDim;
     const ahead = part === "q" ? undefined : this.loaded.prefix?.get(node.id);
@@ -293,11 +303,11 @@ export class Fold {
       const q = this.engine.zeros(x.length);
       for (let i = 0; i < x.length; i++) {
         const s = scales[Math.floor(i / d) % heads];
-        q[i] = code(x[i], s) * s;
+        q[i] = quantizeInt8(x[i], s) * s;
       }
       return q;
     };
-    // Attention reads what stands in front only after this.
+    // Attention reads the prefix only after this.
     if (ahead && part !== "q") ahead[part] = onGrid(ahead[part]);
     return onGrid(x);
   }
