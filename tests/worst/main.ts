@@ -15,8 +15,8 @@ import type { Worst } from "./search.ts";
 import { MOST, WORST } from "./targets.ts";
 import type { Search } from "./worker.ts";
 
-/** Inputs of one search. */
-const PIECE = 400;
+/** Inputs of one search: few, so that all targets get their share of the minutes. */
+const PIECE = 100;
 
 const names = WORST.map((t) => t.name);
 const options = campaignOptions(

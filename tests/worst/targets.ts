@@ -5,6 +5,8 @@
  */
 import { constraint, vocabularyOf } from "../../src/constrain/constraint.ts";
 import { rulesOf } from "../../src/constrain/json_schema.ts";
+import { openSafetensors } from "../../src/format/safetensors.ts";
+import { bytesSource } from "../../src/format/source.ts";
 import { parseSettings } from "../../src/format/strict_json.ts";
 import { decode as decodeImage } from "../../src/image/decode.ts";
 import { parseJson } from "../../src/server/body.ts";
@@ -251,6 +253,46 @@ const tokenizer: WorstTarget = {
   },
 };
 
+/** The header of a safetensors file; its length is made good, what it tells of data is not there. */
+const fileHeader: WorstTarget = {
+  name: "header",
+  seeds: [
+    { a: { dtype: "F32", shape: [2, 2], data_offsets: [0, 16] } },
+    {
+      __metadata__: { format: "pt" },
+      ...Object.fromEntries(
+        list(3000, 0).map((_, i) => [
+          `t${i}`,
+          { dtype: "U8", shape: [1], data_offsets: [i, i + 1] },
+        ]),
+      ),
+    },
+  ].map((json) => encode(JSON.stringify(json))),
+  words: [
+    ...['"a":{"dtype":"U8","shape":[1],"data_offsets":[0,1]},', "[1,", "1,"],
+    ...['"__metadata__":{', '"a":"b",', "\\u0000", "{", "}", "[", "]", " "],
+  ],
+  mostBytes: 4_000_000,
+  run(json) {
+    const bytes = new Uint8Array(8 + json.length);
+    new DataView(bytes.buffer).setUint32(0, json.length, true);
+    bytes.set(json, 8);
+    openSafetensors(bytesSource(bytes, "x"));
+  },
+};
+
+/** A settings file of a checkpoint, or the graph of a model file. */
+function settings(name: string): WorstTarget {
+  const { seeds, read } = TARGETS.find((t) => t.name === name)!;
+  return {
+    name,
+    seeds,
+    words: ["[[", "]]", '"a":1,', "{", "}", "1e9", "[1,", '"a",', " ", "0,"],
+    mostBytes: 2_000_000,
+    run: read,
+  };
+}
+
 /** A whole picture of a kind. */
 function picture(kind: string): WorstTarget {
   return {
@@ -273,7 +315,9 @@ export const WORST: readonly WorstTarget[] = [
     endpoint,
     connection,
     tokenizer,
+    fileHeader,
   ],
+  ...["graph", "config", "processor", "index"].map(settings),
   ...["png", "jpeg", "webp"].map(picture),
 ];
 
