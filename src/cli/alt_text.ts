@@ -6,15 +6,9 @@
 import { createHash } from "node:crypto";
 import { dirname, join } from "@std/path";
 import { writeAll, writeAtomically } from "../format/atomic_write.ts";
-import { decode } from "../image/decode.ts";
-import type { Session } from "../mod.ts";
 import { altGaps, fillGaps, type Gap, kindOf } from "./alt_gaps.ts";
-import {
-  askOptions,
-  type CaptionValues,
-  lazily,
-  openSession,
-} from "./caption_options.ts";
+import type { CaptionValues } from "./caption_options.ts";
+import { captioner } from "./captioner.ts";
 import { EXIT, sentence } from "./errors.ts";
 import { findPhotos } from "./find_photos.ts";
 import { dim, field, type Io, PipeClosed, printable } from "./io.ts";
@@ -37,7 +31,7 @@ export async function fillAltTexts(
   say: Io,
 ): Promise<number> {
   const { photos: pages, problems } = findPhotos(operands, { wanted: PAGE });
-  await using model = lazily(() => openSession(values, io.signal));
+  await using captions = captioner(values, io);
   const known = new Map<string, string>(); // by content: pages share images
   let filled = 0, failed = 0, elsewhere = 0, rootless = 0;
   const fail = (what: string, error: unknown) => {
@@ -98,11 +92,7 @@ export async function fillAltTexts(
     const sha256 = createHash("sha256").update(bytes).digest("hex");
     let alt = known.get(sha256);
     if (alt === undefined) {
-      const session: Session = await model.get();
-      const answer = await session.caption(
-        await decode(bytes, { name: path }),
-        askOptions(values, io.signal),
-      );
+      const answer = await captions.caption(bytes, path);
       io.signal.throwIfAborted();
       alt = answer.text.trim().replaceAll(/\s+/g, " ");
       known.set(sha256, alt);

@@ -8,13 +8,14 @@ import { forcedLogits } from "../evaluate/forced.ts";
 import type { Floats } from "../graph/executor.ts";
 import { generate } from "../graph/generate.ts";
 import type { Loaded } from "../graph/run.ts";
-import { decode } from "../image/decode.ts";
 import { open } from "../mod.ts";
 import type { Engine } from "../execute/engine.ts";
 import { readPrompts } from "../convert/calibration.ts";
 import type { FloatCheckpoint } from "../convert/checkpoint.ts";
+import { decoding } from "./decoding.ts";
 import type { Io } from "./io.ts";
 import type { Journal } from "./journal.ts";
+import { readPhoto } from "./photo.ts";
 import { progress } from "./progress.ts";
 
 /** A question about a photo. */
@@ -45,12 +46,13 @@ export async function quantizedAnswers(
     ...(threads === undefined ? {} : { threads }),
     signal: io.signal,
   });
+  using decoder = decoding();
   const line = progress(io, "quantized", asks.length);
   const answers: string[] = [];
   for (const { item, path, prompt } of asks) {
     let text = journal.get(item);
     if (text === undefined) {
-      const photo = await decode(await Deno.readFile(path), { name: path });
+      const photo = await readPhoto(path, decoder, io.signal);
       const answer = await session.caption(photo, {
         prompt,
         maxTokens,

@@ -4,8 +4,15 @@
  */
 import type { Image } from "../image/image.ts";
 import type { Session } from "../mod.ts";
-import { askOptions, CAPTION_OPTIONS, openSession } from "./caption_options.ts";
+import {
+  askOptions,
+  CAPTION_OPTIONS,
+  type CaptionValues,
+  openSession,
+  questionOf,
+} from "./caption_options.ts";
 import { command } from "./command.ts";
+import { decoding } from "./decoding.ts";
 import { EXIT, sentence, UsageError } from "./errors.ts";
 import { findPhotos } from "./find_photos.ts";
 import { dim, field, type Io, PipeClosed, printable, quiet } from "./io.ts";
@@ -35,21 +42,10 @@ it says that an image is decoration.`,
     "--allow-read; with --sidecar, --journal, --watch or --alt-text also --allow-write=FOLDER",
   async run(operands, values, io) {
     const say = values.quiet ? quiet(io) : io;
-    const keeping = values.sidecar !== undefined ||
-      values.journal !== undefined || values.watch;
-    if (values["alt-text"]) {
-      if (keeping) {
-        throw new UsageError(
-          "Cannot caption: --alt-text writes into pages, --sidecar, --journal and --watch into files of their own; run it twice",
-        );
-      }
-      const { fillAltTexts } = await import("./alt_text.ts");
-      return await fillAltTexts(operands, values, io, say);
-    }
-    if (keeping) {
-      const { keepCaptions } = await import("./caption_folder.ts");
-      return await keepCaptions(operands, values, io, say);
-    }
+    const elsewhere = await intoFiles(values);
+    if (elsewhere) return await elsewhere(operands, values, io, say);
+    const question = questionOf(values);
+    using decoder = decoding();
     let failed = 0, done = 0;
     const fail = (photo: string, error: unknown) => {
       if (io.signal.aborted || error instanceof PipeClosed) throw error;
@@ -65,7 +61,7 @@ it says that an image is decoration.`,
       for (const photo of photos) {
         let image;
         try {
-          image = await readPhoto(photo, io.signal);
+          image = await readPhoto(photo, decoder, io.signal);
         } catch (error) {
           fail(photo, error);
           continue;
@@ -87,7 +83,7 @@ it says that an image is decoration.`,
 
     async function captionOne(s: Session, photo: string, image: Image) {
       say.status("looking …");
-      const answer = s.caption(image, askOptions(values, io.signal));
+      const answer = s.caption(image, askOptions(question, io.signal));
       if (!values.json) {
         const several = photos.length + problems.length > 1;
         await stream(answer, several ? photo : "", io);
@@ -114,6 +110,22 @@ it says that an image is decoration.`,
     }
   },
 });
+
+/** What captions into files, where that was asked for. */
+async function intoFiles(values: CaptionValues) {
+  const keeping = values.sidecar !== undefined ||
+    values.journal !== undefined || values.watch;
+  if (values["alt-text"]) {
+    if (keeping) {
+      throw new UsageError(
+        "Cannot caption: --alt-text writes into pages, --sidecar, --journal and --watch into files of their own; run it twice",
+      );
+    }
+    return (await import("./alt_text.ts")).fillAltTexts;
+  }
+  if (!keeping) return undefined;
+  return (await import("./caption_folder.ts")).keepCaptions;
+}
 
 /** Writes the pieces as they come; a name before them keeps them on one line. */
 async function stream(answer: AsyncIterable<string>, name: string, io: Io) {

@@ -32,8 +32,11 @@ export interface Keeping {
   readonly journal: CaptionJournal;
   /** Print JSON. */
   readonly json: boolean;
-  /** Captions the bytes of a photo; errors call it by its path. */
-  readonly caption: (bytes: Uint8Array, path: string) => PromiseLike<Result>;
+  /** Captions the bytes of a photo, which are handed over; errors call it by its path. */
+  readonly caption: (
+    bytes: Uint8Array<ArrayBuffer>,
+    path: string,
+  ) => PromiseLike<Result>;
   /** Where results and messages go. */
   readonly io: Io;
 }
@@ -52,7 +55,7 @@ export interface Tally {
 
 /** A photo's bytes, read while the photo before is captioned. */
 interface Read {
-  readonly bytes: Uint8Array;
+  readonly bytes: Uint8Array<ArrayBuffer>;
   readonly sha256: string;
 }
 

@@ -4,14 +4,7 @@
  * @module
  */
 import { join } from "@std/path";
-import { decode } from "../image/decode.ts";
-import {
-  askOptions,
-  type CaptionValues,
-  lazily,
-  openSession,
-  questionOf,
-} from "./caption_options.ts";
+import type { CaptionValues } from "./caption_options.ts";
 import {
   captionFiles,
   type Keeping,
@@ -19,11 +12,11 @@ import {
   tallyCode,
   tallyText,
 } from "./caption_files.ts";
-import { modelHash, openCaptionJournal, sha256Of } from "./caption_journal.ts";
+import { openCaptionJournal } from "./caption_journal.ts";
+import { captioner } from "./captioner.ts";
 import { EXIT, sentence, UsageError } from "./errors.ts";
 import { findPhotos, type FoundPhotos } from "./find_photos.ts";
 import { dim, type Io, PipeClosed } from "./io.ts";
-import { modelPath } from "./model_path.ts";
 import { clashes, type Kind, KINDS } from "./sidecar.ts";
 import { nearest } from "./suggest.ts";
 import { count } from "./table.ts";
@@ -57,22 +50,17 @@ export async function keepCaptions(
   }
   const path = values.journal ??
     join(found.folders[0] ?? ".", "captions.jsonl");
-  using journal = openCaptionJournal(path, {
-    model: modelHash(modelPath(values.model)),
-    ask: sha256Of(JSON.stringify(questionOf(values))),
-  }, { trust: values["trust-journal"] });
-  await using model = lazily(() => openSession(values, io.signal));
+  await using captions = captioner(values, io);
+  using journal = openCaptionJournal(path, captions.origin, {
+    trust: values["trust-journal"],
+  });
   const keeping: Keeping = {
     kinds,
     fullNames: values["full-names"],
     overwrite: values.overwrite,
     journal,
     json: values.json,
-    caption: async (bytes, name) => {
-      const image = await decode(bytes, { name });
-      const session = await model.get();
-      return await session.caption(image, askOptions(values, io.signal));
-    },
+    caption: captions.caption,
     io: values.quiet ? { ...io, status() {} } : io,
   };
   const done = new Map<string, string>(); // versions of photos, while watching

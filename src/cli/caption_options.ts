@@ -131,15 +131,18 @@ export function lazily(open: () => Promise<Session>) {
   };
 }
 
-/** How to ask, as the command line says. */
+/** A question, with what stops the answer. */
 export function askOptions(
-  values: CaptionValues,
+  question: Question,
   signal: AbortSignal,
 ): CaptionOptions {
-  return { ...given(questionOf(values)), signal };
+  return { ...given(question), signal };
 }
 
 /** All of a command line that bears on an answer. */
+export type Question = ReturnType<typeof questionOf>;
+
+/** The question of a command line. Asked for once in a run: the file of a schema may change meanwhile. */
 export function questionOf(values: CaptionValues) {
   return {
     prompt: values.prompt,

@@ -6,6 +6,7 @@ import { open } from "../mod.ts";
 import type { AskOptions, Message, Session } from "../mod.ts";
 import type { Image } from "../image/image.ts";
 import { command } from "./command.ts";
+import { type Decoding, decoding } from "./decoding.ts";
 import { EXIT, sentence } from "./errors.ts";
 import { dim, type Io, printable, quiet } from "./io.ts";
 import { lines } from "./lines.ts";
@@ -92,10 +93,11 @@ export default command({
   interrupt: "kill",
   async run(photos, values, io) {
     const say = values.quiet ? quiet(io) : io;
+    using decoder = decoding();
     const pending: Image[] = [];
     for (const path of photos) {
       try {
-        pending.push(await readPhoto(path, io.signal));
+        pending.push(await readPhoto(path, decoder, io.signal));
       } catch (error) {
         io.err(sentence(error, `show ${JSON.stringify(path)}`));
         return EXIT.failure;
@@ -134,7 +136,7 @@ export default command({
         } else if (/^\/image(\s|$)/.test(text)) {
           const path = text.slice(6).trim();
           attempt = `show ${JSON.stringify(path)}`;
-          await showImage(path, talk, say);
+          await showImage(path, talk, decoder, say);
         } else if (/^\/[a-z]+$/.test(text)) {
           throw new Error(
             `Cannot do ${text}: there is no such command; /help lists them`,
@@ -171,11 +173,16 @@ function historyText(messages: readonly Message[]): string {
 
 const sizeOf = ({ width, height }: Image) => `[${width} × ${height} image]`;
 
-async function showImage(path: string, { pending }: Talk, say: Io) {
+async function showImage(
+  path: string,
+  { pending }: Talk,
+  decoder: Decoding,
+  say: Io,
+) {
   if (path === "") {
     throw new Error("Cannot show an image: its path is missing; /image PATH");
   }
-  const image = await readPhoto(unquoted(path), say.signal);
+  const image = await readPhoto(unquoted(path), decoder, say.signal);
   pending.push(image);
   say.err(dim(`${image.width} × ${image.height} pixels, with the next line`));
 }

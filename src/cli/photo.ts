@@ -2,17 +2,18 @@
  * Reading a photo from a path or from stdin, within limits.
  * @module
  */
-import { decode } from "../image/decode.ts";
 import { type Image, IMAGE_LIMITS } from "../image/image.ts";
+import type { Decoding } from "./decoding.ts";
 
 const MOST_PHOTO_BYTES = IMAGE_LIMITS.fileBytes;
 
 /** The photo at `path`; `-` is stdin. Errors name the path. */
 export async function readPhoto(
   path: string,
+  { decode }: Decoding,
   signal: AbortSignal,
 ): Promise<Image> {
-  return await decode(await readPhotoBytes(path, signal), { name: path });
+  return await decode(await readPhotoBytes(path, signal), path, signal);
 }
 
 /** The bytes of the photo at `path`, not decoded; `-` is stdin. */

@@ -8,7 +8,7 @@ import { createHash } from "node:crypto";
 import { basename, join, resolve } from "@std/path";
 import { openCheckpoint } from "../format/checkpoint.ts";
 import { parseSettings, StrictJsonError } from "../format/strict_json.ts";
-import { floatTensor, sameStored } from "../format/safetensors.ts";
+import { sameStored } from "../format/safetensors.ts";
 import type { Grid } from "../graph/grid.ts";
 import { nestedSettings } from "../image/processors.ts";
 import { imageFormat } from "../graph/image_text.ts";
@@ -19,6 +19,7 @@ import { chat, type ChatFormat } from "../tokenizer/chat.ts";
 import { readTokenizer } from "../tokenizer/tokenizer.ts";
 import type { Tokenizer } from "../tokenizer/tokenizer.ts";
 import { rankedTokenizerJson, readRanks } from "../tokenizer/tiktoken.ts";
+import { weightsOf } from "./weights.ts";
 
 /** What a caption asks where nothing else is said. */
 export const DEFAULT_PROMPT = "Describe this image.";
@@ -52,6 +53,11 @@ export interface FloatCheckpoint extends Disposable {
   readonly processor: Record<string, unknown>;
   /** Files the model file carries along, by name. */
   readonly assets: Readonly<Record<string, Uint8Array<ArrayBuffer>>>;
+  /**
+   * Reads all weights once: a few seconds for 2 billion parameters.
+   * @throws {RangeError} naming the first one the model uses that holds NaN or infinity
+   */
+  checkWeights(): void;
   /** SHA-256 of all its files, read anew: for 2 billion parameters a few seconds. */
   sha256(): string;
   /** Token ids of a prompt about one image, of the tower's own size or the given grid, image tokens expanded; of a text alone where the model reads text only. */
@@ -86,9 +92,7 @@ export function openFloatCheckpoint(folder: string): FloatCheckpoint {
   }
   const file = openCheckpoint(folder);
   try {
-    const tensors = new Map(
-      [...file.tensors].map(([name, stored]) => [name, floatTensor(stored)]),
-    );
+    const { tensors, check } = weightsOf(file);
     const processor = PROCESSOR in assets ? json(PROCESSOR) : {};
     const { idOf } = tokenizer;
     const sameBytes = (a: string, b: string) =>
@@ -116,6 +120,7 @@ export function openFloatCheckpoint(folder: string): FloatCheckpoint {
         ...assets,
         "chat_template.jinja": new TextEncoder().encode(template),
       },
+      checkWeights: () => check(model),
       sha256: () => contentHash(folder),
       promptIds: (prompt, grid) =>
         chat(tokenizer, [{

@@ -18,7 +18,6 @@ import { writeModelFile } from "../format/write_model.ts";
 import { startFloat32Engine } from "../float/engine.ts";
 import { generate, type Prompt } from "../graph/generate.ts";
 import { load } from "../graph/run.ts";
-import { readStaticModel } from "../graph/static_model.ts";
 import { VERSION } from "../platform/version.ts";
 import { emit } from "../quantize/emit.ts";
 import {
@@ -35,6 +34,7 @@ import {
   openFloatCheckpoint,
 } from "./checkpoint.ts";
 import { QuantizeError, withCode } from "./error.ts";
+import { checkFileOpens } from "./opens.ts";
 import {
   type Order,
   QUANTIZE_LIMITS,
@@ -91,6 +91,7 @@ export async function produce(
     "checkpoint",
     () => openFloatCheckpoint(plan.checkpoint),
   );
+  await withCode("checkpoint", () => checkpoint.checkWeights());
   const { prompts, record } = await withCode(
     "calibration",
     () => readCalibration(checkpoint, plan, listener),
@@ -104,7 +105,10 @@ export async function produce(
     using threads = await startFloat32Engine(plan.threads);
     const engine = stoppable(threads, listener);
     const samples = checkpoint.model.info.image
-      ? answer(checkpoint, prompts, plan, engine, listener, records)
+      ? await withCode(
+        "checkpoint",
+        () => answer(checkpoint, prompts, plan, engine, listener, records),
+      )
       : prompts.map((prompt) => ({ ...prompt, answer: [] }));
     const quantized = run(checkpoint, samples, plan, engine, listener, records);
     listener.report({ stage: "write", done: 0, total: 1, share: 0 });
@@ -113,7 +117,7 @@ export async function produce(
       calibration,
       tool: `mquant ${VERSION}`,
     });
-    writeModelFile(plan.out, content);
+    writeModelFile(plan.out, content, mustOpen);
   }
   const result = await verified(plan.out);
   Deno.removeSync(part);
@@ -282,12 +286,26 @@ function run(
   );
 }
 
-/** Reads the file back: it must hold what was written, and be a model that opens. */
+/** Numbers that were finite in the checkpoint may no longer be once they are multiplied. */
+function mustOpen(path: string) {
+  try {
+    checkFileOpens(path);
+  } catch (cause) {
+    throw new QuantizeError(
+      "checkpoint",
+      `Cannot quantize the checkpoint: a model file of it would not open (${
+        (cause as Error).message.split(";")[0]
+      }); check its weights, some may be far too large`,
+      { cause },
+    );
+  }
+}
+
+/** Reads the file back: it must hold what was written. */
 async function verified(path: string): Promise<QuantizeResult> {
   using source = fileSource(path);
   const file = openModelFile(source);
   await verify(source, file.whole);
-  readStaticModel(file);
   const hash = createHash("sha256"), chunk = new Uint8Array(1 << 22);
   const bytes = Deno.statSync(path).size;
   for (let at = 0; at < bytes; at += chunk.length) {

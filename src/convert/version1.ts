@@ -12,6 +12,7 @@ import { fileSource } from "../format/source.ts";
 import { verify } from "../format/verify.ts";
 import { type TensorToWrite, writeSafetensors } from "../format/write.ts";
 import { readStaticModel } from "../graph/static_model.ts";
+import { checkOpens } from "./opens.ts";
 
 /** New names by old ones. */
 type Names = Readonly<Record<string, string>>;
@@ -249,7 +250,10 @@ function checkModel(
 ): void {
   const byName = new Map(tensors.map((t) => [t.name, t]));
   const entries = new Map(Object.entries(metadata));
-  readStaticModel(asModelFile(tensorFile(name, byName, entries, [])));
+  const file = asModelFile(tensorFile(name, byName, entries, []));
+  // One without a tokenizer is of use to the engine only.
+  if (file.assets.includes("tokenizer.json")) checkOpens(file);
+  else readStaticModel(file);
 }
 
 /** Bytes of a tensor that are held at a time. */

@@ -10,14 +10,14 @@ import { createHash } from "node:crypto";
 import { basename, dirname, join } from "@std/path";
 
 /**
- * Writes `path` through `fill`, which gets the open temporary file. Where
+ * Writes `path` through `fill`, which gets the open temporary file and its path. Where
  * `fill` throws, `path` stays as it was and the temporary file is removed. `mode`: who may read it,
  * from the first moment on (the system's mask takes away more).
  * Needs `--allow-read --allow-write` of the folder.
  */
 export function writeAtomically(
   path: string,
-  fill: (file: Deno.FsFile) => void,
+  fill: (file: Deno.FsFile, temporary: string) => void,
   mode?: number,
 ): void {
   const temporary = join(
@@ -29,7 +29,7 @@ export function writeAtomically(
     {
       using file = lockedNew(temporary, mode);
       made = true;
-      fill(file);
+      fill(file, temporary);
       file.syncSync();
     }
     Deno.renameSync(temporary, path);

@@ -32,6 +32,8 @@ export interface SafetensorsContent {
   readonly tensors: readonly TensorToWrite[];
   /** Store the SHA-256 of the header and of each tensor's bytes as metadata `header_sha256` and `sha256` (JSON: name → hex). */
   readonly sha256?: boolean;
+  /** Looks at the finished file before it gets its name; where it throws, the name stays with what had it before. */
+  readonly check?: (path: string) => void;
 }
 
 const ALIGNMENT = 64; // of the first data byte: one cache line
@@ -44,7 +46,7 @@ const ALIGNMENT = 64; // of the first data byte: one cache line
  */
 export function writeSafetensors(
   path: string,
-  { metadata, tensors, sha256 = false }: SafetensorsContent,
+  { metadata, tensors, sha256 = false, check }: SafetensorsContent,
 ): void {
   const ordered = tensors.toSorted((a, b) =>
     DTYPE_BYTES[b.dtype] - DTYPE_BYTES[a.dtype]
@@ -63,7 +65,7 @@ export function writeSafetensors(
     );
   const draft = header();
   checkDraft(basename(path), draft, ordered);
-  writeAtomically(path, (file) => {
+  writeAtomically(path, (file, temporary) => {
     writeAll(file, draft);
     for (const tensor of ordered) {
       const hash = createHash("sha256");
@@ -83,9 +85,11 @@ export function writeSafetensors(
       }
       if (sha256) hashes.set(tensor.name, hash.digest("hex"));
     }
-    if (!sha256) return;
-    file.seekSync(0, Deno.SeekMode.Start); // hashes have a fixed width: same length
-    writeAll(file, header(hash(hashedHeader(header())!)));
+    if (sha256) {
+      file.seekSync(0, Deno.SeekMode.Start); // hashes have a fixed width: same length
+      writeAll(file, header(hash(hashedHeader(header())!)));
+    }
+    check?.(temporary);
   });
 }
 

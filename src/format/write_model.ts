@@ -16,8 +16,15 @@ export interface ModelContent {
   readonly assets: Readonly<Record<string, Uint8Array>>;
 }
 
-/** Writes a model file, with checksums, crash-safe. Same content, same bytes. */
-export function writeModelFile(path: string, content: ModelContent): void {
+/**
+ * Writes a model file, with checksums, crash-safe. Same content, same bytes.
+ * @param check looks at the finished file before it gets its name
+ */
+export function writeModelFile(
+  path: string,
+  content: ModelContent,
+  check?: (path: string) => void,
+): void {
   const assets = Object.entries(content.assets).map(([name, bytes]) => ({
     name: ASSET + name,
     dtype: "U8" as const,
@@ -28,5 +35,6 @@ export function writeModelFile(path: string, content: ModelContent): void {
     metadata: { format: MODEL_FORMAT, ...content.metadata },
     tensors: [...content.tensors, ...assets],
     sha256: true,
+    ...(check ? { check } : {}),
   });
 }

@@ -78,9 +78,27 @@ export function encodeImages(
   );
 }
 
+/** The likeliest token; throws where no trained model would say it. */
+function likeliest(logits: Floats, { image }: ModelInfo): number {
+  const bad = logits.findIndex((x) => !Number.isFinite(x));
+  if (bad >= 0) {
+    throw new RangeError(
+      `Cannot answer: logit ${bad} must be finite: it is ${
+        logits[bad]
+      }; some weights of the checkpoint are far too large, check them`,
+    );
+  }
+  const id = argmax(logits);
+  if (id !== image?.tokenId) return id;
+  throw new RangeError(
+    `Cannot answer: the likeliest token is ${id}, which stands for images and belongs in prompts only; check that the checkpoint is a trained one, and the id of image tokens in its config.json`,
+  );
+}
+
 /**
  * Greedy answers, without the stop token.
  * @param maxTokens longest answer
+ * @throws {RangeError} where the model's numbers or words are not those of a trained one
  * @param saw called with each prompt's index and the logits behind it and behind each token
  */
 export function generate(
@@ -112,7 +130,7 @@ export function generate(
     live = live.filter((l, i) => {
       const own = logits.slice(i * vocabulary, (i + 1) * vocabulary);
       saw(l.prompt, own);
-      const id = argmax(own);
+      const id = likeliest(own, loaded.model.info);
       if (stopIds.includes(id)) return false;
       l.answer.push(id);
       l.chunk = { sequence: l.chunk.sequence, ids: [id] };

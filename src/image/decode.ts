@@ -51,6 +51,30 @@ export async function decode(
   }
 }
 
+/** Pixels that the header of a picture tells of; 0 where `decode` will refuse it for what it begins with. */
+export function pixelsOf(bytes: Uint8Array): number {
+  try {
+    const { width, height } = headerOf(bytes);
+    return width * height;
+  } catch (error) {
+    if (error instanceof ImageError) return 0;
+    throw error;
+  }
+}
+
+function headerOf(bytes: Uint8Array): Header {
+  switch (kindOf(bytes)) {
+    case "png":
+      return readPng(bytes, IMAGE_LIMITS);
+    case "jpeg":
+      return readJpegHeader(bytes);
+    case "webp":
+      return readWebpHeader(bytes);
+    default:
+      return { width: 0, height: 0, orientation: 1 };
+  }
+}
+
 async function decodeChecked(
   bytes: Uint8Array,
   limits: ImageLimits,

@@ -1,0 +1,60 @@
+/**
+ * Whether all numbers of a stored tensor are finite: its bits are looked at, a
+ * part at a time, so a large checkpoint takes the time of reading it once.
+ * @module
+ */
+import { type DType, DTYPE_BYTES, elementsOf } from "./dtype.ts";
+import type { StoredTensor } from "./safetensors.ts";
+
+/** Bytes looked at at once. */
+const PART = 1 << 20;
+
+/** The exponent of each type of floats: all its bits are ones in NaN and infinity (IEEE 754-2019 §3.4). */
+const EXPONENTS: Partial<Record<DType, number>> = {
+  F64: 0x7ff00000, // of the upper half
+  F32: 0x7f800000,
+  F16: 0x7c00,
+  BF16: 0x7f80,
+};
+
+/** A number that is not finite, and where it stands, row by row. */
+export interface NotFinite {
+  readonly index: number;
+  readonly value: number;
+}
+
+/** The first element that is NaN or infinite; undefined where there is none. */
+export function firstNotFinite(
+  { dtype, byteLength, readSlice }: StoredTensor,
+): NotFinite | undefined {
+  const exponent = EXPONENTS[dtype], size = DTYPE_BYTES[dtype];
+  if (exponent === undefined) return undefined;
+  const part = new Uint8Array(Math.min(PART, byteLength));
+  for (let at = 0; at < byteLength; at += part.length) {
+    const bytes = part.subarray(0, Math.min(part.length, byteLength - at));
+    readSlice(at, bytes);
+    const found = firstIn(bytes, size, exponent);
+    if (found < 0) continue;
+    const element = bytes.slice(found * size, (found + 1) * size);
+    const [value] = elementsOf(dtype, element.buffer);
+    return { index: at / size + found, value: Number(value) };
+  }
+  return undefined;
+}
+
+/** Index of the first element whose exponent is all ones; -1 where there is none. */
+function firstIn(
+  { buffer, length }: Uint8Array,
+  size: number,
+  exponent: number,
+): number {
+  if (size === 2) {
+    const words = new Uint16Array(buffer, 0, length / 2);
+    return words.findIndex((w) => (w & exponent) === exponent);
+  }
+  const words = new Uint32Array(buffer, 0, length / 4), step = size / 4;
+  for (let i = step - 1; i < words.length; i += step) { // little-endian
+    if ((words[i] & exponent) === exponent) return (i + 1) / step - 1;
+  }
+  return -1;
+}
