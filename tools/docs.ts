@@ -15,7 +15,7 @@ import config from "../deno.json" with { type: "json" };
 import { loadAll } from "../src/cli/commands.ts";
 import { commandHelp, overview } from "../src/cli/help.ts";
 import { kernelList } from "./kernel_list.ts";
-import { limitsTable } from "./limits.ts";
+import { limitsTable, serverTable } from "./limits.ts";
 import { ROOMS } from "./lint_rooms.ts";
 import { markdown, sizesTable } from "./models.ts";
 import { infoList, nodeList } from "./node_list.ts";
@@ -104,6 +104,7 @@ async function main(check: boolean): Promise<number> {
   const kernels = await Deno.readTextFile(new URL("kernels.md", folder));
   const models = await Deno.readTextFile(new URL("models.md", folder));
   const limits = await Deno.readTextFile(new URL("limits.md", folder));
+  const server = await Deno.readTextFile(new URL("server.md", folder));
   const performance = await Deno.readTextFile(
     new URL("performance.md", folder),
   );
@@ -126,6 +127,7 @@ async function main(check: boolean): Promise<number> {
     ),
     "kernels.md": between(kernels, "kernels", fence(kernelList())),
     "limits.md": between(limits, "products", limitsTable()),
+    "server.md": between(server, "server", serverTable()),
     "../tools/imports.json": imports(),
   };
   let stale = 0;
