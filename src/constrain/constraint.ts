@@ -49,12 +49,12 @@ const NEVER = 0xffff;
 /** The tokens of a tokenizer that an answer may hold. */
 export function vocabularyOf(
   tokenizer: Tokenizer,
-  sayable: (id: number) => boolean,
+  isAllowed: (id: number) => boolean,
 ): Vocabulary {
   const tokens: { id: number; bytes: Uint8Array }[] = [];
   const single = new Set<number>();
   for (let id = 0; id < tokenizer.size; id++) {
-    if (!sayable(id) || tokenizer.isSpecial(id)) continue;
+    if (!isAllowed(id) || tokenizer.isSpecial(id)) continue;
     const bytes = tokenizer.bytesOf(id);
     if (!bytes || bytes.length === 0) continue;
     tokens.push({ id, bytes });

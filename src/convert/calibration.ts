@@ -12,6 +12,7 @@ import { windowsOf } from "../evaluate/perplexity.ts";
 import { decode } from "../image/decode.ts";
 import { type Image, ImageError } from "../image/image.ts";
 import { type ImagePlan, oneTile, withinPixels } from "../image/plan.ts";
+import { readFile } from "../image/read.ts";
 import { preprocess, towerTile } from "../image/preprocess.ts";
 import { readImagePlan } from "../image/processors.ts";
 import type { FloatCheckpoint } from "./checkpoint.ts";
@@ -67,7 +68,7 @@ export async function readPrompts(
   const hash = createHash("sha256");
   const prompts: Prompt[] = [], tiles: Image[] = [];
   for (const path of photos) {
-    const bytes = Deno.readFileSync(path), name = basename(path);
+    const bytes = await readFile(path), name = basename(path);
     hash.update(bytes);
     const tile = await tileOf(bytes, name, plan, want);
     const grid = gridOf(want, tile);

@@ -299,9 +299,9 @@ export class Engine implements AsyncDisposable {
       if (i >= imageRows) ints[inputs.ids / 4 + i - imageRows] = ids[from];
     });
     if (inputs.maskEnd !== undefined) {
-      const sight = maskEnds(ids, this.#info.image), at = inputs.maskEnd / 4;
+      const maskEnd = maskEnds(ids, this.#info.image), at = inputs.maskEnd / 4;
       original.forEach((from, i) => {
-        ints[at + this.length + i] = this.length + sight[from];
+        ints[at + this.length + i] = this.length + maskEnd[from];
       });
     }
     if (inputs.images && imageRows > 0) {

@@ -65,7 +65,7 @@ export function eva(g: Builder, c: Eva): string {
   const pixels = g.patchInput("vision.pixels", wide, 1);
   g.residualAdd("vision", g.linear("vision.patch", pixels, wide, dim, bias));
   for (let i = 0; i < c.layers; i++) block(g, `vision.${i}`, c.tower);
-  const seen = g.residualRead("vision.peek", "vision", dim);
+  const seen = g.residualRead("vision.read", "vision", dim);
   const kept = g.sliceRows("vision.take", seen, patchesOf(c));
   const squares = g.pixelShuffle("vision.shuffle", kept, dim, 2);
   const conv = g.linear("connector.conv", squares, 4 * dim, merged, bias);

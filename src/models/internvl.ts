@@ -179,7 +179,7 @@ export function internvl(checkpoint: Checkpoint): Model {
   const wide = dim * factor ** 2;
   const kept = g.sliceRows(
     "vision.take",
-    g.residualRead("vision.peek", "vision", dim),
+    g.residualRead("vision.read", "vision", dim),
     patches,
   );
   g.residualAdd(

@@ -122,7 +122,7 @@ export function qwen3vl(checkpoint: Checkpoint): Model {
       );
     }
     const id = `deep.${look}`; // its norm stands behind the shuffle
-    const seen = g.residualRead(`${id}.peek`, "vision", dim);
+    const seen = g.residualRead(`${id}.read`, "vision", dim);
     g.residualAdd(id, g.pixelShuffle(`${id}.shuffle`, seen, dim, factor));
     deep.push(merge(id, g.norm(`${id}.norm`, id, wide, "layer", 1e-6)));
   }

@@ -107,7 +107,7 @@ export function qwenvl(checkpoint: Checkpoint): Model {
   for (let i = 0; i < v.layers("layers"); i++) block(g, `vision.${i}`, vision);
   const image = resampler(
     g,
-    g.residualRead("vision.peek", "vision", dim),
+    g.residualRead("vision.read", "vision", dim),
     pool,
   );
   const vocabulary = config.size("vocab_size");

@@ -1,41 +1,40 @@
 /**
- * Who is in the house: the request that is answered, and a bounded number
- * behind it. Whoever comes when it is full is told to come back, so neither
- * memory nor waiting grows without end. The order is the session's: first come,
- * first served.
+ * Admission control: one request is answered, a bounded number waits. When all
+ * places are taken, a request is refused with the time to try again, so memory and
+ * waiting time are bounded. The session serves first come, first served.
  * @module
  */
 
-/** Where a request is. */
+/** Stage of a request. */
 export type Stage = "reading" | "waiting" | "running";
 
-/** A request that was let in. */
-export interface Visit {
-  /** Where it is. */
+/** An admitted request. */
+export interface Ticket {
+  /** Its stage. */
   stage: Stage;
-  /** When it came. */
+  /** When it was admitted, performance.now(). */
   readonly since: number;
-  /** Keeps room for bytes until it leaves; false where there is none. */
+  /** Reserves bytes until it leaves; false where they are not free. */
   hold(bytes: number): boolean;
-  /** Aborted where its place is given to another, since its body is slow. */
+  /** Aborted when its place is given to another request because its body is slow. */
   readonly evicted: AbortSignal;
-  /** Makes room for another; more than once does no harm. */
+  /** Frees its place; repeated calls do nothing. */
   leave(): void;
 }
 
-/** The door. */
+/** Admission control. */
 export interface Admission {
-  /** Lets a request in; undefined where the house is full. */
-  enter(): Visit | undefined;
-  /** Whether nobody is inside. */
+  /** Admits a request; undefined where all places are taken. */
+  enter(): Ticket | undefined;
+  /** Whether no request is admitted. */
   empty(): boolean;
-  /** How many are at a stage. */
+  /** Number of requests at a stage. */
   count(stage: Stage): number;
-  /** Bytes that are kept. */
+  /** Reserved bytes. */
   readonly held: number;
 }
 
-/** What a house has room for. */
+/** Limits. */
 export interface Room {
   /** Requests. */
   readonly requests: number;
@@ -45,18 +44,20 @@ export interface Room {
   readonly slowMs: number;
 }
 
-/** An empty house. */
-export function admission({ requests, bytes: most, slowMs }: Room): Admission {
-  const inside = new Map<Visit, () => void>(); // and how each is evicted
+/** Admission control without requests. */
+export function admissionControl(
+  { requests, bytes: most, slowMs }: Room,
+): Admission {
+  const inside = new Map<Ticket, () => void>(); // and how each is evicted
   let held = 0;
 
-  /** Gives away the place of the body that is longest on its way. */
-  function evict(other?: Visit): boolean {
-    for (const [visit, end] of inside) { // in order of arrival
-      if (visit === other || visit.stage !== "reading") continue;
-      if (performance.now() - visit.since < slowMs) return false;
+  /** Evicts the request whose body has been on its way longest. */
+  function evict(other?: Ticket): boolean {
+    for (const [ticket, end] of inside) { // in order of arrival
+      if (ticket === other || ticket.stage !== "reading") continue;
+      if (performance.now() - ticket.since < slowMs) return false;
       end();
-      visit.leave();
+      ticket.leave();
       return true;
     }
     return false;
@@ -67,23 +68,23 @@ export function admission({ requests, bytes: most, slowMs }: Room): Admission {
       if (inside.size >= requests && !evict()) return undefined;
       let own = 0;
       const eviction = new AbortController();
-      const visit: Visit = {
+      const ticket: Ticket = {
         stage: "reading",
         since: performance.now(),
         evicted: eviction.signal,
         hold(bytes) {
-          while (held + bytes > most && evict(visit));
-          if (held + bytes > most || !inside.has(visit)) return false;
+          while (held + bytes > most && evict(ticket));
+          if (held + bytes > most || !inside.has(ticket)) return false;
           own += bytes;
           held += bytes;
           return true;
         },
         leave() {
-          if (inside.delete(visit)) held -= own;
+          if (inside.delete(ticket)) held -= own;
         },
       };
-      inside.set(visit, () => eviction.abort());
-      return visit;
+      inside.set(ticket, () => eviction.abort());
+      return ticket;
     },
     get held() {
       return held;

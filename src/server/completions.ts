@@ -2,7 +2,7 @@
  * `POST /v1/chat/completions` from the door to the last byte.
  * @module
  */
-import type { Admission, Visit } from "./admission.ts";
+import type { Admission, Ticket } from "./admission.ts";
 import type { Backend, Begun } from "./backend.ts";
 import { readBody } from "./body.ts";
 import { ApiError } from "./error.ts";
@@ -43,7 +43,7 @@ function after(ms: number): { end: Promise<void>; clear(): void } {
   return { end: promise, clear: () => clearTimeout(timer) };
 }
 
-/** The house is full. */
+/** All places are taken. */
 function full(why: string): ApiError {
   return new ApiError(
     "queue_full",
@@ -58,7 +58,7 @@ export interface Completing {
   /** Who answers; throws where it is not there yet. */
   readonly backend: () => Backend;
   /** Who is inside. */
-  readonly house: Admission;
+  readonly admission: Admission;
   /** What is counted. */
   readonly counted: Metrics;
   /** Limits of the server. */
@@ -74,14 +74,15 @@ export interface Completing {
 // long because its parts share the admission and the lifecycle of one server
 /** Answers requests for chat completions; throws `ApiError` and the errors of other rooms. */
 export function completing(
-  { backend, house, counted, limits, model, lifecycle, onError }: Completing,
+  { backend, admission, counted, limits, model, lifecycle, onError }:
+    Completing,
 ): (request: Request) => Promise<Reply> {
   const untaken = backlog(limits.untakenBytes);
 
   /** Makes room; when no more requests are taken, the last to leave says so. */
-  function leave(visit: Visit) {
-    visit.leave();
-    if (lifecycle?.draining.aborted && house.empty()) lifecycle.settled();
+  function leave(ticket: Ticket) {
+    ticket.leave();
+    if (lifecycle?.draining.aborted && admission.empty()) lifecycle.settled();
   }
 
   /** A server that ends breaks off bodies that are on their way (Deno 2.9). */
@@ -93,17 +94,17 @@ export function completing(
   async function completions(request: Request): Promise<Reply> {
     if (lifecycle?.draining.aborted) throw shuttingDown();
     const answering = backend();
-    const visit = house.enter();
-    if (!visit) throw full(`${limits.queue} requests are waiting already`);
+    const ticket = admission.enter();
+    if (!ticket) throw full(`${limits.queue} requests are waiting already`);
     let stays = false;
     try {
-      const begun = await begin(request, answering, visit)
+      const begun = await begin(request, answering, ticket)
         .catch(endingSaidSo);
-      const reply = await complete(begun, visit);
+      const reply = await complete(begun, ticket);
       stays = reply.later !== undefined;
       return reply;
     } finally {
-      if (!stays) leave(visit);
+      if (!stays) leave(ticket);
     }
   }
 
@@ -111,22 +112,22 @@ export function completing(
   async function begin(
     request: Request,
     answering: Backend,
-    visit: Visit,
+    ticket: Ticket,
   ): Promise<Begun> {
     const hold = (bytes: number) => {
-      if (visit.hold(bytes)) return;
+      if (ticket.hold(bytes)) return;
       throw full(`waiting requests hold ${limits.heldBytes} bytes already`);
     };
-    const body = await readBody(request, limits, hold, visit.evicted);
-    visit.stage = "waiting";
+    const body = await readBody(request, limits, hold, ticket.evicted);
+    ticket.stage = "waiting";
     const ends = { gone: request.signal, cut: lifecycle?.cut };
     return answering.begin(body, ends, () => {
-      visit.stage = "running";
+      ticket.stage = "running";
     });
   }
 
   /** Answers a request that was let in; it leaves when its body ends. */
-  async function complete(job: Begun, visit: Visit): Promise<Reply> {
+  async function complete(job: Begun, ticket: Ticket): Promise<Reply> {
     const asked = await job.asked;
     // Whatever is wrong is known before the head of the answer is sent, so it
     // can be told by its status. A stream waits for that a moment only: it can
@@ -139,7 +140,7 @@ export function completing(
     }
     const later = Promise.withResolvers<Ended>();
     const ended = (how: Outcome | ApiError, error?: unknown) => {
-      leave(visit);
+      leave(ticket);
       if (how instanceof ApiError) {
         const cause = causeOf(error);
         if (how.status === 500 && cause !== undefined) onError?.(cause);

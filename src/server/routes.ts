@@ -2,7 +2,7 @@
  * What can be asked of the server, by path.
  * @module
  */
-import { admission } from "./admission.ts";
+import { admissionControl } from "./admission.ts";
 import { type Backend, localBackend } from "./backend.ts";
 import { completing, type Reply } from "./completions.ts";
 import { ApiError } from "./error.ts";
@@ -40,14 +40,14 @@ export function routesOf(
   options: RouteOptions,
 ): ReadonlyMap<string, Route> {
   const { model, limits, lifecycle, counted, onError } = options;
-  const house = admission({
+  const admission = admissionControl({
     requests: 1 + limits.queue,
     bytes: limits.heldBytes,
     slowMs: limits.slowBodyMs,
   });
   const arrived = arriving(source, options);
   lifecycle?.draining.addEventListener("abort", () => {
-    if (house.empty()) lifecycle.settled();
+    if (admission.empty()) lifecycle.settled();
   });
   const created = Math.floor(Date.now() / 1000);
   const describe = () => describeModel(arrived.backend(), options, created);
@@ -66,7 +66,7 @@ export function routesOf(
       key: true,
       answer: completing({
         backend: arrived.backend,
-        house,
+        admission,
         counted,
         limits,
         model,
@@ -98,7 +98,7 @@ export function routesOf(
       "/metrics",
       get("metrics", true, () => {
         const more = options.metrics?.() ?? [];
-        return new Response(counted.text(house, arrived.now(), more), {
+        return new Response(counted.text(admission, arrived.now(), more), {
           headers: {
             "content-type": "text/plain; version=0.0.4; charset=utf-8",
           },

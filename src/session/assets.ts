@@ -22,11 +22,11 @@ export interface Assets {
   readonly image?: ImagePlan;
   /** Ids that end an answer. */
   readonly stopIds: ReadonlySet<number>;
-  /** Whether an answer may hold an id: not the image token, nor a row of the vocabulary that is no token. */
-  sayable(id: number): boolean;
-  /** Ids that no answer may hold; made when first asked for. */
-  unsayable(): Int32Array;
-  /** Its tokens, ordered for answers that must follow a schema; made when first asked for. */
+  /** Whether an answer may contain an id: not the image token, nor padding of the vocabulary. */
+  isAllowed(id: number): boolean;
+  /** All ids that no answer may contain; computed at first use. */
+  disallowed(): Int32Array;
+  /** Its tokens, sorted for answers that follow a schema; computed at first use. */
   vocabulary(): Vocabulary;
 }
 
@@ -49,8 +49,8 @@ export function readAssets(
     );
   }
   const { image } = info;
-  const sayable = (id: number) => id !== image?.tokenId && has(tokenizer, id);
-  let vocabulary: Vocabulary | undefined, unsayable: Int32Array | undefined;
+  const isAllowed = (id: number) => id !== image?.tokenId && has(tokenizer, id);
+  let vocabulary: Vocabulary | undefined, disallowed: Int32Array | undefined;
   return {
     tokenizer,
     chat: {
@@ -66,17 +66,17 @@ export function readAssets(
         ),
       }
       : {}),
-    sayable,
-    unsayable: () =>
-      unsayable ??= Int32Array.from({ length: info.vocabulary }, (_, id) => id)
-        .filter((id) => !sayable(id)),
-    vocabulary: () => vocabulary ??= vocabularyOf(tokenizer, sayable),
+    isAllowed,
+    disallowed: () =>
+      disallowed ??= Int32Array.from({ length: info.vocabulary }, (_, id) => id)
+        .filter((id) => !isAllowed(id)),
+    vocabulary: () => vocabulary ??= vocabularyOf(tokenizer, isAllowed),
     stopIds: new Set([...info.stopIds, ...generationStops(file, info)]),
   };
 }
 
 function has(tokenizer: Tokenizer, id: number): boolean {
-  if (id >= tokenizer.size) return false; // a padded vocabulary may have many
+  if (id >= tokenizer.size) return false; // padding of the vocabulary
   try {
     tokenizer.decode([id]);
     return true;
@@ -98,7 +98,7 @@ function json(file: ModelFile, name: string): Record<string, unknown> {
   }
 }
 
-/** bos_token and its kin, which templates may write. */
+/** bos_token and other special tokens that templates may use. */
 function specialTokens(file: ModelFile): Record<string, string> {
   const out: Record<string, string> = {};
   for (

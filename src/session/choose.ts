@@ -1,6 +1,5 @@
 /**
- * From logits to the next token: what may be said at all, what a schema allows,
- * then the sampler.
+ * From logits to the next token: schema constraint, allowed tokens, sampler.
  * @module
  */
 import type { AskOptions } from "./ask.ts";
@@ -13,16 +12,16 @@ import { demand, type Sampler, sampler } from "./sample.ts";
 
 /** How tokens are chosen. */
 export interface Choice {
-  /** Draws from logits. */
+  /** Samples from logits. */
   readonly pick: Sampler;
-  /** What the text must follow. */
+  /** Constraint of the text. */
   readonly constraint?: Constraint;
-  /** How many alternatives are told of each token; undefined: no likelihoods are. */
+  /** Alternatives per token whose log-probabilities are returned; undefined: none. */
   readonly logprobs?: number;
 }
 
 /**
- * How to choose, as `options` say, for an answer of at most `most` tokens.
+ * How tokens are chosen under `options`, for an answer of at most `most` tokens.
  * @throws {RuntimeError} "option" or "schema"
  */
 export function choiceOf(
@@ -57,23 +56,24 @@ export function choiceOf(
 
 /** Chooses the tokens of one answer. */
 export interface Chooser {
-  /** The next token, where at most `left` may yet come; changes `logits`. */
+  /** The next token; at most `left` tokens may follow. Overwrites `logits`. */
   next(logits: Float32Array, left: number): number;
-  /** Goes on behind `id`, which is part of the answer. */
+  /** Appends `id` to the answer. */
   accept(id: number): void;
-  /** Whether the text may end, and whether it must. */
+  /** Whether the text may end here. */
   readonly whole: boolean;
+  /** Whether the text must end here. */
   readonly ended: boolean;
-  /** Likelihoods of the accepted tokens. */
+  /** Log-probabilities of the appended tokens. */
   readonly logprobs: readonly TokenLogprob[];
 }
 
 /** A chooser for one answer. */
 export function chooser(
   { pick, constraint, logprobs: alternatives }: Choice,
-  { tokenizer, sayable, unsayable }: Pick<
+  { tokenizer, isAllowed, disallowed }: Pick<
     Assets,
-    "tokenizer" | "sayable" | "unsayable"
+    "tokenizer" | "isAllowed" | "disallowed"
   >,
 ): Chooser {
   const logprobs: TokenLogprob[] = [];
@@ -90,10 +90,10 @@ export function chooser(
       if (alternatives !== undefined) own = logits.slice();
       constraint?.restrict(logits, left);
       const first = pick(logits);
-      if (sayable(first)) return first;
-      for (const id of unsayable()) logits[id] = -Infinity;
+      if (isAllowed(first)) return first;
+      for (const id of disallowed()) logits[id] = -Infinity;
       const id = pick(logits);
-      if (sayable(id)) return id;
+      if (isAllowed(id)) return id;
       throw new RuntimeError(
         "values",
         "Cannot answer: no token has a finite logit; the model file is damaged, quantize the checkpoint again",

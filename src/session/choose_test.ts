@@ -14,8 +14,8 @@ function greedy(said: number) {
   };
   const choose = chooser({ pick }, {
     tokenizer: {} as Tokenizer,
-    sayable: (id) => id < said,
-    unsayable: () =>
+    isAllowed: (id) => id < said,
+    disallowed: () =>
       Int32Array.from({ length: PADDED - said }, (_, i) => said + i),
   });
   return { choose, looks: () => looks };

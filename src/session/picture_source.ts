@@ -3,7 +3,8 @@
  * address is read here, within the limits of a picture.
  * @module
  */
-import { IMAGE_LIMITS, ImageError } from "../image/image.ts";
+import { ImageError } from "../image/image.ts";
+import { readFile, readStream, shortened } from "../image/read.ts";
 import { inDeno } from "../platform/platform.ts";
 import type { ImageInput, Picture } from "./picture.ts";
 
@@ -26,28 +27,11 @@ export async function pictureOf(
     throw new ImageError(
       "unsupported",
       `Cannot read ${
-        shown(text)
+        shortened(text)
       }: there are no paths in a browser; give its bytes or an address`,
     );
   }
   return await readFile(isAddress ? new URL(text) : text, signal);
-}
-
-async function readFile(
-  path: string | URL,
-  signal: AbortSignal | undefined,
-): Promise<Uint8Array> {
-  const { size, isFile } = await Deno.stat(path);
-  if (!isFile) {
-    throw new ImageError(
-      "unsupported",
-      `Cannot read ${
-        shown(String(path))
-      }: it is not a regular file; give a JPEG, PNG or WebP`,
-    );
-  }
-  if (size > IMAGE_LIMITS.fileBytes) throw tooLarge(String(path));
-  return await Deno.readFile(path, signal ? { signal } : {});
 }
 
 async function fetched(
@@ -60,35 +44,9 @@ async function fetched(
     throw new ImageError(
       "unsupported",
       `Cannot read ${
-        shown(address)
+        shortened(address)
       }: it answered ${answer.status}; check the address`,
     );
   }
-  const parts: Uint8Array[] = [];
-  let size = 0;
-  for await (const part of answer.body) {
-    size += part.length;
-    if (size > IMAGE_LIMITS.fileBytes) throw tooLarge(address);
-    parts.push(part);
-  }
-  const all = new Uint8Array(size);
-  let at = 0;
-  for (const part of parts) all.set(part, at), at += part.length;
-  return all;
-}
-
-/** An address in a message: the beginning of a `data:` URL is enough. */
-function shown(address: string): string {
-  return JSON.stringify(
-    address.length > 80 ? `${address.slice(0, 77)}...` : address,
-  );
-}
-
-function tooLarge(address: string): ImageError {
-  return new ImageError(
-    "too_large",
-    `Cannot read ${
-      shown(address)
-    }: at most ${IMAGE_LIMITS.fileBytes} bytes are allowed; make it smaller first`,
-  );
+  return await readStream(answer.body, address, signal);
 }

@@ -11,10 +11,10 @@ import type { Assets } from "./assets.ts";
 import { chooser } from "./choose.ts";
 import { towerTiles } from "./picture.ts";
 import type { Job } from "./prepare.ts";
-import type { SeenImages } from "./seen_images.ts";
+import type { ImageCache } from "./image_cache.ts";
 import { stopScanner } from "./stop.ts";
 
-/** Times of a request that has waited so long and done nothing yet. */
+/** Times of a request before any work. */
 const timingsAfter = (queueMs: number) => ({
   queueMs,
   imageMs: 0,
@@ -23,8 +23,8 @@ const timingsAfter = (queueMs: number) => ({
   decodeMs: 0,
 });
 
-/** The result of a request that was cancelled before its turn. */
-export function neverBegun(promptTokens: number, queueMs: number): Result {
+/** The result of a request that was cancelled while it waited. */
+export function cancelledResult(promptTokens: number, queueMs: number): Result {
   return {
     text: "",
     tokens: [],
@@ -35,13 +35,13 @@ export function neverBegun(promptTokens: number, queueMs: number): Result {
   };
 }
 
-/** Runs a request on an engine that does nothing else meanwhile. */
+/** Runs a request on an engine that is not in use. */
 export async function run(
   job: Job,
   model: StaticModel,
   assets: Assets,
   engine: Engine,
-  seen: SeenImages | undefined,
+  cache: ImageCache | undefined,
   show: (piece: string) => void,
   signal: AbortSignal,
   queueMs: number,
@@ -65,13 +65,13 @@ export async function run(
       model,
       assets,
       engine,
-      seen,
+      cache,
       signal,
       clock,
     );
     progress("prefill", 0, ids.length);
     const all = joined(rows);
-    if (!seen) engine.reset();
+    if (!cache) engine.reset();
     cachedTokens = engine.rewind(ids, all, grids);
     const rest = all.subarray(engine.rowsOf(ids.slice(0, cachedTokens)));
     let id = choose.next(
@@ -117,29 +117,29 @@ export async function run(
   };
 }
 
-/** Rows of all images of a request, and their grids; `clock` hears of the end of each stage. */
+/** Rows of all images of a request, and their grids; calls `clock` at the end of each stage. */
 async function imageRows(
   { images, tiles, progress }: Job,
   model: StaticModel,
   { image }: Assets,
   engine: Engine,
-  seen: SeenImages | undefined,
+  cache: ImageCache | undefined,
   signal: AbortSignal,
   clock: (stage: "imageMs" | "visionMs") => void,
 ): Promise<{ rows: Float32Array[]; grids: Grid[] }> {
   const rows: Float32Array[] = [], grids: Grid[] = [];
-  for (const [i, picture] of images.entries()) {
+  for (const [i, input] of images.entries()) {
     progress("image", i, images.length);
     signal.throwIfAborted();
-    const seenAs = tiles?.[i] ??
-      await towerTiles(picture, image!, imageInfoOf(model.info));
+    const picture = tiles?.[i] ??
+      await towerTiles(input, image!, imageInfoOf(model.info));
     clock("imageMs");
     progress("vision", i, images.length);
-    for (const tile of seenAs.tiles) {
+    for (const tile of picture.tiles) {
       const encode = () => engine.encode(tile, signal);
-      rows.push(await (seen ? seen.rows(tile, encode) : encode()));
+      rows.push(await (cache ? cache.rows(tile, encode) : encode()));
     }
-    grids.push(...seenAs.grids);
+    grids.push(...picture.grids);
     clock("visionMs");
   }
   return { rows, grids };

@@ -14,10 +14,10 @@ import type { ImageInput } from "./picture.ts";
 import type { MemoryPlan } from "../plan/plan.ts";
 import { type Profile, profile } from "../execute/profile.ts";
 import { examine, prepare } from "./prepare.ts";
-import { neverBegun, run } from "./run.ts";
-import { seenImages } from "./seen_images.ts";
+import { cancelledResult, run } from "./run.ts";
+import { imageCache } from "./image_cache.ts";
 import type { StaticModel } from "../graph/static_model.ts";
-import { turns } from "./turns.ts";
+import { workQueue } from "./work_queue.ts";
 
 /**
  * How a caption is asked for.
@@ -105,31 +105,31 @@ const PROMPT = "Describe this image.";
 // long because its methods share one engine and one queue
 /**
  * A session over a loaded engine, which it owns.
- * @param again loads the same model anew, after a kernel failed
+ * @param reload loads the model again after a kernel failed
  */
 export function session(
   model: StaticModel,
   assets: Assets,
   loaded: Engine,
-  again: () => Promise<Engine>,
+  reload: () => Promise<Engine>,
   opened: PictureOptions & { readonly remember?: boolean },
   info: SessionInfo,
 ): Session {
   const closing = new AbortController();
-  const seen = opened.remember ? seenImages() : undefined;
+  const cache = opened.remember ? imageCache() : undefined;
   const { maxTiles, minPixels } = opened; // maxPixels is in the assets
   const pictures: PictureOptions = {
     ...(maxTiles === undefined ? {} : { maxTiles }),
     ...(minPixels === undefined ? {} : { minPixels }),
   };
-  const { inTurn, empty } = turns();
+  const { enqueue, empty } = workQueue();
   let engine = loaded;
 
-  /** The engine; where a kernel failed, another with the same bits. */
-  async function sound(): Promise<Engine> {
+  /** The engine; a new one, with the same bits, where a kernel failed. */
+  async function workingEngine(): Promise<Engine> {
     if (!engine.broken) return engine;
     await engine[Symbol.asyncDispose]();
-    return engine = await again();
+    return engine = await reload();
   }
 
   function chat(messages: Message[], options: AskOptions = {}): Answer {
@@ -151,12 +151,12 @@ export function session(
       );
       const ready = (signal?: AbortSignal) =>
         prepare(examined, assets, model.info, info.context, signal);
-      // Whatever is wrong is said before the turn, where no image has to be decoded for it.
+      // Errors are thrown before the job is queued, unless an image must be decoded to find them.
       const early = examined.cutFirst ? undefined : await ready();
       const asked = performance.now();
       const waited = () => performance.now() - asked;
-      const none = () => neverBegun(early?.ids.length ?? 0, waited());
-      return await inTurn(
+      const none = () => cancelledResult(early?.ids.length ?? 0, waited());
+      return await enqueue(
         async () => {
           const queueMs = waited();
           const job = early ?? await ready(signal).catch((error) => {
@@ -167,8 +167,8 @@ export function session(
             job,
             model,
             assets,
-            await sound(),
-            seen,
+            await workingEngine(),
+            cache,
             show,
             signal,
             queueMs,

@@ -333,7 +333,7 @@ Deno.test("an image is bytes, pixels with or without alpha, a path or an address
     assertEquals(listed.tokens, want);
     const wrong: [ImageInput, RegExp][] = [
       [`${host}/b.png`, /answered 404; check/],
-      [folder, /not a regular file/],
+      [folder, /it is a folder; give the photos in it/],
       [`${folder}/no.png`, /No such file/],
       [
         { width: 16, height: 16, data: new Uint8Array(5) },

@@ -74,7 +74,7 @@ Deno.test("the check can fail: a mean that somebody reads may not be lost", () =
   // and a connector that no longer sees the mean
   const rotated = RECIPES.w4a8.passes[3].apply(folded);
   assert(kept(rotated) < 1e-9);
-  const name = "vision.peek.gain.weight", gain = rotated.params.get(name)!;
+  const name = "vision.read.gain.weight", gain = rotated.params.get(name)!;
   const lost: Model = {
     ...rotated,
     params: new Map(rotated.params).set(name, {
@@ -122,5 +122,5 @@ Deno.test("the check can fail: a norm in front of a tower brings a mean in", () 
       .map((n) => "x" in n && n.x === gain ? { ...n, x } : n);
   };
   assert(change(without("vision.pre.gain")) > 1e-3);
-  assert(change(without("vision.peek.gain")) > 1e-6);
+  assert(change(without("vision.read.gain")) > 1e-6);
 });

@@ -1,24 +1,24 @@
 /**
- * Rows of the images seen last, by their pixels: a conversation about a photo
- * sends it again with every question.
+ * A cache of encoded images by their pixels: a conversation about a photo sends it
+ * again with every question.
  * @module
  */
 import type { Image } from "../image/image.ts";
 
-/** Most images remembered: some 100 KB each. */
+/** Most images in the cache, about 100 KB each. */
 const MOST = 8;
 
-/** A small memory of encoded images. */
-export interface SeenImages {
-  /** Rows of a tile: remembered, or computed by `encode`. */
+/** Encoded images. */
+export interface ImageCache {
+  /** Rows of a tile: from the cache, or computed by `encode`. */
   rows(
     tile: Image,
     encode: () => Promise<Float32Array>,
   ): Promise<Float32Array>;
 }
 
-/** An empty memory. */
-export function seenImages(): SeenImages {
+/** An empty cache. */
+export function imageCache(): ImageCache {
   const known = new Map<string, Float32Array>();
   return {
     async rows({ width, height, data }, encode) {
@@ -27,7 +27,7 @@ export function seenImages(): SeenImages {
       ).toHex();
       const key = `${width} × ${height} ${hash}`;
       const rows = known.get(key) ?? await encode();
-      known.delete(key); // the latest goes to the end
+      known.delete(key); // moves to the end: least recently used first
       known.set(key, rows);
       if (known.size > MOST) known.delete(known.keys().next().value!);
       return rows;

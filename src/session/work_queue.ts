@@ -1,26 +1,26 @@
 /**
- * Work in the order in which it was asked for, one piece at a time.
+ * A queue that runs one job at a time, first come, first served.
  * @module
  */
 
 /** A queue of work. */
-export interface Turns {
-  /** Runs `work` behind all that was asked for before; who is cancelled while waiting leaves the queue. */
-  inTurn<T>(
+export interface WorkQueue {
+  /** Runs `work` after all earlier work; a job that is cancelled while it waits leaves the queue with `cancelled`. */
+  enqueue<T>(
     work: () => Promise<T>,
     cancelled: () => T,
     signal: AbortSignal,
   ): Promise<T>;
-  /** Resolves when all is done. */
+  /** Resolves when the queue is empty. */
   empty(): Promise<void>;
 }
 
 /** An empty queue. */
-export function turns(): Turns {
+export function workQueue(): WorkQueue {
   let queue: Promise<void> = Promise.resolve();
   return {
     empty: () => queue,
-    inTurn(work, cancelled, signal) {
+    enqueue(work, cancelled, signal) {
       return new Promise((done, refuse) => {
         if (signal.aborted) return done(cancelled());
         let begun = false;
