@@ -21,7 +21,7 @@ import { roundUp, word } from "./vector";
   return i8x16.narrow_i16x8_s(h, h);
 }
 
-@inline function pairSums(q: v128): v128 {
+@inline export function pairSums(q: v128): v128 {
   return i32x4.extadd_pairwise_i16x8_s(i16x8.extadd_pairwise_i8x16_s(q));
 }
 

@@ -51,6 +51,15 @@ const gemmShapes = [
 const gemvShapes = [[576, 1536], [2048, 8192]];
 /** Columns of a quantization group. */
 const GROUP = 64;
+/** pixels a side, channels, window, stride: of EfficientNet-Lite2 */
+const depthwiseShapes = [
+  [144, 32, 3, 1],
+  [144, 96, 3, 2],
+  [72, 144, 3, 1],
+  [36, 288, 5, 1],
+  [18, 720, 5, 1],
+  [9, 1248, 5, 1],
+];
 const rowShapes = [[196, 1280], [64, 1024], [64, 1536], [64, 3072]];
 /** rows, keys, heads, kvHeads, headDim */
 const attentionShapes = [
@@ -106,6 +115,7 @@ export function jobs(build: Build, only: readonly string[]): Job[] {
     }
   };
   matmuls(add);
+  convolutions(add);
   rows(add, new Int32Array(memory.buffer));
   attention(add);
   for (const bits of [4, 8] as const) {
@@ -227,6 +237,42 @@ function rows(add: Add, i32: Int32Array): void {
         scratch,
       });
     }
+  }
+}
+
+function convolutions(add: Add): void {
+  for (const [pixels, k, side, stride] of depthwiseShapes) {
+    const columns = Math.ceil(pixels / stride), rows = columns ** 2;
+    const window = { height: pixels, width: pixels, side, stride, columns };
+    const corner = (Math.max((columns - 1) * stride + side - pixels, 0)) >> 1;
+    const call = {
+      x: at.w,
+      w: at.floats,
+      alpha: at.alpha,
+      bias: at.bias,
+      ...window,
+      top: corner,
+      left: corner,
+      k,
+      rows: [0, rows] as const,
+      scratch: at.scratch,
+    };
+    const shape = `${pixels}×${pixels}×${k}, ${side}×${side} by ${stride}`;
+    const work = 2 * rows * k * side * side;
+    add(signatures.depthwise_w8a8, shape, "GOPS", work, {
+      ...call,
+      y: at.y,
+      ldy: k,
+    });
+    add(signatures.depthwise_w8a8_s8, shape, "GOPS", work, {
+      ...call,
+      inv: 20,
+      low: 0,
+      high: 127,
+      q: at.y,
+      sums: at.sums,
+      rowBlock: 4,
+    });
   }
 }
 

@@ -15,6 +15,7 @@
  *     [N8/8] of [k/group][8 n] u8, padded to 16, and [k/4][4 n][4 k] bytes; group a multiple of 32
  * W8  [N8/8][Kp/4][8 n][4 k] int8, signed
  * F32 [N8/8][k][8 n] float32
+ * D   filters of channels, [C16/16][ceil(taps/2)][16 c][2 taps] int16, padding 0
  *
  * K cache, one head after another: [cap/8][d/4][8 keys][4 d] int8  (= W8 with n = key, k = d)
  * V cache, one head after another: [d/8][cap/4][8 d][4 keys] int8  (= W8 with n = d, k = key)
@@ -174,6 +175,16 @@ export function gemvScratchBytes(k: number): number {
   return 128 + roundUp(4 * k / GROUP_UNIT, 16);
 }
 
+/** Bytes of packed filters of `side` × `side` taps for c channels. */
+export function filterBytes(c: number, side: number): number {
+  return 2 * roundUp(c, 16) * roundUp(side * side, 2);
+}
+
+/** Bytes of scratch one thread needs for a depthwise convolution: a row of zeros, and two lists of taps. */
+export function depthwiseScratchBytes(c: number, side: number): number {
+  return paddedK(c) + 8 * (side * side + 2);
+}
+
 /** Bytes of scratch one thread needs for a row kernel (Hadamard, activation) of length k. */
 export function rowScratchBytes(k: number): number {
   demand("place scratch", "k", k, 4);
@@ -330,6 +341,23 @@ export function packHadamard(matrix: Int8Array, order: number): Int32Array {
       out[((a >> 2) * order + c) * 4 + (a & 3)] = matrix[a * order + c] < 0
         ? -0x80000000
         : 0;
+    }
+  }
+  return out;
+}
+
+/** Packs the filters of depthwise convolutions, [c, taps] (row-major). */
+export function packFilters(
+  values: Int8Array,
+  c: number,
+  taps: number,
+): Int16Array {
+  const pairs = Math.ceil(taps / 2);
+  const out = new Int16Array(roundUp(c, 16) * 2 * pairs);
+  for (let i = 0; i < c; i++) {
+    const chunk = (i >> 4) * pairs * 32 + (i & 15) * 2;
+    for (let t = 0; t < taps; t++) {
+      out[chunk + (t >> 1) * 32 + (t & 1)] = values[i * taps + t];
     }
   }
   return out;

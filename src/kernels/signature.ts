@@ -19,7 +19,7 @@
 export type Sizes = Readonly<Record<string, number>>;
 
 /** Element types that pointers point to, with their bytes. */
-export const ELEMENTS = { i8: 1, u8: 1, i32: 4, f32: 4 } as const;
+export const ELEMENTS = { i8: 1, u8: 1, i16: 2, i32: 4, f32: 4 } as const;
 
 /** An address of elements. */
 export interface Pointer<Optional extends boolean = boolean> {
@@ -169,22 +169,39 @@ export const u8 = (...dims: string[]): Pointer<false> => dense("u8", dims);
 /** Signed bytes. */
 export const i8 = (...dims: string[]): Pointer<false> => dense("i8", dims);
 
-/** Float32 rows of `width` elements that begin `stride` elements apart. */
-export function rowsF32(
+function strided(
+  element: keyof typeof ELEMENTS,
   rows: string,
   stride: string,
   width: string,
 ): Pointer<false> {
   return {
-    ...dense("f32", [rows, width]),
+    ...dense(element, [rows, width]),
     shape: `[${rows}][${width}], ${stride} apart`,
-    bytes: (s) => s[rows] > 0 ? 4 * ((s[rows] - 1) * s[stride] + s[width]) : 0,
+    bytes: (s) =>
+      s[rows] > 0
+        ? ELEMENTS[element] * ((s[rows] - 1) * s[stride] + s[width])
+        : 0,
   };
 }
 
+/** Float32 rows of `width` elements that begin `stride` elements apart. */
+export const rowsF32 = (
+  rows: string,
+  stride: string,
+  width: string,
+): Pointer<false> => strided("f32", rows, stride, width);
+
+/** The same of signed bytes. */
+export const rowsI8 = (
+  rows: string,
+  stride: string,
+  width: string,
+): Pointer<false> => strided("i8", rows, stride, width);
+
 /** Elements in a packed layout of layout.ts. */
 export function packed(
-  element: "i8" | "u8" | "f32" | "i32",
+  element: keyof typeof ELEMENTS,
   shape: string,
   bytes: (sizes: Sizes) => number,
 ): Pointer<false> {

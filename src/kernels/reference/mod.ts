@@ -15,6 +15,7 @@ import {
   signatures,
 } from "../signatures/mod.ts";
 import * as attention from "./attention.ts";
+import * as conv from "./conv.ts";
 import * as load from "./load.ts";
 import * as matmul from "./matmul.ts";
 import * as quantize from "./quantize.ts";
@@ -53,6 +54,8 @@ export const references: {
   patchify_u8_s8: rows.patchify,
   conv_state_f32: rows.convState,
   causal_conv1d_f32: rows.causalConv1d,
+  depthwise_w8a8: conv.depthwise,
+  depthwise_w8a8_s8: conv.depthwiseS8,
   pack_w4: load.pack(4),
   pack_w8: load.pack(8),
   barrier: load.barrier,

@@ -11,6 +11,7 @@ import {
   type Signature,
 } from "../signature.ts";
 import * as attention from "./attention.ts";
+import * as conv from "./conv.ts";
 import * as load from "./load.ts";
 import * as matmul from "./matmul.ts";
 import * as quantize from "./quantize.ts";
@@ -46,6 +47,8 @@ export const signatures = {
   patchify_u8_s8: rows.patchify_u8_s8,
   conv_state_f32: rows.conv_state_f32,
   causal_conv1d_f32: rows.causal_conv1d_f32,
+  depthwise_w8a8: conv.depthwise_w8a8,
+  depthwise_w8a8_s8: conv.depthwise_w8a8_s8,
   pack_w4: load.pack_w4,
   pack_w8: load.pack_w8,
   barrier: load.barrier,

@@ -50,6 +50,9 @@ const sums = out({
   bytes: ({ rows, rowBlock }) => 4 * roundUp(rows, rowBlock as RowBlock),
 });
 
+/** Static scale of an output, and its least and greatest level: −128 ≤ low ≤ 0 ≤ high ≤ 127. */
+export const levels = { inv: float, low: float, high: float };
+
 /** Operands of a Hadamard transform of the whole row, k = outer·order·2^p with 2^p ≥ 4. */
 const transform = {
   /** ±1 for each channel. */
@@ -78,7 +81,14 @@ const activation = {
   ldx: size,
 };
 
-const target = { q, sums, k: size, rows: range("rowBlock"), rowBlock: size };
+/** Quantized rows and their sums. */
+export const target = {
+  q,
+  sums,
+  k: size,
+  rows: range("rowBlock"),
+  rowBlock: size,
+};
 
 const working = scratch(({ k }) => rowScratchBytes(k));
 

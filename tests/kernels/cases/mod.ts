@@ -5,6 +5,7 @@
 import type { KernelName } from "../../../src/kernels/signatures/mod.ts";
 import type { Case, CasesOf } from "../case.ts";
 import * as attention from "./attention.ts";
+import * as conv from "./conv.ts";
 import * as matmul from "./matmul.ts";
 import * as quantize from "./quantize.ts";
 import * as rows from "./rows.ts";
@@ -39,6 +40,8 @@ const all: { readonly [K in KernelName]: CasesOf<K> } = {
   patchify_u8_s8: rows.patchify,
   conv_state_f32: rows.convState,
   causal_conv1d_f32: rows.causalConv1d,
+  depthwise_w8a8: conv.depthwise,
+  depthwise_w8a8_s8: conv.depthwiseS8,
   pack_w4: rows.pack(4),
   pack_w8: rows.pack(8),
   barrier: [],

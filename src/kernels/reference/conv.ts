@@ -1,0 +1,89 @@
+/**
+ * References of the convolutions.
+ * @module
+ */
+import {
+  activationOffset,
+  paddedK,
+  roundUp,
+  type RowBlock,
+} from "../layout.ts";
+import type { depthwise_w8a8, depthwise_w8a8_s8 } from "../signatures/conv.ts";
+import { type Reference, rne8, type Views } from "./views.ts";
+
+const f = Math.fround;
+
+/** Where a window is. */
+interface Window {
+  readonly height: number;
+  readonly width: number;
+  readonly side: number;
+  readonly stride: number;
+  readonly top: number;
+  readonly left: number;
+  readonly columns: number;
+}
+
+/** Index of the pixel at tap t of an output row's window; undefined outside of the picture. */
+function pixelAt(w: Window, row: number, t: number): number | undefined {
+  const y = Math.floor(row / w.columns) * w.stride - w.top +
+    Math.floor(t / w.side);
+  const x = row % w.columns * w.stride - w.left + t % w.side;
+  const inside = y >= 0 && y < w.height && x >= 0 && x < w.width;
+  return inside ? y * w.width + x : undefined;
+}
+
+/** What a depthwise convolution takes. */
+interface Depthwise extends Window {
+  readonly x: number;
+  readonly w: number;
+  readonly alpha: number;
+  readonly bias: number;
+  readonly k: number;
+}
+
+/** One channel of one row, in float. */
+function convolved(v: Views, d: Depthwise, row: number, c: number): number {
+  const { x, w, alpha, bias, k, side } = d, taps = side * side;
+  const chunk = (w >> 1) + (c >> 4) * roundUp(taps, 2) * 16 + (c & 15) * 2;
+  let sum = 0;
+  for (let t = 0; t < taps; t++) {
+    const pixel = pixelAt(d, row, t);
+    if (pixel === undefined) continue;
+    sum += v.i8[x + pixel * paddedK(k) + c] *
+      v.i16[chunk + (t >> 1) * 32 + (t & 1)];
+  }
+  return f(f(f(sum) * v.f32[(alpha >> 2) + c]) + v.f32[(bias >> 2) + c]);
+}
+
+/** x·inv, clamped and rounded. */
+function level(
+  x: number,
+  { inv, low, high }: { inv: number; low: number; high: number },
+): number {
+  const y = f(x * f(inv));
+  return rne8(Math.max(f(low), Math.min(f(high), y)));
+}
+
+/** To float rows. */
+export const depthwise: Reference<typeof depthwise_w8a8> = (v) => (c) => {
+  for (let r = c.rows[0]; r < c.rows[1]; r++) {
+    for (let j = 0; j < c.k; j++) {
+      v.f32[(c.y >> 2) + r * c.ldy + j] = convolved(v, c, r, j);
+    }
+  }
+};
+
+/** To int8 rows. */
+export const depthwiseS8: Reference<typeof depthwise_w8a8_s8> = (v) => (c) => {
+  const [first, end] = c.rows, kp = paddedK(c.k);
+  for (let r = first; r < roundUp(end, c.rowBlock); r++) {
+    let sum = 0;
+    for (let j = 0; j < kp; j++) {
+      const value = j < c.k && r < end ? level(convolved(v, c, r, j), c) : 0;
+      v.i8[c.q + activationOffset(r, j, kp, c.rowBlock as RowBlock)] = value;
+      sum += value;
+    }
+    v.i32[(c.sums >> 2) + r] = sum;
+  }
+};
