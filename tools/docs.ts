@@ -33,8 +33,8 @@ async function cli(): Promise<string> {
 
 # The command line
 
-In a checkout, \`deno task mquant COMMAND\` is \`mquant COMMAND\`; the commands that
-are used most are tasks of their own: \`deno task caption PHOTO\`.
+In a checkout, \`deno task mquant COMMAND\` stands for \`mquant COMMAND\`. Frequent
+commands have their own tasks: \`deno task caption PHOTO\`.
 
 ${fence(overview(commands))}
 ${parts.join("\n")}`;

@@ -37,15 +37,15 @@ interface Opening {
 
 export default command({
   name: "bench",
-  summary: "measure the kernels and the bundled model",
+  summary: "benchmark the kernels and a model",
   operands: "",
   arity: [0, 0],
   options: {
     model: MODEL_OPTION,
-    threads: { type: "integer", help: "threads", min: 1, max: 64 },
+    threads: { type: "integer", help: "number of threads", min: 1, max: 64 },
     rounds: {
       type: "integer",
-      help: "rounds to take the median of",
+      help: "number of rounds; the median is printed",
       min: 1,
       max: 1000,
       default: 7,
@@ -53,16 +53,16 @@ export default command({
     only: {
       type: "string",
       value: "NAME",
-      help: "only kernels whose name contains it, and no caption",
+      help: "only kernels whose name contains NAME; no captions",
     },
     profile: {
       type: "boolean",
-      help: "instead: the time of a caption by kernel",
+      help: "print the time of a caption per kernel instead",
     },
-    json: { type: "boolean", help: "one JSON object" },
+    json: { type: "boolean", help: "print one JSON object" },
   },
   notes:
-    "The clock is a loop that only counts, timed in the same rounds: on a busy machine it is slow too.",
+    "The clock row times a loop that only counts, in the same rounds; it shows how busy the machine is.",
   permissions: "--allow-read",
   async run(_, values, io) {
     const { model, threads, rounds, only, profile, json } = values;

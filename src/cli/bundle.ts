@@ -21,7 +21,7 @@ export default command({
       type: "string",
       value: "DIR",
       help:
-        "folder of photos; default: data/flickr8k/calibration beside the checkpoint's models/",
+        "folder of calibration photos; default: data/flickr8k/calibration beside the checkpoint's models/",
     },
     ...QUANTIZE_OPTIONS,
   },

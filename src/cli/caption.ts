@@ -20,24 +20,24 @@ import { readPhoto } from "./photo.ts";
 
 export default command({
   name: "caption",
-  summary: "say what is in a photo",
+  summary: "caption photos, folders of photos, or images without alt text",
   operands: "PHOTO|FOLDER...",
   arity: [1, Infinity],
   options: CAPTION_OPTIONS,
   notes:
-    `PHOTO is a JPEG, PNG or WebP; - reads one from stdin. FOLDER stands for the photos in it and in
-the folders below; a quoted pattern such as "holiday/**/*.jpg" works as well. Symbolic links are
-not followed. One photo: its caption. Several: the name, a tab, the caption, a line each; a photo
-that cannot be read does not stop the others.
+    `PHOTO is a JPEG, PNG or WebP file; - reads it from stdin. FOLDER means all photos in it and in its
+subfolders. A quoted pattern such as "holiday/**/*.jpg" also works. Symbolic links are not followed.
+For one photo, stdout is the caption; for several, one line each: name, tab, caption. A photo that
+cannot be read does not stop the others.
 
-With --sidecar, --journal or --watch captions are kept in files, and a run that was interrupted,
-even killed, goes on where it ended: a caption is known again by the content of the photo, the
-model and the question. A journal counts only in the folder it was written in: one that came with
-photos is refused. A sidecar that is not ours, or was edited, stays as it is.
+With --sidecar, --journal or --watch captions are written into files. The same command resumes an
+interrupted run, also after kill -9: a caption is found again by the photo's content, the model and
+the prompt. A journal is valid only in the folder where it was written; a journal that came with the
+photos is refused. A sidecar that mquant did not write, or that was edited, is not changed.
 
-With --alt-text the operands are pages, or folders of them: images of HTML without an alt attribute
-and of Markdown with empty brackets get their caption, and no byte elsewhere changes. alt="" stays:
-it says that an image is decoration.`,
+With --alt-text the operands are HTML and Markdown pages or folders of pages. Images without an alt
+attribute (HTML) or with empty brackets (Markdown) get a caption; no other byte changes. alt=""
+marks a decorative image and stays.`,
   permissions:
     "--allow-read; with --sidecar, --journal, --watch or --alt-text also --allow-write=FOLDER",
   async run(operands, values, io) {

@@ -15,10 +15,14 @@ import { PICTURE_OPTIONS, pictureOptions } from "./picture_options.ts";
 
 /** Options of `caption`. */
 export const CAPTION_OPTIONS = {
-  prompt: { type: "string", value: "TEXT", help: "what to ask of the photo" },
+  prompt: {
+    type: "string",
+    value: "TEXT",
+    help: "question or instruction; default: the model's caption prompt",
+  },
   "max-tokens": {
     type: "integer",
-    help: "longest answer",
+    help: "maximum length of the answer, in tokens",
     min: 1,
     max: 1024,
   },
@@ -26,82 +30,84 @@ export const CAPTION_OPTIONS = {
   "max-memory": MEMORY_OPTION,
   threads: {
     type: "integer",
-    help: "threads; default: one per CPU, at most 4",
+    help: "number of threads; default: one per CPU, at most 4",
     min: 1,
     max: 64,
   },
   temperature: {
     type: "number",
-    help: "0 always takes the likeliest token",
+    help: "sampling temperature; 0 is greedy decoding",
     min: 0,
     max: 10,
   },
   "top-k": {
     type: "integer",
-    help: "draw from the k likeliest tokens",
+    help: "sample from the k most likely tokens",
     min: 1,
     max: 1000,
   },
   "top-p": {
     type: "number",
-    help: "draw from the likeliest tokens that make up this share",
+    help:
+      "sample from the most likely tokens whose probabilities add up to this (nucleus sampling)",
     min: 0.001,
     max: 1,
   },
   seed: {
     type: "integer",
-    help: "same seed, same draws",
+    help: "seed of sampling; the same seed gives the same answer",
     min: 0,
     max: 2 ** 32 - 1,
   },
   schema: {
     type: "string",
     value: "FILE",
-    help: "answer in JSON that is valid for the JSON schema in FILE",
+    help: "answer with JSON that is valid for the JSON schema in FILE",
   },
   model: MODEL_OPTION,
   sidecar: {
     type: "string",
     value: "KIND,...",
-    help: "keep captions beside the photos, as txt, json or xmp files",
+    help: "write captions into files beside the photos; kinds: txt, json, xmp",
   },
   journal: {
     type: "string",
     value: "FILE",
     help:
-      "note every caption there; default with --sidecar: captions.jsonl in the first folder",
+      "append every caption to FILE (JSONL) and resume from it; default with --sidecar: captions.jsonl in the first folder",
   },
   "trust-journal": {
     type: "boolean",
     help:
-      "go on with a journal that was written in another folder or on another machine",
+      "resume from a journal that was written in another folder or on another machine",
   },
   overwrite: {
     type: "boolean",
-    help: "replace sidecars that somebody else wrote or changed",
+    help: "replace sidecars that were written or edited by somebody else",
   },
   "full-names": {
     type: "boolean",
-    help: "name sidecars photo.jpg.txt, not photo.txt",
+    help: "name sidecars photo.jpg.txt instead of photo.txt",
   },
   watch: {
     type: "boolean",
-    help: "then wait for new photos, until Ctrl-C",
+    help: "keep running and caption new photos, until Ctrl-C",
   },
   "alt-text": {
     type: "boolean",
-    help: "instead: fill in missing alternative texts of HTML and Markdown",
+    help:
+      "add missing alt text to HTML and Markdown pages instead of captioning photos",
   },
   "site-root": {
     type: "string",
     value: "FOLDER",
-    help: "what / stands for in the addresses of --alt-text",
+    help: "folder that addresses beginning with / refer to, for --alt-text",
   },
   json: {
     type: "boolean",
-    help: "one JSON object per photo, a line each",
+    help: "print one line of JSON per photo",
   },
-  quiet: { type: "boolean", help: "no timing, only errors, on stderr" },
+  quiet: { type: "boolean", help: "print only errors on stderr" },
 } as const;
 
 /** What was asked for on the command line. */

@@ -19,19 +19,19 @@ import {
 import { readPhoto } from "./photo.ts";
 import { PICTURE_OPTIONS, pictureOptions } from "./picture_options.ts";
 
-const HELP = `Write a line to ask; the answer comes below it.
-  /image PATH   show a photo with the next line (several are possible)
+const HELP = `Type a line; the answer is printed below it.
+  /image PATH   add a photo to the next line; may be repeated
   /history      print the conversation so far
   /reset        forget the conversation and its images
-  /help         this text
-  /quit         end (so does the end of the input, or Ctrl-C at the prompt)
+  /help         print this text
+  /quit         quit (also: end of input, or Ctrl-C at the prompt)
 Ctrl-C stops an answer.`;
 
 const options = {
-  system: { type: "string", value: "TEXT", help: "what to tell it beforehand" },
+  system: { type: "string", value: "TEXT", help: "system message" },
   "max-tokens": {
     type: "integer",
-    help: "longest answer",
+    help: "maximum length of an answer, in tokens",
     min: 1,
     max: 1024,
     default: 256,
@@ -39,21 +39,22 @@ const options = {
   ...PICTURE_OPTIONS,
   temperature: {
     type: "number",
-    help: "0 always takes the likeliest token",
+    help: "sampling temperature; 0 is greedy decoding",
     min: 0,
     max: 10,
     default: 0,
   },
   "top-p": {
     type: "number",
-    help: "draw from the likeliest tokens that make up this share",
+    help:
+      "sample from the most likely tokens whose probabilities add up to this (nucleus sampling)",
     min: 0.001,
     max: 1,
     default: 1,
   },
   seed: {
     type: "integer",
-    help: "same seed, same draws",
+    help: "seed of sampling; the same seed gives the same answer",
     min: 0,
     max: 2 ** 32 - 1,
     default: 0,
@@ -61,18 +62,19 @@ const options = {
   "max-memory": MEMORY_OPTION,
   threads: {
     type: "integer",
-    help: "threads; default: one per CPU, at most 4",
+    help: "number of threads; default: one per CPU, at most 4",
     min: 1,
     max: 64,
   },
   context: {
     type: "integer",
-    help: "most tokens of a conversation; default: 2048, or what the model has",
+    help:
+      "context length in tokens; default: 2048, or the model's maximum if lower",
     min: 8,
     max: 1_048_576,
   },
   model: MODEL_OPTION,
-  quiet: { type: "boolean", help: "only answers and errors" },
+  quiet: { type: "boolean", help: "print only answers and errors" },
 } as const;
 
 /** A conversation and what is to be shown with its next line. */
@@ -83,12 +85,12 @@ interface Talk {
 
 export default command({
   name: "chat",
-  summary: "talk about photos, line by line",
+  summary: "chat about photos in the terminal",
   operands: "[PHOTO...]",
   arity: [0, 64],
   options,
   notes:
-    `PHOTOs are shown with the first line. Lines come from the terminal or from a pipe; each\nanswer is written to stdout.\n\n${HELP}`,
+    `The photos belong to the first line. Lines come from the terminal or from a pipe; answers go to\nstdout.\n\n${HELP}`,
   permissions: "--allow-read",
   interrupt: "kill",
   async run(photos, values, io) {

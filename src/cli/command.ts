@@ -82,7 +82,7 @@ export function command<const T extends Options>(
 /** Options that every command has. */
 export const COMMON = {
   help: { type: "boolean", help: "print this help" },
-  debug: { type: "boolean", help: "print where an error came from" },
+  debug: { type: "boolean", help: "print the stack trace of an error" },
 } as const satisfies Options;
 
 /** A parsed command line. */

@@ -22,15 +22,15 @@ interface Row {
 
 export default command({
   name: "compare",
-  summary: "print how far the tensors of two files are apart",
+  summary: "compare the tensors of two files",
   operands: "A B",
   arity: [2, 2],
   options: {
-    all: { type: "boolean", help: "also tensors that are equal" },
-    json: { type: "boolean", help: "one JSON object" },
+    all: { type: "boolean", help: "also print tensors that are equal" },
+    json: { type: "boolean", help: "print one JSON object" },
   },
   notes:
-    "Integer weights are compared as values times scales. Meant for two files of one model, such as\ntwo recipes: the passes rotate weights, so a model file differs everywhere from its checkpoint.",
+    "Quantized weights are dequantized first. This is meant for two files of one model, such as two\nrecipes. Passes rotate weights, so every weight of a model file differs from its checkpoint.",
   permissions: "--allow-read",
   run([a, b], values, io) {
     using A = openCheckpoint(a);

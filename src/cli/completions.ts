@@ -13,15 +13,15 @@ const SHELLS = { bash, zsh, fish } as const;
 export const completions = (all: () => Promise<Command[]>): Command =>
   command({
     name: "completions",
-    summary: "print completions for bash, zsh or fish",
+    summary: "print shell completions for bash, zsh or fish",
     operands: "SHELL",
     arity: [1, 1],
     options: {},
-    notes: `For the shell that is running:
+    notes: `For the current shell:
   bash:  eval "$(mquant completions bash)"
   zsh:   eval "$(mquant completions zsh)"
   fish:  mquant completions fish | source
-The same line in ~/.bashrc, ~/.zshrc or ~/.config/fish/config.fish keeps them.`,
+To keep them, add the line to ~/.bashrc, ~/.zshrc or ~/.config/fish/config.fish.`,
     permissions: "none",
     async run([shell], _, io) {
       if (!Object.hasOwn(SHELLS, shell)) {

@@ -10,7 +10,7 @@ import { EXIT, UsageError } from "./errors.ts";
 
 export default command({
   name: "convert",
-  summary: "rewrite a model file of format mquant/1 as mquant/2",
+  summary: "convert a model file from format mquant/1 to mquant/2",
   operands: "OLD NEW",
   arity: [2, 2],
   options: {
@@ -19,10 +19,10 @@ export default command({
   notes: `Example:
   mquant convert old.w4a8.safetensors new.w4a8.safetensors
 
-OLD is verified against its checksums and stays as it is. NEW holds the same
-weights and scales under the names of mquant/2 and gives the same answers, bit
-for bit. It needs as much disk space as OLD and little memory. A crash leaves no
-half-written NEW.`,
+OLD is verified against its checksums and not changed. NEW contains the same
+weights and scales under the names of mquant/2 and gives bit-identical answers.
+It needs as much disk space as OLD and little memory. A crash leaves no partial
+NEW.`,
   permissions: "--allow-read --allow-write",
   interrupt: "kill",
   async run([from, to], { force }, io) {

@@ -32,18 +32,18 @@ const SIMD = Uint8Array.from([
 
 export default command({
   name: "doctor",
-  summary: "say what this machine gives, what is missing, and how fast it is",
+  summary: "check this machine: what works, what is missing, how fast it is",
   operands: "",
   arity: [0, 0],
   options: {
     model: MODEL_OPTION,
-    threads: { type: "integer", help: "threads", min: 1, max: 64 },
-    json: { type: "boolean", help: "one JSON object" },
+    threads: { type: "integer", help: "number of threads", min: 1, max: 64 },
+    json: { type: "boolean", help: "print one JSON object" },
   },
   notes:
-    "Speed is measured: three captions of a picture made on the spot, the fastest of them; other\nprograms that are busy meanwhile make it slower. Exit code 1 where nothing can run.",
+    "The speed is that of the fastest of three captions of a generated picture; other running programs\nmake it slower. Exit code 1 means that mquant cannot run here.",
   permissions:
-    "--allow-read; with --allow-sys=systemMemoryInfo also says how much memory is free",
+    "--allow-read; --allow-sys=systemMemoryInfo to print the free memory",
   async run(_, values, io) {
     const findings = [system(), simd(), relaxed(), threads(), memory()];
     io.status("measuring …");

@@ -42,7 +42,7 @@ const NO_FLOAT =
 export default command({
   name: "eval",
   summary:
-    "measure a model file on a folder: captions, answers, perplexity, agreement with float",
+    "evaluate a model file: captions, answers, perplexity, agreement with float",
   operands: "DIR",
   arity: [1, 1],
   options: {
@@ -51,22 +51,22 @@ export default command({
       type: "string",
       value: "DIR",
       help:
-        "the float checkpoint the model was made from; default: that of the bundled model, none for another",
+        "float checkpoint of the model; default: none, or that of the bundled model",
     },
     limit: {
       type: "integer",
-      help: "photos and questions, the first of each list",
+      help: "evaluate only the first N photos and questions",
       min: 1,
     },
     prompt: {
       type: "string",
       value: "TEXT",
-      help: "what to ask for a caption",
+      help: "prompt for captions",
       default: DEFAULT_PROMPT,
     },
     "max-tokens": {
       type: "integer",
-      help: "longest caption",
+      help: "maximum length of a caption, in tokens",
       min: 1,
       max: 256,
       default: 40,
@@ -74,31 +74,31 @@ export default command({
     sites: {
       type: "integer",
       help:
-        "photos on which every quantized site is compared with float; 0 for none",
+        "number of photos on which every quantized activation is compared with float",
       min: 0,
       default: 4,
     },
     windows: {
       type: "integer",
-      help: "windows of 256 tokens to read of text.txt, the first",
+      help: "number of windows of 256 tokens of text.txt for the perplexity",
       min: 1,
       default: 32,
     },
-    threads: { type: "integer", help: "threads", min: 1, max: 64 },
+    threads: { type: "integer", help: "number of threads", min: 1, max: 64 },
     shuffled: {
       type: "boolean",
-      help: "score against the captions of other photos: what chance reaches",
+      help: "score against the captions of other photos, as a baseline",
     },
     journal: {
       type: "string",
       value: "FILE",
-      help: "keep captions there, and go on from it (needs --allow-write)",
+      help: "append captions to FILE and resume from it (needs --allow-write)",
     },
-    json: { type: "boolean", help: "one JSON object" },
-    quiet: { type: "boolean", help: "no progress, only errors, on stderr" },
+    json: { type: "boolean", help: "print one JSON object" },
+    quiet: { type: "boolean", help: "print only errors on stderr" },
   },
   notes:
-    'DIR holds images/ and captions.json, a list of {"file", "captions": [...]}, or questions.json, a\nlist of {"file", "question", "answers": [...]}, or text.txt, whose perplexity is measured, or\nseveral of them. Captions and answers are greedy.\nDocument frequencies of CIDEr-D come from the references of the folder itself. An answer counts\nas far as three of the other people gave it (VQA accuracy). Agreement: the model reads the words\nof float, and the likeliest next token and the Kullback-Leibler divergence are compared.',
+    'DIR contains one or more of:\n  images/ and captions.json   a list of {"file", "captions": [...]}: BLEU-4, CIDEr-D, ROUGE-L\n  images/ and questions.json  a list of {"file", "question", "answers": [...]}: VQA accuracy\n  text.txt                    perplexity\nDecoding is greedy. CIDEr-D takes its document frequencies from the references in DIR. Agreement:\nthe model reads the answers of the float model, and the most likely next tokens and the\nKullback-Leibler divergence are compared.',
   permissions: "--allow-read",
   async run([folder], values, mainIo) {
     const io = values.quiet ? quiet(mainIo) : mainIo;

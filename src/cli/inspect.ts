@@ -16,25 +16,25 @@ import { nearest } from "./suggest.ts";
 
 export default command({
   name: "inspect",
-  summary: "print the numbers of one tensor of a model file, or verify it",
+  summary: "print the values of one tensor, or verify a model file",
   operands: "FILE [TENSOR]",
   arity: [1, 2],
   options: {
     first: {
       type: "integer",
-      help: "numbers to print",
+      help: "number of values to print",
       min: 0,
       max: 1_000_000,
       default: 8,
     },
     verify: {
       type: "boolean",
-      help: "compare every byte with the file's checksums",
+      help: "compare the whole file with its checksums",
     },
-    json: { type: "boolean", help: "one JSON object" },
+    json: { type: "boolean", help: "print one JSON object" },
   },
   notes:
-    "A U8 weight of two 4-bit values per byte is printed as values from -8 to 7.",
+    "A 4-bit weight (U8, two values per byte) is printed as values from -8 to 7.",
   permissions: "--allow-read",
   async run([path, name], values, io) {
     if (values.verify) {

@@ -21,9 +21,9 @@ export const MODEL_OPTION = {
 export const MEMORY_OPTION = {
   type: "number",
   value: "MB",
-  help: "refuse a model that takes more memory, before it is loaded",
+  help: "refuse a model that needs more memory, before loading it",
   min: 1,
-  max: 4295,
+  max: 1_000_000,
 } as const;
 
 /** `--max-memory` as an option of `open`. */

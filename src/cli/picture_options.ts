@@ -10,21 +10,21 @@ export const PICTURE_OPTIONS = {
   "max-tiles": {
     type: "integer",
     help:
-      "cut a photo into at most so many tiles, for models that can; default: 1",
+      "maximum number of tiles per photo, for families with tiles; default: 1",
     min: 1,
     max: 64,
   },
   "max-pixels": {
     type: "integer",
     help:
-      "show a photo with at most so many pixels, for models that keep its shape; default: what the model file says, at most 200704 (448 × 448)",
+      "resize larger photos to at most this many pixels, for native-resolution families; default: the model file's value, at most 200704 (448 × 448)",
     min: 1,
     max: 2 ** 24,
   },
   "min-pixels": {
     type: "integer",
     help:
-      "grow a smaller photo to so many pixels, for those models; default: what the model file says",
+      "enlarge smaller photos to at least this many pixels, for native-resolution families; default: the model file's value",
     min: 1,
     max: 2 ** 24,
   },

@@ -32,14 +32,14 @@ const TRIES = 4;
 
 export default command({
   name: "pull",
-  summary: "fetch a checkpoint or a model file from a model hub",
+  summary: "download a checkpoint or a model file from Hugging Face",
   operands: "OWNER/NAME [FILE...]",
   arity: [1, 64],
   options: {
     to: {
       type: "string",
       value: "FOLDER",
-      help: "where to put it; default: models/NAME",
+      help: "folder to download to; default: models/NAME",
     },
     revision: {
       type: "string",
@@ -49,25 +49,27 @@ export default command({
     },
     offline: {
       type: "boolean",
-      help: "ask nobody: check that what was pulled is there, byte for byte",
+      help:
+        "do not use the network: verify that the files are present and complete",
     },
     hub: {
       type: "string",
       value: "URL",
-      help: "another hub with the same API",
+      help: "address of another hub with the same API",
     },
     "token-file": {
       type: "string",
       value: "FILE",
       help: "file whose first line is an access token",
     },
-    json: { type: "boolean", help: "one JSON object" },
-    quiet: { type: "boolean", help: "no progress, only errors, on stderr" },
+    json: { type: "boolean", help: "print one JSON object" },
+    quiet: { type: "boolean", help: "print only errors on stderr" },
   },
   notes:
-    `Without FILE: what mquant reads of a checkpoint (safetensors, JSON, vocabulary, chat template), its README
-and licence. FILE may be a pattern such as "*.gguf". Files are checked against the hub's hashes; a
-download that was interrupted goes on where it ended. Read the licence of what you pull.`,
+    `Without FILE, pull downloads the files that mquant reads (safetensors, JSON, vocabulary, chat
+template), the README and the licence. FILE may be a pattern such as "*.gguf". Files are verified
+against the hub's hashes. The same command resumes an interrupted download. Read the licence of
+what you download.`,
   permissions:
     "--allow-read --allow-write=FOLDER --allow-net (not with --offline)",
   async run([name, ...patterns], values, mainIo) {

@@ -14,7 +14,7 @@ import { bytes } from "./table.ts";
 
 export default command({
   name: "quantize",
-  summary: "turn a Hugging Face checkpoint into one static model file",
+  summary: "quantize a Hugging Face checkpoint into one model file",
   operands: "CHECKPOINT",
   arity: [1, 1],
   options: {
@@ -22,13 +22,13 @@ export default command({
       type: "string",
       value: "PATH",
       help:
-        "folder of photos like those to be captioned (or with images/ in it); a text file for a model that takes no pictures",
+        "folder of calibration photos, like those that will be captioned, or folder with images/ in it; for a text-only model a text file",
     },
-    out: { type: "string", value: "FILE", help: "where to write" },
+    out: { type: "string", value: "FILE", help: "model file to write" },
     ...QUANTIZE_OPTIONS,
   },
   notes:
-    "CHECKPOINT is a folder with config.json, model.safetensors (or shards and their index),\ntokenizer.json, a chat template and, where it takes pictures, preprocessor_config.json.\nWork done is kept in FILE.part: after a crash or Ctrl-C the same command goes on from there.\n\n" +
+    "CHECKPOINT is a folder with config.json, model.safetensors (or shards and their index),\ntokenizer.json, a chat template and, for vision-language models, preprocessor_config.json.\nProgress is kept in FILE.part; after a crash or Ctrl-C the same command resumes.\n\n" +
     RECIPE_NOTES,
   permissions: "--allow-read --allow-write",
   interrupt: "kill",

@@ -42,30 +42,31 @@ const ANSWER_TOKENS = 24;
 
 export default command({
   name: "report",
-  summary: "write one HTML page about a model file: errors, scales, spread",
+  summary:
+    "write an HTML report on a model file: errors, scales, distributions",
   operands: "[MODEL]",
   arity: [0, 1],
   options: {
     out: {
       type: "string",
       value: "FILE",
-      help: "where to write",
+      help: "file to write",
       default: "report.html",
     },
     checkpoint: {
       type: "string",
       value: "DIR",
       help:
-        "the float checkpoint the model was made from; default: that of the bundled model, none for another",
+        "float checkpoint of the model; default: none, or that of the bundled model",
     },
     photos: {
       type: "string",
       value: "DIR",
-      help: "photos to run it on, other than those of calibration",
+      help: "photos to run the model on; not the calibration photos",
     },
     samples: {
       type: "integer",
-      help: "how many of them, the first by name",
+      help: "number of photos, the first by name",
       min: 1,
       max: 64,
       default: 4,
@@ -73,23 +74,23 @@ export default command({
     eval: {
       type: "string",
       value: "FILE",
-      help: "what eval --json printed: the quality table",
+      help: "output of eval --json, for the quality table",
     },
     ablation: {
       type: "string",
       value: "FILE",
-      help: "steps of the ablation, a JSON object a line",
+      help: "ablation steps, one JSON object per line",
     },
     bench: {
       type: "string",
       value: "FILE",
-      help: "what bench --json printed: the speed of a caption",
+      help: "output of bench --json, for the speed table",
     },
     threads: THREADS_OPTION,
-    quiet: { type: "boolean", help: "only errors on stderr" },
+    quiet: { type: "boolean", help: "print only errors on stderr" },
   },
   notes:
-    "MODEL defaults to the bundled model. The page needs no other file, no script and no network.\nWithout a checkpoint or photos it has the sections that need none, and says what is missing.",
+    "MODEL defaults to the bundled model. The page needs no other file, no script and no network.\nWithout a checkpoint or photos, the sections that need them are replaced by a note.",
   permissions: "--allow-read --allow-write",
   interrupt: "kill",
   async run([given], values, mainIo) {

@@ -33,7 +33,7 @@ const options = {
   model: MODEL_OPTION,
   port: {
     type: "integer",
-    help: "port; 0 takes a free one",
+    help: "port; 0 selects a free one",
     min: 0,
     max: 65535,
     default: 8080,
@@ -41,13 +41,15 @@ const options = {
   host: {
     type: "string",
     value: "ADDRESS",
-    help: "address to listen on; any but this machine's own needs a key",
+    help:
+      "address to listen on; an address that other machines reach needs a key",
     default: "127.0.0.1",
   },
   "api-key": {
     type: "string",
     value: "KEY",
-    help: "key that clients must send; others can see it in the process list",
+    help:
+      "key that clients must send; visible in the process list, --api-key-file is not",
   },
   "api-key-file": {
     type: "string",
@@ -57,28 +59,29 @@ const options = {
   "allow-host": {
     type: "string",
     value: "NAME,...",
-    help: "further host names by which clients may call it",
+    help: "further host names that clients may use",
   },
   "allow-origin": {
     type: "string",
     value: "ORIGIN,...",
-    help: "further web pages that may call it, such as http://localhost:3000",
+    help:
+      "further origins whose web pages may use the server, such as http://localhost:3000",
   },
   name: {
     type: "string",
     value: "NAME",
-    help: "name of the model for clients; default: the model file's",
+    help: "name of the model for clients; default: the name of the file",
   },
   queue: {
     type: "integer",
-    help: "requests that may wait",
+    help: "maximum number of waiting requests",
     min: 0,
     max: 1024,
     default: LIMITS.queue,
   },
   "max-tokens": {
     type: "integer",
-    help: "longest answer that may be asked for",
+    help: "maximum length of an answer that clients may request, in tokens",
     min: 1,
     max: 65536,
     default: LIMITS.maxTokens,
@@ -86,47 +89,48 @@ const options = {
   "max-memory": MEMORY_OPTION,
   threads: {
     type: "integer",
-    help: "threads; default: one per CPU, at most 4",
+    help: "number of threads; default: one per CPU, at most 4",
     min: 1,
     max: 64,
   },
   context: {
     type: "integer",
-    help: "most tokens of a conversation; default: 2048, or what the model has",
+    help:
+      "context length in tokens; default: 2048, or the model's maximum if lower",
     min: 8,
     max: 1_048_576,
   },
   stuck: {
     type: "integer",
     help:
-      "seconds without a sign of life from the model's thread, after which the server ends with exit code 70",
+      "seconds without progress of the model's thread, after which the server ends with exit code 70",
     min: 5,
     max: 86_400,
     default: 120,
   },
   supervise: {
     type: "boolean",
-    help: "start the server again when it crashes or no longer answers",
+    help: "restart the server when it crashes or no longer answers",
   },
   "ready-file": {
     type: "string",
     value: "FILE",
-    help: "file that is there while the server answers",
+    help: "file that exists while the server answers",
   },
   ...PICTURE_OPTIONS,
-  quiet: { type: "boolean", help: "no line per request on stderr" },
+  quiet: { type: "boolean", help: "do not log requests on stderr" },
 } as const;
 
 export default command({
   name: "serve",
-  summary: "answer OpenAI-style requests and show a web page",
+  summary: "serve OpenAI's chat API and a web page",
   operands: "",
   arity: [0, 0],
   options,
   notes:
-    "The page is at /, the API at /v1/chat/completions and /v1/models, for monitoring there are\n/health and /metrics; docs/server.md describes them. Ctrl-C finishes what runs, for 30 s at\nmost, and exits with 0, or with 1 where it had to cut; a second Ctrl-C exits at once.",
+    "The page is at /, the API at /v1/chat/completions and /v1/models, monitoring at /health and\n/metrics; see docs/server.md. On Ctrl-C the server finishes running answers for at most 30 s.\nIt exits with 0, or with 1 if it had to cut answers off. A second Ctrl-C exits at once.",
   permissions:
-    "--allow-read --allow-net=127.0.0.1:8080 (with --host and --port, those); --allow-run with\n--supervise, --allow-write=FILE with --ready-file",
+    "--allow-read --allow-net=127.0.0.1:8080 (or your --host and --port); --allow-run for\n--supervise, --allow-write=FILE for --ready-file",
   interrupt: "kill",
   async run(_, values) {
     const { host, port } = values, readyFile = values["ready-file"];

@@ -14,19 +14,24 @@ import { bytes, table } from "./table.ts";
 
 export default command({
   name: "show",
-  summary: "print what is in a model file, its plan and its memory",
+  summary: "print the contents of a model file, its plan and its memory",
   operands: "[FILE]",
   arity: [0, 1],
   options: {
     plan: {
       type: "boolean",
-      help: "print the memory a caption will take and the steps of its plan",
+      help: "print the memory and the steps of the plan",
     },
-    threads: { type: "integer", help: "threads to plan for", min: 1, max: 64 },
-    json: { type: "boolean", help: "one JSON object" },
+    threads: {
+      type: "integer",
+      help: "number of threads to plan for",
+      min: 1,
+      max: 64,
+    },
+    json: { type: "boolean", help: "print one JSON object" },
   },
   notes:
-    "FILE is any safetensors file or checkpoint folder; default: the bundled model. Only headers are\nread, unless --plan is given. --plan of a checkpoint folder is that of the W4A8 file it would make.",
+    "FILE is a safetensors file or a checkpoint folder; default: the bundled model. Only headers are\nread, unless --plan is given. For a checkpoint folder, --plan shows the plan of its w4a8 file.",
   permissions: "--allow-read",
   async run([given], values, io) {
     const path = modelPath(given);
