@@ -13,19 +13,42 @@ export interface RopeTables {
   readonly sin: Float32Array;
 }
 
-/** Pairs from `turning` on stand still. */
+/** How the heads of an attention turn: fields of its node. */
+export interface Rotary {
+  readonly ropeTheta?: number;
+  readonly headDim: number;
+  readonly rotaryDim?: number;
+  readonly ropeScalingFactor?: number;
+  readonly ropeFactors?: readonly number[];
+  readonly ropeAttentionFactor?: number;
+}
+
+/** Attentions with the same key have the same tables for the same positions. */
+export function rotaryKey(node: Rotary): string {
+  const { ropeTheta, headDim, rotaryDim = headDim, ropeScalingFactor = 1 } =
+    node;
+  const { ropeFactors = [], ropeAttentionFactor = 1 } = node;
+  return [
+    ...[ropeTheta, headDim, rotaryDim, ropeScalingFactor, ropeAttentionFactor],
+    ...ropeFactors,
+  ].join(" ");
+}
+
+/** Pairs from `turning` on stand still; the others' values are multiplied by `factor`. */
 function tables(
   rows: number,
   half: number,
   turning: number,
   angle: (row: number, pair: number) => number,
+  factor = 1,
 ): RopeTables {
   const cos = new Float32Array(rows * half).fill(1);
   const sin = new Float32Array(rows * half);
   for (let i = 0; i < turning; i++) {
     for (let row = 0; row < rows; row++) {
-      const at = row * half + i;
-      [sin[at], cos[at]] = sincos(angle(row, i));
+      const at = row * half + i, [s, c] = sincos(angle(row, i));
+      sin[at] = factor * s;
+      cos[at] = factor * c;
     }
   }
   return { cos, sin };
@@ -36,25 +59,31 @@ function frequencies(theta: number, d: number): Float64Array {
   return Float64Array.from({ length: d / 2 }, (_, i) => pow(theta, -2 * i / d));
 }
 
+/** Angle per position of each pair of a node that turns, [rotaryDim/2]. */
+function anglesOf(
+  { ropeTheta, headDim, rotaryDim = headDim, ropeFactors }: Rotary,
+): Float64Array {
+  const f = frequencies(ropeTheta!, rotaryDim);
+  return ropeFactors ? f.map((x, i) => x / ropeFactors[i]) : f;
+}
+
 /**
  * cos and sin tables of `positions` positions from `first` on, each [positions,
- * headDim/2], equal on every machine; `rotary` channels of the head turn, by
- * positions that count `stretch` times less.
+ * headDim/2], equal on every machine.
  */
 export function ropeTables(
-  theta: number,
-  headDim: number,
+  node: Rotary,
   positions: number,
-  rotary = headDim,
   first = 0,
-  stretch = 1,
 ): RopeTables {
-  const f = frequencies(theta, rotary);
+  const { ropeScalingFactor = 1, ropeAttentionFactor } = node;
+  const f = anglesOf(node);
   return tables(
     positions,
-    headDim / 2,
-    rotary / 2,
-    (p, i) => (first + p) * f[i] / stretch,
+    node.headDim / 2,
+    f.length,
+    (p, i) => (first + p) * f[i] / ropeScalingFactor,
+    ropeAttentionFactor,
   );
 }
 
@@ -99,19 +128,18 @@ export function mropeAxes(
   );
 }
 
-/** Tables of tokens at places, each [places, headDim/2]; pair i turns by axis[i] of the place, if it is among the `rotary` channels. */
+/** Tables of tokens at places, each [places, headDim/2]; pair i turns by axis[i] of the place, if it is among the channels that turn. */
 export function positionTables(
-  theta: number,
-  headDim: number,
+  node: Rotary,
   axis: readonly number[],
   places: readonly PositionId[],
-  rotary = headDim,
 ): RopeTables {
-  const f = frequencies(theta, rotary);
+  const f = anglesOf(node);
   return tables(
     places.length,
-    headDim / 2,
-    rotary / 2,
+    node.headDim / 2,
+    f.length,
     (p, i) => places[p][axis[i]] * f[i],
+    node.ropeAttentionFactor,
   );
 }

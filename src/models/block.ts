@@ -7,6 +7,7 @@ import type { Activation } from "../graph/activation.ts";
 import type { AttentionNode } from "../graph/node.ts";
 import type { Builder } from "./builder.ts";
 import type { Config } from "./config.ts";
+import { rope, type RopeFields } from "./rope.ts";
 
 /** HF's spelling of the activations. */
 const ACTIVATION: Record<string, Activation> = {
@@ -47,15 +48,12 @@ export interface Block {
   /** Mask and rotary embedding. */
   readonly attention: Pick<
     AttentionNode,
+    | keyof RopeFields
     | "mask"
-    | "ropeTheta"
-    | "ropeScalingFactor"
     | "rotaryDim"
     | "slidingWindow"
     | "rope2d"
     | "windowSize"
-    | "mropeSection"
-    | "mropeInterleaved"
   >;
   /** Where norms stand, if not in front of the sub-layers: behind them, x + norm(f(x)), or in both places, x + norm(f(norm(x))). */
   readonly norms?: "behind" | "both";
@@ -161,6 +159,7 @@ export function decoderBlock(t: Config): Block {
   const dim = t.size("hidden_size"), heads = t.size("num_attention_heads");
   const biased = type.startsWith("qwen2"), qwen3 = type.startsWith("qwen3");
   const asked = t.flag("attention_bias", false);
+  const headDim = t.size("head_dim", qwen3 ? 128 : dim / heads);
   if (t.flag("use_sliding_window", false)) {
     throw new RangeError(
       `Cannot build the text tower: use_sliding_window must be false`,
@@ -172,7 +171,7 @@ export function decoderBlock(t: Config): Block {
     ffn: t.size("intermediate_size"),
     heads,
     kvHeads: t.size("num_key_value_heads", heads),
-    headDim: t.size("head_dim", qwen3 ? 128 : dim / heads),
+    headDim,
     qkNorm: qwen3,
     norm: "rms",
     eps: t.number("rms_norm_eps", 1e-6),
@@ -183,7 +182,7 @@ export function decoderBlock(t: Config): Block {
     },
     activation: activation(t, "hidden_act", "silu"),
     gated: true,
-    attention: { mask: "causal", ...rope(t) },
+    attention: { mask: "causal", ...rope(t, headDim) },
   };
 }
 
@@ -222,37 +221,6 @@ export function decoder(
     vocabulary,
     weight,
   );
-}
-
-/**
- * Rotary base and sections: transformers 5 keeps them in `rope_parameters`, older files in `rope_theta` and `rope_scaling`.
- * `dynamic` changes nothing up to the trained length, where a conversation ends
- * here; `linear` divides positions at every length.
- */
-export function rope(
-  text: Config,
-  base = 10000,
-): Pick<
-  AttentionNode,
-  "ropeTheta" | "ropeScalingFactor" | "mropeSection" | "mropeInterleaved"
-> {
-  const at = text.object(
-    text.has("rope_parameters") ? "rope_parameters" : "rope_scaling",
-  );
-  const type = at.choice(
-    at.has("rope_type") ? "rope_type" : "type",
-    ["default", "mrope", "dynamic", "linear"],
-    "default",
-  );
-  const theta = (at.has("rope_theta") ? at : text).number("rope_theta", base);
-  const sections = at.sizes("mrope_section");
-  if (type === "linear") {
-    return { ropeTheta: theta, ropeScalingFactor: at.number("factor") };
-  }
-  if (type !== "mrope" && sections.length === 0) return { ropeTheta: theta };
-  return at.flag("mrope_interleaved", false)
-    ? { ropeTheta: theta, mropeSection: sections, mropeInterleaved: true }
-    : { ropeTheta: theta, mropeSection: sections };
 }
 
 /** Ids that end an answer, from a config and its text_config: one id or a list. */

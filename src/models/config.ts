@@ -6,6 +6,8 @@
 /** Layers of one tower: four times those of the deepest known. */
 const MOST_LAYERS = 512;
 
+const NUMBER = /^-?\d{1,20}(\.\d{1,20})?(e[+-]?\d{1,3})?$/i;
+
 /** A JSON object read field by field, with errors that name the field. */
 export class Config {
   /**
@@ -25,19 +27,26 @@ export class Config {
     );
   }
 
-  /** A finite number; `fallback` where the field is absent. */
+  /** A finite number, or its text ("1e-5"), as some files were written; `fallback` where the field is absent. */
   number(key: string, fallback?: number): number {
     const v = this.json[key] ?? fallback;
-    return typeof v === "number" && Number.isFinite(v)
-      ? v
+    const number = typeof v === "string" && NUMBER.test(v) ? Number(v) : v;
+    return typeof number === "number" && Number.isFinite(number)
+      ? number
       : this.#fail(key, "a number");
+  }
+
+  /** A number above 0; `fallback` where the field is absent. */
+  positive(key: string, fallback?: number): number {
+    const v = this.number(key, fallback);
+    return v > 0 ? v : this.#fail(key, "a number above 0");
   }
 
   /** A positive integer; `fallback` where the field is absent. */
   size(key: string, fallback?: number): number {
-    const v = this.number(key, fallback);
-    return Number.isInteger(v) && v > 0 && v < 2 ** 31
-      ? v
+    const v = this.json[key] ?? fallback;
+    return Number.isInteger(v) && v as number > 0 && v as number < 2 ** 31
+      ? v as number
       : this.#fail(key, "a positive integer");
   }
 
@@ -107,6 +116,15 @@ export class Config {
         list.every((v) => Number.isInteger(v) && v > 0)
       ? list
       : this.#fail(key, "a list of positive integers");
+  }
+
+  /** A list of numbers above 0; empty where the field is absent. */
+  positives(key: string): number[] {
+    const list = this.json[key] ?? [];
+    return Array.isArray(list) &&
+        list.every((v) => typeof v === "number" && v > 0 && v < Infinity)
+      ? list
+      : this.#fail(key, "a list of numbers above 0");
   }
 
   /** A list of texts; empty where the field is absent. */

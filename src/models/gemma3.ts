@@ -24,6 +24,7 @@ import {
 } from "./checkpoint.ts";
 import { Config } from "./config.ts";
 import { placeholders } from "./placeholders.ts";
+import { maxPositions, rope } from "./rope.ts";
 import { scaled, transposed } from "./rows.ts";
 import { siglip, siglipNames, siglipOf, towerAt } from "./siglip.ts";
 
@@ -75,7 +76,7 @@ export function gemma3(checkpoint: Checkpoint): Model {
   );
   const image = g.linear("connector", pooled, dim, text.dim);
   const layers = t.layers("num_hidden_layers", 26), local = localLayers(t);
-  const { near, far } = turns(t);
+  const { near, far } = turns(t, text.headDim);
   decoder(g, image, text, {
     layers,
     vocabulary,
@@ -89,7 +90,7 @@ export function gemma3(checkpoint: Checkpoint): Model {
   const info: ModelInfo = {
     architecture,
     vocabulary,
-    maxPositions: t.size("max_position_embeddings", 131072),
+    maxPositions: maxPositions(t, 131072),
     stopIds: stopIds(config, t),
     image: {
       height: size,
@@ -157,30 +158,22 @@ function localLayers(t: Config): (i: number) => boolean {
 }
 
 /** How far each kind of layer sees, and how its heads turn. Older files keep θ and factor beside each other. */
-function turns(t: Config): Record<"near" | "far", Block["attention"]> {
+function turns(
+  t: Config,
+  headDim: number,
+): Record<"near" | "far", Block["attention"]> {
   const at = t.object("rope_parameters");
   const [near, far] = ["sliding_attention", "full_attention"]
     .map((kind) => at.object(kind));
   const wide = at.has("full_attention") ? far : t.object("rope_scaling");
-  const scaling = (c: Config) => {
-    const key = c.has("rope_type") ? "rope_type" : "type";
-    const type = c.choice(key, ["default", "linear"], "default");
-    return type === "linear" ? { ropeScalingFactor: c.number("factor") } : {};
-  };
-  const theta = (c: Config, key: string, fallback: number) =>
-    c.number("rope_theta", t.number(key, fallback));
+  const base = t.number("rope_local_base_freq", 1e4);
   return {
     near: {
       mask: "causal",
-      ropeTheta: theta(near, "rope_local_base_freq", 1e4),
+      ...rope(t.with({ rope_theta: base }), headDim, base, near),
       slidingWindow: t.size("sliding_window", 4096),
-      ...scaling(near),
     },
-    far: {
-      mask: "causal",
-      ropeTheta: theta(far, "rope_theta", 1e6),
-      ...scaling(wide),
-    },
+    far: { mask: "causal", ...rope(t, headDim, 1e6, wide) },
   };
 }
 

@@ -16,11 +16,10 @@ import { headRowsOf } from "./rows.ts";
 
 /** Its block, from its config. */
 export function internlm2Block(t: Config): Block {
-  t.object("rope_scaling").choice("type", ["dynamic"], "dynamic");
+  t.object("rope_scaling").choice("type", ["dynamic", "linear"], "dynamic");
   return decoderBlock(t.with({
     model_type: "llama",
     attention_bias: t.flag("bias", false),
-    rope_scaling: null,
   }));
 }
 

@@ -37,6 +37,7 @@ import {
 } from "./internlm2.ts";
 import { classTokenLast } from "./patch.ts";
 import { placeholders } from "./placeholders.ts";
+import { maxPositions } from "./rope.ts";
 
 type Names = readonly (readonly [RegExp, string])[];
 
@@ -205,7 +206,7 @@ export function internvl(checkpoint: Checkpoint): Model {
   const info: ModelInfo = {
     architecture,
     vocabulary,
-    maxPositions: t.size("max_position_embeddings"),
+    maxPositions: maxPositions(t),
     stopIds: original
       ? turnEndFirst(checkpoint, stopIds(config, t))
       : stopIds(config, t),

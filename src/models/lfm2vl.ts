@@ -13,7 +13,6 @@ import {
   type Block,
   decoder,
   feedForward,
-  rope,
   stopIds,
 } from "./block.ts";
 import { Builder } from "./builder.ts";
@@ -28,6 +27,7 @@ import { Config } from "./config.ts";
 import { pixelsByChannel } from "./patch.ts";
 import { transposed } from "./rows.ts";
 import { siglip, siglipNames, siglipOf, towerAt } from "./siglip.ts";
+import { maxPositions, rope } from "./rope.ts";
 
 const TEXT = "model.language_model.", LAYER = `${TEXT}layers.$1.`;
 
@@ -101,7 +101,7 @@ export function lfm2vl(checkpoint: Checkpoint): Model {
   const info: ModelInfo = {
     architecture,
     vocabulary,
-    maxPositions: t.size("max_position_embeddings", 128000),
+    maxPositions: maxPositions(t, 128000),
     stopIds: stopIds(config, t),
     image: {
       height: size,
@@ -132,20 +132,21 @@ export function lfm2vl(checkpoint: Checkpoint): Model {
 function textBlock(t: Config): Block {
   const dim = t.size("hidden_size", 2560);
   const heads = t.size("num_attention_heads", 32);
+  const headDim = t.size("head_dim", dim / heads);
   return {
     stream: "text",
     dim,
     ffn: feedForwardSize(t),
     heads,
     kvHeads: t.size("num_key_value_heads", 8),
-    headDim: t.size("head_dim", dim / heads),
+    headDim,
     qkNorm: true,
     norm: "rms",
     eps: t.number("norm_eps", 1e-5),
     bias: { qkv: false, o: false, mlp: false },
     activation: activation(t, "hidden_act", "silu"),
     gated: true,
-    attention: { mask: "causal", ...rope(t, 1e6) },
+    attention: { mask: "causal", ...rope(t, headDim, 1e6) },
   };
 }
 

@@ -10,6 +10,7 @@ import { decoder, decoderBlock, stopIds } from "./block.ts";
 import { Builder } from "./builder.ts";
 import { bind, type Checkpoint, decoderNames, naming } from "./checkpoint.ts";
 import { Config } from "./config.ts";
+import { maxPositions } from "./rope.ts";
 
 /** Builds the model that a Llama, Qwen2 or Qwen3 checkpoint holds. */
 export function llama(checkpoint: Checkpoint): Model {
@@ -24,7 +25,7 @@ export function llama(checkpoint: Checkpoint): Model {
   const info: ModelInfo = {
     architecture,
     vocabulary,
-    maxPositions: config.size("max_position_embeddings"),
+    maxPositions: maxPositions(config),
     stopIds: stopIds(config),
   };
   const nameOf = naming(decoderNames("model.", "lm_head."));

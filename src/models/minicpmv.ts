@@ -33,6 +33,7 @@ import {
 import { transposed } from "./rows.ts";
 import { siglip, siglipNames, siglipOf } from "./siglip.ts";
 import { chatml, type Supplement } from "./supplement.ts";
+import { maxPositions } from "./rope.ts";
 
 /** How many times as long as a square one a picture may be: 64 : 1. */
 const LONGEST = 8;
@@ -65,9 +66,7 @@ export function minicpmv(checkpoint: Checkpoint): Model {
   const size = sideOf(config);
   const side = size / patch, queries = config.size("query_num", 64);
   const longest = LONGEST * side;
-  const text = decoderBlock(
-    config.with({ model_type: "qwen2", rope_scaling: null }),
-  );
+  const text = decoderBlock(config.with({ model_type: "qwen2" }));
   if (
     !Number.isInteger(side) || text.dim % 128 !== 0 ||
     slice.size("patch_size", patch) !== patch
@@ -103,7 +102,7 @@ export function minicpmv(checkpoint: Checkpoint): Model {
   const info: ModelInfo = {
     architecture,
     vocabulary,
-    maxPositions: config.size("max_position_embeddings"),
+    maxPositions: maxPositions(config),
     stopIds: stopsOf(checkpoint, config),
     image: {
       height: size,

@@ -34,6 +34,7 @@ import {
 } from "./checkpoint.ts";
 import { Config } from "./config.ts";
 import { sumFrames } from "./patch.ts";
+import { maxPositions } from "./rope.ts";
 
 /** Our parameter names → the published checkpoint's. */
 const NAMES: readonly (readonly [RegExp, string])[] = [
@@ -142,7 +143,7 @@ export function qwen2vl(checkpoint: Checkpoint): Model {
   const info: ModelInfo = {
     architecture,
     vocabulary,
-    maxPositions: t.size("max_position_embeddings"),
+    maxPositions: maxPositions(t),
     stopIds: stopIds(config, t),
     image: {
       height: size,

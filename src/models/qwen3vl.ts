@@ -31,6 +31,7 @@ import {
 } from "./checkpoint.ts";
 import { Config } from "./config.ts";
 import { sumFrames } from "./patch.ts";
+import { maxPositions } from "./rope.ts";
 
 /** Our parameter names → the checkpoint's. */
 const NAMES: readonly (readonly [RegExp, string])[] = [
@@ -149,7 +150,7 @@ export function qwen3vl(checkpoint: Checkpoint): Model {
   const info: ModelInfo = {
     architecture,
     vocabulary,
-    maxPositions: t.size("max_position_embeddings"),
+    maxPositions: maxPositions(t),
     stopIds: stopIds(config, t),
     image: {
       height: size,

@@ -10,6 +10,7 @@ import { Builder } from "./builder.ts";
 import { bind, type Checkpoint, decoderNames, naming } from "./checkpoint.ts";
 import { Config } from "./config.ts";
 import { placeholders } from "./placeholders.ts";
+import { maxPositions } from "./rope.ts";
 
 import { siglip, siglipNames, siglipOf } from "./siglip.ts";
 
@@ -60,7 +61,7 @@ export function smolvlm(checkpoint: Checkpoint): Model {
   const info: ModelInfo = {
     architecture,
     vocabulary,
-    maxPositions: t.size("max_position_embeddings"),
+    maxPositions: maxPositions(t),
     stopIds: stopIds(config, t),
     image: {
       height: side * patch,

@@ -315,13 +315,10 @@ function positionTablesOf(
     const [cos, sin] = (["cos", "sin"] as const).map((part) =>
       store.buffers.get(positionTableKey(node, part))!.at
     );
-    const { ropeTheta: theta, headDim, rotaryDim = headDim } = node;
     tables.set(positionTableKey(node, "cos"), {
       cos,
       sin,
-      theta: theta!,
-      headDim,
-      rotaryDim,
+      rotary: node,
       axes: mropeAxes(node),
     });
   }

@@ -7,7 +7,12 @@
 import type { AttentionNode } from "../graph/node.ts";
 import type { ModelInfo } from "../graph/info.ts";
 import { newPositionCounter, positionIds } from "../graph/position_ids.ts";
-import { mropeAxes, positionTables } from "../graph/rope.ts";
+import {
+  mropeAxes,
+  positionTables,
+  type Rotary,
+  rotaryKey,
+} from "../graph/rope.ts";
 import type { Grid } from "../graph/grid.ts";
 
 /** Tables of all attention nodes that share θ, width and sections. */
@@ -16,10 +21,8 @@ export interface PositionTable {
   readonly cos: number;
   /** Address of as many sines. */
   readonly sin: number;
-  readonly theta: number;
-  readonly headDim: number;
-  /** Channels of a head that turn. */
-  readonly rotaryDim: number;
+  /** How heads turn. */
+  readonly rotary: Rotary;
   /** By what each pair turns. */
   readonly axes: readonly number[];
 }
@@ -29,8 +32,7 @@ export function positionTableKey(
   node: AttentionNode,
   part: "cos" | "sin",
 ): string {
-  const { ropeTheta: theta, headDim, rotaryDim = headDim } = node;
-  return `${part} ${theta} ${headDim} ${rotaryDim} ${mropeAxes(node)}`;
+  return `${part} ${rotaryKey(node)} ${mropeAxes(node)}`;
 }
 
 /** Writes the rows of tokens; a class because it remembers how far it counted. */
@@ -60,9 +62,9 @@ export class PositionTableWriter {
     }
     const places = positionIds(this.#at, ids, this.info, grids);
     this.#counted = seen.length + ids.length;
-    for (const { cos, sin, theta, headDim, rotaryDim, axes } of this.tables) {
-      const rows = positionTables(theta, headDim, axes, places, rotaryDim);
-      const at = seen.length * headDim / 2 * 4;
+    for (const { cos, sin, rotary, axes } of this.tables) {
+      const rows = positionTables(rotary, axes, places);
+      const at = seen.length * rotary.headDim / 2 * 4;
       const part = (from: number) =>
         new Float32Array(this.memory, from + at, rows.cos.length);
       part(cos).set(rows.cos);

@@ -159,7 +159,7 @@ function parts(bytes: Uint8Array) {
   return { header, data: bytes.subarray(8 + length) };
 }
 
-Deno.test("rotary embeddings: dynamic and linear are read, others are refused by name", () => {
+Deno.test("rotary embeddings: dynamic and linear are read, unknown kinds are refused by name", () => {
   const scaled = (type: string) => (json: Json) => ({
     ...json,
     rope_parameters: { rope_type: type, rope_theta: 1e6, factor: 2 },
@@ -179,7 +179,7 @@ Deno.test("rotary embeddings: dynamic and linear are read, others are refused by
       (folder) => assertEquals(factors(folder), new Set([want])),
     );
   }
-  withToy("qwen2-toy", { "config.json": scaled("yarn") }, (folder) => {
+  withToy("qwen2-toy", { "config.json": scaled("proportional") }, (folder) => {
     assertThrows(() => factors(folder), RangeError, '"rope_type" must be');
   });
 });

@@ -15,6 +15,7 @@ import {
   rope2dTables,
   type RopeTables,
   ropeTables,
+  rotaryKey,
 } from "../rope.ts";
 import type { Rows, Runner, Segment } from "../runner.ts";
 import { windowsOf } from "../windows.ts";
@@ -48,6 +49,22 @@ const fields = {
   ropeScalingFactor: f.optional(
     f.positive("positions are divided by it (linear scaling)"),
     { with: "ropeTheta", without: ["rope2d", "mropeSection"] },
+  ),
+  ropeFactors: f.optional(
+    f.list(
+      "a list of up to 1024 positive finite numbers",
+      (n) => n >= 1 && n <= 1024,
+      f.positive(""),
+    )(
+      "the angle of pair i is divided by number i of rotaryDim/2 (Llama 3, YaRN, LongRoPE)",
+    ),
+    { with: "ropeTheta", without: ["rope2d", "ropeScalingFactor"] },
+  ),
+  ropeAttentionFactor: f.optional(
+    f.positive(
+      "cosines and sines are multiplied by it (YaRN, LongRoPE); default 1",
+    ),
+    { with: "ropeTheta", without: ["rope2d"] },
   ),
   slidingWindow: f.optional(
     f.size("so many tokens back are attended to, its own counted; default all"),
@@ -135,6 +152,7 @@ export const attention = op({
         `with rope2d, headDim must be a multiple of 4: current value is ${headDim}`,
       );
     }
+    checkFactors(node, fail);
     checkMrope(node, image, fail);
   },
   run(node, r: Runner<AttentionHooks>) {
@@ -154,6 +172,19 @@ export const attention = op({
       : inWindows(node, node.windowSize, r, q, k, v);
   },
 });
+
+/** One factor for each pair that turns. */
+function checkFactors(
+  { headDim, rotaryDim = headDim, ropeFactors }: AttentionNode,
+  fail: (problem: string) => never,
+): void {
+  if (!ropeFactors || ropeFactors.length === rotaryDim / 2) return;
+  fail(
+    `ropeFactors must be ${
+      rotaryDim / 2
+    } numbers, half the channels that turn: they are ${ropeFactors.length}`,
+  );
+}
 
 /** Rotary embedding by a token's time, row and column. */
 function checkMrope(
@@ -180,30 +211,14 @@ function checkMrope(
 
 /** cos and sin of a segment's rows, each [count, headDim/2]; all layers of a kind share them. */
 function tablesOf(node: AttentionNode, s: Segment): RopeTables {
-  const { headDim, rotaryDim = headDim, rope2d, mropeSection } = node;
-  const { ropeScalingFactor } = node, theta = node.ropeTheta!;
-  const key = [
-    ...[theta, headDim, rotaryDim, rope2d, mropeSection, ropeScalingFactor],
-  ].join();
+  const { headDim, rope2d, mropeSection } = node;
+  const key = `${rotaryKey(node)} ${rope2d} ${mropeSection}`;
   let tables = s.tables.get(key);
   if (tables) return tables;
-  if (rope2d) tables = rope2dTables(theta, headDim, s.grid!);
+  if (rope2d) tables = rope2dTables(node.ropeTheta!, headDim, s.grid!);
   else if (mropeSection) {
-    const axes = mropeAxes(node);
-    tables = positionTables(theta, headDim, axes, s.positions!, rotaryDim);
-  } else {
-    const first = s.sequence?.length;
-    tables = ropeTables(
-      ...[
-        theta,
-        headDim,
-        s.count,
-        rotaryDim,
-        first,
-        ropeScalingFactor,
-      ] as const,
-    );
-  }
+    tables = positionTables(node, mropeAxes(node), s.positions!);
+  } else tables = ropeTables(node, s.count, s.sequence?.length);
   s.tables.set(key, tables);
   return tables;
 }

@@ -7,7 +7,12 @@ import { quoted } from "../../format/error.ts";
 import type { AttentionNode } from "../../graph/node.ts";
 import { imageInfoOf } from "../../graph/info.ts";
 import { ownGrid, patchesIn } from "../../graph/grid.ts";
-import { rope2dTables, type RopeTables, ropeTables } from "../../graph/rope.ts";
+import {
+  rope2dTables,
+  type RopeTables,
+  ropeTables,
+  rotaryKey,
+} from "../../graph/rope.ts";
 import { type Buffer, type Ref, ref } from "../buffer.ts";
 import { positionTableKey } from "../position_tables.ts";
 import { REGISTER } from "../step.ts";
@@ -61,21 +66,14 @@ export function orderBuffer(l: Lowering): Buffer {
 
 /** [cos, sin] by a token's index, by its place, or by a patch's row and column: [rows, headDim/2] each. */
 function rotaryTables(l: Lowering, node: AttentionNode): Buffer[] {
-  const {
-    ropeTheta: theta,
-    headDim: d,
-    rotaryDim = d,
-    rope2d,
-    mropeSection,
-    ropeScalingFactor = 1,
-  } = node;
+  const { ropeTheta: theta, headDim: d, rope2d, mropeSection } = node;
   const { capacity } = l.options;
   const bytes = (rows: number) => rows * d / 2 * 4;
   const both = (key: string, rows: number, make: () => RopeTables) => {
     let tables: RopeTables | undefined; // made once, for both
     return PARTS.map((part) =>
       l.store.constant(
-        `${part} ${key} ${theta} ${d} ${rotaryDim} ${ropeScalingFactor}`,
+        `${part} ${key} ${rotaryKey(node)}`,
         bytes(rows),
         () => (tables ??= make())[part],
       )
@@ -87,11 +85,7 @@ function rotaryTables(l: Lowering, node: AttentionNode): Buffer[] {
     );
   }
   if (!rope2d) {
-    return both(
-      "tokens",
-      capacity,
-      () => ropeTables(theta!, d, capacity, rotaryDim, 0, ropeScalingFactor),
-    );
+    return both("tokens", capacity, () => ropeTables(node, capacity));
   }
   const image = imageInfoOf(l.model.info), { patches, layout } = l.options;
   if (patches !== layout.maxRows) {
