@@ -15,6 +15,11 @@ import { roundUp, word } from "./vector";
   return i32x4.sub(f32x4.add(f32x4.pmax(f32x4.pmin(top, x), bottom), magic), magic);
 }
 
+/** Four floats as int32 on a static scale: round(clamp(x·inv, low, high)), half to even. */
+@inline export function level(x: v128, inv: v128, low: v128, high: v128, magic: v128): v128 {
+  return rne8(f32x4.mul(x, inv), high, low, magic);
+}
+
 /** Four codes of four floats, in every 32-bit lane; constants as in rne8. */
 @inline export function codes4(x: v128, top: v128, bottom: v128, magic: v128): v128 {
   const q = rne8(x, top, bottom, magic), h = i16x8.narrow_i32x4_s(q, q);

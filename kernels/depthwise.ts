@@ -12,7 +12,7 @@
 // one list, so two of them are computed at a time and share the weights, too.
 //
 //   scratch  row of zeros │ list of a line │ list of a pixel
-import { padRows, pairSums, rowOf, total } from "./codes";
+import { level, padRows, pairSums, rowOf, total } from "./codes";
 import { roundUp, word } from "./vector";
 
 @inline function mac(c: v128, x: v128, w: v128): v128 {
@@ -31,17 +31,12 @@ import { roundUp, word } from "./vector";
   return f32x4.add(f32x4.mul(f32x4.convert_i32x4_s(c), alpha), bias);
 }
 
-/** Four floats to int32 on a static scale: round(clamp(x·inv, low, high)), half to even. */
-@inline function rounded(x: v128, inv: v128, low: v128, high: v128, magic: v128): v128 {
-  return i32x4.sub(f32x4.add(f32x4.pmax(f32x4.pmin(high, f32x4.mul(x, inv)), low), magic), magic);
-}
-
 /** 16 channels as int8 to a row whose next 4 lie `step` bytes on; returns their sums in 4 lanes. */
 @inline function storeBytes(
   q: usize, step: usize, y0: v128, y1: v128, y2: v128, y3: v128, inv: v128, low: v128, high: v128, magic: v128,
 ): v128 {
-  const a = i16x8.narrow_i32x4_s(rounded(y0, inv, low, high, magic), rounded(y1, inv, low, high, magic));
-  const b = i16x8.narrow_i32x4_s(rounded(y2, inv, low, high, magic), rounded(y3, inv, low, high, magic));
+  const a = i16x8.narrow_i32x4_s(level(y0, inv, low, high, magic), level(y1, inv, low, high, magic));
+  const b = i16x8.narrow_i32x4_s(level(y2, inv, low, high, magic), level(y3, inv, low, high, magic));
   const bytes = i8x16.narrow_i16x8_s(a, b);
   v128.store32_lane(q, bytes, 0);
   v128.store32_lane(q + step, bytes, 1);

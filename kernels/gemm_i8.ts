@@ -15,7 +15,7 @@
 // The second operand stays below 128, where every permitted behaviour of the
 // relaxed instruction is the same: results are exact and equal to gemm_i16.ts.
 import { lane0, lane1, lane2, lane3, word } from "./vector";
-import { epilogue } from "./gemm_epilogue";
+import { epilogue, epilogueBytes } from "./gemm_epilogue";
 import { unpackNibbles } from "./gemm_unpack";
 
 const ROWS: i32 = 128;        // rows per tile pass: 4 KiB of int32
@@ -79,15 +79,17 @@ function micro(a: usize, p: usize, tile: usize, steps: i32): void {
   v128.store(tile, s4, 64); v128.store(tile, s5, 80); v128.store(tile, s6, 96); v128.store(tile, s7, 112);
 }
 
+/** Rows outermost: those of a tile pass stay in L1, and a panel is unpacked again for each (1 % of the work). */
 @inline function gemm(
-  a: usize, sums: usize, w: usize, alpha: usize, bias: usize, y: usize,
+  bytes: bool, a: usize, sums: usize, w: usize, alpha: usize, bias: usize, y: usize,
   rows: i32, k: i32, ldy: i32, n0: i32, n1: i32, scratch: usize, accumulate: i32,
+  inv: f32, low: f32, high: f32,
 ): void {
   const panelBytes = <usize>k << 2, tile = scratch + TILE;
-  for (let n = n0; n < n1; n += 8) {
-    const panel = w + <usize>(n >> 3) * panelBytes;
-    for (let m0 = 0; m0 < rows; m0 += ROWS) {
-      const count = min(ROWS, rows - m0);
+  for (let m0 = 0; m0 < rows; m0 += ROWS) {
+    const count = min(ROWS, rows - m0), sum = word(sums, m0);
+    for (let n = n0; n < n1; n += 8) {
+      const panel = w + <usize>(n >> 3) * panelBytes;
       memory.fill(tile, 0, <usize>(count + 3 & -4) << 5);
       for (let s0 = 0, all = k >> 2; s0 < all; s0 += STEPS) {
         const steps = min(STEPS, all - s0);
@@ -97,8 +99,12 @@ function micro(a: usize, p: usize, tile: usize, steps: i32): void {
           micro(block, scratch, tile + (<usize>m << 5), steps);
         }
       }
-      epilogue(tile, word(sums, m0), 8, word(alpha, n), word(bias, n),
-        word(y, n) + <usize>m0 * (<usize>ldy << 2), count, ldy, accumulate);
+      const to = m0 * ldy + n;
+      if (bytes) {
+        epilogueBytes(tile, sum, 8, word(alpha, n), word(bias, n), y + <usize>to, count, ldy, inv, low, high);
+      } else {
+        epilogue(tile, sum, 8, word(alpha, n), word(bias, n), word(y, to), count, ldy, accumulate);
+      }
     }
   }
 }
@@ -107,6 +113,12 @@ export function gemm_w4a8__relaxed_4x8(
   a: usize, sums: usize, w: usize, alpha: usize, bias: usize, y: usize,
   rows: i32, k: i32, ldy: i32, n0: i32, n1: i32, scratch: usize, accumulate: i32,
 ): void {
-  gemm(a, sums, w, alpha, bias, y, rows, k, ldy, n0, n1, scratch, accumulate);
+  gemm(false, a, sums, w, alpha, bias, y, rows, k, ldy, n0, n1, scratch, accumulate, 1, 0, 0);
 }
 
+export function gemm_w4a8_s8__relaxed_4x8(
+  a: usize, sums: usize, w: usize, alpha: usize, bias: usize, y: usize,
+  rows: i32, k: i32, ldy: i32, n0: i32, n1: i32, scratch: usize, inv: f32, low: f32, high: f32,
+): void {
+  gemm(true, a, sums, w, alpha, bias, y, rows, k, ldy, n0, n1, scratch, 0, inv, low, high);
+}

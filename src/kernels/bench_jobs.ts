@@ -48,6 +48,18 @@ const gemmShapes = [
   [512, 2048, 512],
   [1024, 768, 3072],
 ];
+/** Pointwise layers of EfficientNet-Lite2: expansions go to int8, projections to float. */
+const pointwiseShapes = [
+  [20736, 32, 96],
+  [5184, 32, 144],
+  [5184, 160, 24],
+  [1296, 64, 288],
+  [1296, 288, 48],
+  [324, 128, 720],
+  [324, 736, 120],
+  [81, 224, 1248],
+  [81, 1248, 208],
+];
 const gemvShapes = [[576, 1536], [2048, 8192]];
 /** Columns of a quantization group. */
 const GROUP = 64;
@@ -103,7 +115,9 @@ export function jobs(build: Build, only: readonly string[]): Job[] {
   const all: Job[] = [];
   const add: Add = (kernel, shape, unit, work, call) => {
     for (const entry of implementations(module, kernel.name)) {
-      if (only.length && !only.some((o) => entry.includes(o))) continue;
+      if (only.length && !only.some((o) => `${entry} ${shape}`.includes(o))) {
+        continue;
+      }
       const f = exports[entry] as KernelFunction;
       const parameters = typeof call === "function"
         ? undefined
@@ -152,6 +166,21 @@ function matmuls(add: Add): void {
     }
     const grouped = { ...call, group: GROUP };
     add(signatures.gemm_w4ga8, shape, "GOPS", work, grouped);
+  }
+  for (const [rows, k, n] of pointwiseShapes) {
+    const shape = `${rows}×${k}→${n}`, work = 2 * rows * k * n;
+    const call = { ...common, rows, k, ldy: n, n: [0, n] as const, scratch };
+    for (const bits of [4, 8] as const) {
+      add(signatures[`gemm_w${bits}a8`], shape, "GOPS", work, call);
+      add(signatures[`gemm_w${bits}a8_s8`], shape, "GOPS", work, {
+        ...call,
+        q: y,
+        ldq: n,
+        inv: 20,
+        low: 0,
+        high: 127,
+      });
+    }
   }
   for (const [k, n] of gemvShapes) {
     const call = { ...common, k, n: [0, n] as const };

@@ -9,7 +9,7 @@ import {
   type RowBlock,
 } from "../layout.ts";
 import type { depthwise_w8a8, depthwise_w8a8_s8 } from "../signatures/conv.ts";
-import { type Reference, rne8, type Views } from "./views.ts";
+import { level, type Reference, type Views } from "./views.ts";
 
 const f = Math.fround;
 
@@ -54,15 +54,6 @@ function convolved(v: Views, d: Depthwise, row: number, c: number): number {
       v.i16[chunk + (t >> 1) * 32 + (t & 1)];
   }
   return f(f(f(sum) * v.f32[(alpha >> 2) + c]) + v.f32[(bias >> 2) + c]);
-}
-
-/** x·inv, clamped and rounded. */
-function level(
-  x: number,
-  { inv, low, high }: { inv: number; low: number; high: number },
-): number {
-  const y = f(x * f(inv));
-  return rne8(Math.max(f(low), Math.min(f(high), y)));
 }
 
 /** To float rows. */

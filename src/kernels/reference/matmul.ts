@@ -12,12 +12,13 @@ import {
 import type {
   gemm_f32,
   gemm_w4a8,
+  gemm_w4a8_s8,
   gemm_w4ga8,
   gemv_w4a8,
   gemv_w4ga8,
   rank1_f32,
 } from "../signatures/matmul.ts";
-import type { Reference, Views } from "./views.ts";
+import { level, type Reference, type Views } from "./views.ts";
 
 const f = Math.fround;
 
@@ -56,20 +57,29 @@ interface Product {
   readonly x: number;
   readonly alpha: number;
   readonly bias: number;
-  readonly y: number;
   readonly k: number;
   readonly n: readonly [number, number];
-  readonly accumulate: number;
 }
 
-/** y from rows and columns; the sum is the exact integer that all builds agree on. */
+/** Stores floats, or adds them. */
+const floats = (
+  v: Views,
+  { y, accumulate }: { readonly y: number; readonly accumulate: number },
+  ldy: number,
+) =>
+(m: number, n: number, result: number) => {
+  const at = (y >> 2) + m * ldy + n;
+  v.f32[at] = accumulate ? v.f32[at] + result : result;
+};
+
+/** Hands every y from rows and columns to `put`; the sum is the exact integer that all builds agree on. */
 function product(
   v: Views,
   columnOf: (n: number) => Int32Array,
   rowBlock: RowBlock,
   rows: number,
-  ldy: number,
-  { x, alpha, bias, y, k, n: [first, end], accumulate }: Product,
+  { x, alpha, bias, k, n: [first, end] }: Product,
+  put: (m: number, n: number, y: number) => void,
 ): void {
   const values = Array.from(
     { length: rows },
@@ -86,9 +96,7 @@ function product(
       let sum = 0;
       for (let j = 0; j < k; j++) sum += row[j] * weights[j];
       const scaled = f(f(sum) * v.f32[(alpha >> 2) + n]);
-      const result = f(scaled + v.f32[(bias >> 2) + n]);
-      const at = (y >> 2) + m * ldy + n;
-      v.f32[at] = accumulate ? v.f32[at] + result : result;
+      put(m, n, f(scaled + v.f32[(bias >> 2) + n]));
     }
   }
 }
@@ -100,13 +108,32 @@ export const gemm = (bits: 4 | 8): Reference<typeof gemm_w4a8> => (v) => (c) =>
     (n) => storedColumn(v, bits, c.w, n, c.k),
     4,
     c.rows,
-    c.ldy,
     c,
+    floats(v, c, c.ldy),
   );
+
+/** Several rows to int8. */
+export const gemmToLevels =
+  (bits: 4 | 8): Reference<typeof gemm_w4a8_s8> => (v) => (c) =>
+    product(
+      v,
+      (n) => storedColumn(v, bits, c.w, n, c.k),
+      4,
+      c.rows,
+      c,
+      (m, n, y) => v.i8[c.q + m * c.ldq + n] = level(y, c),
+    );
 
 /** One row. */
 export const gemv = (bits: 4 | 8): Reference<typeof gemv_w4a8> => (v) => (c) =>
-  product(v, (n) => storedColumn(v, bits, c.w, n, c.k), 1, 1, 0, c);
+  product(
+    v,
+    (n) => storedColumn(v, bits, c.w, n, c.k),
+    1,
+    1,
+    c,
+    floats(v, c, 0),
+  );
 
 /** Several rows, weights in groups. */
 export const groupedGemm: Reference<typeof gemm_w4ga8> = (v) => (c) =>
@@ -115,13 +142,20 @@ export const groupedGemm: Reference<typeof gemm_w4ga8> = (v) => (c) =>
     (n) => groupedColumn(v, c.w, n, c.k, c.group),
     4,
     c.rows,
-    c.ldy,
     c,
+    floats(v, c, c.ldy),
   );
 
 /** One row, weights in groups. */
 export const groupedGemv: Reference<typeof gemv_w4ga8> = (v) => (c) =>
-  product(v, (n) => groupedColumn(v, c.w, n, c.k, c.group), 1, 1, 0, c);
+  product(
+    v,
+    (n) => groupedColumn(v, c.w, n, c.k, c.group),
+    1,
+    1,
+    c,
+    floats(v, c, 0),
+  );
 
 /** Float32. */
 export const gemmF32: Reference<typeof gemm_f32> =

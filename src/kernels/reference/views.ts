@@ -40,6 +40,14 @@ export function rne8(x: number): number {
   return f(f(x + 12582912) - 12582912); // 1.5·2^23: the ulp there is 1
 }
 
+/** x as an integer on a static scale, clamped. */
+export function level(
+  x: number,
+  { inv, low, high }: { inv: number; low: number; high: number },
+): number {
+  return rne8(Math.max(f(low), Math.min(f(high), f(x * f(inv)))));
+}
+
 const magic = f(12582912), bits = new Int32Array(1);
 const float = new Float32Array(bits.buffer);
 const q = [

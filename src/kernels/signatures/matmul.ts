@@ -25,9 +25,11 @@ import {
   packed,
   range,
   rowsF32,
+  rowsI8,
   scratch,
   size,
 } from "../signature.ts";
+import { levels } from "./quantize.ts";
 
 /** Activations of several rows in blocks of 4 rows (A4). */
 const rowBlocks = packed(
@@ -72,6 +74,27 @@ const gemm = (name: string, bits: 4 | 8) =>
     },
   );
 
+/** Several rows to int8 on a static scale, as the input of a depthwise convolution (A1). */
+const gemmToLevels = (name: string, bits: 4 | 8) =>
+  kernel(
+    name,
+    `q = round(clamp(y·inv, low, high)), y of gemm_w${bits}a8`,
+    {
+      x: rowBlocks,
+      sums: i32("rows"),
+      w: panels(bits),
+      alpha: f32("n"),
+      bias: f32("n"),
+      q: out(rowsI8("rows", "ldq", "n")),
+      rows: size,
+      k: size,
+      ldq: size,
+      n: range(8),
+      scratch: scratch(({ k }) => gemmScratchBytes(k)),
+      ...levels,
+    },
+  );
+
 const gemv = (name: string, bits: 4 | 8) =>
   kernel(
     name,
@@ -93,6 +116,10 @@ const gemv = (name: string, bits: 4 | 8) =>
 export const gemm_w4a8 = gemm("gemm_w4a8", 4);
 /** Several rows, 8-bit weights. */
 export const gemm_w8a8 = gemm("gemm_w8a8", 8);
+/** Several rows, 4-bit weights, to int8. */
+export const gemm_w4a8_s8 = gemmToLevels("gemm_w4a8_s8", 4);
+/** Several rows, 8-bit weights, to int8. */
+export const gemm_w8a8_s8 = gemmToLevels("gemm_w8a8_s8", 8);
 /** One row, 4-bit weights. */
 export const gemv_w4a8 = gemv("gemv_w4a8", 4);
 /** One row, 8-bit weights. */

@@ -22,6 +22,8 @@ export const signatures = {
   gemm_w4a8: matmul.gemm_w4a8,
   gemm_w8a8: matmul.gemm_w8a8,
   gemm_w4ga8: matmul.gemm_w4ga8,
+  gemm_w4a8_s8: matmul.gemm_w4a8_s8,
+  gemm_w8a8_s8: matmul.gemm_w8a8_s8,
   gemv_w4a8: matmul.gemv_w4a8,
   gemv_w8a8: matmul.gemv_w8a8,
   gemv_w4ga8: matmul.gemv_w4ga8,

@@ -126,6 +126,24 @@ export const gemm = (bits: 4 | 8): CasesOf<"gemm_w4a8"> =>
     return { ...all, y, rows, ldy, scratch };
   });
 
+/** Several rows to int8, in the place of "added" with a clamp. */
+export const gemmToLevels = (bits: 4 | 8): CasesOf<"gemm_w4a8_s8"> =>
+  over(shapes, true, (arena, shape, clamped) => {
+    const { accumulate: _, ...all } = operands(arena, bits, shape, 4, clamped);
+    const rows = shape.m, ldq = all.n[1] + 8, q = arena.int8s(rows * ldq);
+    const scratch = arena.scratch(gemmScratchBytes(all.k));
+    const levels = clamped ? { low: 0, high: 93.5 } : { low: -128, high: 127 };
+    return {
+      ...all,
+      q,
+      rows,
+      ldq,
+      scratch,
+      inv: bits === 4 ? 0.3 : 0.02,
+      ...levels,
+    };
+  });
+
 /** One row. */
 export const gemv = (bits: 4 | 8): CasesOf<"gemv_w4a8"> =>
   over(shapes, false, (arena, shape, accumulate) => {

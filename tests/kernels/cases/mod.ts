@@ -15,6 +15,8 @@ const all: { readonly [K in KernelName]: CasesOf<K> } = {
   gemm_w4a8: matmul.gemm(4),
   gemm_w8a8: matmul.gemm(8),
   gemm_w4ga8: matmul.groupedGemm,
+  gemm_w4a8_s8: matmul.gemmToLevels(4),
+  gemm_w8a8_s8: matmul.gemmToLevels(8),
   gemv_w4a8: matmul.gemv(4),
   gemv_w8a8: matmul.gemv(8),
   gemv_w4ga8: matmul.groupedGemv,
