@@ -125,8 +125,8 @@ function readText(page: string): string {
     throw new Error(
       `Cannot fill in ${JSON.stringify(page)}: ${
         isFile
-          ? `it has ${size} bytes, at most ${MOST_PAGE} are allowed; cut it up`
-          : "it is no regular file; give a page"
+          ? `it has ${size} bytes, at most ${MOST_PAGE} are allowed; split it`
+          : "it is not a regular file; give an HTML or Markdown file"
       }`,
     );
   }
@@ -149,7 +149,7 @@ function replace(page: string, before: string, after: string) {
     throw new Error(
       `Cannot fill in ${
         JSON.stringify(page)
-      }: somebody changed it meanwhile; run again`,
+      }: it was changed meanwhile; run the command again`,
     );
   }
   const { mode } = Deno.lstatSync(page);

@@ -100,7 +100,7 @@ export default command({
       throw new UsageError(
         `Cannot bench --only ${
           JSON.stringify(only)
-        }: no kernel's name contains it; leave it out to see all`,
+        }: no kernel name contains it; run without --only to list all names`,
       );
     }
     if (!json) io.out(`${benchTable(kernels).trimEnd()}\n`);

@@ -118,7 +118,7 @@ async function intoFiles(values: CaptionValues) {
   if (values["alt-text"]) {
     if (keeping) {
       throw new UsageError(
-        "Cannot caption: --alt-text writes into pages, --sidecar, --journal and --watch into files of their own; run it twice",
+        "Cannot caption: --alt-text cannot be combined with --sidecar, --journal or --watch; run the command twice",
       );
     }
     return (await import("./alt_text.ts")).fillAltTexts;

@@ -120,7 +120,10 @@ Deno.test("what a person wrote stays, unless --overwrite, and even then if it ho
     const io = silent();
     const tally = await p.run({ kinds, overwrite: true, io });
     assertEquals(tally, { ...NOTHING, reused: 1, failed: 1 });
-    assertMatch(io.said, /it holds more than a caption of ours; move it away/);
+    assertMatch(
+      io.said,
+      /it contains more than a caption of mquant; move it away/,
+    );
   }
   assertEquals(p.read("1.xmp"), foreign);
   assertEquals(await p.run({ kinds: ["xmp", "json"] }), {

@@ -37,7 +37,7 @@ export async function keepCaptions(
   const kinds = kindsOf(values.sidecar);
   if (operands.includes("-")) {
     throw new UsageError(
-      "Cannot caption stdin into files: it has no name; give photos or folders, or leave --sidecar, --journal and --watch away",
+      "Cannot write the caption of stdin into a file: stdin has no name; give photos or folders, or leave out --sidecar, --journal and --watch",
     );
   }
   const find = () => findPhotos(operands, { mayBeEmpty: values.watch });
@@ -105,7 +105,7 @@ function version(path: string): string {
     const { size, mtime } = Deno.lstatSync(path);
     return `${size} ${mtime?.getTime()}`;
   } catch {
-    return ""; // it has gone: reading it will say so
+    return ""; // it no longer exists; reading it reports the error
   }
 }
 
@@ -166,7 +166,7 @@ function kindsOf(list: string | undefined): Kind[] {
       `Cannot caption: --sidecar must be a list of ${
         KINDS.join(", ")
       }: current value has ${JSON.stringify(word)}; ${
-        near ? `did you mean ${near}?` : "`mquant caption --help` tells more"
+        near ? `did you mean ${near}?` : "see `mquant caption --help`"
       }`,
     );
   }

@@ -39,7 +39,7 @@ export function captioner(values: CaptionValues, io: Io): Captioner {
     throw new Error(
       `Cannot caption: the model ${
         JSON.stringify(path)
-      } was replaced meanwhile; run again`,
+      } was replaced meanwhile; run the command again`,
     );
   });
   return {

@@ -141,7 +141,7 @@ export default command({
           await showImage(path, talk, decoder, say);
         } else if (/^\/[a-z]+$/.test(text)) {
           throw new Error(
-            `Cannot do ${text}: there is no such command; /help lists them`,
+            `Cannot run ${text}: there is no such command; /help lists the commands`,
           );
         } else if (text !== "") await turn(session, talk, text, asked, io);
       } catch (error) {
@@ -182,7 +182,9 @@ async function showImage(
   say: Io,
 ) {
   if (path === "") {
-    throw new Error("Cannot show an image: its path is missing; /image PATH");
+    throw new Error(
+      "Cannot add an image: its path is missing; write /image PATH",
+    );
   }
   const image = await readPhoto(unquoted(path), decoder, say.signal);
   pending.push(image);

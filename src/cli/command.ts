@@ -99,7 +99,7 @@ export function parse(c: Command, args: readonly string[]): Parsed {
   const fail = (problem: string, next?: string): never => {
     throw new UsageError(
       `Cannot ${c.name}: ${problem}; ${
-        next ?? `\`mquant ${c.name} --help\` tells more`
+        next ?? `see \`mquant ${c.name} --help\``
       }`,
     );
   };
@@ -137,14 +137,14 @@ export function parse(c: Command, args: readonly string[]): Parsed {
   const [least, most] = c.arity;
   if (values.help) return { values, operands };
   if (operands.length < least) {
-    fail(`it needs ${c.operands}, ${operands.length || "nothing"} was given`);
+    fail(`it needs ${c.operands}: ${operands.length || "nothing"} was given`);
   }
   if (operands.length > most) {
     const extra = JSON.stringify(operands[most]);
     fail(
       most === 0
-        ? `it takes options only, ${extra} was given`
-        : `it takes ${c.operands}, ${extra} is one too many`,
+        ? `it takes only options: ${extra} was given`
+        : `it takes ${c.operands}: ${extra} is one too many`,
     );
   }
   return { values, operands };

@@ -63,7 +63,7 @@ Deno.test("each way to be wrong has its sentence", () => {
   );
   assertEquals(
     message("x", "--threads", "9"),
-    'Cannot toy: --threads must be a whole number from 1 to 8: current value is "9"; `mquant toy --help` tells more',
+    'Cannot toy: --threads must be a whole number from 1 to 8: current value is "9"; see `mquant toy --help`',
   );
   assertEquals(
     message("x", "--recipe", "w4a9"),
@@ -71,7 +71,7 @@ Deno.test("each way to be wrong has its sentence", () => {
   );
   assertEquals(
     message("a", "b", "c"),
-    'Cannot toy: it takes PHOTO..., "c" is one too many; `mquant toy --help` tells more',
+    'Cannot toy: it takes PHOTO...: "c" is one too many; see `mquant toy --help`',
   );
   assertEquals(
     message("x", "--model", "--json"),
@@ -79,10 +79,10 @@ Deno.test("each way to be wrong has its sentence", () => {
   );
   assertEquals(
     message("x", "-t"),
-    "Cannot toy: there is no option -t; `mquant toy --help` tells more",
+    "Cannot toy: there is no option -t; see `mquant toy --help`",
   );
   assertEquals(
     message("x", "--__proto__"),
-    "Cannot toy: there is no option --__proto__; `mquant toy --help` tells more",
+    "Cannot toy: there is no option --__proto__; see `mquant toy --help`",
   );
 });

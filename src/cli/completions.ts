@@ -27,9 +27,11 @@ To keep them, add the line to ~/.bashrc, ~/.zshrc or ~/.config/fish/config.fish.
       if (!Object.hasOwn(SHELLS, shell)) {
         const near = nearest(shell, Object.keys(SHELLS));
         throw new UsageError(
-          `Cannot complete in ${JSON.stringify(shell)}: known are ${
-            Object.keys(SHELLS).join(", ")
-          }; ${near ? `did you mean ${near}?` : "use one of them"}`,
+          `Cannot print completions for ${
+            JSON.stringify(shell)
+          }: known shells are ${Object.keys(SHELLS).join(", ")}; ${
+            near ? `did you mean ${near}?` : "use one of them"
+          }`,
         );
       }
       io.out(SHELLS[shell as keyof typeof SHELLS](await all()));

@@ -29,7 +29,7 @@ export function placeOf(folder: string, path: string): string {
   );
   if (bad) {
     throw new Error(
-      `Cannot pull ${JSON.stringify(path)}: it names no place below a folder`,
+      `Cannot pull ${JSON.stringify(path)}: it is not a path below the folder`,
     );
   }
   for (let n = 1; n <= parts.length; n++) {
@@ -102,7 +102,7 @@ export async function download(
     throw new Error(
       `Cannot pull ${
         JSON.stringify(file.path)
-      }: it ended after ${size} of ${file.size} bytes; run again, it goes on there`,
+      }: the download ended after ${size} of ${file.size} bytes; run the same command again to resume`,
     );
   }
   if (size !== file.size || hash.digest("hex") !== file.hash) {
@@ -110,7 +110,7 @@ export async function download(
     throw new Error(
       `Cannot pull ${
         JSON.stringify(file.path)
-      }: its bytes have not the hash the hub tells; they were thrown away, run again`,
+      }: its hash differs from the hub's; the file was deleted, run the same command again`,
     );
   }
   Deno.renameSync(part, path);

@@ -64,7 +64,7 @@ function reach(operand: string, wanted: RegExp) {
     throw new RangeError(
       `Cannot caption ${
         JSON.stringify(operand)
-      }: it is a symbolic link, and links are not followed; give what it leads to`,
+      }: it is a symbolic link, and links are not followed; give its target`,
     );
   }
   if (info?.isDirectory) {

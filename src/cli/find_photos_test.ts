@@ -47,7 +47,7 @@ Deno.test("what names nothing, or a link, is a problem of its own", () => {
     Deno.symlinkSync(`${root}/b.jpg`, `${root}/link.jpg`);
     Deno.symlinkSync(root, `${root}/loop`);
     const cases: [string, RegExp][] = [
-      ["link.jpg", /it is a symbolic link, .*; give what it leads to$/],
+      ["link.jpg", /it is a symbolic link, .*; give its target$/],
       ["loop", /it is a symbolic link/],
       ["*.png", /no file has such a name; check the pattern$/],
     ];

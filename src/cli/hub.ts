@@ -60,7 +60,9 @@ export function repository(
           additionalFields: ["sha"],
         });
         if (/^[0-9a-f]{40}$/.test(info.sha)) return info.sha;
-        throw new Error(`Cannot pull ${repo}: the hub names no commit of it`);
+        throw new Error(
+          `Cannot pull ${repo}: the hub returned no commit; try again later`,
+        );
       }),
     files: (commit: string) =>
       asked(async () => {
@@ -76,7 +78,7 @@ export function repository(
           if (type !== "file") continue;
           if (!/^([0-9a-f]{40}|[0-9a-f]{64})$/.test(hash)) {
             throw new Error(
-              `Cannot pull ${repo}: the hub tells no hash of ${
+              `Cannot pull ${repo}: the hub returned no hash of ${
                 JSON.stringify(path)
               }`,
             );
@@ -92,7 +94,11 @@ export function repository(
           ...{ repo, path, revision: commit, xet: false },
         });
         if (blob) return blob.slice(offset).stream();
-        throw new Error(`Cannot pull ${JSON.stringify(path)}: it has gone`);
+        throw new Error(
+          `Cannot pull ${
+            JSON.stringify(path)
+          }: the hub no longer has it; run the same command again`,
+        );
       }),
   };
 }

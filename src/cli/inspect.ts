@@ -93,10 +93,10 @@ async function verified(
     throw new FormatError(
       "checksum",
       file.name,
-      "it was written without checksums, so nothing can be compared; quantize the checkpoint again",
+      "it has no checksums, so it cannot be verified; quantize the checkpoint again",
     );
   }
   return json
     ? `${JSON.stringify({ file: file.name, verified: tensors })}\n`
-    : `${file.name}: header and ${tensors} tensors are as they were written\n`;
+    : `${file.name}: header and ${tensors} tensors match their checksums\n`;
 }

@@ -78,7 +78,7 @@ function lock(file: Deno.FsFile, path: string) {
   throw new Error(
     `Cannot write ${
       JSON.stringify(path)
-    }: another run writes it; wait for that, or stop it`,
+    }: another process is writing it; wait for that process, or stop it`,
   );
 }
 
@@ -112,8 +112,8 @@ function refuse(path: string, journal: boolean): never {
   throw new RangeError(
     `Cannot write ${JSON.stringify(path)}: it is ${
       journal
-        ? "the journal of another folder, or came with the photos; remove it, or add --trust-journal if it is yours"
-        : "no journal of mquant's; name another file with --journal"
+        ? "the journal of another folder, or it came with the photos; remove it, or add --trust-journal if it is yours"
+        : "not a journal of mquant; name another file with --journal"
     }`,
   );
 }

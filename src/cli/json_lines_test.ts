@@ -28,7 +28,7 @@ Deno.test("a journal that came with the photos is refused unless the user trusts
   assertThrows(
     () => openCaptionJournal(f.mine, ORIGIN),
     RangeError,
-    "another folder, or came with the photos; remove it, or add --trust-journal",
+    "another folder, or it came with the photos; remove it, or add --trust-journal",
   );
   assertThrows(() => openJsonLines(f.mine), RangeError, "another folder");
   assertEquals(Deno.readTextFileSync(f.mine), before);
@@ -73,7 +73,7 @@ Deno.test("a file that is no journal is not written into, trusted or not", () =>
       assertThrows(
         () => openJsonLines(f.mine, { trust }),
         RangeError,
-        "no journal",
+        "not a journal",
       );
     }
     assertEquals(Deno.readTextFileSync(f.mine), text);

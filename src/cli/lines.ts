@@ -18,7 +18,7 @@ export async function* lines(
     yield* whole;
     if (rest.length > LONGEST_LINE) {
       throw new RangeError(
-        `Cannot read a line: it has more than ${LONGEST_LINE} characters; is it text?`,
+        `Cannot read a line: it has more than ${LONGEST_LINE} characters; check that the input is text`,
       );
     }
   }

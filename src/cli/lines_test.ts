@@ -21,6 +21,6 @@ Deno.test("a line that does not end is refused", async () => {
   await assertRejects(
     () => Array.fromAsync(lines(bytes("x".repeat(LONGEST_LINE + 1)))),
     RangeError,
-    "is it text?",
+    "check that the input is text",
   );
 });

@@ -78,7 +78,7 @@ what you download.`,
       throw new UsageError(
         `Cannot pull ${
           JSON.stringify(name)
-        }: it must be OWNER/NAME, as the hub writes it`,
+        }: it must be OWNER/NAME, such as HuggingFaceTB/SmolVLM-256M-Instruct`,
       );
     }
     const folder = values.to ?? join("models", name.split("/")[1]);
@@ -101,7 +101,7 @@ what you download.`,
         ? patterns.map((p) => JSON.stringify(p)).join(", ")
         : "safetensors or JSON file";
       throw new Error(
-        `Cannot pull ${name}: it has no ${what}; look at its list of files`,
+        `Cannot pull ${name}: it has no ${what}; see its list of files on the hub`,
       );
     }
     const total = files.reduce((sum, f) => sum + f.size, 0);
@@ -190,7 +190,7 @@ function readManifest(folder: string, name: string): Manifest {
   throw new Error(
     `Cannot find ${name} offline: ${
       JSON.stringify(path)
-    } does not tell of it; pull it once without --offline`,
+    } does not list it; pull it once without --offline`,
   );
 }
 

@@ -125,7 +125,7 @@ Deno.test("a model that reads text only is calibrated with windows of a text", a
       maxTokens: 4,
     });
     assertEquals(tokens.length, 4);
-    await assertRejects(() => run(folder), RangeError, "takes no pictures");
+    await assertRejects(() => run(folder), RangeError, "is text-only");
     Deno.writeTextFileSync(text, "short");
     await assertRejects(() => run(text), RangeError, "at least 256 tokens");
   } finally {

@@ -76,7 +76,7 @@ function env(name: string): string | undefined {
 async function writeAnew(path: string, text: string): Promise<void> {
   const before = await Deno.lstat(path).catch(() => undefined);
   if (before && !before.isFile) {
-    throw new Error("something that is no file stands there");
+    throw new Error("it exists and is not a regular file");
   }
   if (before) await Deno.remove(path);
   await Deno.writeTextFile(path, text, { createNew: true, mode: 0o644 });

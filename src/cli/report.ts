@@ -178,7 +178,7 @@ function parsed(text: string, path: string, wish: string) {
     return json as Record<string, unknown>;
   }
   throw new RangeError(
-    `Cannot read ${JSON.stringify(path)}: it is not ${wish}; make it anew`,
+    `Cannot read ${JSON.stringify(path)}: it is not ${wish}; create it again`,
   );
 }
 
@@ -193,7 +193,7 @@ function readAblation(path: string): Step[] {
     const step = parsed(line, path, wish);
     if (typeof step.step === "string") return step as Step;
     throw new RangeError(
-      `Cannot read ${JSON.stringify(path)}: it is not ${wish}; make it anew`,
+      `Cannot read ${JSON.stringify(path)}: it is not ${wish}; create it again`,
     );
   });
 }

@@ -139,7 +139,7 @@ export default command({
       throw new UsageError(
         `Cannot serve on ${
           JSON.stringify(host)
-        }: others could use the model without a key; add --api-key-file FILE, or leave --host out`,
+        }: other machines could use the model without a key; add --api-key-file FILE, or leave out --host`,
       );
     }
     const log = serveLog((bytes) => Deno.stderr.write(bytes));
@@ -295,7 +295,7 @@ async function keyOf(
     : (await Deno.readTextFile(file)).split("\n")[0].trim();
   if (key === undefined || /^[\x21-\x7e]{8,256}$/.test(key)) return key;
   throw new UsageError(
-    `Cannot serve: the API key must have 8 to 256 characters, letters, digits and signs, no spaces: this one has ${key.length}; make one with \`openssl rand -hex 16\``,
+    `Cannot serve: the API key must have 8 to 256 characters, letters, digits and punctuation, no spaces: this one has ${key.length}; make one with \`openssl rand -hex 16\``,
   );
 }
 

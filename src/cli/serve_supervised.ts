@@ -21,7 +21,7 @@ export async function serveSupervised(
 ): Promise<number> {
   if (port === 0) {
     throw new UsageError(
-      "Cannot supervise a server on port 0: it must be asked whether it answers; give --port N",
+      "Cannot supervise a server on port 0: health checks need a fixed port; give --port N",
     );
   }
   const stop = new AbortController();

@@ -63,7 +63,7 @@ export function standing(
   throw new Error(
     `Cannot overwrite ${
       JSON.stringify(path)
-    }: it holds more than a caption of ours; move it away first`,
+    }: it contains more than a caption of mquant; move it away first`,
   );
 }
 

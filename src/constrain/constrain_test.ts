@@ -179,7 +179,10 @@ Deno.test("UTF-8 is well-formed byte by byte", () => {
 
 Deno.test("a schema that cannot be kept is refused by name", () => {
   const cases: [unknown, RegExp][] = [
-    [{ type: "string", pattern: "a+" }, /at "#": "pattern" cannot be kept/],
+    [
+      { type: "string", pattern: "a+" },
+      /at "#": "pattern" is not supported here/,
+    ],
     [{ oneOf: [true] }, /"oneOf".*anyOf/],
     [{ type: "text" }, /#\/type.*integer/],
     [{ type: "number", minimum: 0 }, /"minimum"/],
@@ -188,22 +191,22 @@ Deno.test("a schema that cannot be kept is refused by name", () => {
       /#\/properties\/a.*uniqueItems/,
     ],
     [{ $ref: "other.json" }, /must point into the schema/],
-    [{ $ref: "#/$defs/x" }, /leads nowhere/],
-    [{ $ref: "#" }, /no JSON that ends/],
+    [{ $ref: "#/$defs/x" }, /does not exist in the schema/],
+    [{ $ref: "#" }, /no finite JSON value/],
     [{
       $defs: {
         a: { type: "array", items: { $ref: "#/$defs/a" }, minItems: 1 },
       },
       $ref: "#/$defs/a",
-    }, /no JSON that ends/],
-    [{ type: "integer", minimum: 5, maximum: 4 }, /no whole number/],
+    }, /no finite JSON value/],
+    [{ type: "integer", minimum: 5, maximum: 4 }, /no integer is within/],
     [{ type: "string", minLength: 9, maxLength: 3 }, /minLength is above/],
     [{ type: "string", maxLength: 1e9 }, /0 to 4096/],
     [{ enum: [] }, /none of its values/],
     [{ anyOf: [] }, /list of some schemas/],
-    [false, /object of keywords/],
-    [null, /object of keywords/],
-    [[], /object of keywords/],
+    [false, /must be an object or true/],
+    [null, /must be an object or true/],
+    [[], /must be an object or true/],
     [{
       type: "array",
       maxItems: 4096,
@@ -242,7 +245,7 @@ Deno.test("a schema with too many alternatives is refused quickly; a long enum i
   assertThrows(
     () => drawn({ $defs, $ref: "#/$defs/12" }, 300, 1),
     RuntimeError,
-    "begin alike",
+    "begin with the same text",
   );
   const ms = performance.now() - begun;
   assert(ms < 5000, `${ms} ms`); // once without end

@@ -63,7 +63,7 @@ export function vocabularyOf(
   if (single.size < 256) {
     throw new RuntimeError(
       "schema",
-      `Cannot answer by a JSON schema: the tokenizer must have a token for each of 256 bytes: it has ${single.size}; leave the schema out`,
+      `Cannot answer with a JSON schema: the tokenizer must have a token for each of the 256 bytes: it has ${single.size}; ask without a schema`,
     );
   }
   tokens.sort((a, b) => compare(a.bytes, b.bytes));
@@ -99,7 +99,7 @@ export function constraint(
   const over = (): never => {
     throw new RuntimeError(
       "schema",
-      "Cannot answer by this JSON schema: too many of its alternatives begin alike; leave some out, or let their first properties differ",
+      "Cannot answer with this JSON schema: too many of its alternatives begin with the same text; remove some, or give them different first properties",
     );
   };
   const forAnswer = budget({ steps: CONSTRAINT_LIMITS.answer }, over);

@@ -72,8 +72,8 @@ export function rulesOf(schema: JsonSchema): readonly Rule[] {
     fail(
       "#",
       bound === "steps"
-        ? `its grammar takes more than ${SCHEMA_LIMITS.steps} steps; shorten its lists and texts`
-        : `its grammar takes more than ${SCHEMA_LIMITS.ms} ms; shorten it`,
+        ? `compiling it takes more than ${SCHEMA_LIMITS.steps} steps; shorten its lists and strings`
+        : `compiling it takes more than ${SCHEMA_LIMITS.ms} ms; shorten it`,
     ));
   const book = ruleBook(spend);
   const compile = compiler(schema, book, spend);
@@ -82,7 +82,7 @@ export function rulesOf(schema: JsonSchema): readonly Rule[] {
     return [value, [...book.text(" "), ...value]];
   });
   if (shortestTexts(book.rules, spend)[0] === Infinity) {
-    fail("#", "no JSON that ends is valid for it");
+    fail("#", "no finite JSON value is valid for it");
   }
   return book.rules;
 }
@@ -128,7 +128,7 @@ function compiler(root: unknown, book: RuleBook, spend: Spend): Compile {
     if (
       typeof schema !== "object" || schema === null || Array.isArray(schema)
     ) {
-      fail(where, "it must be an object of keywords, or true");
+      fail(where, "it must be an object or true");
     }
     const keys = schema as Keywords, deeper = depth + 1;
     spend(Object.keys(keys).length);
@@ -176,7 +176,7 @@ function compiler(root: unknown, book: RuleBook, spend: Spend): Compile {
     let rule = named.get(ref);
     if (rule === undefined) {
       const schema = pointed(root, ref) ??
-        fail(where, `$ref ${clipped(ref)} leads nowhere`);
+        fail(where, `$ref ${clipped(ref)} does not exist in the schema`);
       rule = book.recursive((self) => {
         named.set(ref, self);
         return [compile(schema, ref, depth)];
@@ -219,7 +219,7 @@ function compiler(root: unknown, book: RuleBook, spend: Spend): Compile {
       Math.floor(bound("maximum", Infinity)),
       Math.ceil(bound("exclusiveMaximum", Infinity)) - 1,
     );
-    if (least > most) fail(where, "no whole number lies within its bounds");
+    if (least > most) fail(where, "no integer is within its bounds");
     return book.integer(least, most);
   }
 
@@ -328,8 +328,8 @@ function only(keys: Keywords, known: readonly string[], where: string) {
     if (known.includes(key) || NOTES.includes(key)) continue;
     fail(
       where,
-      `${clipped(key)} cannot be kept beside what else it says; leave it out${
-        key === "oneOf" ? ", or write anyOf" : ""
+      `${clipped(key)} is not supported here; remove it${
+        key === "oneOf" ? ", or use anyOf" : ""
       }`,
     );
   }

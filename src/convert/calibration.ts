@@ -155,7 +155,7 @@ export function readWindows(
     throw new RangeError(
       `Cannot calibrate with ${
         JSON.stringify(path)
-      }: the model takes no pictures; give a text file like what it will read`,
+      }: the model is text-only; give a text file similar to its later input`,
     );
   }
   const bytes = Deno.readFileSync(path);

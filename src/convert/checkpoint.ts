@@ -87,7 +87,7 @@ export function openFloatCheckpoint(folder: string): FloatCheckpoint {
     throw new RangeError(
       `Cannot read checkpoint ${
         JSON.stringify(folder)
-      }: it has no chat template, neither chat_template.jinja or chat_template.json nor in tokenizer_config.json; add the one of its model page`,
+      }: it has no chat template (chat_template.jinja, chat_template.json, or in tokenizer_config.json); add the one from its model page`,
     );
   }
   const file = openCheckpoint(folder);

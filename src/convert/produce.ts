@@ -133,7 +133,9 @@ function planOf(order: Order): Plan {
   };
   if (!Object.hasOwn(RECIPES, recipe)) {
     const names = Object.keys(RECIPES).join(", ");
-    fail(`there is no recipe ${JSON.stringify(recipe)}; choose of ${names}`);
+    fail(
+      `there is no recipe ${JSON.stringify(recipe)}; choose one of ${names}`,
+    );
   }
   const numbers = {
     samples,
@@ -144,7 +146,7 @@ function planOf(order: Order): Plan {
     const [least, most] = QUANTIZE_LIMITS[name as keyof typeof QUANTIZE_LIMITS];
     if (Number.isInteger(value) && value >= least && value <= most) continue;
     fail(
-      `${name} must be a whole number from ${least} to ${most}: current value is ${value}; change it`,
+      `${name} must be a whole number from ${least} to ${most}: current value is ${value}`,
     );
   }
   for (const name of ["checkpoint", "calibration", "out"] as const) {

@@ -13,7 +13,7 @@ import { random, uniform } from "../tensor/random.ts";
 export function shuffledControl<T>(items: readonly T[], seed = 1): T[] {
   if (items.length < 2) {
     throw new RangeError(
-      `Cannot shuffle ${items.length} items so that none keeps its place: there must be two at least`,
+      `Cannot shuffle ${items.length} items so that none keeps its place: at least two are needed`,
     );
   }
   const next = random(seed);

@@ -73,7 +73,7 @@ export function vqaAccuracy(
 ): number {
   if (answers.length !== people.length || answers.length === 0) {
     throw new RangeError(
-      `Cannot score ${answers.length} answers against those of ${people.length} questions: there must be as many, and one at least`,
+      `Cannot score ${answers.length} answers against those of ${people.length} questions: the counts must be equal and at least 1`,
     );
   }
   const each = answers.map((a, i) => accuracy(a, people[i]));

@@ -37,7 +37,7 @@ export function checkReferences(
 ): void {
   if (captions.length !== references.length || captions.length === 0) {
     throw new RangeError(
-      `Cannot compare ${captions.length} captions with references of ${references.length} pictures: there must be as many, and one at least`,
+      `Cannot compare ${captions.length} captions with references of ${references.length} pictures: the counts must be equal and at least 1`,
     );
   }
   const empty = references.findIndex((list) => list.length === 0);

@@ -183,7 +183,7 @@ export class Engine implements AsyncDisposable {
     if (!plan.vision || plan.inputs.pixels === undefined) {
       throw new RuntimeError(
         "image",
-        "Cannot take an image: the model has no vision phase",
+        "Cannot read an image: the model has no vision tower; use a vision-language model",
       );
     }
     const image = imageInfoOf(this.#info);

@@ -48,7 +48,7 @@ export function checkMemory({ memory, context }: Plan, most = Infinity): void {
       sum.join(", ")
     }), at most ${
       mb(most)
-    } are allowed; allow more, a context of fewer tokens than ${context}, or take a smaller model`,
+    } are allowed; allow more memory, use a context of fewer than ${context} tokens, or use a smaller model`,
   );
 }
 

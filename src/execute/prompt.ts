@@ -30,13 +30,13 @@ export function checkPrompt(
   if (ids.length === 0) {
     throw new RuntimeError(
       "prompt",
-      "Cannot take a prompt: it must have at least one token: it has none",
+      "Cannot run the prompt: it must have at least one token: it has none",
     );
   }
   if (seen + ids.length > context) {
     throw new RuntimeError(
       "context",
-      `Cannot take ${ids.length} tokens behind ${seen}: together they must be at most ${context}; open the model with a larger context or ask for less`,
+      `Cannot run ${ids.length} tokens after ${seen}: together they must be at most ${context}; open the model with a larger context or shorten the prompt`,
     );
   }
   let places = 0;
@@ -45,7 +45,7 @@ export function checkPrompt(
     if (!Number.isInteger(id) || id < 0 || id >= vocabulary) {
       throw new RuntimeError(
         "prompt",
-        `Cannot take a prompt: token ids must be from 0 to ${
+        `Cannot run the prompt: token ids must be from 0 to ${
           vocabulary - 1
         }: id ${i} is ${id}`,
       );
@@ -55,13 +55,13 @@ export function checkPrompt(
   if (ids[ids.length - 1] === imageToken) {
     throw new RuntimeError(
       "prompt",
-      "Cannot take a prompt: it must end with text: it ends with an image token",
+      "Cannot run the prompt: it must end with text: it ends with an image token",
     );
   }
   if (places * width !== elements) {
     throw new RuntimeError(
       "prompt",
-      `Cannot take a prompt: it has ${places} image tokens for ${
+      `Cannot run the prompt: it has ${places} image tokens for ${
         elements / (width || 1)
       } image rows; use one image per image placeholder`,
     );

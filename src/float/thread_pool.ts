@@ -96,7 +96,7 @@ export async function startThreadPool(threads: number): Promise<ThreadPool> {
         Atomics.wait(done, 0, n);
       }
       if (done[1] > 0) {
-        throw new Error("Cannot go on: a thread of the float engine failed");
+        throw new Error("Cannot continue: a thread of the float engine failed");
       }
     },
     [Symbol.dispose]: end,

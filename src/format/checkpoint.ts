@@ -36,7 +36,7 @@ function refusePickles(folder: string): void {
       basename(folder),
       `it holds ${
         quoted(name)
-      } but no safetensors; convert them once with save_file of safetensors.torch (Python), names as they are`,
+      } but no safetensors file; convert it once with safetensors.torch.save_file (Python), keeping the tensor names`,
     );
   }
 }
@@ -93,7 +93,7 @@ function openShards(folder: string, index: Map<string, string>): TensorFile {
             name,
             `${quoted(shardName)} holds the tensor ${
               quoted(tensorName)
-            }, which the index does not place there`,
+            }, which the index does not list there`,
           );
         }
         tensors.set(tensorName, stored);
@@ -104,9 +104,9 @@ function openShards(folder: string, index: Map<string, string>): TensorFile {
       throw new FormatError(
         "shard_index",
         name,
-        `the index places ${quoted(tensorName)} in ${
+        `the index lists ${quoted(tensorName)} in ${
           quoted(shardName)
-        }, which does not hold it`,
+        }, which does not contain it`,
       );
     }
     return tensorFile(name, tensors, metadata, shards);

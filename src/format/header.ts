@@ -198,7 +198,7 @@ function readEntry(
   if (shape.length > HEADER_LIMITS.axes) {
     fail(
       "shape",
-      `tensor ${say} has ${shape.length} axes, at most ${HEADER_LIMITS.axes} are allowed`,
+      `tensor ${say} has ${shape.length} dimensions, at most ${HEADER_LIMITS.axes} are allowed`,
     );
   }
   let byteLength = DTYPE_BYTES[dtype];
@@ -260,7 +260,9 @@ function checkTiling(
     if (offset > at) {
       fail(
         "hole",
-        `${offset - at} bytes before tensor ${quoted(name)} belong to none`,
+        `${offset - at} bytes before tensor ${
+          quoted(name)
+        } belong to no tensor`,
       );
     }
     at += byteLength;
@@ -268,7 +270,7 @@ function checkTiling(
   if (at < size) {
     fail(
       "trailing_bytes",
-      `${size - at} bytes after the last tensor belong to none`,
+      `${size - at} bytes after the last tensor belong to no tensor`,
     );
   }
 }

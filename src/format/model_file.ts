@@ -107,7 +107,7 @@ export function asModelFile(file: TensorFile): ModelFile {
         file.name,
         `${
           quoted(name)
-        } must be U8 of one axis and at most ${MOST_ASSET_BYTES} bytes: it is ${dtype} of shape [${shape}]`,
+        } must be U8 of one dimension and at most ${MOST_ASSET_BYTES} bytes: it is ${dtype} of shape [${shape}]`,
       );
     }
     assets.set(name.slice(ASSET.length), stored);
@@ -137,7 +137,7 @@ export function asModelFile(file: TensorFile): ModelFile {
       throw new FormatError(
         "metadata",
         file.name,
-        `its metadata lack ${quoted(key)}`,
+        `its metadata has no ${quoted(key)}`,
       );
     },
     assetText(name) {

@@ -49,7 +49,7 @@ Deno.test("a model file holds weights, metadata and assets, and verifies", async
   assertEquals(model.meta("format"), "mquant/2");
   assertEquals(model.meta("architecture"), "toy");
   assertEquals(await verified(fileSource(path)), 3);
-  assertThrows(() => model.meta("none"), FormatError, "lack");
+  assertThrows(() => model.meta("none"), FormatError, "has no");
   assertThrows(() => model.asset("none"), FormatError, "no asset");
   assertThrows(() => model.assetText("bad"), FormatError, "not UTF-8");
 });
@@ -99,7 +99,7 @@ Deno.test("a float checkpoint and another major are told apart, with the next st
   await assertRejects(
     () => verified(fileSource(path)),
     FormatError,
-    "demands checksums",
+    "requires checksums",
   );
 });
 

@@ -39,7 +39,7 @@ export function openOwnFile(
     if (!same) file.close();
   }
   if (same) return file;
-  refuse(path, "somebody put something else there meanwhile");
+  refuse(path, "it was replaced meanwhile");
 }
 
 /** What stands at `path`, if it may be ours; undefined where nothing does. */
@@ -55,7 +55,7 @@ function checked(path: string): Deno.FileInfo | undefined {
   if (info.isDirectory) refuse(path, "it is a folder");
   if (!info.isFile) refuse(path, "it is a pipe, a socket or a device");
   if ((info.nlink ?? 1) > 1) {
-    refuse(path, "the same file has another name as well (a hard link)");
+    refuse(path, "it has a second name (a hard link)");
   }
   return info;
 }

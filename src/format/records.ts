@@ -102,12 +102,12 @@ export function openRecords(
   const file = openOwnFile(path);
   try {
     if (!file.tryLockSync(true)) {
-      fail(path, "another process is at work on it", "wait for it");
+      fail(path, "another process is using it", "wait for that process");
     }
     const { places, end } = scan(file, path);
     const begun = places.get("");
     if (begun && begun.plain.key !== key) {
-      fail(path, "it is the unfinished work of other inputs", "remove it");
+      fail(path, "it belongs to a run with other inputs", "remove it");
     }
     file.truncateSync(end);
     file.seekSync(end, Deno.SeekMode.Start);
@@ -128,7 +128,7 @@ export function openRecords(
 
 function fail(path: string, problem: string, next: string): never {
   throw new RangeError(
-    `Cannot go on with ${
+    `Cannot resume from ${
       quoted(basename(path))
     }: ${problem}; ${next}, or write to another file`,
   );
@@ -212,7 +212,7 @@ function scan(
   file.seekSync(0, Deno.SeekMode.Start);
   readAll(file, start);
   if (start.some((byte, i) => byte !== MAGIC[i])) {
-    fail(path, "it is no unfinished work of mquant", "move it away");
+    fail(path, "it is not a progress file of mquant", "move it away");
   }
   const places = new Map<string, Place>();
   if (size < MAGIC.length) return { places, end: 0 };
@@ -260,7 +260,9 @@ function readRecord(
 function readAll(file: Deno.FsFile, into: Uint8Array): void {
   for (let at = 0; at < into.length;) {
     const n = file.readSync(into.subarray(at));
-    if (n === null) throw new RangeError("Cannot read a record: it is gone");
+    if (n === null) {
+      throw new RangeError("Cannot read a record: the file no longer has it");
+    }
     at += n;
   }
 }

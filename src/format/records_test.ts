@@ -97,14 +97,14 @@ Deno.test(
     assertThrows(
       () => openRecords(path, "other"),
       RangeError,
-      'Cannot go on with "work.part": it is the unfinished work of other inputs; remove it',
+      'Cannot resume from "work.part": it belongs to a run with other inputs; remove it',
     );
     assertEquals(Deno.readFileSync(path), before);
     Deno.writeTextFileSync(path, "my own notes");
     assertThrows(
       () => openRecords(path, "key"),
       RangeError,
-      "no unfinished work",
+      "is not a progress file",
     );
     assertEquals(Deno.readTextFileSync(path), "my own notes");
   }),

@@ -165,8 +165,8 @@ Deno.test("shards read as one; an index and shards that disagree are refused", (
         "shard_index",
       );
     };
-    refused({ bytes: a, half: b }, "does not place");
-    refused({ bytes: a, half: b, float: b, more: a }, "does not hold it");
+    refused({ bytes: a, half: b }, "does not list");
+    refused({ bytes: a, half: b, float: b, more: a }, "does not contain it");
     refused({ bytes: "../x.safetensors" }, "plain file name");
     refused({}, "no weight_map");
     write("model.safetensors", [tensors[3]]);
@@ -197,12 +197,12 @@ Deno.test("fileSource: no file, a folder, a file that shrank", () =>
     assertThrows(
       () => source.read(0, new Uint8Array(8)),
       FormatError,
-      "ended at byte 4",
+      "ends at byte 4",
     );
     assertThrows(
       () => source.read(4, new Uint8Array(5)),
       FormatError,
-      "holds 8",
+      "it has 8",
     );
     assert(source.name === "f");
   }));

@@ -26,7 +26,7 @@ function checkRange(source: ByteSource, offset: number, length: number) {
     source.name,
     `bytes ${offset} to ${
       offset + length
-    } were asked for, but it holds ${source.size}`,
+    } were requested, but it has ${source.size}`,
   );
 }
 
@@ -50,7 +50,7 @@ export function fileSource(path: string | URL): ByteSource {
     throw new FormatError(
       "not_a_file",
       name,
-      "there are no paths in a browser; fetch the file and open its bytes",
+      "a browser has no file paths; fetch the file and open its bytes",
     );
   }
   const file = openFile(path, name);
@@ -72,9 +72,9 @@ export function fileSource(path: string | URL): ByteSource {
           throw new FormatError(
             "short_read",
             name,
-            `the file ended at byte ${
+            `the file ends at byte ${
               offset + at
-            } though it held ${stat.size} when it was opened; was it replaced?`,
+            } but had ${stat.size} bytes when it was opened; do not change it while it is open`,
           );
         }
         at += n;

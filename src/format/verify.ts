@@ -29,10 +29,10 @@ export async function verify(
   const header = metadata.get(HEADER_SHA256), listed = metadata.get("sha256");
   const must = /^mquant\/(1\.[1-9]|[2-9])/.test(metadata.get("format") ?? "");
   if (must && (header === undefined || listed === undefined)) {
-    throw damaged("its format demands checksums and it lacks some");
+    throw damaged("its format requires checksums, and some are missing");
   }
   if (header !== undefined && await headerHash(source) !== header) {
-    throw damaged("its header is not what its checksum says");
+    throw damaged("its header does not match its checksum");
   }
   if (listed === undefined) return 0;
   const hashes = readHashes(file.name, listed);

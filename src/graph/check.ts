@@ -41,7 +41,7 @@ export function checkGraph(nodes: readonly Node[], info: ModelInfo): void {
       fail("graph", `two nodes have the id ${quoted(node.id)}`);
     }
     if (text && node.phase === "vision") {
-      refuse(" is of the vision phase but stands behind the text phase");
+      refuse(" is of the vision phase but follows the text phase");
     }
     text ||= node.phase === "text";
     made.set(node.id, checkNode(node, { info, made, streams, refuse }));
@@ -64,12 +64,12 @@ function checkNode(
     );
   }
   if (!info.image && (node.phase === "vision" || modality === "vision")) {
-    refuse(" is about images, and its info has none");
+    refuse(" is for images, and its info has no image");
   }
   const inputs = inputsOf(node).map((id) => {
     const input = made.get(id);
     if (input?.width === undefined) {
-      return refuse(` uses ${quoted(id)}, which no node before it makes`);
+      return refuse(` uses ${quoted(id)}, which no earlier node produces`);
     }
     const bridge = node.op === "residual_add" && modality === "vision";
     if (input.node.phase !== node.phase && !bridge) {
@@ -99,7 +99,7 @@ function checkNode(
     : undefined;
   if (width !== undefined && width > MAX_SIZE || cost > MAX_WIDTHS) {
     fail(
-      `the width of its value must be at most ${MAX_SIZE} and follow from at most ${MAX_WIDTHS} nodes: it is ${width} and follows from ${cost}`,
+      `the width of its value must be at most ${MAX_SIZE} and depend on at most ${MAX_WIDTHS} nodes: it is ${width} and depends on ${cost}`,
     );
   }
   return { node, width, cost, modality: rows };

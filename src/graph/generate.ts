@@ -85,13 +85,13 @@ function likeliest(logits: Floats, { image }: ModelInfo): number {
     throw new RangeError(
       `Cannot answer: logit ${bad} must be finite: it is ${
         logits[bad]
-      }; some weights of the checkpoint are far too large, check them`,
+      }; check the checkpoint, some of its weights are far too large`,
     );
   }
   const id = argmax(logits);
   if (id !== image?.tokenId) return id;
   throw new RangeError(
-    `Cannot answer: the likeliest token is ${id}, which stands for images and belongs in prompts only; check that the checkpoint is a trained one, and the id of image tokens in its config.json`,
+    `Cannot answer: the most likely token is ${id}, the image token, which is valid in prompts only; check that the checkpoint is trained and that config.json has the right image token id`,
   );
 }
 

@@ -46,7 +46,7 @@ export function imageText(
   if (rows * cols === 0) return numbered(whole);
   if (!tiles) {
     throw new RangeError(
-      `Cannot cut a picture into tiles: ${info.architecture} takes it whole`,
+      `Cannot split a picture into tiles: ${info.architecture} has no tiles; leave out maxTiles`,
     );
   }
   let text = numbered(tiles.begin);

@@ -100,7 +100,7 @@ export type ModelInfo = ObjectOf<typeof INFO_FIELDS>;
 export function imageInfoOf({ image, architecture }: ModelInfo): ImageInfo {
   if (image) return image;
   throw new RangeError(
-    `Cannot take an image: ${architecture} reads text only`,
+    `Cannot read the image: the model (${architecture}) is text-only`,
   );
 }
 

@@ -58,7 +58,7 @@ export function readStaticModel(file: ModelFile): StaticModel {
         "tensors",
         `Cannot load ${
           quoted(name)
-        }: no node of the graph uses it; the file is not what its graph says`,
+        }: no node of the graph uses it; the file does not match its graph`,
       );
     }
   }

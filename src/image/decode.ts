@@ -128,6 +128,6 @@ function kindOf(bytes: Uint8Array): string {
     "unknown_kind",
     `it begins with ${
       JSON.stringify(start.slice(0, 8))
-    }, which no known picture does; use JPEG, PNG or WebP`,
+    }, which is not a known image format; use JPEG, PNG or WebP`,
   );
 }

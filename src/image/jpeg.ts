@@ -88,7 +88,7 @@ function readFrame(segment: Uint8Array): Frame {
   if (precision !== 8) {
     throw new ImageError(
       "unsupported",
-      `it has ${precision}-bit samples; save it with 8`,
+      `it has ${precision}-bit samples; save it with 8 bits`,
     );
   }
   if (components !== 1 && components !== 3) {

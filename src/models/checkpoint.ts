@@ -99,7 +99,7 @@ export function bind(
   );
   if (unused.length > 0) {
     throw new RangeError(
-      `Cannot read the checkpoint: ${unused.length} tensors have no place in the model, the first is "${
+      `Cannot read the checkpoint: ${unused.length} tensors are not used by the model, the first is "${
         unused[0]
       }"`,
     );

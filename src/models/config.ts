@@ -77,7 +77,7 @@ export class Config {
   /** A text; `fallback` where the field is absent. */
   text(key: string, fallback?: string): string {
     const v = this.json[key] ?? fallback;
-    return typeof v === "string" ? v : this.#fail(key, "a text");
+    return typeof v === "string" ? v : this.#fail(key, "a string");
   }
 
   /** A text, or a number as its text, as versions are written; `fallback` where the field is absent. */
@@ -85,7 +85,7 @@ export class Config {
     const v = this.json[key] ?? fallback;
     return typeof v === "string" || typeof v === "number"
       ? `${v}`
-      : this.#fail(key, "a text or a number");
+      : this.#fail(key, "a string or a number");
   }
 
   /** A nested object; empty where absent. */
@@ -132,7 +132,7 @@ export class Config {
     const list = this.json[key] ?? [];
     return Array.isArray(list) && list.every((v) => typeof v === "string")
       ? list
-      : this.#fail(key, "a list of texts");
+      : this.#fail(key, "a list of strings");
   }
 
   /** Token ids or indexes: one, a list, or none where the field is absent. */

@@ -90,7 +90,7 @@ export function checkSupported(config: Record<string, unknown>): void {
   throw new RangeError(
     `Cannot import a checkpoint whose weights are quantized (quantization_config of config.json: ${
       quoted(method)
-    }): weights must be F32, F16 or BF16; take the original checkpoint that it was made of`,
+    }): weights must be F32, F16 or BF16; use the original checkpoint that it was made from`,
   );
 }
 

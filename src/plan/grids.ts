@@ -92,7 +92,7 @@ function checkSides(
   if (interpolation !== "axis_sum" || Math.max(rows, cols) <= gridSize) return;
   throw new RuntimeError(
     "image",
-    `Cannot take an image: it must have at most ${gridSize} patches along a side: it has ${rows} × ${cols}; crop it`,
+    `Cannot read the image: it must have at most ${gridSize} patches along a side: it has ${rows} × ${cols}; crop it`,
   );
 }
 
@@ -138,6 +138,6 @@ export function fittingGrid(
     : `${image.width} × ${image.height} pixels`;
   throw new RuntimeError(
     "image",
-    `Cannot take an image: it must have ${want}, 3 bytes each: it has ${width} × ${height} in ${data.length} bytes`,
+    `Cannot read the image: it must have ${want}, 3 bytes each: it has ${width} × ${height} in ${data.length} bytes`,
   );
 }

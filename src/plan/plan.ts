@@ -165,9 +165,9 @@ export function plan(model: StaticModel, options: PlanOptions): Plan {
   const { memory } = planWithin(model, options, { first: 0, others: limit });
   throw new RuntimeError(
     "memory",
-    `Cannot plan the model: all but its weights must fit into a memory of ${
+    `Cannot plan the model: everything except the weights must fit one WebAssembly memory of ${
       gib(limit)
-    } GiB: it takes ${
+    } GiB: it needs ${
       gib(memory.total - memory.weights)
     } GiB with a context of ${options.context}; choose a shorter context or smaller pictures`,
   );

@@ -16,7 +16,7 @@ export async function readBytes(
   const answer = await fetch(url);
   if (answer.ok) return new Uint8Array(await answer.arrayBuffer());
   throw new Error(
-    `Cannot load ${url}: the server answered ${answer.status}; it must lie where the program lies`,
+    `Cannot load ${url}: the server answered ${answer.status}; put it beside the program`,
   );
 }
 
@@ -63,7 +63,7 @@ export async function sha256(parts: Iterable<Uint8Array>): Promise<string> {
   }
   if (!crypto.subtle) {
     throw new Error(
-      "Cannot verify the model: a browser hashes only for pages served by https or from this machine; open it with verify: false",
+      "Cannot verify the model: a browser computes SHA-256 only on pages served over https or from localhost; open the model with verify: false",
     );
   }
   const whole = await new Blob([...copies(parts)]).arrayBuffer();

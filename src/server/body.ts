@@ -89,7 +89,8 @@ async function readBytes(
     () => refuse(tooSlow(`took more than ${bodyMs / 1000} s`)),
     bodyMs,
   );
-  const give = () => refuse(tooSlow("was slow, and others wait"));
+  const give = () =>
+    refuse(tooSlow("was slow, and other requests are waiting"));
   evicted.addEventListener("abort", give);
   let all = new Uint8Array(declared), size = 0;
   try {
@@ -110,7 +111,10 @@ async function readBytes(
   } catch (error) {
     reader.cancel().catch(() => {});
     if (error instanceof ApiError) throw error;
-    throw new ApiError("cancelled", "Cannot read the request: it broke off");
+    throw new ApiError(
+      "cancelled",
+      "Cannot read the request: the connection ended before the body was complete",
+    );
   } finally {
     clearTimeout(timer);
     evicted.removeEventListener("abort", give);

@@ -35,9 +35,9 @@ export function hostGuard(hosts: readonly string[] = []): (r: Request) => void {
     if (all || names.has(nameOf(host))) return;
     throw new ApiError(
       "bad_host",
-      `Cannot answer for host ${shown(host)}: this server answers for ${
+      `Cannot answer for host ${shown(host)}: allowed are ${
         LOOPBACK[0]
-      } and the names it was given; start it with --allow-host NAME to add one`,
+      } and the server's own names; start the server with --allow-host NAME to add one`,
     );
   };
 }
@@ -61,7 +61,7 @@ export function originGuard(origins: readonly string[] = []): OriginGuard {
           "bad_origin",
           `Cannot answer a page of ${
             shown(origin)
-          }: only this server's own page may ask; start it with --allow-origin ORIGIN to add one`,
+          }: only the server's own page is allowed; start the server with --allow-origin ORIGIN to add one`,
         );
       }
       return {

@@ -104,7 +104,7 @@ function guardOf(options: HandlerOptions, paths: readonly string[]) {
     if (!route) {
       throw new ApiError(
         "not_found",
-        `Cannot find ${shown(path)}: there are ${paths.join(", ")}`,
+        `Cannot find ${shown(path)}: known paths are ${paths.join(", ")}`,
       );
     }
     if (

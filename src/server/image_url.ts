@@ -16,7 +16,7 @@ export function imageBytes(
   if (typeof url !== "string") {
     throw new ApiError(
       "invalid_type",
-      `Cannot read the image: ${param} must be text, a data: URI: it is ${
+      `Cannot read the image: ${param} must be a string with a data: URI: it is ${
         shown(url)
       }`,
       param,
@@ -27,7 +27,7 @@ export function imageBytes(
       "remote_image_refused",
       `Cannot load the image from ${
         shown(url)
-      }: this server opens no addresses; send the image itself as data:image/jpeg;base64,…`,
+      }: this server does not fetch addresses; send the image itself as data:image/jpeg;base64,…`,
       param,
     );
   }

@@ -52,7 +52,7 @@ export function listenFor(
     throw new RangeError(
       `Cannot listen on ${
         JSON.stringify(hostname)
-      }: others could use the model without a key; give an API key, or listen on 127.0.0.1`,
+      }: other machines could use the model without a key; give an API key, or listen on 127.0.0.1`,
     );
   }
   const end = ending();

@@ -119,12 +119,14 @@ function checkNames(fields: Fields) {
 
 function checkModel(asked: unknown, model: string) {
   if (asked === undefined || asked === model) return;
-  if (typeof asked !== "string") refuse("model", "text", asked, "invalid_type");
+  if (typeof asked !== "string") {
+    refuse("model", "a string", asked, "invalid_type");
+  }
   throw new ApiError(
     "model_not_found",
     `Cannot answer with model ${shown(asked)}: this server has ${
       JSON.stringify(model)
-    }; ask for that`,
+    }; use that name`,
     "model",
   );
 }
@@ -153,13 +155,13 @@ function answerOptions(fields: Fields, limits: Limits): AskOptions {
   const schema = schemaOf(own(fields, "response_format"));
   if (schema !== undefined) {
     if (stop !== undefined) {
-      refuse("stop", "left out where response_format is JSON", stop);
+      refuse("stop", "absent if response_format is JSON", stop);
     }
     options.schema = schema;
   }
   const top = integer(fields, "top_logprobs", { min: 0, max: 20 });
   if (boolean(fields, "logprobs")) options.logprobs = top ?? 0;
-  else if (top) refuse("logprobs", "true where top_logprobs is given", false);
+  else if (top) refuse("logprobs", "true if top_logprobs is given", false);
   return options;
 }
 
@@ -182,7 +184,7 @@ function schemaOf(format: unknown): JsonSchema | undefined {
 }
 
 function stops(stop: unknown): string[] {
-  const wish = "text, or up to 4 texts, of 1 to 256 characters";
+  const wish = "a string, or up to 4 strings, of 1 to 256 characters";
   const all = typeof stop === "string" ? [stop] : stop;
   if (!Array.isArray(all)) refuse("stop", wish, stop, "invalid_type");
   if (all.length > 4) refuse("stop", wish, stop);
@@ -225,7 +227,7 @@ function message(
     );
   }
   const text = (text: unknown, at: string): string => {
-    if (typeof text !== "string") refuse(at, "text", text, "invalid_type");
+    if (typeof text !== "string") refuse(at, "a string", text, "invalid_type");
     count.text += text.length;
     if (count.text > limits.textLength) {
       throw new ApiError(
@@ -241,7 +243,7 @@ function message(
     return { role: ROLES[role], content: text(content, at) };
   }
   if (!Array.isArray(content)) {
-    refuse(at, "text or a list of parts", content, "invalid_type");
+    refuse(at, "a string or a list of parts", content, "invalid_type");
   }
   const parts = list(content, at, { min: 1, max: limits.messages });
   return {
@@ -256,7 +258,11 @@ function message(
         refuse(`${where}.type`, "text or image_url", type);
       }
       if (ROLES[role] !== "user") {
-        refuse(`${where}.type`, "text: only a user shows images", type);
+        refuse(
+          `${where}.type`,
+          "text: only user messages may have images",
+          type,
+        );
       }
       if (++count.images > limits.images) {
         throw new ApiError(

@@ -106,7 +106,7 @@ function pixels(
   if (data.BYTES_PER_ELEMENT !== 1) {
     throw new ImageError(
       "unsupported",
-      `Cannot take an image: its data must be bytes: it is a ${data.constructor.name}; make its ImageData with pixelFormat "rgba-unorm8"`,
+      `Cannot read the image: its data must be bytes: it is a ${data.constructor.name}; make its ImageData with pixelFormat "rgba-unorm8"`,
     );
   }
   const bytes = new Uint8Array(buffer as ArrayBuffer, byteOffset, length);
@@ -116,7 +116,7 @@ function pixels(
   }
   throw new ImageError(
     "damaged",
-    `Cannot take an image of ${width} × ${height} pixels: data must have ${
+    `Cannot read an image of ${width} × ${height} pixels: data must have ${
       width * height * 3
     } bytes (RGB) or ${width * height * 4} (RGBA): it has ${length}`,
   );

@@ -28,7 +28,7 @@ export async function pictureOf(
       "unsupported",
       `Cannot read ${
         shortened(text)
-      }: there are no paths in a browser; give its bytes or an address`,
+      }: a browser has no file paths; give the bytes or an address`,
     );
   }
   return await readFile(isAddress ? new URL(text) : text, signal);

@@ -87,7 +87,7 @@ export async function examine(
   if (images.length > 0 && !info.image) {
     throw new RuntimeError(
       "prompt",
-      `Cannot answer: the messages hold ${images.length} images, the model (${info.architecture}) reads text only; ask without, or open a model that sees`,
+      `Cannot answer: the messages have ${images.length} images, but the model (${info.architecture}) is text-only; remove them, or open a vision-language model`,
     );
   }
   const { image } = info;

@@ -77,7 +77,7 @@ export function chatParts(
     .filter((part) => part.type === "image").length;
   if (images > 0 && !picture) {
     throw new TokenizerError(
-      `Cannot make the prompt: the messages hold ${images} images, the model reads text only`,
+      `Cannot render the prompt: the messages have ${images} images, but the model is text-only`,
     );
   }
   const marked = messages.map(({ role, content }) => {
@@ -120,12 +120,12 @@ export function chatParts(
   template(rendered.slice(at));
   if (written.size !== texts.length) {
     throw new TokenizerError(
-      `Cannot make the prompt: the template writes ${written.size} of ${texts.length} texts`,
+      `Cannot render the prompt: the chat template writes ${written.size} of ${texts.length} texts`,
     );
   }
   if (image !== images) {
     throw new TokenizerError(
-      `Cannot make the prompt: the messages hold ${images} images, the template writes ${
+      `Cannot render the prompt: the messages have ${images} images, but the chat template writes ${
         JSON.stringify(picture?.token)
       } ${image} times`,
     );
@@ -140,7 +140,7 @@ function render(format: ChatFormat, messages: unknown): string {
     /[\u{F0000}\u{F0001}]/u.test(template)
   ) {
     throw new TokenizerError(
-      `Cannot use the chat template: it has more than ${TEMPLATE_LIMITS.length} characters, or some of private use`,
+      `Cannot use the chat template: it has more than ${TEMPLATE_LIMITS.length} characters, or private-use characters`,
     );
   }
   try {

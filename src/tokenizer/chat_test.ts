@@ -96,7 +96,7 @@ Deno.test("a model that reads text only gets one text per message, and no image"
   assertThrows(
     () => chat(toy, ask(image, text("x")), plain),
     TokenizerError,
-    "reads text only",
+    "is text-only",
   );
 });
 

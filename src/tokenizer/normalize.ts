@@ -39,7 +39,7 @@ function readStep(json: unknown, depth: number): Step {
           countOf(from, text) * (to.length - from.length);
         if (grown <= most) return text.replaceAll(from, () => to);
         throw new TokenizerError(
-          `Cannot encode the text: its normalizer makes ${grown} characters of it; shorten it`,
+          `Cannot encode the text: its normalizer expands it to ${grown} characters; shorten it`,
         );
       };
     }

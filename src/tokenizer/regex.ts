@@ -40,7 +40,7 @@ export function matcher(source: string): Matcher {
       steps: PATTERN_STEPS.text + PATTERN_STEPS.character * text.length,
     }, () => {
       throw new TokenizerError(
-        `Cannot encode the text: the tokenizer's pattern takes more than ${PATTERN_STEPS.character} steps a character on it; shorten it`,
+        `Cannot encode the text: the tokenizer's pattern needs more than ${PATTERN_STEPS.character} steps per character; shorten it`,
       );
     });
     const read = classes(text, spend);
@@ -82,7 +82,7 @@ function classesOf(
       kind = named.size;
       if (has.length > MOST_MEMBERS || kind === 0xffff) {
         throw new TokenizerError(
-          "Cannot encode the text: the tokenizer's pattern tells too many characters apart; shorten it",
+          "Cannot encode the text: it has too many distinct characters for the tokenizer's pattern; shorten it",
         );
       }
       named.set(name, kind);

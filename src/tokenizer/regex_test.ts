@@ -133,7 +133,7 @@ Deno.test("a pattern whose steps a text exhausts is refused with the text", () =
   assertThrows(
     () => match("a".repeat(10_000)),
     TokenizerError,
-    "more than 300 steps a character",
+    "more than 300 steps per character",
   );
 });
 

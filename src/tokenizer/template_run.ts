@@ -174,7 +174,9 @@ export class Bounded extends Interpreter {
   #pay(result: Result, node: Node | undefined, user: Node | undefined) {
     const { value } = result as { value?: unknown };
     if (typeof value === "string") {
-      if (value.length > TEMPLATE_LIMITS.text) throw tooMuch("text", "a text");
+      if (value.length > TEMPLATE_LIMITS.text) {
+        throw tooMuch("text", "a text");
+      }
       this.#spend(value.length >> 6);
     } else if (Array.isArray(value)) {
       const known = /^(Identifier|MemberExpression)$/.test(node?.type ?? "");

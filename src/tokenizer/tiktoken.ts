@@ -47,9 +47,9 @@ export function readRanks(text: string): Map<string, number> {
   }
   if (ranks.size !== seen.size) {
     throw new TokenizerError(
-      `Cannot read the vocabulary of ranks: ${
+      `Cannot read the tiktoken vocabulary: ${
         seen.size - ranks.size
-      } tokens stand in it twice; download it again`,
+      } tokens appear twice; download it again`,
     );
   }
   return ranks;

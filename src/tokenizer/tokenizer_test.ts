@@ -243,7 +243,7 @@ Deno.test("a text that a normalizer would grow beyond the limit is refused", () 
   assertThrows(
     () => often.encode("a".repeat(100), { special: false }),
     TokenizerError,
-    "its normalizer makes",
+    "its normalizer expands it to",
   );
   assertThrows(() => read(Array(17).fill(step)), TokenizerError, "up to 16");
 });

@@ -20,7 +20,7 @@ Deno.test("a text-only model chats, takes no image, and its plan has no image ro
   const error = await assertRejects(
     async () => await session.caption(image),
     RuntimeError,
-    "reads text only",
+    "is text-only",
   );
   assertEquals(error.code, "prompt");
 });

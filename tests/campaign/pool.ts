@@ -80,7 +80,7 @@ function start(args: readonly string[]): Worker {
         const { value, done } = await lines.read();
         if (!done) return { line: value, failure: "" };
       } catch {
-        /* it has gone: said below */
+        /* it is gone; said below */
       } finally {
         clearTimeout(timer);
       }

@@ -143,7 +143,7 @@ Deno.test("errors have the class and the code of their cause", async () => {
       );
       assertEquals(error.code, code);
     };
-    await refused("option", 'no recipe "w2"; choose of w4a8,', {
+    await refused("option", 'no recipe "w2"; choose one of w4a8,', {
       recipe: "w2",
     });
     for (const samples of [0, 1.5, NaN, 4097]) {

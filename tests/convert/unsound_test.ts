@@ -79,7 +79,7 @@ for (const dtype of ["F64", "F32", "F16", "BF16"] as const) {
 
 Deno.test("a model that says what only prompts hold, or no numbers, is refused with that", async () => {
   const cases: [string, (v: Float64Array) => unknown, RegExp][] = [
-    [NORM, (v) => v.fill(0), /likeliest token is \d+, which stands for images/],
+    [NORM, (v) => v.fill(0), /most likely token is \d+, the image token/],
     [LAST, (v) => v.fill(3e38), /logit \d+ must be finite: it is (NaN|-?Inf)/],
   ];
   for (const [tensor, change, sentence] of cases) {

@@ -14,7 +14,7 @@ Deno.test("inspect --verify: whole, damaged, without checksums", async () => {
     const { bytes } = toy();
     const good = await verify(bytes);
     assertEquals([good.code, good.err], [0, ""]);
-    assertMatch(good.out, /header and \d+ tensors are as they were written\n$/);
+    assertMatch(good.out, /header and \d+ tensors match their checksums\n$/);
     const copy = bytes.slice();
     copy[copy.length - 1] ^= 4;
     const bad = await verify(copy);
@@ -23,12 +23,12 @@ Deno.test("inspect --verify: whole, damaged, without checksums", async () => {
     const without = unsealed(bytes);
     const demanded = await verify(without);
     assertEquals(demanded.code, 1);
-    assertMatch(demanded.err, /demands checksums/);
+    assertMatch(demanded.err, /requires checksums/);
     const text = new TextDecoder("latin1").decode(without)
       .replace('"mquant/2"', '"mquant/1"'); // which need not have them
     const old = await verify(Uint8Array.from(text, (c) => c.charCodeAt(0)));
     assertEquals(old.code, 1);
-    assertMatch(old.err, /without checksums.*; quantize/);
+    assertMatch(old.err, /it has no checksums.*; quantize/);
   } finally {
     Deno.removeSync(path);
   }

@@ -126,7 +126,7 @@ const SAY: readonly (readonly [piece: string, said: string])[] = [
   ["curl -s http", '"content":"A tabby cat is biting a cat."'],
   ["ask.ts", "A tabby cat is biting a cat."],
   ["curl --data-binary", '"caption":"A tabby cat is biting a cat."'],
-  ["--verify", "are as they were written"],
+  ["--verify", "match their checksums"],
   ["task sbom", '"bomFormat": "CycloneDX"'],
 ];
 

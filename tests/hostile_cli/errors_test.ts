@@ -61,7 +61,7 @@ Deno.test("an unknown command, flag or value is answered with the nearest", asyn
     [["captoin"], /"captoin".*did you mean caption\?/],
     [["frobnicate"], /"frobnicate".*--help/],
     [["caption", "--thread", "2", PHOTO], /--thread; did you mean --threads\?/],
-    [["caption", "--frob", PHOTO], /--frob; `mquant caption --help`/],
+    [["caption", "--frob", PHOTO], /--frob; see `mquant caption --help`/],
     [["caption"], /needs PHOTO\|FOLDER\.\.\..*--help/],
     [["caption", "--threads=0", PHOTO], /--threads must be .*1 to 64.*"0"/],
     [["caption", "--threads", "two", PHOTO], /--threads must be .*"two"/],
@@ -70,7 +70,7 @@ Deno.test("an unknown command, flag or value is answered with the nearest", asyn
       /--model needs a value, FILE; write --model=FILE/,
     ],
     [["caption", "--json=yes", PHOTO], /--json takes no value.*"yes"/],
-    [["show", "a", "b"], /takes \[FILE\], "b" is one too many/],
+    [["show", "a", "b"], /takes \[FILE\]: "b" is one too many/],
     [
       ["quantize", "x", "--recipe", "w4a9"],
       /--recipe must be w4a8 or .*"w4a9".*w4a8\?/,
@@ -78,7 +78,7 @@ Deno.test("an unknown command, flag or value is answered with the nearest", asyn
     [["quantize", "x"], /--calibration is missing; /],
     [
       ["bench", "--only=frob", "--rounds=1"],
-      /--only "frob": no kernel.*; leave/,
+      /--only "frob": no kernel.*; run without --only/,
     ],
   ];
   await Promise.all(cases.map(async ([args, want]) => {
@@ -113,9 +113,9 @@ Deno.test("a folder without photos, a link, a kind of sidecar that is none", asy
   Deno.symlinkSync(`${ROOT}${PHOTO}`, link);
   const cases: [string[], number, RegExp][] = [
     [[empty], 1, /there is no JPEG, PNG or WebP in it; check/],
-    [[link], 1, /symbolic link.*; give what it leads to/],
+    [[link], 1, /symbolic link.*; give its target/],
     [[PHOTO, "--sidecar=text"], 2, /txt, json, xmp.*"text".*mean txt\?/],
-    [["-", "--sidecar=txt"], 2, /it has no name; /],
+    [["-", "--sidecar=txt"], 2, /stdin has no name; /],
     [[PHOTO, "--journal=no/j"], 1, /write access .* with --allow-write/],
   ];
   for (const [args, code, want] of cases) {

@@ -90,7 +90,7 @@ Deno.test("a checkpoint is pulled whole, a second time nothing, offline it is ch
     assertEquals((await pull("owner/name")).code, 0);
     await holds(folder, NEEDED);
     const other = await pull("owner/other", "--offline");
-    assertMatch(other.err, /does not tell of it; pull it once without/);
+    assertMatch(other.err, /does not list it; pull it once without/);
   }));
 
 Deno.test("a line that breaks is taken up where it broke, also by another run", () =>
@@ -128,7 +128,7 @@ Deno.test("bytes with another hash are thrown away; names and links that lead el
     assertEquals(corrupt.code, 1);
     assertMatch(
       corrupt.err,
-      /have not the hash the hub tells; .* run again\n$/,
+      /its hash differs from the hub's; .* run the same command again\n$/,
     );
     for await (const { name } of Deno.readDir(folder)) {
       assert(!/safetensors/.test(name), name);
@@ -145,7 +145,7 @@ Deno.test("bytes with another hash are thrown away; names and links that lead el
       hub.faults.evil = [evil];
       const { code, err } = await pull("owner/name", evil);
       assertEquals(code, 1);
-      assertMatch(err, /it names no place below a folder/);
+      assertMatch(err, /it is not a path below the folder/);
     }
     hub.faults.evil = [];
     await Deno.symlink("/etc", `${folder}/onnx`);
@@ -167,7 +167,11 @@ Deno.test("patterns, tokens, and names that are none", () =>
     const cases: [string[], number, RegExp][] = [
       [["owner/none"], 1, /owner\/none at "main": the hub has none; check/],
       [["owner/name", "--revision=v9"], 1, /at "v9": the hub has none/],
-      [["owner/name", "*.gguf"], 1, /it has no "\*\.gguf"; look at/],
+      [
+        ["owner/name", "*.gguf"],
+        1,
+        /it has no "\*\.gguf"; see its list of files/,
+      ],
       [["owner/gated"], 1, /--token-file/],
       [["name"], 2, /must be OWNER\/NAME/],
       [["../name"], 2, /must be OWNER\/NAME/],

@@ -191,7 +191,7 @@ Deno.test("serve says what is wrong with its words, address, key and permissions
     [["--host", "0.0.0.0"], [], 2, /"0\.0\.0\.0".*--api-key-file/],
     [["--api-key", "short"], [], 2, /8 to 256 .*openssl/],
     [["--port", "70000"], [], 2, /0 to 65535.*"70000"/],
-    [["extra"], [], 2, /takes options only, "extra"/],
+    [["extra"], [], 2, /takes only options: "extra"/],
     [["--port", port], [], 1, new RegExp(`--allow-net=127.0.0.1:${port}`)],
     [
       ["--port", takenPort],
@@ -240,7 +240,7 @@ Deno.test("chat: lines in, answers out, images, commands, failures", async () =>
   );
   assertEquals(wrong.code, 3, wrong.err);
   assertMatch(wrong.err, /Cannot show "no\.jpg": there is no such file/);
-  assertMatch(wrong.err, /Cannot do \/frob.*\/help/);
+  assertMatch(wrong.err, /Cannot run \/frob.*\/help/);
   assertMatch(wrong.err, /context of 128 tokens/);
   assertEquals(wrong.out.split("\n").length, 2); // the last line is answered
   const none = await run([READ], [...args, "no.jpg"], "hi\n");

@@ -193,7 +193,9 @@ function checkMrope(
   fail: (problem: string) => never,
 ): void {
   if (!sections) return;
-  if (!image) return fail("mropeSection is for images, and its info has none");
+  if (!image) {
+    return fail("mropeSection is for images, and its info has no image");
+  }
   if (mropeInterleaved && sections.length !== 3) {
     fail("mropeInterleaved must come with three numbers of mropeSection");
   }

@@ -160,7 +160,7 @@ function scatterAdd(
     throw new RangeError(
       `Cannot place ${
         v.length / width
-      } rows: the prompt has ${rows.length} places for them`,
+      } image rows: the prompt has ${rows.length} image positions`,
     );
   }
   for (const [i, row] of rows.entries()) {

@@ -251,7 +251,7 @@ export class Connection {
           await this.#source.more();
         }
       });
-    } catch { /* it has gone */ }
+    } catch { /* it is gone */ }
   }
 }
 

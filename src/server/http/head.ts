@@ -53,7 +53,7 @@ export function readHead(text: string): Head {
   if (!line) throw new HeadError(400, "the request line is malformed");
   const [, method, target, major, minor] = line;
   if (major !== "1" || Number(minor) > 1) {
-    throw new HeadError(400, "only HTTP/1.0 and HTTP/1.1 are spoken");
+    throw new HeadError(400, "only HTTP/1.0 and HTTP/1.1 are supported");
   }
   const old = minor === "0";
   const headers = fieldsOf(lines);
@@ -68,7 +68,7 @@ export function readHead(text: string): Head {
       throw new HeadError(400, "the body has two lengths");
     }
     if (coding.toLowerCase() !== "chunked") {
-      throw new HeadError(400, "only chunked is understood");
+      throw new HeadError(400, "the only supported transfer coding is chunked");
     }
   }
   const connection = (headers.get("connection") ?? "").toLowerCase()
@@ -98,7 +98,7 @@ function fieldsOf(lines: readonly string[]): Map<string, string> {
     if (!VALUE.test(value)) throw new HeadError(400, "a field is malformed");
     const known = headers.get(name);
     if (known !== undefined && ONCE.has(name)) {
-      throw new HeadError(400, `the field ${name} stands twice`);
+      throw new HeadError(400, `the field ${name} appears twice`);
     }
     headers.set(name, known === undefined ? value : `${known}, ${value}`);
   }
@@ -126,6 +126,8 @@ function pathOf(target: string, host: string): string {
     throw new HeadError(400, "the request names two hosts");
   }
   const path = whole ? whole[2] || "/" : target;
-  if (!TARGET.test(path)) throw new HeadError(400, "the target is malformed");
+  if (!TARGET.test(path)) {
+    throw new HeadError(400, "the request target is malformed");
+  }
   return path;
 }
