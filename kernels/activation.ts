@@ -7,6 +7,7 @@
 //   gelu_tanh   x / (1 + e^(−2√(2/π)·(x + 0.044715·x³)))
 //   gelu        x·Φ(x), Φ from e^(−x²/2)
 //   quick_gelu  x / (1 + e^(−1.702·x))
+//   relu6       min(max(x, 0), 6)
 import { padRows, rowOf, storeRotated, storeRow } from "./codes";
 import { OVER, OVER_CUBE, powerRow, SQUARE } from "./exp";
 import { rotate } from "./rotate";
@@ -35,12 +36,21 @@ function erfFinish(x: usize, y: usize, bytes: usize): void {
   }
 }
 
+/** y ← min(max(x, 0), 6). */
+function clampRow(x: usize, y: usize, bytes: usize): void {
+  const zero = f32x4.splat(0), six = f32x4.splat(6);
+  for (let j: usize = 0; j < bytes; j += 16) {
+    v128.store(y + j, f32x4.pmin(six, f32x4.pmax(zero, v128.load(x + j))));
+  }
+}
+
 /** y ← act(g)·u for one row; y is neither g nor u. */
 function activateRow(act: i32, g: usize, u: usize, y: usize, k: i32): void {
   const bytes = <usize>k << 2;
   if (act == 0) powerRow(OVER, g, y, bytes, 0, -1.4426950408889634);
   else if (act == 1) powerRow(OVER_CUBE, g, y, bytes, 0, -2.302208198144325);
   else if (act == 3) powerRow(OVER, g, y, bytes, 0, -2.455466959593016);
+  else if (act == 4) clampRow(g, y, bytes);
   else {
     powerRow(SQUARE, g, y, bytes, 0, -0.7213475204444817);
     erfFinish(g, y, bytes);

@@ -81,27 +81,32 @@ export function pixel_shuffle_f32__simd(
   }
 }
 
-/** Pixels [line][column][3] → one row per patch, (c, py, px), through a table per channel. */
+/** Pixels [line][column][3] → one row per window, (c, y, x), through a table per channel; 0 outside of the picture. */
 export function patchify_u8_s8__simd(
-  image: usize, width: i32, patch: i32, lut: usize, a: usize, sums: usize,
-  row0: i32, row1: i32, group: i32,
+  image: usize, height: i32, width: i32, patch: i32, side: i32, top: i32, left: i32, lut: usize,
+  a: usize, sums: usize, row0: i32, row1: i32, group: i32,
 ): void {
-  const k = 3 * patch * patch, kp = roundUp(k, 32), grid = width / patch;
+  const k = roundUp(3 * side * side, 4), kp = roundUp(k, 32), grid = width / patch;
   const skip: usize = group == 1 ? 0 : 12; // from 4 codes of a row to its next 4
   for (let r = row0; r < row1; r++) {
-    const corner = image + (<usize>(r / grid * patch) * <usize>width + <usize>(r % grid * patch)) * 3;
+    const y = r / grid * patch - top, x = r % grid * patch - left;
     let to = rowOf(a, r, k, group), sum = 0, j = 0;
-    for (let c: usize = 0; c < 3; c++) {
-      const table = lut + (c << 8);
-      for (let py = 0; py < patch; py++) {
-        let from = corner + <usize>(py * width) * 3 + c;
-        for (let px = 0; px < patch; px++, from += 3) {
-          const q = load<i8>(table + load<u8>(from));
+    for (let c = 0; c < 3; c++) {
+      const table = lut + <usize>(c << 8);
+      for (let py = y; py < y + side; py++) {
+        let from = image + <usize>((py * width + x) * 3 + c);
+        for (let px = x; px < x + side; px++, from += 3) {
+          const inside = <u32>py < <u32>height && <u32>px < <u32>width;
+          const q = inside ? load<i8>(table + load<u8>(from)) : 0;
           store<i8>(to++, q);
           sum += q;
           if ((++j & 3) == 0) to += skip;
         }
       }
+    }
+    for (; (j & 3) != 0; j++) {
+      store<i8>(to++, 0);
+      if ((j & 3) == 3) to += skip;
     }
     for (; j < kp; j += 4, to += 4 + skip) store<i32>(to, 0);
     store<i32>(word(sums, r), sum);

@@ -16,7 +16,8 @@ import { fileSource } from "../format/source.ts";
 import { watchSites } from "../evaluate/sites.ts";
 import { load } from "../graph/run.ts";
 import { siteScale } from "../graph/names.ts";
-import type { Model } from "../graph/node.ts";
+import type { Hooks } from "../graph/ops/mod.ts";
+import { channelsIn, type Model } from "../graph/node.ts";
 import { startFloat32Engine } from "../float/engine.ts";
 import type { Engine, Sample } from "../quantize/quantize.ts";
 import { readStaticModel, type StaticModel } from "../graph/static_model.ts";
@@ -352,19 +353,16 @@ function activationSpread(
   for (const side of ["before", "after"] as const) {
     const loaded = load(side === "before" ? before : after, engine);
     for (const sample of samples) {
-      const hooks = {
-        input(
-          node: { k: number },
-          x: Float32Array | Float64Array,
-          modality: Uint8Array,
-        ) {
+      const hooks: Hooks = {
+        input(node, x, modality) {
+          const width = channelsIn(node);
           for (const [kind, name] of ["vision", "text"].entries()) {
             const rows = [...modality.keys()].filter((r) =>
               modality[r] === kind
             );
-            const own = engine.zeros(rows.length * node.k);
+            const own = engine.zeros(rows.length * width);
             rows.forEach((r, i) =>
-              own.set(x.subarray(r * node.k, (r + 1) * node.k), i * node.k)
+              own.set(x.subarray(r * width, (r + 1) * width), i * width)
             );
             addSpread(result[name as "vision" | "text"][side], own);
           }

@@ -4,6 +4,7 @@
  * all tokens of a window but its first are predicted.
  * @module
  */
+import { channelsIn } from "../graph/node.ts";
 import type { Executor, Floats } from "../graph/executor.ts";
 import type { Hooks } from "../graph/ops/mod.ts";
 import { type Loaded, runText } from "../graph/run.ts";
@@ -112,7 +113,7 @@ export function dynamicHooks({ zeros }: Pick<Executor, "zeros">): Hooks {
     return y;
   };
   return {
-    input: (node, x) => perRow(x, node.k),
+    input: (node, x) => perRow(x, channelsIn(node)),
     heads: (node, _part, x) => perRow(x, node.headDim),
   };
 }

@@ -10,7 +10,7 @@ import type { Hooks } from "../graph/ops/mod.ts";
 import { type Loaded, runText } from "../graph/run.ts";
 import { newSequence } from "../graph/runner.ts";
 import { siteScale } from "../graph/names.ts";
-import type { LinearNode } from "../graph/node.ts";
+import { channelsIn, type SiteNode, splitsChannel0 } from "../graph/node.ts";
 import { MODALITIES, type Modality, type Phase } from "../graph/phase.ts";
 import type { Sample } from "../quantize/quantize.ts";
 
@@ -107,7 +107,7 @@ export function watchSites(
 }
 
 function compare(
-  node: LinearNode,
+  node: SiteNode,
   want: Floats,
   arrived: Floats,
   got: Floats,
@@ -116,18 +116,19 @@ function compare(
   sums: Map<string, Sums>,
 ): void {
   const steps = scales.get(siteScale(node))!;
-  const skip = node.floatChannel0 ? 1 : 0; // channel 0 goes its own way
+  const width = channelsIn(node);
+  const skip = splitsChannel0(node) ? 1 : 0; // channel 0 goes its own way
   for (let row = 0; row < modality.length; row++) {
     const kind = node.phase === "vision" ? 0 : modality[row];
     const key = `${node.x} ${node.phase} ${MODALITIES[kind]}`;
     let s = sums.get(key);
     if (!s) sums.set(key, s = { signal: 0, noise: 0, beyond: 0, count: 0 });
     const edge = 127.5 * steps[kind];
-    for (let i = row * node.k + skip; i < (row + 1) * node.k; i++) {
+    for (let i = row * width + skip; i < (row + 1) * width; i++) {
       s.signal += want[i] ** 2;
       s.noise += (got[i] - want[i]) ** 2;
       if (Math.abs(arrived[i]) > edge) s.beyond++;
     }
-    s.count += node.k - skip;
+    s.count += width - skip;
   }
 }

@@ -9,6 +9,7 @@ export const ACTIVATION_NAMES = [
   "gelu",
   "gelu_tanh",
   "quick_gelu",
+  "relu6",
   "silu",
 ] as const;
 
@@ -40,5 +41,6 @@ export const ACTIVATIONS: Record<Activation, (x: number) => number> = {
     0.5 * x *
     (1 + Math.tanh(Math.sqrt(2 / Math.PI) * (x + 0.044715 * x ** 3))),
   quick_gelu: (x) => x / (1 + Math.exp(-1.702 * x)),
+  relu6: (x) => Math.min(Math.max(x, 0), 6),
   silu: (x) => x / (1 + Math.exp(-x)),
 };

@@ -16,10 +16,10 @@ import type { Tensor } from "../tensor/tensor.ts";
 import { ownGrid, patchesIn } from "./grid.ts";
 import type { Fields } from "./field.ts";
 import { imageInfoOf, type ModelInfo } from "./info.ts";
-import { type Node, OPS, recordOf } from "./ops/mod.ts";
+import { type Node, OPS, recordOf, type SiteNode } from "./ops/mod.ts";
 import type { Modality } from "./phase.ts";
 
-export type { Node };
+export type { Node, SiteNode };
 
 /** The nodes of one op. */
 export type NodeOf<O extends Node["op"]> = Extract<Node, { readonly op: O }>;
@@ -28,6 +28,7 @@ export type PatchInputNode = NodeOf<"patch_input">;
 export type LearnedEmbeddingNode = NodeOf<"learned_embedding">;
 export type EmbeddingNode = NodeOf<"embedding">;
 export type LinearNode = NodeOf<"linear">;
+export type DepthwiseConv2dNode = NodeOf<"depthwise_conv2d">;
 export type NormNode = NodeOf<"norm">;
 export type QkNormNode = NodeOf<"qk_norm">;
 export type ResidualAddNode = NodeOf<"residual_add">;
@@ -75,6 +76,16 @@ function namesOf(node: Node, names: "values" | "tensor"): string[] {
 /** Values a node consumes, in the order of its fields. */
 export function inputsOf(node: Node): readonly string[] {
   return namesOf(node, "values");
+}
+
+/** Channels of the value that enters at a site. */
+export function channelsIn(node: SiteNode): number {
+  return node.op === "linear" ? node.k : node.width;
+}
+
+/** Whether channel 0 of what enters a site stays in float. */
+export function splitsChannel0(node: SiteNode): boolean {
+  return node.op === "linear" && node.floatChannel0 === true;
 }
 
 /** Parameters a node names. */

@@ -36,8 +36,12 @@ export type TensorUse =
     readonly shape: readonly number[];
   }
   & (
-    /** A weight that becomes integers with one scale per row; in groups of columns, too, where `grouped`. */
-    | { readonly kind: "weight"; readonly grouped: boolean }
+    /** A weight that becomes integers with one scale per row, of `bits` only where that is given; in groups of columns, too, where `grouped`. */
+    | {
+      readonly kind: "weight";
+      readonly grouped: boolean;
+      readonly bits?: number;
+    }
     /** A parameter that stays float. */
     | { readonly kind: "parameter" }
     /** Floats that quantization fixes: scales, a weight's column. */

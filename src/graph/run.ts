@@ -105,8 +105,8 @@ export function runVision(
   if (!first) {
     throw new RangeError("Cannot run the vision phase: the graph has no image");
   }
-  const own = ownGrid(imageInfoOf(info));
-  const images = patches.length / first.width / patchesIn(own);
+  const image = imageInfoOf(info), own = ownGrid(image);
+  const images = patches.length / (3 * image.patchSize ** 2) / patchesIn(own);
   grids ??= Array.from({ length: images }, () => own);
   let start = 0;
   const shared = new Map<string, Map<string, RopeTables>>(); // images of one grid have the same

@@ -67,7 +67,7 @@ export function tensorsOf(
       add(groupScale(name), "U8", [n, k / group], own);
     }
   }
-  checkNamed("groups", groups, groupScale, specs, "no linear uses");
+  checkNamed("groups", groups, groupScale, specs, "no node uses");
   checkNamed("bits", bits, weightScale, specs, "no node uses");
   return specs;
 }
@@ -83,12 +83,20 @@ function usesOf(nodes: readonly Node[], info: ModelInfo): TensorUse[] {
 
 /** Bits of an integer weight, which must fit its shape and groups. */
 function checkWeight(
-  { name, shape: [, k], grouped }: TensorUse & { readonly kind: "weight" },
+  { name, shape: [, k], grouped, bits: only }: TensorUse & {
+    readonly kind: "weight";
+  },
   bits: number | undefined,
   group: number | undefined,
 ): number {
   if (bits === undefined) {
     return fail("bits", `bits of ${quoted(name)} are missing`);
+  }
+  if (bits !== (only ?? bits)) {
+    fail(
+      "bits",
+      `weight ${quoted(name)} must have ${only} bits: it has ${bits}`,
+    );
   }
   if (bits === 4 && k % 2 !== 0) {
     fail(
@@ -102,7 +110,7 @@ function checkWeight(
   if (!grouped) {
     fail(
       "graph",
-      `embedding ${
+      `weight ${
         quoted(name)
       } must have one scale per row: it has groups of ${group}`,
     );

@@ -7,6 +7,7 @@
  * here, in float, and stored in the model file.
  * @module
  */
+import { channelsIn } from "../graph/node.ts";
 import type { Floats } from "../graph/executor.ts";
 import type { Hooks } from "../graph/ops/mod.ts";
 import { type Loaded, runText } from "../graph/run.ts";
@@ -106,7 +107,7 @@ function outlierPositions(
     everyRow: true,
     input(node, x) {
       if (node.phase === "text") {
-        for (const row of outlierRows(x, node.k)) places.add(at[row]);
+        for (const row of outlierRows(x, channelsIn(node))) places.add(at[row]);
       }
       return x;
     },

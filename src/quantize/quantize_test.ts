@@ -1,3 +1,4 @@
+import { channelsIn } from "../graph/node.ts";
 import { assert, assertEquals } from "@std/assert";
 import { TOY_PROMPT, toyModel, toyPatches } from "../../tests/toy.ts";
 import { float64 } from "../graph/executor.ts";
@@ -200,7 +201,7 @@ Deno.test("scales of calibration hold on other images: under 0.1 % of values sat
     input(...[node, x, modality]: Parameters<NonNullable<Hooks["input"]>>) {
       const scales = quantized.vectors.get(siteScale(node))!;
       x.forEach((v, i) => {
-        const row = Math.floor(i / node.k);
+        const row = Math.floor(i / channelsIn(node));
         const s = scales[node.phase === "vision" ? 0 : modality[row]];
         all++;
         if (Math.abs(v) > 128 * s) saturated++;

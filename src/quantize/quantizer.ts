@@ -8,7 +8,14 @@ import type { Floats } from "../graph/executor.ts";
 import type { Hooks } from "../graph/ops/mod.ts";
 import type { Loaded } from "../graph/run.ts";
 import { channel0Weight, headScale, siteScale } from "../graph/names.ts";
-import type { AttentionNode, LinearNode } from "../graph/node.ts";
+import {
+  type AttentionNode,
+  channelsIn,
+  type DepthwiseConv2dNode,
+  type LinearNode,
+  type SiteNode,
+  splitsChannel0,
+} from "../graph/node.ts";
 import type { Phase } from "../graph/phase.ts";
 import { quantizeInt8 } from "../tensor/round.ts";
 import {
@@ -99,7 +106,7 @@ export class Quantizer {
 
   /** x with `change` applied to the quantized rows only. */
   #first(
-    { phase }: LinearNode | AttentionNode,
+    { phase }: SiteNode | AttentionNode,
     x: Floats,
     change: (x: Floats) => Floats,
   ): Floats {
@@ -120,10 +127,9 @@ export class Quantizer {
   }
 
   /** MSQ: fixes the site's scale per modality; returns the quantized and dequantized value. */
-  #input(node: LinearNode, x: Floats, modality: Uint8Array): Floats {
-    const width = node.k,
-      skip = node.floatChannel0 ? 1 : 0,
-      rows = x.length / width;
+  #input(node: SiteNode, x: Floats, modality: Uint8Array): Floats {
+    const width = channelsIn(node), rows = x.length / width;
+    const skip = splitsChannel0(node) ? 1 : 0;
     const scales = this.found.vector(siteScale(node), () => {
       const seen = [histogram(), histogram()];
       for (let row = 0; row < rows; row++) {
@@ -159,12 +165,16 @@ export class Quantizer {
     return [shared, shared];
   }
 
-  #weight(node: LinearNode, x: Floats, modality: Uint8Array): Floats {
+  #weight(node: SiteNode, x: Floats, modality: Uint8Array): Floats {
     const weight = this.found.weight(
       node.weight,
-      () => this.#round(node, x, modality),
+      () =>
+        node.op === "linear"
+          ? this.#round(node, x, modality)
+          : this.#roundFilters(node),
     );
     const rounded = this.#rounded(weight);
+    if (node.op !== "linear") return rounded;
     if (node.floatChannel0) {
       const column = this.found.vector(channel0Weight(node), () => []);
       for (let r = 0; r < node.n; r++) rounded[r * node.k] = column[r];
@@ -198,6 +208,12 @@ export class Quantizer {
     column?.forEach((c, r) => wanted[r * k] = rounded[r * k] = c);
     const sqnr = rows === 0 ? NaN : this.#sqnr(node, x, wanted, rounded);
     return Number.isFinite(sqnr) ? { ...weight, sqnr } : weight;
+  }
+
+  /** Filters of a depthwise convolution: 8 bits, one scale per channel. */
+  #roundFilters({ weight, width, kernelSize }: DepthwiseConv2dNode): Rounded {
+    const w = this.loaded.model.params.get(weight)!.read();
+    return roundToNearest(w, width, kernelSize ** 2, 8);
   }
 
   /** Quantizes w [n, k] by the recipe. */

@@ -9,6 +9,7 @@ import type { Hooks } from "../graph/ops/mod.ts";
 import { load, type Loaded } from "../graph/run.ts";
 import { channel0Weight, headScale, siteScale } from "../graph/names.ts";
 import { dequantize } from "./gptq.ts";
+import { channelsIn, splitsChannel0 } from "../graph/node.ts";
 import { quantizeInt8 } from "../tensor/round.ts";
 import type { Quantized } from "./quantize.ts";
 
@@ -37,15 +38,14 @@ export function simulate(
   };
   const hooks: Hooks = {
     input(node, x, modality) {
-      const scales = vectors.get(siteScale(node))!;
+      const scales = vectors.get(siteScale(node))!, width = channelsIn(node);
+      const split = splitsChannel0(node);
       const q = executor.zeros(x.length);
       for (let i = 0; i < x.length; i++) {
         const s = scales[
-          node.phase === "vision" ? 0 : modality[Math.floor(i / node.k)]
+          node.phase === "vision" ? 0 : modality[Math.floor(i / width)]
         ];
-        q[i] = node.floatChannel0 && i % node.k === 0
-          ? x[i]
-          : quantizeInt8(x[i], s) * s;
+        q[i] = split && i % width === 0 ? x[i] : quantizeInt8(x[i], s) * s;
       }
       return q;
     },

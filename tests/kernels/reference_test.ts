@@ -40,6 +40,7 @@ Deno.test("activations agree with their formulas", () => {
       (1 + Math.tanh(Math.sqrt(2 / Math.PI) * (x + 0.044715 * x ** 3))),
     gelu: (x: number) => 0.5 * x * (1 + erf(x * Math.SQRT1_2)),
     quick_gelu: (x: number) => x / (1 + Math.exp(-1.702 * x)),
+    relu6: (x: number) => x < 0 ? 0 : x > 6 ? 6 : x,
   };
   for (const [name, act] of Object.entries(ACTIVATIONS)) {
     for (let x = -12; x <= 12; x += 0.0137) {

@@ -2,18 +2,35 @@
  * What enters a model: image patches, learned embeddings, token embeddings.
  * @module
  */
-import { gatherRows } from "../executor.ts";
+import { type Floats, gatherRows } from "../executor.ts";
 import * as f from "../field.ts";
-import { gridRows, INTERPOLATIONS, tableRowsOf } from "../grid.ts";
+import {
+  type Grid,
+  gridRows,
+  INTERPOLATIONS,
+  patchesIn,
+  tableRowsOf,
+} from "../grid.ts";
 import { imageInfoOf } from "../info.ts";
 import { op, parameter } from "../op.ts";
 
 export const patch_input = op({
   op: "patch_input",
   about:
-    "Image patches, one row each: normalised pixels in (channel, y, x) order.",
+    "Image patches, one row each: normalised pixels in (channel, y, x) order; or the window of pixels around each patch, 0 where it lies outside of the picture.",
   fields: {
-    width: f.size("3·patchSize²"),
+    width: f.size("3·kernelSize², rounded up to a multiple of 4 by zeros"),
+    kernelSize: f.optional(
+      f.side("pixels a side of a window; default patchSize, without padding"),
+    ),
+    padding: f.optional(
+      f.list(
+        "two whole numbers",
+        (n) => n === 2,
+        f.offset(""),
+      )("with kernelSize: rows above and columns left of the picture that the first window covers, less than kernelSize"),
+      { with: "kernelSize" },
+    ),
     extraRows: f.optional(
       f.count(
         "rows behind the patches of an image that hold no pixels, such as class tokens",
@@ -21,11 +38,67 @@ export const patch_input = op({
     ),
   },
   phase: "vision",
-  check({ width }, { info, expect }) {
-    expect(3 * imageInfoOf(info).patchSize ** 2, width, "width");
+  check({ width, kernelSize, padding = [0], extraRows }, checker) {
+    const { info, expect, fail } = checker, image = imageInfoOf(info);
+    const side = kernelSize ?? image.patchSize;
+    expect(Math.ceil(3 * side ** 2 / 4) * 4, width, "width");
+    if (Math.max(...padding) >= side) {
+      fail(`padding must be less than ${side}: it is ${padding}`);
+    }
+    if (kernelSize !== undefined && (image.nativeResolution || extraRows)) {
+      fail("windows must be of pictures of one size, without extraRows");
+    }
   },
-  run: ({ id }, r) => r.value(id), // handed in
+  run(node, r) {
+    const { id, width, kernelSize } = node, patches = r.value(id); // handed in
+    if (kernelSize === undefined) return patches;
+    const { patchSize } = imageInfoOf(r.info);
+    const windows = r.segments.flatMap(({ grid }) => grid ?? []);
+    const total = windows.reduce((sum, grid) => sum + patchesIn(grid), 0);
+    const out = r.executor.zeros(total * width);
+    let from = 0, to = 0;
+    for (const grid of windows) {
+      const count = patchesIn(grid);
+      const own = patches.subarray(from, from += count * 3 * patchSize ** 2);
+      writeWindows(
+        own,
+        grid,
+        patchSize,
+        node,
+        out.subarray(to, to += count * width),
+      );
+    }
+    return out;
+  },
 });
+
+/** The pixels of one picture's patches as windows around them. */
+function writeWindows(
+  patches: Floats,
+  { rows, cols }: Grid,
+  patch: number,
+  { width, kernelSize: side, padding: [top, left] = [0, 0] }: {
+    readonly width: number;
+    readonly kernelSize?: number;
+    readonly padding?: readonly number[];
+  },
+  out: Floats,
+): void {
+  const area = side! ** 2,
+    at = (y: number, x: number, c: number) => {
+      const p = Math.floor(y / patch) * cols + Math.floor(x / patch);
+      return ((p * 3 + c) * patch + y % patch) * patch + x % patch;
+    };
+  for (let p = 0; p < rows * cols; p++) {
+    const first = Math.floor(p / cols) * patch - top;
+    const begin = p % cols * patch - left;
+    for (let j = 0; j < 3 * area; j++) {
+      const y = first + Math.floor(j % area / side!), x = begin + j % side!;
+      if (y < 0 || y >= rows * patch || x < 0 || x >= cols * patch) continue;
+      out[p * width + j] = patches[at(y, x, Math.floor(j / area))];
+    }
+  }
+}
 
 export const learned_embedding = op({
   op: "learned_embedding",

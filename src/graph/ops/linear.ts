@@ -8,22 +8,7 @@ import { channel0Weight, siteScale } from "../names.ts";
 import { fixed, op, type OpNode, parameter } from "../op.ts";
 import { MODALITIES } from "../phase.ts";
 import { rowsOf, type Runner } from "../runner.ts";
-
-/** What a watcher may see and replace of linears. `modality` has one entry per row: 0 vision, 1 text. */
-export interface LinearHooks {
-  /** Leave the head's product out: calibration wants what enters it, not the logits. */
-  readonly headless?: boolean;
-  /** The value entering the linears that share an input; called once per value. Returns what they shall see. */
-  input?(node: LinearNode, x: Floats, modality: Uint8Array): Floats;
-  /**
-   * The weight [n, k] a linear shall use, having seen (replaced) input x;
-   * undefined keeps it. Of several each gets an equal share of the rows, in order.
-   */
-  weight?(node: LinearNode, x: Floats, modality: Uint8Array):
-    | Floats
-    | readonly Floats[]
-    | undefined;
-}
+import { type SiteHooks, siteValue, siteWeights } from "./site.ts";
 
 const fields = {
   x: f.value("input, [rows, k]"),
@@ -67,8 +52,8 @@ export const linear = op({
   check({ k }, { widths, expect }) {
     expect(widths[0], k, "k");
   },
-  run(node, r: Runner<LinearHooks>) {
-    const { hooks } = r, { k } = node, own = r.modalityOf(node.x);
+  run(node, r: Runner<SiteHooks<LinearNode>>) {
+    const { k } = node, own = r.modalityOf(node.x);
     // Rows change within the vision phase, and are all of an image there.
     const modality = (rows: number, only = own) =>
       node.phase === "vision" || only !== undefined
@@ -76,19 +61,14 @@ export const linear = op({
           only === undefined ? 0 : MODALITIES.indexOf(only),
         )
         : r.modality;
-    let x = r.quantized.get(node.x);
-    if (!x) {
-      x = r.value(node.x);
-      x = hooks.input?.(node, x, modality(x.length / k)) ?? x;
-      r.quantized.set(node.x, x);
-    }
+    let x = siteValue(node, k, r, modality);
     if (node.modality !== undefined && own === undefined) {
       x = gatherRows(r.executor, x, k, rowsOf(r.modality, node.modality));
     }
     const rows = modality(x.length / k, node.modality);
-    const weight = hooks.weight?.(node, x, rows) ?? r.param(node.weight);
-    if (hooks.headless && node.id === r.head) return undefined;
-    return product(r, x, node, Array.isArray(weight) ? weight : [weight]);
+    const weights = siteWeights(node, r, x, rows);
+    if (r.hooks.headless && node.id === r.head) return undefined;
+    return product(r, x, node, weights);
   },
 });
 

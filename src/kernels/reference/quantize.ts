@@ -193,6 +193,7 @@ function over(x: number, z: number): number {
 
 /** One activation, operation by operation as the kernels do it. */
 export function activate(fn: number, x: number): number {
+  if (fn === ACTIVATIONS.relu6) return Math.min(6, Math.max(0, x));
   if (fn === ACTIVATIONS.silu) return over(x, f(x * exponents.silu));
   if (fn === ACTIVATIONS.quick_gelu) {
     return over(x, f(x * exponents.quick_gelu));

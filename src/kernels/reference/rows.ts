@@ -77,27 +77,30 @@ export const pixelShuffle: Reference<typeof pixel_shuffle_f32> =
   };
 
 /** Pixels to quantized patches. */
-export const patchify: Reference<typeof patchify_u8_s8> =
-  (v) =>
-  ({ image, width, patch, table, q, sums, rows: [first, end], rowBlock }) => {
-    const k = 3 * patch * patch, kp = paddedK(k), grid = width / patch;
-    for (let r = first; r < roundUp(end, rowBlock); r++) {
-      let sum = 0;
-      for (let j = 0; j < kp; j++) {
-        let value = 0;
-        if (j < k && r < end) {
-          const px = j % patch, py = Math.floor(j / patch) % patch;
-          const c = Math.floor(j / patch / patch);
-          const line = Math.floor(r / grid) * patch + py;
-          const at = (line * width + (r % grid) * patch + px) * 3 + c;
-          value = v.i8[table + c * 256 + v.u8[image + at]];
-        }
-        v.i8[q + activationOffset(r, j, kp, rowBlock as RowBlock)] = value;
-        sum += value;
-      }
-      v.i32[(sums >> 2) + r] = sum;
+export const patchify: Reference<typeof patchify_u8_s8> = (v) => (c) => {
+  const { image, height, width, patch, side, table, q, sums } = c;
+  const { rows: [first, end], rowBlock } = c;
+  const area = side * side, kp = paddedK(3 * area), grid = width / patch;
+  for (let r = first; r < roundUp(end, rowBlock); r++) {
+    let sum = 0;
+    for (let j = 0; j < kp; j++) {
+      const y = Math.floor(r / grid) * patch - c.top +
+        Math.floor(j % area / side);
+      const x = r % grid * patch - c.left + j % side;
+      const channel = Math.floor(j / area);
+      const inside = y >= 0 && y < height && x >= 0 && x < width;
+      const value = channel < 3 && r < end && inside
+        ? v
+          .i8[
+            table + channel * 256 + v.u8[image + (y * width + x) * 3 + channel]
+          ]
+        : 0;
+      v.i8[q + activationOffset(r, j, kp, rowBlock as RowBlock)] = value;
+      sum += value;
     }
-  };
+    v.i32[(sums >> 2) + r] = sum;
+  }
+};
 
 /** Inputs of a convolution to their positions. */
 export const convState: Reference<typeof conv_state_f32> =

@@ -33,6 +33,8 @@ export const ACTIVATIONS = {
   gelu: 2,
   /** x · σ(1.702x) */
   quick_gelu: 3,
+  /** min(max(x, 0), 6) */
+  relu6: 4,
 } as const;
 
 /** One of {@link ACTIVATIONS}. */

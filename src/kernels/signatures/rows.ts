@@ -87,25 +87,32 @@ export const pixel_shuffle_f32 = kernel(
   },
 );
 
-/** RGB bytes to quantized patch rows in convolution order (c, py, px), through a table per channel. */
+/** RGB bytes to quantized rows in convolution order (c, y, x), through a table per channel: the window of each patch, 0 where it lies outside of the picture. */
 export const patchify_u8_s8 = kernel(
   "patchify_u8_s8",
-  "q[patch][(c,py,px)] = table[c][pixel], sums = Σₖ q",
+  "q[patch][(c,y,x)] = table[c][pixel], sums = Σₖ q",
   {
     image: {
       ...u8("height", "width", "3"),
       bytes: ({ rows, patch }) => rows * patch ** 2 * 3,
     },
+    /** Pixels; windows reach no lower. */
+    height: size,
     /** Pixels, a multiple of patch. */
     width: size,
-    /** Pixels, with 3·patch² a multiple of 4. */
+    /** Pixels from a window to the next. */
     patch: size,
+    /** Pixels a side of a window. */
+    side: size,
+    /** Lines above and columns left of the picture that the first window covers. */
+    top: size,
+    left: size,
     table: i8("3", "256"),
     q: out(packed(
       "i8",
-      "A4 or A1 [patches][3·patch²]",
-      ({ rows, patch, rowBlock }) =>
-        roundUp(rows, rowBlock as RowBlock) * paddedK(3 * patch ** 2),
+      "A4 or A1 [patches][3·side²]",
+      ({ rows, side, rowBlock }) =>
+        roundUp(rows, rowBlock as RowBlock) * paddedK(3 * side ** 2),
     )),
     sums: out(i32("rows")),
     /** Patches, row by row over the grid. */

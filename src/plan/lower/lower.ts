@@ -17,6 +17,7 @@ import type { StaticModel } from "../../graph/static_model.ts";
 import { lowerAttention } from "./attention.ts";
 import { lowerCausalConv1d } from "./causal_conv1d.ts";
 import { type Lowered, Lowering, type LowerOptions } from "./context.ts";
+import { lowerDepthwiseConv2d } from "./conv2d.ts";
 import { floatsOf } from "./floats.ts";
 import { lowerLinear } from "./matmul.ts";
 import { fixedRows } from "../row_layout.ts";
@@ -94,6 +95,7 @@ const LOWERINGS: Lowerings = {
   learned_embedding: lowerLearnedEmbedding,
   embedding: () => {}, // placed by the residual_add that takes it
   linear: lowerLinear,
+  depthwise_conv2d: lowerDepthwiseConv2d,
   norm: lowerNorm,
   qk_norm: lowerQkNorm,
   residual_add: lowerResidualAdd,
@@ -122,10 +124,11 @@ function lowerNode(l: Lowering, node: Node): void {
   if (value) l.values.set(node.id, value);
 }
 
-function lowerPatchInput(l: Lowering, { extraRows }: PatchInputNode): Value {
-  const { patches, layout } = l.options;
+function lowerPatchInput(l: Lowering, node: PatchInputNode): Value {
+  const { patches, layout } = l.options, { extraRows } = node;
   return {
     kind: "patches",
+    node,
     layout: extraRows ? fixedRows(patches, 0) : layout,
   };
 }

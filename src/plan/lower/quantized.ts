@@ -5,7 +5,11 @@
  */
 import { quoted } from "../../format/error.ts";
 import { siteScale } from "../../graph/names.ts";
-import type { ActivationNode, LinearNode } from "../../graph/node.ts";
+import type {
+  ActivationNode,
+  LinearNode,
+  PatchInputNode,
+} from "../../graph/node.ts";
 import { imageInfoOf } from "../../graph/info.ts";
 import { paddedK, roundUp } from "../../kernels/layout.ts";
 import type { Operands, Signature } from "../../kernels/signature.ts";
@@ -127,7 +131,7 @@ export function quantizedInput(l: Lowering, linear: LinearNode): Quantized {
   ) {
     quantizedNorm(l, target, v);
   } else if (v.kind === "patches") {
-    quantizedPixels(l, target, quantized, scales[0]);
+    quantizedPixels(l, target, v.node, quantized, scales[0]);
   } else if (v.kind === "activation") quantizedActivation(l, target, v.node);
   else if (whole) quantizedRotation(l, target, v.x, v.rotation);
   else quantizedFloats(l, target);
@@ -160,11 +164,13 @@ function quantizedNorm(l: Lowering, t: Target, v: NormValue): void {
 function quantizedPixels(
   l: Lowering,
   t: Target,
+  node: PatchInputNode,
   { values, sums }: Quantized,
   scale: number,
 ): void {
-  const { width, patchSize, nativeResolution } = imageInfoOf(l.model.info);
-  const { patches } = l.options;
+  const image = imageInfoOf(l.model.info), { patchSize } = image;
+  const { patches } = l.options, { kernelSize, padding } = node;
+  const [top, left] = padding ?? [0, 0];
   const table = l.store.constant(`pixel table ${t.id}`, 768, () => {
     const { pixelTable } = l.options;
     if (pixelTable) return pixelTable(scale);
@@ -179,10 +185,15 @@ function quantizedPixels(
     t.id,
     {
       image: ref(pixels),
-      width: nativeResolution
+      // A picture that keeps its shape has no windows that reach below it.
+      height: image.nativeResolution ? patches * patchSize : image.height,
+      width: image.nativeResolution
         ? { register: REGISTER.cols, scale: patchSize }
-        : width,
+        : image.width,
       patch: patchSize,
+      side: kernelSize ?? patchSize,
+      top,
+      left,
       table: ref(table),
       q: ref(values),
       sums: ref(sums),

@@ -3,7 +3,11 @@
  * recipe for them that is followed when someone needs them.
  * @module
  */
-import type { ActivationNode, NormNode } from "../../graph/node.ts";
+import type {
+  ActivationNode,
+  NormNode,
+  PatchInputNode,
+} from "../../graph/node.ts";
 import type { Rotation } from "../../tensor/rotation.ts";
 import type { Buffer } from "../buffer.ts";
 import type { RowLayout } from "../row_layout.ts";
@@ -44,7 +48,11 @@ export type Value =
     readonly rotation: Rotation;
     readonly layout: RowLayout;
   }
-  | { readonly kind: "patches"; readonly layout: RowLayout };
+  | {
+    readonly kind: "patches";
+    readonly node: PatchInputNode;
+    readonly layout: RowLayout;
+  };
 
 /** A norm of a stream, not taken yet. */
 export interface NormValue {

@@ -4,6 +4,7 @@
  */
 import {
   activationBytes,
+  roundUp,
   type RowBlock,
   rowSumCount,
   weightBytes,
@@ -78,20 +79,28 @@ export const pixelShuffle: CasesOf<"pixel_shuffle_f32"> = [
   }),
 }));
 
-/** Patches. */
+/** Patches, and windows that overlap. */
 export const patchify: CasesOf<"patchify_u8_s8"> = [
-  [4, 2, 4],
-  [3, 14, 4],
-  [14, 16, 4],
-  [2, 6, 1],
-].map(([grid, patch, rowBlock]) => ({
-  name: `${grid}×${grid} patches of ${patch}, A${rowBlock}`,
+  { grid: 4, patch: 2, rowBlock: 4 },
+  { grid: 3, patch: 14, rowBlock: 4 },
+  { grid: 14, patch: 16, rowBlock: 4 },
+  { grid: 2, patch: 6, rowBlock: 1 },
+  { grid: 5, patch: 2, rowBlock: 4, side: 3, top: 0, left: 0 },
+  { grid: 6, patch: 2, rowBlock: 4, side: 3, top: 1, left: 1 },
+  { grid: 3, patch: 4, rowBlock: 4, side: 7, top: 2, left: 3 },
+  { grid: 2, patch: 4, rowBlock: 1, side: 5, top: 1, left: 0 },
+].map(({ grid, patch, rowBlock, side = patch, top = 0, left = 0 }) => ({
+  name: `${grid}×${grid} windows of ${side}, ${patch} apart, A${rowBlock}`,
   build(arena) {
-    const rows = grid * grid, k = 3 * patch * patch;
+    const rows = grid * grid, k = roundUp(3 * side * side, 4);
     return {
-      image: arena.bytes(rows * k),
+      image: arena.bytes(rows * 3 * patch * patch),
+      height: grid * patch,
       width: grid * patch,
       patch,
+      side,
+      top,
+      left,
       table: arena.int8s(768),
       q: arena.int8s(activationBytes(rows, k, rowBlock as RowBlock)),
       sums: arena.ints(rowSumCount(rows), (i) => i),
