@@ -6,3 +6,4 @@ export * from "./gemv_i8";
 export * from "./gemm_dot";
 export * from "./gemv_dot";
 export * from "./attention_dot";
+export * from "./depthwise_dot";

@@ -295,6 +295,7 @@ function convolutions(add: Add): void {
     });
     add(signatures.depthwise_w8a8_s8, shape, "GOPS", work, {
       ...call,
+      nonNegative: 1,
       inv: 20,
       low: 0,
       high: 127,

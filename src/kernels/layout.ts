@@ -15,7 +15,7 @@
  *     [N8/8] of [k/group][8 n] u8, padded to 16, and [k/4][4 n][4 k] bytes; group a multiple of 32
  * W8  [N8/8][Kp/4][8 n][4 k] int8, signed
  * F32 [N8/8][k][8 n] float32
- * D   filters of channels, [C16/16][ceil(taps/2)][16 c][2 taps] int16, padding 0
+ * D   filters of channels, [C16/16][pairs][16 c][2 taps] int8, an odd number of pairs, padding 0
  *
  * K cache, one head after another: [cap/8][d/4][8 keys][4 d] int8  (= W8 with n = key, k = d)
  * V cache, one head after another: [d/8][cap/4][8 d][4 keys] int8  (= W8 with n = d, k = key)
@@ -175,14 +175,22 @@ export function gemvScratchBytes(k: number): number {
   return 128 + roundUp(4 * k / GROUP_UNIT, 16);
 }
 
+/** Pairs of the taps of a filter of `side` × `side`: an odd number. */
+const pairsOf = (side: number): number => Math.ceil(side * side / 2) | 1;
+
 /** Bytes of packed filters of `side` × `side` taps for c channels. */
 export function filterBytes(c: number, side: number): number {
-  return 2 * roundUp(c, 16) * roundUp(side * side, 2);
+  return roundUp(c, 16) * 2 * pairsOf(side);
 }
 
-/** Bytes of scratch one thread needs for a depthwise convolution: a row of zeros, and two lists of taps. */
+/** Byte offset of tap t of channel c in packed filters. */
+export function filterOffset(c: number, t: number, side: number): number {
+  return ((c >> 4) * pairsOf(side) + (t >> 1)) * 32 + (c & 15) * 2 + (t & 1);
+}
+
+/** Bytes of scratch one thread needs for a depthwise convolution: a row of zeros, and three lists of taps. */
 export function depthwiseScratchBytes(c: number, side: number): number {
-  return paddedK(c) + 8 * (side * side + 2);
+  return paddedK(c) + 24 * pairsOf(side);
 }
 
 /** Bytes of scratch one thread needs for a row kernel (Hadamard, activation) of length k. */
@@ -346,18 +354,16 @@ export function packHadamard(matrix: Int8Array, order: number): Int32Array {
   return out;
 }
 
-/** Packs the filters of depthwise convolutions, [c, taps] (row-major). */
+/** Packs the filters of depthwise convolutions, [c, side²] (row-major). */
 export function packFilters(
   values: Int8Array,
   c: number,
-  taps: number,
-): Int16Array {
-  const pairs = Math.ceil(taps / 2);
-  const out = new Int16Array(roundUp(c, 16) * 2 * pairs);
+  side: number,
+): Int8Array {
+  const out = new Int8Array(filterBytes(c, side)), taps = side * side;
   for (let i = 0; i < c; i++) {
-    const chunk = (i >> 4) * pairs * 32 + (i & 15) * 2;
     for (let t = 0; t < taps; t++) {
-      out[chunk + (t >> 1) * 32 + (t & 1)] = values[i * taps + t];
+      out[filterOffset(i, t, side)] = values[i * taps + t];
     }
   }
   return out;

@@ -19,7 +19,7 @@
 export type Sizes = Readonly<Record<string, number>>;
 
 /** Element types that pointers point to, with their bytes. */
-export const ELEMENTS = { i8: 1, u8: 1, i16: 2, i32: 4, f32: 4 } as const;
+export const ELEMENTS = { i8: 1, u8: 1, i32: 4, f32: 4 } as const;
 
 /** An address of elements. */
 export interface Pointer<Optional extends boolean = boolean> {

@@ -4,6 +4,7 @@
  */
 import {
   activationOffset,
+  filterOffset,
   paddedK,
   roundUp,
   type RowBlock,
@@ -44,14 +45,13 @@ interface Depthwise extends Window {
 
 /** One channel of one row, in float. */
 function convolved(v: Views, d: Depthwise, row: number, c: number): number {
-  const { x, w, alpha, bias, k, side } = d, taps = side * side;
-  const chunk = (w >> 1) + (c >> 4) * roundUp(taps, 2) * 16 + (c & 15) * 2;
+  const { x, w, alpha, bias, k, side } = d;
   let sum = 0;
-  for (let t = 0; t < taps; t++) {
+  for (let t = 0; t < side * side; t++) {
     const pixel = pixelAt(d, row, t);
     if (pixel === undefined) continue;
     sum += v.i8[x + pixel * paddedK(k) + c] *
-      v.i16[chunk + (t >> 1) * 32 + (t & 1)];
+      v.i8[w + filterOffset(c, t, side)];
   }
   return f(f(f(sum) * v.f32[(alpha >> 2) + c]) + v.f32[(bias >> 2) + c]);
 }

@@ -12,8 +12,6 @@ export interface Views {
   readonly u8: Uint8Array;
   /** Signed bytes: codes. */
   readonly i8: Int8Array;
-  /** Filters. */
-  readonly i16: Int16Array;
   /** Row sums, positions, order. */
   readonly i32: Int32Array;
   /** Floats. */
@@ -25,7 +23,6 @@ export function viewsOf(buffer: ArrayBufferLike): Views {
   return {
     u8: new Uint8Array(buffer),
     i8: new Int8Array(buffer),
-    i16: new Int16Array(buffer),
     i32: new Int32Array(buffer),
     f32: new Float32Array(buffer),
   };

@@ -49,7 +49,7 @@ const depthwise = {
     "A1 [height·width][k]",
     ({ height, width, k }) => height * width * paddedK(k),
   ),
-  w: packed("i16", "D [k][side²]", ({ k, side }) => filterBytes(k, side)),
+  w: packed("i8", "D [k][side²]", ({ k, side }) => filterBytes(k, side)),
   alpha: perChannel,
   bias: perChannel,
 };
@@ -77,5 +77,16 @@ export const depthwise_w8a8 = kernel(
 export const depthwise_w8a8_s8 = kernel(
   "depthwise_w8a8_s8",
   "q = round(clamp(y·inv, low, high)), y of depthwise_w8a8; sums = Σₖ q",
-  { ...depthwise, ...levels, ...window, ...target, scratch: working },
+  {
+    x: depthwise.x,
+    /** 1 where no value of x is negative, as behind ReLU6: relaxed builds are faster then. */
+    nonNegative: size,
+    w: depthwise.w,
+    alpha: perChannel,
+    bias: perChannel,
+    ...levels,
+    ...window,
+    ...target,
+    scratch: working,
+  },
 );

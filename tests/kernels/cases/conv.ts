@@ -69,7 +69,7 @@ const nameOf = ({ height, width, k, side, stride, pad, why }: Shape) =>
   `${height}×${width}×${k}, ${side}×${side} by ${stride}, padding ${pad} (${why})`;
 
 /** Operands of both depthwise kernels. */
-function operands(arena: Arena, shape: Shape) {
+function operands(arena: Arena, shape: Shape, least = -128) {
   const { height, width, k, side } = shape;
   const count = height * width * paddedK(k), channels = roundUp(k, 16);
   const seed = Int8Array.from(
@@ -81,8 +81,8 @@ function operands(arena: Arena, shape: Shape) {
       Float32Array.from({ length: channels }, (_, c) => c < k ? of(c) : 0),
     );
   return {
-    x: arena.int8s(count),
-    w: arena.place(packFilters(seed, k, side * side)),
+    x: arena.int8s(count, least),
+    w: arena.place(packFilters(seed, k, side)),
     alpha: perChannel((c) => 0.001 + 0.0003 * (c % 7)),
     bias: perChannel((c) => Math.sin(c) * 3),
     scratch: arena.scratch(depthwiseScratchBytes(k, side)),
@@ -105,7 +105,7 @@ export const depthwise: CasesOf<"depthwise_w8a8"> = shapes.map((shape) => ({
   },
 }));
 
-/** To int8 rows. */
+/** To int8 rows, those of A1 from values that are nowhere negative. */
 export const depthwiseS8: CasesOf<"depthwise_w8a8_s8"> = shapes.flatMap((
   shape,
 ) =>
@@ -114,7 +114,8 @@ export const depthwiseS8: CasesOf<"depthwise_w8a8_s8"> = shapes.flatMap((
     build: (arena: Arena) => {
       const { window, rows } = windowOf(shape), { k } = shape;
       return {
-        ...operands(arena, shape),
+        ...operands(arena, shape, rowBlock === 1 ? 0 : -128),
+        nonNegative: rowBlock === 1 ? 1 : 0,
         ...window,
         inv: 0.37,
         low: rowBlock === 1 ? 0 : -128,
