@@ -1,17 +1,25 @@
-/** Links of the documents lead somewhere: no file is named that is not there. */
+/** Every relative link of a document names a file that exists. */
 import { assertEquals } from "@std/assert";
 
 const root = new URL("../", import.meta.url);
 
-function documents(folder: URL): URL[] {
-  return [...Deno.readDirSync(folder)].filter((e) => e.name.endsWith(".md"))
-    .map((e) => new URL(e.name, folder));
+/** The documents in a folder, and in its subfolders if `deep`. */
+function documents(folder: URL, deep: boolean): URL[] {
+  return [...Deno.readDirSync(folder)].flatMap(({ name, isDirectory }) =>
+    isDirectory
+      ? deep ? documents(new URL(`${name}/`, folder), deep) : []
+      : name.endsWith(".md")
+      ? [new URL(name, folder)]
+      : []
+  );
 }
 
-Deno.test("every relative link in README, docs/ and the model's card exists", () => {
-  const folders = ["", "docs/", "models/flickr-mini/"];
+const DOCUMENTS = ["", "docs/", "models/", "examples/"]
+  .flatMap((folder) => documents(new URL(folder, root), folder !== ""));
+
+Deno.test("every relative link in README, docs/, models/ and examples/ exists", () => {
   const broken: string[] = [];
-  for (const document of folders.flatMap((f) => documents(new URL(f, root)))) {
+  for (const document of DOCUMENTS) {
     const prose = Deno.readTextFileSync(document).replace(/^```.*?^```/gms, "");
     for (const [, target] of prose.matchAll(/\]\(([^)\s#]+)(?:#[^)]*)?\)/g)) {
       if (/^[a-z]+:/.test(target)) continue;

@@ -1,5 +1,5 @@
-// The model's own thread in a page: opens a model file, answers one question
-// after the other. Everything stays here; the only thing loaded is the model.
+// The worker of a page that runs the model: it opens a model file and answers
+// questions one at a time. It loads the model file and sends nothing.
 import { open } from "./mquant.js";
 
 let session;
@@ -30,7 +30,7 @@ async function describe(id, { photo, prompt }, answer) {
   }
 }
 
-/** Bytes of the model, told how far on the way. */
+/** Downloads the model and reports progress. */
 async function download(url, answer) {
   const response = await fetch(url);
   if (!response.ok) {

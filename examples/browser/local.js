@@ -1,11 +1,11 @@
-// How the page asks a model that runs in the page itself (page.js says what a
-// backend is): its worker has the model, and never the page's own thread.
+// The backend of a model in the page (page.js describes backends). The model runs
+// in a worker, not in the page's main thread.
 const MODEL = "flickr-mini.w4a8";
 
 const worker = new Worker(new URL("caption.js", document.baseURI), {
   type: "module",
 });
-const open = new Map(); // id → what hears of the answer
+const open = new Map(); // id → receives the messages of an answer
 let last = 0;
 worker.addEventListener("message", ({ data }) => open.get(data.id)?.(data));
 worker.addEventListener("error", (event) => {
@@ -13,7 +13,7 @@ worker.addEventListener("error", (event) => {
   for (const hear of open.values()) hear({ failed });
 });
 
-/** Sends a question; resolves to what the worker says is done. */
+/** Sends a request to the worker; resolves to its result. */
 function send(message, { signal, hear = () => {}, transfer = [] } = {}) {
   const id = ++last;
   return new Promise((done, refuse) => {
@@ -31,16 +31,16 @@ function send(message, { signal, hear = () => {}, transfer = [] } = {}) {
 }
 
 globalThis.backend = {
-  privacy: "Photos never leave this page: the model runs in it.",
+  privacy: "Photos stay in this page: the model runs in your browser.",
   mostBytes: 64e6,
 
   async ready(say) {
-    say("The model is being loaded …");
+    say("Loading the model …");
     const url = new URL(`${MODEL}.safetensors`, document.baseURI).href;
     const { threads, build, memory } = await send({ open: url }, {
       hear: ({ loaded, total }) =>
         say(
-          `The model is being loaded: ${(loaded / 1e6).toFixed(0)} of ${
+          `Loading the model: ${(loaded / 1e6).toFixed(0)} of ${
             (total / 1e6).toFixed(0)
           } MB`,
         ),

@@ -3,10 +3,10 @@
  *
  *     curl --data-binary @photo.jpg https://YOUR-APP.deno.net/
  *
- * The model is opened when the program starts, in the background; the first
- * request waits for it. Answers are given one after the other, and at most
- * `MOST_WAITING` wait. On SIGINT, 5 s before Deploy kills, no more are taken
- * and those at work are finished.
+ * The model is opened in the background when the program starts; the first
+ * request waits for it. Requests are answered one at a time; at most
+ * `MOST_WAITING` wait. On SIGINT, which Deploy sends 5 s before it kills the
+ * process, the function takes no new requests and finishes the running ones.
  * @module
  */
 import { ImageError, open } from "../../src/mod.ts";

@@ -82,7 +82,7 @@ marks a decorative image and stays.`,
     return done > 0 ? EXIT.partial : EXIT.failure;
 
     async function captionOne(s: Session, photo: string, image: Image) {
-      say.status("looking …");
+      say.status("running …");
       const answer = s.caption(image, askOptions(question, io.signal));
       if (!values.json) {
         const several = photos.length + problems.length > 1;

@@ -225,7 +225,7 @@ async function turn(
     io.out("\n");
     const { text: said, finish } = await answer;
     if (finish === "aborted") io.err(dim("stopped"));
-    if (finish === "length") io.err(dim("cut at its longest (--max-tokens)"));
+    if (finish === "length") io.err(dim("cut off at --max-tokens"));
     messages.push({ role: "user", content }, {
       role: "assistant",
       content: [{ type: "text", text: said.trim() }],

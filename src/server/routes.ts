@@ -135,7 +135,7 @@ function arriving(
       throw failed === undefined
         ? new ApiError(
           "loading",
-          "Cannot answer: the model is being loaded; ask again in a moment",
+          "Cannot answer: the model is still loading; try again later",
           null,
           { "retry-after": "1" },
         )

@@ -232,7 +232,10 @@ Deno.test("chat: lines in, answers out, images, commands, failures", async () =>
   assertEquals([second, rest], [first, [""]]);
   assert(first.length > 0);
   const shown = await run([READ], [...args, "--quiet"], `/image ${PHOTO}\nhi`);
-  assertEquals([shown.code, shown.err.replaceAll(/cut at.*\n/g, "")], [0, ""]);
+  assertEquals([shown.code, shown.err.replaceAll(/cut off at.*\n/g, "")], [
+    0,
+    "",
+  ]);
   const wrong = await run(
     [READ],
     [...args, "--quiet"],

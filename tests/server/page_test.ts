@@ -175,7 +175,7 @@ Deno.test({
       const { page, errors } = opened;
       await page.getByLabel("API key").fill("wrong-key");
       await page.keyboard.press("Enter");
-      await page.getByText("not the right one").waitFor();
+      await page.getByText("This API key is wrong").waitFor();
       await page.getByLabel("API key").fill(apiKey);
       await page.keyboard.press("Enter");
       await ready(page);
@@ -186,7 +186,7 @@ Deno.test({
       await page.locator(".text").first().getByText("a", { exact: true })
         .waitFor();
       assertEquals(session.running(), 1);
-      assertEquals(await status(page), "Looking at cat.jpg, 1 waiting …");
+      assertEquals(await status(page), "Describing cat.jpg, 1 waiting …");
       await page.getByRole("button", { name: "Stop" }).click();
       await idle(page);
       assertEquals(await status(page), "Stopped.");

@@ -92,7 +92,7 @@ Deno.test("the site: every link leads somewhere, nothing comes from elsewhere, t
         );
         await page.keyboard.press("/");
         await page.keyboard.type("zebra qwertz");
-        await page.getByText("Nothing has all these words.").waitFor();
+        await page.getByText("No results.").waitFor();
         await page.keyboard.press("Escape");
         assert(await page.locator("#found").isHidden());
         await page.setViewportSize({ width: 360, height: 740 });

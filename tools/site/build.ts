@@ -1,7 +1,7 @@
 /**
- * The documentation as a static site: README and docs/ as pages, what they link
- * to beside them, the library's reference by `deno doc`, a search, the browser's
- * demo. It loads nothing from elsewhere and works from a folder as well.
+ * The documentation as a static site: README and docs/ as pages, the files that
+ * they link to, the library's reference (`deno doc`), a search and the browser
+ * demo. It loads nothing from other hosts and also works from a folder.
  *
  *     deno task site          writes dist/site/
  *
@@ -14,27 +14,35 @@ import { type Group, page, toRoot } from "./template.ts";
 
 const root = new URL("../../", import.meta.url);
 
-/** The list at the side; documents that it does not name come under "More". */
+/** The navigation; documents that it does not list come under "More". */
 const GROUPS: readonly { name: string; documents: readonly string[] }[] = [
+  { name: "Tutorial", documents: ["README.md", "docs/tour.md"] },
   {
-    name: "Start",
+    name: "Guides",
     documents: [
-      ...["README.md", "docs/tour.md", "docs/cli.md", "docs/server.md"],
-      ...["docs/library.md", "docs/browser.md", "docs/troubleshooting.md"],
+      ...["archive", "alt-text", "pi-camera", "deploy"]
+        .map((name) => `docs/recipes/${name}.md`),
+      ...["docs/server.md", "docs/browser.md", "docs/troubleshooting.md"],
     ],
   },
   {
-    name: "Recipes",
-    documents: ["alt-text", "archive", "pi-camera", "deploy"]
-      .map((name) => `docs/recipes/${name}.md`),
+    name: "Reference",
+    documents: [
+      ...["docs/cli.md", "docs/library.md", "docs/models.md"],
+      ...["docs/format.md", "docs/limits.md", "docs/glossary.md"],
+    ],
   },
-  { name: "Facts", documents: ["docs/models.md", "docs/peers.md"] },
   {
-    name: "Inside",
+    name: "Explanation",
     documents: [
       ...["docs/architecture.md", "docs/method.md", "docs/kernels.md"],
-      ...["docs/format.md", "docs/adding-a-model.md", "docs/log.md"],
+      ...["docs/results.md", "docs/performance.md", "docs/peers.md"],
+      ...["docs/reliability.md", "docs/threats.md", "SECURITY.md"],
     ],
+  },
+  {
+    name: "Contributing",
+    documents: ["CONTRIBUTING.md", "docs/adding-a-model.md", "docs/log.md"],
   },
 ];
 
@@ -145,7 +153,7 @@ export async function buildSite(
   for (const path of [...named, ...more]) await take(path, making);
   const entry = (path: string) => ({
     title: path === "README.md"
-      ? "What it is"
+      ? "Overview"
       : making.pages.get(placeOf(path))!.title,
     path: placeOf(path),
   });
@@ -154,7 +162,7 @@ export async function buildSite(
     .map((g) => ({ name: g.name, entries: g.documents.map(entry) }));
   const outside = [{ title: "Library reference", path: "api/index.html" }];
   if (demo) outside.push({ title: "Demo", path: "demo/index.html" });
-  groups.splice(3, 0, { name: "Use", entries: outside });
+  groups.splice(3, 0, { name: "Library", entries: outside });
 
   for (const [path, { title, html }] of making.pages) {
     await write(join(out, path), page({ title, path, html }, groups));

@@ -1,5 +1,5 @@
-// Search over all sections of all pages; the index is loaded when it is asked for.
-// No module: those are not loaded from a folder.
+// Search over all sections of all pages. The index is loaded at the first search.
+// This is not a module, because browsers do not load modules from file: URLs.
 "use strict";
 const root = document.querySelector("[data-root]").dataset.root;
 const input = document.getElementById("search");
@@ -7,7 +7,7 @@ const found = document.getElementById("found");
 const [say, list] = found.children;
 const MOST = 12, AROUND = 90;
 
-// Wide windows show the list of pages, narrow ones fold it.
+// The list of pages is open in wide windows and closed in narrow ones.
 const pages = document.querySelector("nav details");
 const wide = matchMedia("(min-width: 60rem)");
 const unfold = () => pages.open = wide.matches;
@@ -16,7 +16,7 @@ unfold();
 
 let loading;
 function index() {
-  // A script, not JSON by fetch: so the site works from a folder as well.
+  // A script instead of JSON, because fetch does not work with file: URLs.
   loading ??= new Promise((done, refuse) => {
     const script = document.createElement("script");
     script.src = `${root}search.js`;
@@ -27,7 +27,7 @@ function index() {
   return loading;
 }
 
-/** How well a section answers; 0: a word is not in it. */
+/** Relevance of a section; 0 if one of the words is missing. */
 function score([page, heading, , text], words) {
   let sum = 0;
   for (const word of words) {
@@ -83,7 +83,7 @@ async function search() {
   }))
     .filter(({ points }) => points > 0).sort((a, b) => b.points - a.points);
   say.textContent = all.length === 0
-    ? "Nothing has all these words."
+    ? "No results."
     : `${all.length} section${all.length === 1 ? "" : "s"}`;
   list.replaceChildren(
     ...all.slice(0, MOST).map(({ section }) => {

@@ -1,9 +1,9 @@
-// The page: photos in, one question each, pieces of text as they come. Who
-// answers is a backend, a script before this one: the server it came from
-// (server.js), or a model in the page itself (examples/browser/local.js).
+// The page: it takes photos, asks one question about each and shows the answer as
+// it is streamed. A backend answers; the script before this one defines it: the
+// server of the page (server.js), or a model in the page (examples/browser/local.js).
 //
-//   backend.privacy             a sentence: where photos go
-//   backend.mostBytes           larger photos are made smaller first
+//   backend.privacy             text: where photos are sent
+//   backend.mostBytes           larger photos are resized first
 //   backend.ready(say)          → {model, threads, build, memory_bytes}
 //   backend.ask(photo, prompt, {signal, say, piece})
 //                               → {finish, tokens, photoMs, decodeMs}
@@ -18,8 +18,8 @@ const LONG_SIDE = 2048;
 
 let model = "";
 const cards = []; // in order, one per photo
-const waiting = []; // cards to be asked about
-let current; // AbortController of the one that is
+const waiting = []; // cards whose question is not sent yet
+let current; // AbortController of the running question
 
 const say = (text) => $("status").textContent = text;
 
@@ -55,7 +55,7 @@ async function begin() {
     work();
   } catch (error) {
     $("about").textContent = error instanceof TypeError
-      ? "The server does not answer; start it and load this page again."
+      ? "The server does not answer; start it and reload this page."
       : error.message;
   }
 }
@@ -95,7 +95,9 @@ function add(files) {
     fresh.push(card);
   }
   ask(fresh);
-  if (photos.length === 0) say("That is no photo: choose a JPEG, PNG or WebP.");
+  if (photos.length === 0) {
+    say("These are not photos; choose JPEG, PNG or WebP files.");
+  }
 }
 
 function ask(some) {
@@ -119,12 +121,12 @@ async function work() {
     current = new AbortController();
     refresh();
     const left = waiting.length === 0 ? "" : `, ${waiting.length} waiting`;
-    say(`Looking at ${card.name}${left} …`);
+    say(`Describing ${card.name}${left} …`);
     card.item.classList.add("working");
-    card.times.textContent = "looking …";
+    card.times.textContent = "running …";
     try {
       await describe(card, current.signal);
-      say(`${card.name}: ${card.result.caption || "no words"}`);
+      say(`${card.name}: ${card.result.caption || "empty answer"}`);
     } catch (error) {
       if (current.signal.aborted) {
         card.times.textContent = "stopped";
@@ -166,7 +168,7 @@ async function describe(card, signal) {
   if (decodeMs > 0) {
     times.push(`${Math.round(tokens / decodeMs * 1000)} tokens/s`);
   }
-  if (finish === "length") times.push("cut at its longest");
+  if (finish === "length") times.push("cut off at the length limit");
   card.times.textContent = times.join(" · ");
   const { name: file, prompt } = card;
   card.result = {
@@ -175,14 +177,14 @@ async function describe(card, signal) {
   };
 }
 
-// Photos go as they are; what cannot be read or is too large is made a smaller JPEG.
+// Photos are sent unchanged; other formats and large files become a smaller JPEG.
 async function readable(file) {
   if (KINDS.includes(file.type) && file.size <= backend.mostBytes) return file;
   let bitmap;
   try {
     bitmap = await createImageBitmap(file);
   } catch {
-    throw new Error("This browser cannot read the photo; save it as JPEG.");
+    throw new Error("This browser cannot decode the photo; save it as JPEG.");
   }
   const { width, height } = bitmap;
   const scale = Math.min(1, LONG_SIDE / Math.max(width, height));
@@ -230,7 +232,7 @@ function save() {
 function stop() {
   for (const card of waiting.splice(0)) {
     card.busy = false;
-    card.times.textContent = "not asked";
+    card.times.textContent = "cancelled";
   }
   current?.abort();
   refresh();

@@ -1,5 +1,5 @@
-// How the page asks the server it came from (page.js says what a backend is).
-// Its base64 and the request around it stay below 20 MB.
+// The backend that asks the server of the page (page.js describes backends).
+// As base64 within a request, a photo of this size stays below 20 MB.
 const MOST_BYTES = 12e6;
 let key = "", model = "";
 const $ = (id) => document.getElementById(id);
@@ -10,7 +10,7 @@ const headers = () => ({
 });
 
 globalThis.backend = {
-  privacy: "Photos go to this server and nowhere else; nothing is kept.",
+  privacy: "Photos are sent only to this server, which stores nothing.",
   mostBytes: MOST_BYTES,
 
   async ready(say) {
@@ -18,7 +18,7 @@ globalThis.backend = {
       const answer = await fetch("/v1/models", { headers: headers() });
       if (answer.status === 401) await keyed(say);
       else if (answer.status === 503) {
-        say("The model is being loaded …");
+        say("Loading the model …");
         await new Promise((done) => setTimeout(done, 500));
       } else {
         $("key-row").hidden = true;
@@ -50,18 +50,16 @@ globalThis.backend = {
       times = event.timings ?? times;
       tokens = event.usage?.completion_tokens ?? tokens;
     }
-    if (finish === null) throw new Error("The answer broke off; ask again.");
+    if (finish === null) throw new Error("The answer was cut off; ask again.");
     const photoMs = times.image_ms + times.vision_ms;
     return { finish, tokens, photoMs, decodeMs: times.decode_ms };
   },
 };
 
-// Resolves once another key has been entered.
+// Resolves when the user has entered a key.
 function keyed(say) {
   say(
-    key
-      ? "That API key is not the right one."
-      : "This server asks for its key.",
+    key ? "This API key is wrong." : "This server needs an API key.",
   );
   $("key-row").hidden = false;
   $("key").focus();
@@ -76,7 +74,7 @@ function keyed(say) {
   });
 }
 
-// A full queue is no failure: wait as long as the server says, a few times.
+// If the queue is full, waits as long as Retry-After says; up to five times.
 async function post(body, signal, say) {
   for (let attempt = 0;; attempt++) {
     const answer = await fetch("/v1/chat/completions", {
@@ -93,7 +91,7 @@ async function post(body, signal, say) {
         error?.message ?? `The server answered ${answer.status}.`,
       );
     }
-    say("The server is busy; waiting for a place …");
+    say("The server is busy; waiting …");
     await new Promise((done, refuse) => {
       const timer = setTimeout(done, later * 1000);
       signal.addEventListener("abort", () => {
