@@ -61,10 +61,10 @@ Deno.test("a checkpoint says which of its files is missing or wrong", () => {
       "config.json",
       JSON.stringify({
         model_type: "llama",
-        quantization_config: { quant_method: "awq", bits: 4 },
+        quantization_config: { quant_method: "bitsandbytes" },
       }),
     );
-    refused('"awq, 4 bits"');
+    refused('quantized with "bitsandbytes"');
     write("config.json", JSON.stringify({ model_type: "llama" }));
     refused("tokenizer.json");
     const toy = new URL("../../tests/golden/smolvlm-toy/", import.meta.url);

@@ -7,6 +7,7 @@
 import { createHash } from "node:crypto";
 import { basename, join, resolve } from "@std/path";
 import { openCheckpoint } from "../format/checkpoint.ts";
+import { schemeOf } from "../format/quantization/scheme.ts";
 import { parseSettings, StrictJsonError } from "../format/strict_json.ts";
 import { sameStored } from "../format/safetensors.ts";
 import type { Grid } from "../graph/grid.ts";
@@ -92,11 +93,13 @@ export function openFloatCheckpoint(folder: string): FloatCheckpoint {
   }
   const file = openCheckpoint(folder);
   try {
-    const { tensors, check } = weightsOf(file);
+    const { tensors, check } = weightsOf(file, schemeOf(config));
     const processor = PROCESSOR in assets ? json(PROCESSOR) : {};
     const { idOf } = tokenizer;
-    const sameBytes = (a: string, b: string) =>
-      sameStored(file.tensor(a), file.tensor(b));
+    const sameBytes = (a: string, b: string) => {
+      const [one, other] = [file.tensors.get(a), file.tensors.get(b)];
+      return !!one && !!other && sameStored(one, other);
+    };
     const model = withStops(
       describe({ config, tensors, sameBytes, processor, idOf, textOf }),
       GENERATION in assets ? json(GENERATION) : {},

@@ -5,11 +5,9 @@
  */
 import { quoted } from "../format/error.ts";
 import { firstNotFinite, type NotFinite } from "../format/finite.ts";
-import {
-  floatTensor,
-  type StoredTensor,
-  type TensorFile,
-} from "../format/safetensors.ts";
+import { type Decoded, decodedTensors } from "../format/quantization/mod.ts";
+import type { Scheme } from "../format/quantization/scheme.ts";
+import type { StoredTensor, TensorFile } from "../format/safetensors.ts";
 import type { Model } from "../graph/node.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 
@@ -23,29 +21,33 @@ export interface Weights {
   check(model: Model): void;
 }
 
-/** The weights of a file. */
-export function weightsOf(file: TensorFile): Weights {
+/**
+ * The weights of a file, quantized ones as floats.
+ * @throws {RangeError} where they do not fit their scheme
+ */
+export function weightsOf(
+  file: TensorFile,
+  scheme: Scheme | undefined,
+): Weights {
   const wrong = new Map<string, NotFinite>();
-  const guarded = (stored: StoredTensor): Tensor => {
-    const tensor = floatTensor(stored), found = () => wrong.get(stored.name);
-    const { float32 } = tensor;
+  const guarded = ({ tensor, parts }: Decoded): Tensor => {
+    const checked = () => {
+      for (const part of parts) {
+        const found = wrong.get(part.name);
+        if (found) throw notFinite(part, found);
+      }
+      return tensor;
+    };
     return {
       shape: tensor.shape,
-      read() {
-        if (found()) throw notFinite(stored, found()!);
-        return tensor.read();
-      },
-      ...float32 && {
-        float32() {
-          if (found()) throw notFinite(stored, found()!);
-          return float32();
-        },
-      },
+      read: () => checked().read(),
+      ...tensor.float32 && { float32: () => checked().float32!() },
     };
   };
+  const decoded = decodedTensors(file.tensors, scheme);
   return {
     tensors: new Map(
-      [...file.tensors].map(([name, stored]) => [name, guarded(stored)]),
+      [...decoded].map(([name, found]) => [name, guarded(found)]),
     ),
     check({ params }: Model) {
       for (const [name, stored] of file.tensors) {

@@ -2,7 +2,7 @@
  * Element types of safetensors that mquant reads and writes.
  * @module
  */
-import { bf16ToF32, f16ToF32 } from "../tensor/float16.ts";
+import { bf16ToF32, f16ToF32, f8ToF32 } from "../tensor/float16.ts";
 
 /** Element type as safetensors spells it. */
 export type DType =
@@ -10,6 +10,7 @@ export type DType =
   | "F32"
   | "F16"
   | "BF16"
+  | "F8_E4M3"
   | "I64"
   | "I32"
   | "I16"
@@ -37,6 +38,7 @@ export const DTYPE_BYTES: Readonly<Record<DType, number>> = {
   BF16: 2,
   I16: 2,
   I8: 1,
+  F8_E4M3: 1,
   U8: 1,
   BOOL: 1,
 };
@@ -47,8 +49,8 @@ export function isDType(name: string): name is DType {
 }
 
 /**
- * Little-endian bytes as numbers: F16 and BF16 widen to float32 (exact), BOOL
- * stays bytes. Other types share `buffer`.
+ * Little-endian bytes as numbers: F16, BF16 and F8_E4M3 widen to float32
+ * (exact), BOOL stays bytes. Other types share `buffer`.
  */
 export function elementsOf(dtype: DType, buffer: ArrayBuffer): Elements {
   switch (dtype) {
@@ -60,6 +62,8 @@ export function elementsOf(dtype: DType, buffer: ArrayBuffer): Elements {
       return f16ToF32(new Uint16Array(buffer)) as Float32Array<ArrayBuffer>;
     case "BF16":
       return bf16ToF32(new Uint16Array(buffer)) as Float32Array<ArrayBuffer>;
+    case "F8_E4M3":
+      return f8ToF32(new Uint8Array(buffer));
     case "I64":
       return new BigInt64Array(buffer);
     case "I32":

@@ -9,12 +9,13 @@ import type { StoredTensor } from "./safetensors.ts";
 /** Bytes looked at at once. */
 const PART = 1 << 20;
 
-/** The exponent of each type of floats: all its bits are ones in NaN and infinity (IEEE 754-2019 §3.4). */
+/** Bits that are all ones in NaN and infinity: the exponent (IEEE 754-2019 §3.4); of E4M3, which has no infinity, the mantissa as well. */
 const EXPONENTS: Partial<Record<DType, number>> = {
   F64: 0x7ff00000, // of the upper half
   F32: 0x7f800000,
   F16: 0x7c00,
   BF16: 0x7f80,
+  F8_E4M3: 0x7f,
 };
 
 /** A number that is not finite, and where it stands, row by row. */
@@ -42,12 +43,16 @@ export function firstNotFinite(
   return undefined;
 }
 
-/** Index of the first element whose exponent is all ones; -1 where there is none. */
+/** Index of the first element with all those bits; -1 where there is none. */
 function firstIn(
   { buffer, length }: Uint8Array,
   size: number,
   exponent: number,
 ): number {
+  if (size === 1) {
+    const words = new Uint8Array(buffer, 0, length);
+    return words.findIndex((w) => (w & exponent) === exponent);
+  }
   if (size === 2) {
     const words = new Uint16Array(buffer, 0, length / 2);
     return words.findIndex((w) => (w & exponent) === exponent);

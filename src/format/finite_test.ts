@@ -61,3 +61,13 @@ Deno.test("integers are finite, whatever their bits; so is a tensor without elem
   }
   assertEquals(firstNotFinite(stored("F32", new Uint8Array(0), 0)), undefined);
 });
+
+Deno.test("F8_E4M3: NaN is found, the largest number is none", () => {
+  const codes = new Uint8Array(5000).fill(0x7e);
+  assertEquals(firstNotFinite(stored("F8_E4M3", codes, 5000)), undefined);
+  codes[4321] = 0xff;
+  assertEquals(firstNotFinite(stored("F8_E4M3", codes, 5000)), {
+    index: 4321,
+    value: NaN,
+  });
+});

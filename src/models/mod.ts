@@ -3,6 +3,7 @@
  * @module
  */
 import { quoted } from "../format/error.ts";
+import { schemeOf } from "../format/quantization/scheme.ts";
 import type { Model } from "../graph/node.ts";
 import type { Checkpoint } from "./checkpoint.ts";
 import { Config } from "./config.ts";
@@ -74,7 +75,7 @@ export function supplementOf(config: Record<string, unknown>): Supplement {
 
 /**
  * Refuses a config.json that no file beside it can mend.
- * @throws {RangeError} for an architecture that is not known, or weights that are quantized
+ * @throws {RangeError} for an architecture that is not known, or weights quantized in a way that cannot be read
  */
 export function checkSupported(config: Record<string, unknown>): void {
   const type = typeOf(config);
@@ -85,26 +86,7 @@ export function checkSupported(config: Record<string, unknown>): void {
       }; docs/adding-a-model.md shows how to add one`,
     );
   }
-  const method = quantizationOf(config);
-  if (method === undefined) return;
-  throw new RangeError(
-    `Cannot import a checkpoint whose weights are quantized (quantization_config of config.json: ${
-      quoted(method)
-    }): weights must be F32, F16 or BF16; use the original checkpoint that it was made from`,
-  );
-}
-
-/** How the weights are quantized; undefined where they are not. */
-function quantizationOf(config: Record<string, unknown>): string | undefined {
-  for (const at of [config, config.text_config, config.llm_config]) {
-    const found = (at as Record<string, unknown> | null | undefined)
-      ?.quantization_config as Record<string, unknown> | null | undefined;
-    if (!found || Object.keys(found).length === 0) continue;
-    const { quant_method: method, bits } = found;
-    const name = typeof method === "string" ? method : "no method named";
-    return typeof bits === "number" ? `${name}, ${bits} bits` : name;
-  }
-  return undefined;
+  schemeOf(config);
 }
 
 /**

@@ -63,10 +63,13 @@ Deno.test("quantized and unknown checkpoints are named before their tensors are 
       message,
     );
   refused({ model_type: "llava" }, 'model_type "llava"');
-  const quantization_config = { quant_method: "gptq", bits: 4 };
-  refused({ model_type: "llama", quantization_config }, '"gptq, 4 bits"');
+  const quantization_config = { quant_method: "gptq", bits: 3 };
+  refused(
+    { model_type: "llama", quantization_config },
+    '"gptq" (quantization_config of config.json): they are 3 bits',
+  );
   refused(
     { model_type: "smolvlm", text_config: { quantization_config: { a: 1 } } },
-    "no method named",
+    "no quant_method",
   );
 });

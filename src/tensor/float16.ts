@@ -1,5 +1,5 @@
 /**
- * IEEE binary16 and bfloat16 to float32 and back. To float32 is exact; to
+ * IEEE binary16, bfloat16 and E4M3 to float32 and back. To float32 is exact; to
  * binary16 rounds to nearest, ties to even (IEEE 754-2019 §4.3.1), as torch
  * and numpy do.
  * @module
@@ -49,6 +49,23 @@ export function bf16ToF32(
   const out = new Uint32Array(to.buffer, to.byteOffset, to.length);
   for (let i = 0; i < from.length; i++) out[i] = from[i] << 16;
   return to;
+}
+
+/**
+ * float32 values of E4M3 bit patterns: a sign, 4 bits of exponent (bias 7), 3 of
+ * fraction, no infinity; all ones is NaN (Micikevicius et al. 2022, "FP8 formats
+ * for deep learning").
+ */
+export function f8ToF32(from: Uint8Array): Float32Array<ArrayBuffer> {
+  const values = Float32Array.from({ length: 256 }, (_, h) => {
+    const sign = h & 0x80 ? -1 : 1, fraction = h & 7, exponent = h >> 3 & 15;
+    if ((h & 0x7f) === 0x7f) return NaN;
+    return sign *
+      (exponent === 0
+        ? fraction * 2 ** -9
+        : (8 + fraction) * 2 ** (exponent - 10));
+  });
+  return Float32Array.from(from, (h) => values[h]);
 }
 
 /**

@@ -1,5 +1,5 @@
 import { assert, assertEquals } from "@std/assert";
-import { bf16ToF32, f16ToF32, f32ToF16 } from "./float16.ts";
+import { bf16ToF32, f16ToF32, f32ToF16, f8ToF32 } from "./float16.ts";
 
 Deno.test("f16ToF32: landmarks of binary16", () => {
   const cases: [number, number][] = [
@@ -47,4 +47,23 @@ Deno.test("f32ToF16: ties go to even, between neighbours and into infinity", () 
 Deno.test("bf16ToF32 is the upper half of a float32", () => {
   const got = bf16ToF32(Uint16Array.of(0x3f80, 0xc049, 0x7f80, 0x0001));
   assertEquals([...got], [1, -3.140625, Infinity, 2 ** -133]);
+});
+
+Deno.test("f8ToF32: landmarks of E4M3, and its order", () => {
+  const cases: [number, number][] = [
+    [0x00, 0],
+    [0x80, -0],
+    [0x01, 2 ** -9],
+    [0x07, 7 * 2 ** -9],
+    [0x08, 2 ** -6],
+    [0x38, 1],
+    [0xb9, -1.125],
+    [0x7e, 448],
+    [0x7f, NaN],
+    [0xff, NaN],
+  ];
+  const got = f8ToF32(Uint8Array.from(cases, ([h]) => h));
+  cases.forEach(([, want], i) => assert(Object.is(got[i], want)));
+  const rising = f8ToF32(Uint8Array.from({ length: 0x7f }, (_, h) => h));
+  for (let h = 1; h < 0x7f; h++) assert(rising[h] > rising[h - 1]);
 });
