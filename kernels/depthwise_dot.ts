@@ -1,5 +1,5 @@
-// Depthwise convolution to int8 with relaxed SIMD, where x is nowhere negative (depthwise.ts).
-import { depthwise } from "./depthwise";
+// Depthwise convolution to int8 with relaxed SIMD, where x is nowhere negative (depthwise_rows.ts).
+import { depthwise } from "./depthwise_rows";
 
 export function depthwise_w8a8_s8__relaxed_2x16(
   x: usize, nonNegative: i32, w: usize, alpha: usize, bias: usize, inv: f32, low: f32, high: f32,
