@@ -34,9 +34,13 @@ export class Builder {
     return id;
   }
 
-  /** Image patches of `width` values, and rows without pixels behind them. */
-  patchInput(id: string, width: number, extraRows?: number): string {
-    return this.add("patch_input", id, { width, extraRows });
+  /** Image patches of `width` values, and rows without pixels behind them; or windows around the patches. */
+  patchInput(
+    id: string,
+    width: number,
+    fields: Omit<Loose<Own<"patch_input">>, "width"> = {},
+  ): string {
+    return this.add("patch_input", id, { width, ...fields });
   }
 
   /** A learned table: as many rows as the phase begins with, or `rows`; or a square of `gridSize` rows a side, resampled to each picture. */
@@ -68,6 +72,16 @@ export class Builder {
   ): string {
     const b = bias ? `${id}.bias` : undefined;
     return this.add("linear", id, { x, k, n, weight, bias: b, modality });
+  }
+
+  /** A convolution of each channel by itself, with bias. */
+  depthwiseConv2d(
+    id: string,
+    x: string,
+    fields: Omit<Own<"depthwise_conv2d">, "x" | "weight" | "bias">,
+  ): string {
+    const weight = `${id}.weight`, bias = `${id}.bias`;
+    return this.add("depthwise_conv2d", id, { x, weight, bias, ...fields });
   }
 
   /** stream += x, or its `columns`; on all rows or those of one modality. */

@@ -38,10 +38,13 @@ function shapesOf(
 }
 
 /** Where a parameter comes from: a tensor as it stands, or several and how to make it of them. */
-export type Source = string | {
+export type Source = string | Combined;
+
+/** A parameter made of several tensors. */
+export interface Combined {
   readonly from: readonly string[];
   readonly make: (...tensors: Tensor[]) => Tensor;
-};
+}
 
 /**
  * Rows [from, to) of a tensor, as parts of a fused projection are stored.
@@ -95,7 +98,8 @@ export function bind(
     params.set(param, reshape(tensor, shape));
   }
   const unused = [...checkpoint.tensors.keys()].filter((n) =>
-    !used.has(n) && !/rotary.*\.inv_freq$/.test(n) // follows from θ
+    // what follows from θ, and what only training asks for
+    !used.has(n) && !/rotary.*\.inv_freq$|\.num_batches_tracked$/.test(n)
   );
   if (unused.length > 0) {
     throw new RangeError(

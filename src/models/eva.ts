@@ -62,7 +62,7 @@ export function eva(g: Builder, c: Eva): string {
   const { dim } = c.tower, { patch, merged, text, ffn } = c;
   const wide = 3 * patch * patch, bias = { bias: true };
   g.residualAdd("vision", g.learnedEmbedding("vision.position", dim));
-  const pixels = g.patchInput("vision.pixels", wide, 1);
+  const pixels = g.patchInput("vision.pixels", wide, { extraRows: 1 });
   g.residualAdd("vision", g.linear("vision.patch", pixels, wide, dim, bias));
   for (let i = 0; i < c.layers; i++) block(g, `vision.${i}`, c.tower);
   const seen = g.residualRead("vision.read", "vision", dim);

@@ -169,7 +169,9 @@ export function internvl(checkpoint: Checkpoint): Model {
   const g = new Builder(), patches = side * side;
   const text = internlm2 ? internlm2Block(t) : decoderBlock(t);
   g.residualAdd("vision", g.learnedEmbedding("vision.position", dim));
-  const pixels = g.patchInput("vision.pixels", 3 * patch * patch, 1);
+  const pixels = g.patchInput("vision.pixels", 3 * patch * patch, {
+    extraRows: 1,
+  });
   const seen = g.linear("vision.patch", pixels, 3 * patch * patch, dim, {
     bias: true,
   });

@@ -8,6 +8,7 @@ import type { Model } from "../graph/node.ts";
 import type { Checkpoint } from "./checkpoint.ts";
 import { Config } from "./config.ts";
 import { cogvlm2, cogvlm2Supplement } from "./cogvlm2.ts";
+import { fastvlm } from "./fastvlm.ts";
 import { gemma3 } from "./gemma3.ts";
 import { glm4v, glm4vSupplement } from "./glm4v.ts";
 import { internvl } from "./internvl.ts";
@@ -25,6 +26,7 @@ import type { Supplement } from "./supplement.ts";
 import { withTrueTie } from "./tied_head.ts";
 
 const ARCHITECTURES: Record<string, (checkpoint: Checkpoint) => Model> = {
+  fast_vlm: fastvlm,
   smolvlm,
   idefics3: smolvlm,
   internvl,

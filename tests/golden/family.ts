@@ -49,6 +49,9 @@ export const FAMILIES = [
   "qwen3-toy",
 ] as const;
 
+/** The same, and those that run in float only. */
+export const FLOAT_FAMILIES = [...FAMILIES, "fastvlm-toy"] as const;
+
 /** Moments and both ends of activations. */
 export interface Summary {
   readonly shape: readonly number[];

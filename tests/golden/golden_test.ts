@@ -28,6 +28,11 @@ const SUITES = [
     checkpoint: "models/checkpoints/flickr-mini/",
     golden: "models/checkpoints/flickr-mini/golden.json",
   },
+  {
+    name: "photo-mini",
+    checkpoint: "models/checkpoints/photo-mini/",
+    golden: "models/checkpoints/photo-mini/golden.json",
+  },
 ];
 
 interface Summary {
@@ -41,10 +46,26 @@ interface Item {
   image: string;
   prompt: string;
   input_ids: number[];
-  vision: Summary;
-  connector: Summary;
+  /** What enters the connector, and what leaves it. */
+  vision?: Summary;
+  connector?: Summary;
+  /** Of a convolutional tower: what its parts leave, and what leaves the connector. */
+  stages?: Record<string, Summary>;
+  image_rows?: Summary;
   steps: { ids: number[]; logits: number[] }[];
   generated_ids: number[];
+}
+
+/** Our names of values that the golden file names, as they enter the next linear or convolution. */
+function siteOf(x: string): string {
+  const next = /^vision\.(\d)\.0\.read$/.exec(x);
+  if (next) return `stage ${Number(next[1]) - 1}`;
+  const names: Record<string, string> = {
+    "vision.stem.act": "stem",
+    "vision.read": "stage 6",
+    "vision.head.act": "head",
+  };
+  return names[x] ?? x;
 }
 
 /** Largest difference from a summary, as a share of its spread. */
@@ -86,18 +107,28 @@ for (const { name, checkpoint, golden } of SUITES) {
               info.image!.patchSize,
               plan,
             );
-            let seen: ArrayLike<number> = [];
+            const seen = new Map<string, ArrayLike<number>>();
             const rows = runVision(loaded, patches, {
-              input: (node, x) => (node.id === "connector" ? (seen = x, x) : x),
+              input(node, x) {
+                const id = node.id === "connector" ? node.id : siteOf(node.x);
+                seen.set(id, x);
+                return x;
+              },
             });
-            assert(
-              off(seen, item.vision) < 2e-4,
-              `vision is off by ${off(seen, item.vision)}`,
-            );
-            assert(
-              off(rows, item.connector) < 2e-4,
-              `connector is off by ${off(rows, item.connector)}`,
-            );
+            const close = (
+              what: string,
+              got: ArrayLike<number> | undefined,
+              want: Summary,
+            ) => {
+              const error = off(got ?? [], want);
+              assert(error < 2e-4, `${what} is off by ${error}`);
+            };
+            const { vision, connector, stages = {}, image_rows } = item;
+            if (vision) close("vision", seen.get("connector"), vision);
+            for (const [stage, want] of Object.entries(stages)) {
+              close(stage, seen.get(stage), want);
+            }
+            close("image rows", rows, (connector ?? image_rows)!);
             const sequence = newSequence();
             let chunk: { ids: number[]; image?: typeof rows } = {
               ids,
