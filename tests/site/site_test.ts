@@ -59,6 +59,9 @@ Deno.test("the site: every link leads somewhere, nothing comes from elsewhere, t
         );
         for (const [, url] of loaded) {
           assert(!/^(https?:)?\/\//.test(url), `${path}: ${url}`);
+          if (!url.startsWith("data:")) {
+            assert(Deno.statSync(new URL(url, toFileUrl(path))).size > 0);
+          }
         }
       }
     });

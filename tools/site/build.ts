@@ -46,10 +46,13 @@ const GROUPS: readonly { name: string; documents: readonly string[] }[] = [
   },
 ];
 
+const IMAGE = /[.](png|webp|jpg)$/;
+
 /** Where a file of the repository is on the site. */
 export function placeOf(path: string): string {
   if (path === "README.md") return "index.html";
   const name = path.replace(/^docs\//, "");
+  if (IMAGE.test(name)) return name;
   return name.endsWith(".md")
     ? name.replace(/\.md$/, ".html")
     : `source/${name.replace(/\/$/, "")}.html`;
@@ -77,6 +80,10 @@ async function take(path: string, making: Making): Promise<void> {
     return toRoot(place) + placeOf(file) + (anchor ? `#${anchor}` : "");
   };
   const file = new URL(path, root), info = await Deno.stat(file);
+  if (IMAGE.test(path)) {
+    await Deno.mkdir(dirname(join(making.out, place)), { recursive: true });
+    return await Deno.copyFile(file, join(making.out, place));
+  }
   making.pages.set(place, { title: path, html: "" }); // so that circles end
   if (path.endsWith(".md")) {
     const { title, html, sections } = render(

@@ -31,7 +31,7 @@ export function anchorOf(heading: string, taken: Set<string>): string {
   return anchor;
 }
 
-/** Renders `markdown`; `href` says where a link of it leads on the site. */
+/** Renders `markdown`; `href` maps a link or an image address to its place on the site. */
 export function render(
   markdown: string,
   href: (link: string) => string,
@@ -57,6 +57,11 @@ export function render(
       link({ href: link, tokens }: Tokens.Link) {
         const html = this.parser.parseInline(tokens);
         return `<a href="${escapeHtml(href(link))}">${html}</a>`;
+      },
+      image({ href: link, text }: Tokens.Image) {
+        return `<img src="${escapeHtml(href(link))}" alt="${
+          escapeHtml(text)
+        }">`;
       },
       code({ text }: Tokens.Code) {
         return `<pre tabindex="0"><code>${escapeHtml(text)}</code></pre>\n`;
