@@ -1,8 +1,7 @@
 /**
- * Answers that must follow a grammar: before a token is chosen, all that would
- * leave the grammar, or leave too few tokens to finish, are ruled out. Every
- * byte is a token of its own, so as many tokens as bytes are still needed are
- * always enough.
+ * Constrained decoding: masks the tokens that would violate a grammar, or leave too
+ * few tokens to finish. Every byte is also a single token, so the number of missing
+ * bytes is always enough tokens.
  * @module
  */
 import type { Tokenizer } from "../tokenizer/tokenizer.ts";
@@ -10,7 +9,7 @@ import { RuntimeError } from "../graph/error.ts";
 import { budget } from "../platform/budget.ts";
 import { type Rule, start, type State } from "./grammar.ts";
 
-/** The tokens an answer may be made of, for walking through all of them at once. */
+/** Allowed tokens, sorted by bytes so that neighbours share prefixes. */
 export interface Vocabulary {
   /** Their ids, sorted by their bytes. */
   readonly ids: Int32Array;
@@ -18,35 +17,35 @@ export interface Vocabulary {
   readonly bytes: readonly Uint8Array[];
 }
 
-/** An answer's way through a grammar. */
+/** A grammar's state during an answer. */
 export interface Constraint {
-  /** Rules out, with −∞, the tokens that may not come; `left` tokens are left, the next included. */
+  /** Sets the logits of tokens that may not follow to −∞; `left` tokens remain, the next one included. */
   restrict(logits: Float32Array, left: number): void;
-  /** Goes on behind a token that was allowed. */
+  /** Advances by an allowed token. */
   accept(id: number): void;
   /** Whether the text may end here. */
   readonly whole: boolean;
-  /** Whether it must: nothing may follow. */
+  /** Whether the text must end here. */
   readonly ended: boolean;
 }
 
-/** Steps through a grammar, less than a microsecond each. */
+/** Budget of grammar steps, less than a microsecond each. */
 export const CONSTRAINT_LIMITS = {
   /** For one token: the first of an enum of 4,000 words takes 160,000. */
   token: 250_000,
-  /** For all tokens of an answer together, beside what each has of its own. */
+  /** For a whole answer, in addition to `each` per token. */
   answer: 1_000_000,
-  /** What each token adds to that: one within a text of counted characters takes 7,000. */
+  /** Added per token; a token inside a string with minLength takes 7,000. */
   each: 16_384,
 } as const;
 
-/** Bytes of `needsBehind` that are kept: a place that comes again has its own ready. */
+/** Size of the cache of `needsBehind`, in bytes. */
 const KEPT_BYTES = 2 ** 23;
 
-/** No token leads here. */
+/** The token is not allowed. */
 const NEVER = 0xffff;
 
-/** The tokens of a tokenizer that an answer may hold. */
+/** The allowed tokens of a tokenizer. */
 export function vocabularyOf(
   tokenizer: Tokenizer,
   isAllowed: (id: number) => boolean,
@@ -85,9 +84,9 @@ function sharedLength(a: Uint8Array, b: Uint8Array): number {
 }
 
 /**
- * A constraint to texts of `rules`, for answers of at most `most` tokens.
- * @throws {RuntimeError} "schema" where no text of the grammar is so short; here
- * and later where there are too many ways to go on
+ * Constrains an answer of at most `most` tokens to the grammar `rules`.
+ * @throws {RuntimeError} "schema" where the shortest text of the grammar is longer;
+ * here and in `restrict` where the budget of steps is exceeded
  */
 export function constraint(
   rules: readonly Rule[],
@@ -119,12 +118,12 @@ export function constraint(
   const mostKnown = Math.max(1, KEPT_BYTES / (2 * vocabulary.ids.length));
   const needs = () => {
     const all = known.get(state) ?? needsBehind(state, vocabulary);
-    known.delete(state); // the latest goes to the end
+    known.delete(state); // least recently used first
     known.set(state, all);
     if (known.size > mostKnown) known.delete(known.keys().next().value!);
     return all;
   };
-  needs(); // too many ways to begin are known before the answer is
+  needs(); // throws now where the first token exceeds the budget
   return {
     get whole() {
       return state.need === 0;
@@ -153,23 +152,23 @@ export function constraint(
 }
 
 /**
- * Bytes that are still needed behind each token of the vocabulary, `NEVER` for
- * a token that may not come. Neighbours share their beginnings, and so the way.
+ * Bytes that are still missing after each token of the vocabulary; `NEVER` where it
+ * is not allowed. Tokens with a common prefix share its states.
  */
 function needsBehind(from: State, { bytes }: Vocabulary): Uint16Array {
   const needs = new Uint16Array(bytes.length).fill(NEVER);
-  const way: (State | undefined)[] = [from];
-  let depth = 0; // bytes of the token before that `way` went
+  const path: (State | undefined)[] = [from];
+  let depth = 0; // valid entries of `path`
   for (const [i, token] of bytes.entries()) {
     const shared = i === 0 ? 0 : sharedLength(bytes[i - 1], token);
     let at = Math.min(shared, depth);
     for (; at < token.length; at++) {
-      const next = way[at]?.next(token[at]);
-      way[at + 1] = next;
+      const next = path[at]?.next(token[at]);
+      path[at + 1] = next;
       if (next === undefined) break;
     }
     depth = Math.min(at + 1, token.length);
-    const last = at === token.length ? way[at] : undefined;
+    const last = at === token.length ? path[at] : undefined;
     if (last) needs[i] = Math.min(last.need, NEVER - 1);
   }
   return needs;

@@ -1,9 +1,8 @@
 /**
- * Context-free grammars over bytes, read one byte at a time: which bytes may
- * come next, and how many must at least come yet. A grammar is a list of rules;
- * a place in it is a set of stacks of what is still expected, and becomes a
- * numbered state with its transitions remembered, so that going through a whole
- * vocabulary costs one table look-up per byte.
+ * Context-free grammars over bytes, parsed one byte at a time: which bytes may come
+ * next, and the fewest bytes that must follow. A grammar is a list of rules. A parser
+ * state is a set of stacks of expected items. States are cached with their
+ * transitions, so parsing a whole vocabulary costs one table look-up per byte.
  *
  * ```text
  * rule 0   alternatives   [ "{" 1 "}" ]
@@ -13,51 +12,51 @@
  */
 import type { Spend } from "../platform/budget.ts";
 
-/** What an alternative is made of: a range of bytes, or a rule by its number. */
+/** An item of an alternative: a range of bytes, or a rule by its index. */
 export type Item = { readonly from: number; readonly to: number } | number;
 
 /** The alternatives of a rule. */
 export type Rule = readonly (readonly Item[])[];
 
-/** A place in a text that follows a grammar. */
+/** A parser state. */
 export interface State {
-  /** Bytes that must at least follow; 0 where the text may end here. */
+  /** Fewest bytes that must follow; 0 where the text may end here. */
   readonly need: number;
   /** Whether anything may follow. */
   readonly open: boolean;
-  /** The place after `byte`; undefined where that may not come. */
+  /** The state after `byte`; undefined where the byte is not allowed. */
   next(byte: number): State | undefined;
 }
 
-/** What is expected behind what is expected: the rest of an alternative, then `below`. */
+/** A stack frame: the rest of an alternative, then `below`. */
 interface Frame {
   readonly id: number;
   readonly items: readonly Item[];
   readonly at: number;
   readonly below: Frame | undefined;
-  /** Fewest bytes of all of it. */
+  /** Fewest bytes of the frame and all below. */
   readonly need: number;
 }
 
-/** An alternative that was gone into. */
+/** Lengths of an alternative. */
 interface Row {
   readonly id: number;
   /** Fewest bytes from each item on. */
   readonly needs: Float64Array;
 }
 
-/** Steps that a state takes beside its stacks. */
+/** Budget steps of a state, besides its stacks. */
 const STATE_STEPS = 4;
 
-/** States and frames that are remembered, some 500 bytes each; beyond, all are made anew when needed. */
+/** Most cached states and frames, about 500 bytes each; the cache is cleared when it is full. */
 const MOST_KNOWN = 50_000;
 
-// long because its functions share the states that are known
+// long because its functions share the cache of states
 /**
- * The place before the first byte of a text that follows rule 0 of `rules`.
- * Alternatives that begin alike multiply: ten arrays within each other, each of
- * one of four kinds, have a million ways to begin. So `spend` hears of the stacks
- * that are gone through, here and in every place behind; it may throw.
+ * The initial state of rule 0 of `rules`. The number of stacks can grow
+ * exponentially (ten nested arrays of one of four types each have a million
+ * prefixes), so `spend` is called with the stacks visited, here and in all later
+ * states; it may throw.
  */
 export function start(
   rules: readonly Rule[],
@@ -114,7 +113,7 @@ export function start(
 
   function stateOf(bytes: readonly Frame[], end: boolean): State {
     spend(STATE_STEPS);
-    // 16 rows of 16, made when needed: most states have one byte to go on.
+    // 16 rows of 16, allocated when needed: most states allow one byte.
     const after: (State | null | undefined)[][] = new Array(16);
     return {
       need: end ? 0 : bytes.reduce((n, f) => Math.min(n, f.need), Infinity),
@@ -146,7 +145,7 @@ export function start(
   return state([frame([0], 0, undefined)])!;
 }
 
-/** Rows of alternatives, each made when it is first gone into. */
+/** Lengths of alternatives, computed at first use. */
 function rowsOf(
   shortest: readonly number[],
   spend: Spend,
@@ -166,7 +165,7 @@ function rowsOf(
   };
 }
 
-/** Bytes of the shortest text of each rule; Infinity where it has none that ends. */
+/** Bytes of the shortest text of each rule; Infinity where it has no finite text. */
 export function shortestTexts(
   rules: readonly Rule[],
   spend: Spend = () => {},
@@ -180,7 +179,7 @@ export function shortestTexts(
       }
     }
   }
-  // The last rules first: a rule is made before those it is made of.
+  // Last rules first: a rule is created before the rules it refers to.
   const waiting = new Set(rules.keys()), todo = [...waiting];
   for (let i = todo.pop(); i !== undefined; i = todo.pop()) {
     waiting.delete(i);

@@ -3,7 +3,7 @@
  * @module
  */
 
-/** A part of a JSON pointer in a URI; what is no escape stays as it is. */
+/** Decodes a token of a JSON pointer in a URI fragment; invalid escapes stay. */
 function unescaped(part: string): string {
   let text = part;
   try {
@@ -12,7 +12,7 @@ function unescaped(part: string): string {
   return text.replaceAll("~1", "/").replaceAll("~0", "~");
 }
 
-/** What a JSON pointer such as `#/$defs/name` points to (RFC 6901). */
+/** The value that a JSON pointer such as `#/$defs/name` refers to; undefined where there is none (RFC 6901). */
 export function pointed(root: unknown, ref: string): unknown {
   let at = root;
   for (const part of ref.split("/").slice(1)) {

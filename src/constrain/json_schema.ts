@@ -1,9 +1,8 @@
 /**
- * A JSON schema (draft 2020-12) as a grammar of compact JSON: every text of the
- * grammar is valid for the schema. Not every valid text is one of the grammar:
- * properties come in the order of the schema, numbers without exponent, only
- * declared properties. A keyword that could not be kept is refused, never
- * passed over.
+ * Compiles a JSON schema (draft 2020-12) to a grammar of compact JSON. Every text of
+ * the grammar is valid for the schema. The grammar is stricter: properties have the
+ * order of the schema, numbers have no exponent, only declared properties appear.
+ * An unsupported keyword is an error, never ignored.
  * @module
  */
 import { RuntimeError } from "../graph/error.ts";
@@ -30,7 +29,7 @@ export type JsonSchema = boolean | { readonly [keyword: string]: unknown };
 
 type Keywords = { readonly [keyword: string]: unknown };
 
-/** Keywords that say nothing about what is valid. */
+/** Annotations, which do not affect validity. */
 const NOTES = [
   ...["title", "description", "default", "examples", "deprecated", "readOnly"],
   ...["writeOnly", "$schema", "$id", "$comment", "$defs", "definitions"],
@@ -41,8 +40,8 @@ const TYPES = [
   ...["object", "array", "string", "number", "integer", "boolean", "null"],
 ];
 
-/** Keywords of each type that are kept. */
-const KEPT: Readonly<Record<string, readonly string[]>> = {
+/** Supported keywords of each type. */
+const SUPPORTED: Readonly<Record<string, readonly string[]>> = {
   object: ["properties", "required", "additionalProperties"],
   array: ["items", "minItems", "maxItems"],
   string: ["minLength", "maxLength"],
@@ -51,11 +50,11 @@ const KEPT: Readonly<Record<string, readonly string[]>> = {
 
 /** Limits of a schema. */
 export const SCHEMA_LIMITS = {
-  /** Bytes, rules and keywords of its grammar, made or gone through: 4,000 words of an enum take 150,000. */
+  /** Steps of compilation: bytes, rules and keywords of the grammar. An enum of 4,000 words takes 150,000. */
   steps: 400_000,
-  /** Milliseconds that making its grammar may take, for machines on which a step takes far more than half a microsecond. */
+  /** Milliseconds of compilation, for machines on which a step takes far more than half a microsecond. */
   ms: 3000,
-  /** Schemas within each other. */
+  /** Nesting of schemas. */
   depth: 64,
   /** Largest minLength, maxLength, minItems and maxItems. */
   repeat: 4096,
@@ -64,8 +63,8 @@ export const SCHEMA_LIMITS = {
 } as const;
 
 /**
- * The rules of a schema; rule 0 is a whole text, with a blank before it if it likes.
- * @throws {RuntimeError} "schema" where it cannot be kept, or takes more than `SCHEMA_LIMITS`
+ * The grammar of a schema; rule 0 is the whole text, with an optional leading space.
+ * @throws {RuntimeError} "schema" where it is not supported, or exceeds `SCHEMA_LIMITS`
  */
 export function rulesOf(schema: JsonSchema): readonly Rule[] {
   const spend = budget(SCHEMA_LIMITS, (bound) =>
@@ -94,7 +93,7 @@ function fail(where: string, problem: string): never {
   );
 }
 
-/** A text of the schema as a message may repeat it. */
+/** A text of the schema, shortened for a message. */
 function clipped(text: string): string {
   return JSON.stringify(text.length > 200 ? `${text.slice(0, 197)}...` : text);
 }
@@ -161,8 +160,8 @@ function compiler(root: unknown, book: RuleBook, spend: Spend): Compile {
       );
     }
     const types = typesOf(keys, where);
-    only(keys, ["type", ...types.flatMap((t) => KEPT[t] ?? [])], where);
-    if (keys.type === undefined && !hasKept(keys)) return [any()];
+    only(keys, ["type", ...types.flatMap((t) => SUPPORTED[t] ?? [])], where);
+    if (keys.type === undefined && !hasSupported(keys)) return [any()];
     return either(types.map((t) => ofType(t, keys, where, deeper)));
   };
 
@@ -260,7 +259,7 @@ function compiler(root: unknown, book: RuleBook, spend: Spend): Compile {
       ...value(name),
     ];
     const comma = [...book.text(","), blank()];
-    // From the last: what may come from here on, behind nothing and behind a pair.
+    // From the last property: what may follow at the start, and after a pair.
     let first: Item[] = [], later: Item[] = [];
     for (const name of [...names].reverse()) {
       const both = book.rule([pair(name)]);
@@ -274,7 +273,7 @@ function compiler(root: unknown, book: RuleBook, spend: Spend): Compile {
     return [...book.text("{"), ...first, ...book.text("}")];
   }
 
-  /** Any number of pairs of any names. */
+  /** Any number of pairs with any names. */
   function map(value: Item[]): Item[] {
     const pair = book.rule([[
       ...book.string(0, NO_LIMIT),
@@ -299,15 +298,15 @@ function compiler(root: unknown, book: RuleBook, spend: Spend): Compile {
   return compile;
 }
 
-function hasKept(keys: Keywords): boolean {
-  return Object.values(KEPT).flat().some((key) => Object.hasOwn(keys, key));
+function hasSupported(keys: Keywords): boolean {
+  return Object.values(SUPPORTED).flat().some((key) => Object.hasOwn(keys, key));
 }
 
-/** Types that a schema allows; without `type`, those its keywords speak of. */
+/** Types that a schema allows; without `type`, those that its keywords imply. */
 function typesOf(keys: Keywords, where: string): readonly string[] {
   if (keys.type === undefined) {
     return TYPES.filter((t) =>
-      KEPT[t]?.some((key) => Object.hasOwn(keys, key))
+      SUPPORTED[t]?.some((key) => Object.hasOwn(keys, key))
     );
   }
   const types = [keys.type].flat();
@@ -335,7 +334,7 @@ function only(keys: Keywords, known: readonly string[], where: string) {
   }
 }
 
-/** Values of an enum or const that are of the type beside it. */
+/** Values of an enum or const that have the schema's type. */
 function typed(values: readonly unknown[], type: unknown, where: string) {
   const types = type === undefined
     ? TYPES
@@ -378,7 +377,7 @@ function span(
   return [least, most];
 }
 
-/** Pays for a value before it is written as JSON. */
+/** Charges a value to the budget before it is written as JSON. */
 function payFor(value: unknown, spend: Spend, depth = 0) {
   spend(typeof value === "string" ? 1 + value.length : 1);
   if (typeof value !== "object" || value === null) return;

@@ -1,21 +1,21 @@
 /**
- * Building blocks of grammars: literal text, repetition, JSON's strings and
- * numbers (RFC 8259), as rules over UTF-8 bytes.
+ * Rules over UTF-8 bytes for literal text, repetition, and JSON strings and numbers
+ * (RFC 8259).
  * @module
  */
 import type { Spend } from "../platform/budget.ts";
 import type { Item, Rule } from "./grammar.ts";
 
-/** Steps of a budget that a rule takes beside its items. */
+/** Budget steps of a rule, besides its items. */
 const RULE_STEPS = 8;
 
-/** Most items in a row that are copied into other rules; longer rows become a rule. */
+/** Most items that are copied into other rules; longer sequences become a rule. */
 const MOST_COPIED = 16;
 
-/** Digits of the longest number that is written: every one is a safe integer. */
+/** Most digits of a number, so that it is a safe integer. */
 const DIGITS = 15;
 
-/** Most of what may be repeated, where no limit is given: none. */
+/** Repetition without a limit. */
 export const NO_LIMIT = Infinity;
 
 const BYTES: readonly Item[] = Array.from(
@@ -38,7 +38,7 @@ const BEYOND_ASCII: Rule = [
   [byte(0xf4), range(0x80, 0x8f), range(0x80, 0xbf), range(0x80, 0xbf)],
 ];
 
-/** Rules that grow. */
+/** A grammar under construction. */
 export interface RuleBook {
   /** All rules so far. */
   readonly rules: readonly Rule[];
@@ -48,7 +48,7 @@ export interface RuleBook {
   recursive(alternatives: (self: number) => Rule): number;
   /** Items that spell `text`. */
   text(text: string): Item[];
-  /** The same items, few enough to be copied. */
+  /** The items, or one rule where they are too many to be copied. */
   short(items: readonly Item[]): Item[];
   /** `item` as often as `least` to `most` times. */
   repeat(item: Item, least: number, most: number): Item[];
@@ -60,12 +60,12 @@ export interface RuleBook {
   integer(least: number, most: number): Item[];
 }
 
-/** A rule by its name, made when it is first asked for. */
+/** A rule by name, created at first use. */
 type Once = (name: string, make: () => number) => number;
 
-/** Makes items that repeat, in rules that are made once. */
+/** Repetition, with rules shared between uses. */
 function repeater(once: Once) {
-  const chains = new Map<string, number[]>(); // of an item: up to how many
+  const chains = new Map<string, number[]>(); // by item: rules for 0, 1, 2 … repetitions at most
   return (
     book: Pick<RuleBook, "rule" | "recursive">,
     item: Item,
@@ -97,7 +97,7 @@ function repeater(once: Once) {
   };
 }
 
-/** An empty book; every item and rule is paid for by `spend`. */
+/** An empty grammar; `spend` is called for every item and rule. */
 export function ruleBook(spend: Spend): RuleBook {
   const rules: Rule[] = [];
   const known = new Map<string, number>();

@@ -1,6 +1,6 @@
 /**
- * An answer under way: an async iterable of text pieces and a promise of the
- * whole, over one run that begins when either is first asked for.
+ * An answer in progress: an async iterable of text chunks and a promise of the whole
+ * result. Generation starts at the first iteration or await.
  * @module
  */
 import type { TokenLogprob } from "./logprobs.ts";
@@ -29,7 +29,7 @@ export type Finish = "stop" | "length" | "aborted";
  * ```
  */
 export interface Timings {
-  /** Waiting for answers asked for before. */
+  /** Waiting for earlier requests. */
   readonly queueMs: number;
   /** Decoding and resizing images. */
   readonly imageMs: number;
@@ -53,7 +53,7 @@ export interface Timings {
  * ```
  */
 export interface Result {
-  /** The text, without blanks at its beginning, special tokens and stop strings. */
+  /** The text, without leading spaces, special tokens and stop strings. */
   readonly text: string;
   /** Its token ids, without the token that ended it. */
   readonly tokens: number[];
@@ -63,16 +63,16 @@ export interface Result {
   readonly timings: Timings;
   /** Tokens of the prompt, image tokens included. */
   readonly promptTokens: number;
-  /** Of those, tokens that were still in memory from the answer before. */
+  /** Prompt tokens that were still in the KV cache from the previous answer. */
   readonly cachedTokens: number;
-  /** How likely each token was, where `logprobs` asked for it. */
+  /** Log-probability of each token, where `logprobs` is set. */
   readonly logprobs?: readonly TokenLogprob[];
 }
 
 /**
- * An answer. Iterate over it for pieces of text as they come, or await it for
- * the whole. It begins when first iterated or awaited; leaving the iteration
- * early cancels it.
+ * An answer. Iterate over it for chunks of text as they are generated, or await it
+ * for the whole result. Generation starts at the first iteration or await; leaving
+ * the iteration early cancels it.
  *
  * ```ts
  * import { type Answer, open } from "@mquant/mquant";
@@ -87,13 +87,13 @@ export interface Result {
  */
 export interface Answer extends AsyncIterable<string>, PromiseLike<Result> {}
 
-/** Produces an answer: shows pieces, returns the whole. */
+/** Generates an answer: calls `show` with each chunk of text, returns the result. */
 export type Produce = (
   show: (piece: string) => void,
   signal: AbortSignal,
 ) => Promise<Result>;
 
-/** Wraps a run as an answer. */
+/** An answer over `produce`, which is called once. */
 export function answer(produce: Produce): Answer {
   const pieces: string[] = [], cancel = new AbortController();
   let result: Promise<Result> | undefined;
@@ -113,7 +113,7 @@ export function answer(produce: Produce): Answer {
         ended = true;
         tell();
       });
-      result.catch(() => {}); // whoever awaits or iterates gets it
+      result.catch(() => {}); // reported to whoever awaits or iterates
     }
     return result;
   }

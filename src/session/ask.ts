@@ -1,5 +1,5 @@
 /**
- * What is asked of a session, and how.
+ * Messages and options of a request.
  * @module
  */
 import type { JsonSchema } from "../constrain/json_schema.ts";
@@ -7,7 +7,7 @@ import type { ImageInput } from "./picture.ts";
 import type { SampleOptions } from "./sample.ts";
 
 /**
- * One turn of a conversation.
+ * One message of a conversation.
  *
  * ```ts
  * import { type Message } from "@mquant/mquant";
@@ -26,16 +26,16 @@ import type { SampleOptions } from "./sample.ts";
  * ```
  */
 export interface Message {
-  /** Who speaks. */
+  /** Author of the message. */
   role: "user" | "assistant" | "system";
-  /** What is said: text, or text and images in order. */
+  /** Text, or text and images in order. */
   content:
     | string
     | ({ type: "text"; text: string } | { type: "image"; image: ImageInput })[];
 }
 
 /**
- * How far an answer is.
+ * Progress of an answer.
  *
  * ```ts
  * import { type Progress } from "@mquant/mquant";
@@ -45,16 +45,16 @@ export interface Message {
  * ```
  */
 export interface Progress {
-  /** What is being done. */
+  /** Current stage. */
   readonly stage: "image" | "vision" | "prefill" | "decode";
   /** Images or tokens done. */
   readonly done: number;
-  /** Images or tokens in all; for `decode` the most there can be. */
+  /** Total of images or tokens; for `decode` an upper bound. */
   readonly total: number;
 }
 
 /**
- * How much of a picture is shown.
+ * Resolution of a picture.
  *
  * ```ts
  * import { type PictureOptions } from "@mquant/mquant";
@@ -65,21 +65,21 @@ export interface Progress {
  */
 export interface PictureOptions {
   /**
-   * Most tiles of one image, from 1 (default) to 64: more show small things and
-   * take as many times longer. Families that take pictures whole stay at 1.
+   * Most tiles of one image, 1 (default) to 64. More tiles show smaller details and
+   * take proportionally longer. Families without tiles ignore it.
    */
   maxTiles?: number;
   /**
-   * Most pixels of one image, of families whose pictures keep their shape: from
-   * one token's to what the model was opened with (default).
+   * Most pixels of one image, for families with native resolution: from the size of
+   * one token to the limit the model was opened with (default).
    */
   maxPixels?: number;
-  /** Fewest pixels of one image, of those families: smaller ones are grown; default what the model file says. */
+  /** Fewest pixels of one image, for families with native resolution; smaller images are enlarged. Default: the model file's value. */
   minPixels?: number;
 }
 
 /**
- * How to answer.
+ * Options of an answer.
  *
  * ```ts
  * import { type AskOptions, open } from "@mquant/mquant";
@@ -93,27 +93,27 @@ export interface PictureOptions {
  * ```
  */
 export interface AskOptions extends SampleOptions, PictureOptions {
-  /** Longest answer in tokens; default 256, less where the context ends. */
+  /** Most tokens of the answer; default 256, fewer where the context ends. */
   maxTokens?: number;
-  /** 0 (default) takes the likeliest token each time. */
+  /** 0 (default) is greedy decoding. */
   temperature?: number;
-  /** Draw from the k likeliest tokens only. */
+  /** Sample from the k most likely tokens. */
   topK?: number;
-  /** Draw from the likeliest tokens that together reach this probability. */
+  /** Sample from the most likely tokens whose probabilities sum to this. */
   topP?: number;
-  /** Seed of the draws. */
+  /** Seed of sampling. */
   seed?: number;
   /** At most 4 texts of at most 256 characters; the answer ends before the first that appears. */
   stop?: string[];
   /**
-   * The answer is JSON that is valid for this schema, always: every token is
-   * chosen among those that keep to it and leave enough of `maxTokens` to end.
+   * The answer is always JSON that is valid for this schema. Tokens that would
+   * violate it, or leave too few of `maxTokens` to finish, are excluded.
    */
   schema?: JsonSchema;
-  /** Tell how likely each token was, and so many alternatives, from 0 to 20. */
+  /** Return log-probabilities of each token and of this many alternatives, 0 to 20. */
   logprobs?: number;
   /** Cancels the answer: it ends with finish "aborted" and the text so far. */
   signal?: AbortSignal;
-  /** Told of each step. */
+  /** Called after each step. */
   onProgress?: (progress: Progress) => void;
 }

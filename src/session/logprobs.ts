@@ -1,12 +1,12 @@
 /**
- * How likely the model held a token to be: logarithms of the softmax of its own
- * logits, before temperature, top-k, top-p or a schema bear on them.
+ * Log-probabilities of tokens: log-softmax of the model's logits, before
+ * temperature, top-k, top-p or a schema change them.
  * @module
  */
 import type { Tokenizer } from "../tokenizer/tokenizer.ts";
 
 /**
- * A token and how likely it was.
+ * A token and its log-probability.
  *
  * ```ts
  * import { type Likelihood } from "@mquant/mquant";
@@ -19,7 +19,7 @@ import type { Tokenizer } from "../tokenizer/tokenizer.ts";
 export interface Likelihood {
   /** Its id. */
   readonly id: number;
-  /** Its text; a part of a character shows as U+FFFD. */
+  /** Its text; incomplete UTF-8 is U+FFFD. */
   readonly text: string;
   /** Its bytes. */
   readonly bytes: Uint8Array;
@@ -28,7 +28,7 @@ export interface Likelihood {
 }
 
 /**
- * The token that was taken, and the likeliest in its place.
+ * The chosen token, and the most likely ones at its position.
  *
  * ```ts
  * import { open, type TokenLogprob } from "@mquant/mquant";
@@ -42,11 +42,11 @@ export interface Likelihood {
  * ```
  */
 export interface TokenLogprob extends Likelihood {
-  /** The likeliest tokens, most likely first, as many as were asked for. */
+  /** The most likely tokens, most likely first; as many as requested. */
   readonly top: readonly Likelihood[];
 }
 
-/** Likelihood of token `id` under `logits`, and of the `count` likeliest. */
+/** Log-probabilities of token `id` and of the `count` most likely tokens. */
 export function logprobOf(
   logits: Float32Array,
   id: number,
@@ -69,7 +69,7 @@ export function logprobOf(
   };
 }
 
-/** Ids of the `count` largest, the largest first; of equals the lower id first. */
+/** Ids of the `count` largest logits, largest first; ties by lower id. */
 function likeliest(logits: Float32Array, count: number): number[] {
   const top: number[] = [];
   for (let id = 0; id < logits.length; id++) {

@@ -14,7 +14,7 @@ import { type Session, session } from "./session.ts";
 import { readStaticModel } from "../graph/static_model.ts";
 
 /**
- * How to open a model.
+ * Options for opening a model.
  *
  * ```ts
  * import { open, type OpenOptions } from "@mquant/mquant";
@@ -28,41 +28,40 @@ import { readStaticModel } from "../graph/static_model.ts";
  * ```
  */
 export interface OpenOptions extends PictureOptions {
-  /** Threads at work; default min(navigator.hardwareConcurrency, 4), and 1 where workers cannot start. */
+  /** Number of threads; default min(navigator.hardwareConcurrency, 4), 1 where workers cannot start. */
   threads?: number;
-  /** Most tokens of a conversation; default 2048, less where the model allows less. */
+  /** Context length in tokens; default 2048, at most the model's. */
   context?: number;
-  /** Most tiles of an image where a request says nothing; default 1. */
+  /** Default of `maxTiles` for requests; 1. */
   maxTiles?: number;
   /**
-   * Most pixels of an image, for families whose pictures keep their shape:
-   * memory is planned for it; default as many as the model file says, 448 × 448
-   * at most. Families of one size take any.
+   * Most pixels of an image, for families with native resolution; memory is planned
+   * for it. Default: the model file's value, at most 448 × 448.
    */
   maxPixels?: number;
-  /** Fewest pixels of an image where a request says nothing. */
+  /** Default of `minPixels` for requests. */
   minPixels?: number;
-  /** Instruction set of the kernels; default the best there is. Both give the same bits. */
+  /** Build of the kernels; default the fastest that this machine supports. Both give the same bits. */
   build?: "simd" | "relaxed";
   /**
-   * Keep the last images' rows and the last conversation's keys and values, so
-   * that a follow-up costs only what is new. The bits of an answer do not change,
-   * its time tells what was asked before; default false.
+   * Cache encoded images and the KV cache of the last conversation, so that a
+   * follow-up question computes only what is new. Answers do not change, but their
+   * time reveals what was asked before. Default false.
    */
   remember?: boolean;
-  /** Most bytes of memory; a model that takes more is refused before it is loaded. */
+  /** Memory limit in bytes; a model that needs more is refused before it is loaded. */
   maxMemory?: number;
-  /** Compare header and tensors with their checksums before they are used, 1 ms per 1.4 MB; default true. */
+  /** Verify the checksums of header and tensors, about 1 ms per 1.4 MB; default true. */
   verify?: boolean;
-  /** Stops the loading. */
+  /** Cancels loading. */
   signal?: AbortSignal;
 }
 
 /**
  * Opens a model file: its path, a `file:` URL, or its bytes.
  *
- * Needs `--allow-read` of the file. With leave to read this package too, work is
- * shared among threads; without, one thread does it all.
+ * Needs `--allow-read` for the file. Threads also need read permission for this
+ * package; without it, one thread is used.
  *
  * ```ts
  * import { open } from "@mquant/mquant";
@@ -87,8 +86,13 @@ export async function open(
   const checked = readStaticModel(file);
   const assets = readAssets(file, checked.info, options.maxPixels);
   const engine = await Engine.create(checked, assets.image, options);
-  const again = againOf(model, options, file.metadata.get("sha256"), assets);
-  return session(checked, assets, engine, again, options, {
+  const reload = reloaderOf(
+    model,
+    options,
+    file.metadata.get("sha256"),
+    assets,
+  );
+  return session(checked, assets, engine, reload, options, {
     architecture: checked.info.architecture,
     recipe: recipeName(file.metadata.get("recipe")),
     context: engine.context,
@@ -104,20 +108,20 @@ function sourceOf(model: string | URL | Uint8Array): ByteSource {
   return model instanceof Uint8Array ? bytesSource(model) : fileSource(model);
 }
 
-/** How the same model is loaded anew, after a kernel failed. */
-function againOf(
+/** Loads the same model again, after a kernel failed. */
+function reloaderOf(
   model: string | URL | Uint8Array,
   { signal: _, ...options }: OpenOptions,
   hashes: string | undefined,
   assets: Assets,
 ): () => Promise<Engine> {
-  // Bytes are not kept for that alone: they are as large as the model.
+  // A weak reference: the bytes are as large as the model.
   const held = model instanceof Uint8Array ? new WeakRef(model) : undefined;
   const path = model instanceof Uint8Array ? undefined : model;
   const failed = (why: string) =>
     new RuntimeError(
       "worker",
-      `Cannot load the model anew after a kernel failed: ${why}; open it again`,
+      `Cannot load the model again after a kernel failed: ${why}; open it again`,
     );
   return async () => {
     const from = path ?? held?.deref();

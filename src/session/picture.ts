@@ -33,7 +33,7 @@ export type Picture = Uint8Array | ImageData | {
   readonly width: number;
   /** Pixels down. */
   readonly height: number;
-  /** Bytes R, G, B of each pixel, or R, G, B, A as in `ImageData`: A is left out. */
+  /** Bytes R, G, B of each pixel, or R, G, B, A as in `ImageData`; A is ignored. */
   readonly data: Uint8Array | Uint8ClampedArray;
 };
 
@@ -55,24 +55,24 @@ export type Picture = Uint8Array | ImageData | {
  */
 export type ImageInput = Picture | string | URL;
 
-/** A picture as the tower sees it. */
+/** A picture, preprocessed for the vision tower. */
 export interface TowerTiles extends Cut {
-  /** Where the picture was cut, row by row, the whole one last. */
+  /** Tiles row by row, the whole picture last; one where it was not cut. */
   readonly tiles: readonly Image[];
 }
 
-/** How much of a picture may be shown. */
+/** Limits of preprocessing. */
 export interface PictureLimits {
-  /** Most tiles, of families that cut; default 1. */
+  /** Most tiles; default 1. */
   readonly tiles?: number;
-  /** Most pixels, of families whose pictures keep their shape. */
+  /** Most pixels, for families with native resolution. */
   readonly pixels?: number;
-  /** Fewest of those. */
+  /** Fewest pixels, for those families. */
   readonly least?: number;
 }
 
 /**
- * Pixels of sizes the tower takes, within limits.
+ * Decodes and preprocesses a picture, within limits.
  * @throws {ImageError} where the image cannot be read
  */
 export async function towerTiles(

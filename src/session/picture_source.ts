@@ -1,6 +1,5 @@
 /**
- * From what a caller calls an image to its bytes or pixels: a path or an
- * address is read here, within the limits of a picture.
+ * Reads an image that is given by path or URL, within the size limit of a picture.
  * @module
  */
 import { ImageError } from "../image/image.ts";

@@ -1,6 +1,5 @@
 /**
- * From messages to a prompt and what chooses tokens: all that is done before a
- * model runs.
+ * From messages to a prompt and token constraints: everything before the model runs.
  * @module
  */
 import { boundsOf } from "../image/plan.ts";
@@ -24,17 +23,17 @@ import { demand } from "./sample.ts";
 const MAX_TOKENS = 256;
 const MAX_TILES = 64;
 
-/** A request that was checked as far as it can be without decoding its images. */
+/** A request that is checked, except for its images, which are not decoded yet. */
 export interface Examined {
   readonly messages: readonly Message[];
   readonly options: AskOptions;
-  /** Its images, in order, as they came: bytes are not decoded before their turn. */
+  /** Its images, in order, not decoded. */
   readonly images: readonly Picture[];
   readonly stops: readonly string[];
-  /** Most tokens that are asked for. */
+  /** Requested maxTokens. */
   readonly wanted: number;
   readonly limits: PictureLimits;
-  /** Whether the prompt depends on how the images are cut, and so on their pixels. */
+  /** Whether the prompt depends on the images' pixels, because they are cut into tiles or keep their size. */
   readonly cutFirst: boolean;
 }
 
@@ -44,7 +43,7 @@ export interface Job {
   readonly ids: readonly number[];
   /** Its images, in order. */
   readonly images: readonly Picture[];
-  /** The same as tiles, where the prompt depends on how they are cut. */
+  /** Their tiles, where the prompt depends on them. */
   readonly tiles?: readonly TowerTiles[];
   readonly choice: Choice;
   readonly stops: readonly string[];
@@ -104,9 +103,9 @@ export async function examine(
 }
 
 /**
- * Makes the prompt and what chooses tokens. Where the images must be cut first,
- * they are decoded here, one after the other: only in the request's turn, since
- * fifty megapixels each of all that wait would fill the memory.
+ * Builds the prompt and the token constraints. Where the prompt depends on the
+ * images, they are decoded here, one after the other. This happens only when the
+ * request runs: decoding all waiting requests at once would fill the memory.
  * @throws {RuntimeError} "option", "schema" or "context"
  */
 export async function prepare(
@@ -163,7 +162,7 @@ function checkedStops(stop: readonly string[]): readonly string[] {
   return stop;
 }
 
-/** The pixels a request asks for; families of one size take any. */
+/** Pixel limits of a request; none for families of one size. */
 function pixelLimits(
   { image }: Assets,
   { maxPixels, minPixels }: AskOptions,

@@ -1,7 +1,6 @@
 /**
- * The next token from logits: the largest, or drawn with temperature, top-k and
- * top-p from seeded numbers. Only +, −, ×, ÷ are used, so the same seed gives
- * the same token on every machine.
+ * Sampling: the next token from logits, greedy or with temperature, top-k and top-p.
+ * Only +, −, × and ÷ are used, so a seed gives the same tokens on every machine.
  * @module
  */
 import { argmax } from "../tensor/argmax.ts";
@@ -10,7 +9,7 @@ import { type Random, random, uniform } from "../tensor/random.ts";
 import { RuntimeError } from "../graph/error.ts";
 
 /**
- * How to draw.
+ * Options of sampling.
  *
  * ```ts
  * import { type SampleOptions } from "@mquant/mquant";
@@ -20,13 +19,13 @@ import { RuntimeError } from "../graph/error.ts";
  * ```
  */
 export interface SampleOptions {
-  /** 0 takes the largest; 1 draws from the model's own distribution. Default 0. */
+  /** 0 is greedy; 1 samples the model's own distribution. Default 0. */
   readonly temperature?: number;
-  /** Only the k largest; default all. */
+  /** Sample from the k largest logits; default all. */
   readonly topK?: number;
-  /** Only the largest that together reach this probability; default 1. */
+  /** Sample from the most likely tokens whose probabilities sum to this; default 1. */
   readonly topP?: number;
-  /** Seed of the numbers, a whole number; default 0. */
+  /** Seed, a whole number; default 0. */
   readonly seed?: number;
 }
 
@@ -47,7 +46,7 @@ export function demand(
   );
 }
 
-/** A sampler under options; its draws go on from token to token. */
+/** A sampler; its random numbers continue from token to token. */
 export function sampler(options: SampleOptions = {}): Sampler {
   const { temperature = 0, topK = Infinity, topP = 1, seed = 0 } = options;
   demand(

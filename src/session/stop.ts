@@ -1,16 +1,16 @@
 /**
- * Stop strings in a text that arrives in pieces: text that may turn out to be
- * the beginning of one is held back until it is clear.
+ * Stop strings in streamed text. Text that may be the beginning of a stop string is
+ * held back until the next tokens decide.
  * @module
  */
 
-/** Passes text on until a stop string appears. */
+/** Passes text through until a stop string appears. */
 export interface StopScanner {
   /** Text that can be shown now. */
   push(piece: string): string;
-  /** What was held back, at the end of the text. */
+  /** The text held back, at the end of generation. */
   end(): string;
-  /** Whether a stop string appeared; nothing is shown from there on. */
+  /** Whether a stop string appeared. */
   readonly stopped: boolean;
 }
 
@@ -38,7 +38,7 @@ export function stopScanner(stops: readonly string[]): StopScanner {
   };
 }
 
-/** Length of the longest end of `text` that begins `stop`. */
+/** Length of the longest suffix of `text` that is a prefix of `stop`. */
 function overlap(text: string, stop: string): number {
   for (let n = Math.min(text.length, stop.length - 1); n > 0; n--) {
     if (text.endsWith(stop.slice(0, n))) return n;
