@@ -177,7 +177,7 @@ Deno.test("UTF-8 is well-formed byte by byte", () => {
   }
 });
 
-Deno.test("a schema that cannot be kept is refused by name", () => {
+Deno.test("a schema that is not supported is refused by name", () => {
   const cases: [unknown, RegExp][] = [
     [
       { type: "string", pattern: "a+" },

@@ -299,7 +299,9 @@ function compiler(root: unknown, book: RuleBook, spend: Spend): Compile {
 }
 
 function hasSupported(keys: Keywords): boolean {
-  return Object.values(SUPPORTED).flat().some((key) => Object.hasOwn(keys, key));
+  return Object.values(SUPPORTED).flat().some((key) =>
+    Object.hasOwn(keys, key)
+  );
 }
 
 /** Types that a schema allows; without `type`, those that its keywords imply. */
