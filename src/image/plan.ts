@@ -34,6 +34,17 @@ export type Tiling =
     /** Most tiles, the whole picture included; undefined: as many as there are. */
     readonly most?: number;
   }
+  /** Resized to whole tiles at once, and cut, the whole picture made of that in front (nanoVLM). */
+  | {
+    readonly kind: "whole tiles";
+    readonly tile: number;
+    /** Largest side, a multiple of `tile`. */
+    readonly longest: number;
+    /** Small pictures grow until their longer side is the largest. */
+    readonly grow: boolean;
+    /** Most tiles beside the whole picture; undefined: as many as there are. */
+    readonly most?: number;
+  }
   /** Cut along the grid whose shape is nearest the picture's, the whole picture last (InternVL). */
   | { readonly kind: "grid"; readonly size: Size; readonly count: TileCount }
   /** One tile that keeps the picture's shape (Qwen2-VL). */
@@ -88,6 +99,11 @@ function single(tiling: Tiling): Tiling {
       return { ...tiling, most: 1 };
     case "split":
       return { ...tiling, split: false };
+    case "whole tiles":
+      return {
+        kind: "resize",
+        size: { height: tiling.tile, width: tiling.tile },
+      };
     case "resize":
       return tiling;
   }
@@ -117,6 +133,8 @@ function fewer(tiling: Tiling, parts: number): Tiling {
     }
     case "slices":
       return { ...tiling, most: Math.min(tiling.most, parts) };
+    case "whole tiles":
+      return { ...tiling, most: parts };
     case "split":
       return { ...tiling, most: parts + 1 };
     case "resize":

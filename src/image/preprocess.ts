@@ -7,13 +7,13 @@
 import { roundEven } from "../tensor/round.ts";
 import type { Image } from "./image.ts";
 import type { ImagePlan, Size, TileCount, Tiling } from "./plan.ts";
-import { type Resampling, resize } from "./resize.ts";
+import { type Resampling, resize, resizeInFloats } from "./resize.ts";
 import { MOST_TILES, refuse } from "./settings.ts";
 import { smartResize } from "./smart_resize.ts";
 
 /** Tiles ready for the vision tower. */
 export interface Tiles {
-  /** Row by row; the whole picture last, or first in front of slices. */
+  /** Row by row; the whole picture last, or first (MiniCPM-V, nanoVLM). */
   readonly tiles: readonly Image[];
   /** Rows of tiles; 0 where the picture was not cut. */
   readonly rows: number;
@@ -46,6 +46,8 @@ export function preprocess(image: Image, plan: ImagePlan): Tiles {
     }
     case "slices":
       return slices(image, tiling, resampling);
+    case "whole tiles":
+      return dynamicTiles(image, tiling, resampling);
   }
 }
 
@@ -138,14 +140,42 @@ function grid(
   resampling: Resampling,
 ): Image[] {
   const large = resize(image, width * cols, height * rows, resampling);
-  if (rows * cols === 1) return [large];
+  return rows * cols === 1 ? [large] : parts(large, width, height);
+}
+
+/** A picture cut into parts of one size, row by row. */
+function parts(image: Image, width: number, height: number): Image[] {
   const tiles: Image[] = [];
-  for (let row = 0; row < rows; row++) {
-    for (let col = 0; col < cols; col++) {
-      tiles.push(crop(large, col * width, row * height, width, height));
+  for (let y = 0; y < image.height; y += height) {
+    for (let x = 0; x < image.width; x += width) {
+      tiles.push(crop(image, x, y, width, height));
     }
   }
   return tiles;
+}
+
+/**
+ * `DynamicResize` and `GlobalAndSplitImages` of nanoVLM (data/custom_transforms.py).
+ * The original keeps the whole picture in floats; here it is rounded to bytes.
+ */
+function dynamicTiles(
+  image: Image,
+  { tile, longest, grow, most = MOST_TILES }: Of<"whole tiles">,
+  resampling: Resampling,
+): Tiles {
+  const units = (n: number) => Math.max(Math.ceil(n / tile), 1);
+  const longer = Math.max(image.width, image.height);
+  const shorter = Math.min(image.width, image.height);
+  let long = grow ? longest / tile : Math.min(longest / tile, units(longer));
+  const short = () => units(shorter * (long * tile / longer));
+  while (long > 1 && long * short() > Math.min(most, MOST_TILES)) long--;
+  const [cols, rows] = image.width >= image.height
+    ? [long, short()]
+    : [short(), long];
+  const large = resize(image, cols * tile, rows * tile, resampling);
+  if (rows * cols === 1) return whole(large);
+  const small = resizeInFloats(large, tile, tile);
+  return { tiles: [small, ...parts(large, tile, tile)], rows, cols };
 }
 
 /** The size of side² pixels in a picture's shape, in whole patches (`find_best_resize`). */
@@ -230,14 +260,8 @@ function cut(image: Image, tile: number, resampling: Resampling): Tiles {
   }
   const large = resize(image, width, height, resampling);
   if (rows === 1 && cols === 1) return whole(large);
-  const tiles: Image[] = [];
-  for (let row = 0; row < rows; row++) {
-    for (let col = 0; col < cols; col++) {
-      tiles.push(crop(large, col * tile, row * tile, tile));
-    }
-  }
-  tiles.push(resize(large, tile, tile, resampling));
-  return { tiles, rows, cols };
+  const small = resize(large, tile, tile, resampling);
+  return { tiles: [...parts(large, tile, tile), small], rows, cols };
 }
 
 function crop(
@@ -245,7 +269,7 @@ function crop(
   x: number,
   y: number,
   across: number,
-  down = across,
+  down: number,
 ): Image {
   const out = new Uint8Array(across * down * 3);
   for (let row = 0; row < down; row++) {

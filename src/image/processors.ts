@@ -105,6 +105,18 @@ const PROCESSORS: Readonly<Record<string, Processor>> = {
     },
     tiling: nearestSlices,
   },
+  // data/processors.py of the nanoVLM repository, its settings named as in config.json
+  NanoVLM: {
+    defaults: {
+      ...RESCALE,
+      do_normalize: false,
+      resample: BICUBIC,
+      ...square(512),
+      max_img_size: 2048,
+      resize_to_max_side_len: false,
+    },
+    tiling: wholeTiles,
+  },
   Qwen2VL: {
     defaults: {
       ...CLIP,
@@ -247,6 +259,18 @@ function nearestGrid(settings: Settings): Tiling {
     size: readSize(settings.size),
     count: { least, most },
   };
+}
+
+function wholeTiles(settings: Settings): Tiling {
+  const { height: tile, width } = readSize(settings.size);
+  const longest = readSide("max_img_size", settings.max_img_size);
+  if (width !== tile || longest % tile !== 0) {
+    refuse(
+      `size must be a square and max_img_size a multiple of its side: they are ${tile} × ${width} and ${longest}`,
+    );
+  }
+  const grow = settings.resize_to_max_side_len === true;
+  return { kind: "whole tiles", tile, longest, grow };
 }
 
 function nearestSlices(settings: Settings): Tiling {

@@ -9,6 +9,7 @@
  * @module
  */
 import { sincos } from "../tensor/math.ts";
+import { roundEven } from "../tensor/round.ts";
 import { ImageError } from "./image.ts";
 import type { Image } from "./image.ts";
 
@@ -70,14 +71,22 @@ interface Weights {
   readonly stride: number;
 }
 
-function weightsOf(from: number, to: number, kernel: Kernel): Weights {
+/** Weights before they are rounded. */
+interface Shares {
+  readonly first: Int32Array;
+  readonly count: Int32Array;
+  /** [outputs, stride], each row adds up to 1. */
+  readonly shares: Float64Array;
+  readonly stride: number;
+}
+
+function sharesOf(from: number, to: number, kernel: Kernel): Shares {
   const scale = from / to;
   const widening = Math.max(scale, 1);
   const support = kernel.support * widening;
   const stride = Math.ceil(support) * 2 + 1;
   const first = new Int32Array(to), count = new Int32Array(to);
   const shares = new Float64Array(to * stride);
-  let largest = 0;
   for (let i = 0; i < to; i++) {
     const center = (i + 0.5) * scale;
     const begin = Math.max(0, Math.trunc(center - support + 0.5));
@@ -88,19 +97,55 @@ function weightsOf(from: number, to: number, kernel: Kernel): Weights {
       // × 1/widening, not ÷ widening: the roundings are Pillow's.
       sum += row[k] = kernel.at((begin + k - center + 0.5) * (1 / widening));
     }
-    for (let k = 0; k < end - begin; k++) {
-      if (sum !== 0) row[k] /= sum;
-      largest = Math.max(largest, row[k]);
-    }
+    for (let k = 0; k < end - begin; k++) if (sum !== 0) row[k] /= sum;
     first[i] = begin;
     count[i] = end - begin;
   }
+  return { first, count, shares, stride };
+}
+
+function weightsOf(from: number, to: number, kernel: Kernel): Weights {
+  const { shares, ...places } = sharesOf(from, to, kernel);
+  const largest = shares.reduce((a, b) => Math.max(a, b), 0);
   const bits = kernel.torch ? int16Bits(largest) : PRECISION;
   const weights = Int32Array.from(shares, (share) => {
     const w = share * 2 ** bits;
     return Math.trunc(w < 0 ? w - 0.5 : w + 0.5);
   });
-  return { first, count, weights, bits, stride };
+  return { ...places, weights, bits };
+}
+
+/**
+ * A picture made smaller as torch makes a tensor of floats smaller (bilinear,
+ * antialias), rounded to bytes at the end, halves to even.
+ */
+export function resizeInFloats(
+  image: Image,
+  width: number,
+  height: number,
+): Image {
+  const kernel = KERNELS.bilinear;
+  const across = sharesOf(image.width, width, kernel);
+  const down = sharesOf(image.height, height, kernel);
+  const data = new Uint8Array(width * height * 3);
+  const rows = new Float64Array(image.height * width * 3);
+  for (let i = 0; i < rows.length; i++) {
+    const c = i % 3, x = (i - c) / 3 % width, y = (i - c - 3 * x) / 3 / width;
+    let at = (y * image.width + across.first[x]) * 3 + c;
+    for (let k = 0; k < across.count[x]; k++, at += 3) {
+      rows[i] += across.shares[x * across.stride + k] * image.data[at];
+    }
+  }
+  const wide = width * 3;
+  for (let i = 0; i < data.length; i++) {
+    const x = i % wide, y = (i - x) / wide;
+    let sum = 0, at = down.first[y] * wide + x;
+    for (let k = 0; k < down.count[y]; k++, at += wide) {
+      sum += down.shares[y * down.stride + k] * rows[at];
+    }
+    data[i] = roundEven(sum);
+  }
+  return { width, height, data };
 }
 
 /** `image` at `width` × `height` pixels; a copy where the size is the same. */

@@ -1,8 +1,9 @@
 /**
  * nanoVLM: a SigLIP tower, pixel shuffle, one linear and a Llama decoder, in one
  * flat config.json without a `model_type` (models/config.py of the nanoVLM
- * repository). Pictures whole: its tiles come with a whole picture that was made
- * of floats, which no bytes can be.
+ * repository). The whole picture that comes with tiles is floats in the original,
+ * and rounded to bytes here.
+ * @module
  */
 import type { Model } from "../graph/node.ts";
 import type { ModelInfo } from "../graph/info.ts";
@@ -78,6 +79,7 @@ export function nanovlm(checkpoint: Checkpoint): Model {
   const names = config.object("vlm_extra_tokens");
   const token = names.text("image_token", "<|image|>");
   const global = names.text("global_image_token", "");
+  const rows = placeholders(token, tokens);
   const stop = checkpoint.idOf?.("<|im_end|>");
   const info: ModelInfo = {
     architecture,
@@ -90,7 +92,15 @@ export function nanovlm(checkpoint: Checkpoint): Model {
       patchSize: patch,
       tokens,
       tokenId: checkpoint.idOf?.(token) ?? vocabulary - 1,
-      text: global + placeholders(token, tokens),
+      text: global + rows,
+      ...(cutsTiles(config) && {
+        tiles: {
+          begin: global + rows,
+          tile: `<row_{row}_col_{col}>${rows}`,
+          rowEnd: "",
+          end: "",
+        },
+      }),
     },
   };
   // Of tied tensors a file keeps the first by name, which is the head.
@@ -115,6 +125,13 @@ export function nanovlm(checkpoint: Checkpoint): Model {
     nodes: g.nodes,
     params: bind(checkpoint, g.nodes, vocabulary, side * side, sourceOf),
   };
+}
+
+/** Whether pictures may be cut: the whole one and each place have a token. */
+function cutsTiles(config: Config): boolean {
+  const names = config.object("vlm_extra_tokens");
+  return names.has("global_image_token") &&
+    names.text("r1c1", "") === "<row_1_col_1>";
 }
 
 /** Its SigLIP and Llama blocks. */
@@ -168,6 +185,11 @@ export function nanovlmSupplement(config: Config): Supplement {
       size: { height: side, width: side },
       resample: 3,
       do_normalize: false,
+      ...(cutsTiles(config) && {
+        image_processor_type: "NanoVLMImageProcessor",
+        max_img_size: config.size("max_img_size", side),
+        resize_to_max_side_len: config.flag("resize_to_max_side_len", false),
+      }),
     },
   };
 }

@@ -8,7 +8,7 @@ import { Engine } from "../../src/execute/engine.ts";
 import { openFamily, pixelsOf } from "../golden/family.ts";
 import { staticFamily } from "./family_file.ts";
 
-for (const name of ["internvl-toy", "smolvlm-tiles-toy"]) {
+for (const name of ["internvl-toy", "smolvlm-tiles-toy", "nanovlm-toy"]) {
   Deno.test(`a picture in tiles, asked of a session: ${name}`, async () => {
     using family = openFamily(name);
     const { model, bytes } = staticFamily(family, "w4a8");
