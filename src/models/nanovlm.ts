@@ -75,33 +75,19 @@ export function nanovlm(checkpoint: Checkpoint): Model {
   const layers = config.layers("lm_n_blocks");
   decoder(g, image, text, { layers, vocabulary, tied });
 
-  const tokens = (side / factor) ** 2;
-  const names = config.object("vlm_extra_tokens");
-  const token = names.text("image_token", "<|image|>");
-  const global = names.text("global_image_token", "");
-  const rows = placeholders(token, tokens);
+  const square = {
+    height: size,
+    width: size,
+    patchSize: patch,
+    tokens: (side / factor) ** 2,
+  };
   const stop = checkpoint.idOf?.("<|im_end|>");
   const info: ModelInfo = {
     architecture,
     vocabulary,
     maxPositions: config.size("lm_max_position_embeddings"),
     stopIds: stop === undefined ? [] : [stop],
-    image: {
-      height: size,
-      width: size,
-      patchSize: patch,
-      tokens,
-      tokenId: checkpoint.idOf?.(token) ?? vocabulary - 1,
-      text: global + rows,
-      ...(cutsTiles(config) && {
-        tiles: {
-          begin: global + rows,
-          tile: `<row_{row}_col_{col}>${rows}`,
-          rowEnd: "",
-          end: "",
-        },
-      }),
-    },
+    image: { ...square, ...imageOf(checkpoint, config, square.tokens) },
   };
   // Of tied tensors a file keeps the first by name, which is the head.
   const kept = tied && !checkpoint.tensors.has("decoder.token_embedding.weight")
@@ -124,6 +110,26 @@ export function nanovlm(checkpoint: Checkpoint): Model {
     info,
     nodes: g.nodes,
     params: bind(checkpoint, g.nodes, vocabulary, side * side, sourceOf),
+  };
+}
+
+/** What a picture of so many tokens is in a prompt. */
+function imageOf({ idOf }: Checkpoint, config: Config, tokens: number) {
+  const names = config.object("vlm_extra_tokens");
+  const token = names.text("image_token", "<|image|>");
+  const rows = placeholders(token, tokens);
+  const whole = names.text("global_image_token", "") + rows;
+  return {
+    tokenId: idOf?.(token) ?? config.size("lm_vocab_size") - 1,
+    text: whole,
+    ...(cutsTiles(config) && {
+      tiles: {
+        begin: whole,
+        tile: `<row_{row}_col_{col}>${rows}`,
+        rowEnd: "",
+        end: "",
+      },
+    }),
   };
 }
 
