@@ -6,9 +6,10 @@
 import { checkReferences, ngrams, wordsOf } from "./words.ts";
 
 /**
- * BLEU-1 to BLEU-4, each between 0 and 1. The reference length of a caption is
- * that of the reference nearest in length, the shorter on a tie. A set without
- * a single matching n-gram counts 10^-9 of them, so that the mean exists.
+ * BLEU-1 to BLEU-4, each from 0 to 1. The reference length of a caption is that
+ * of the reference nearest in length, the shorter on a tie. If a set has no
+ * matching n-gram, 1e-9 is used as the count, so that the geometric mean
+ * exists.
  */
 export function bleu(
   captions: readonly string[],

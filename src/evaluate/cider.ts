@@ -8,7 +8,7 @@ import { checkReferences, ngrams, wordsOf } from "./words.ts";
 
 const SIGMA = 6; // words: width of the length penalty
 
-/** CIDEr-D of a set, and of each caption. */
+/** CIDEr-D of a set and of each caption. */
 export interface Cider {
   /** Mean over the captions; 0 to 10. */
   readonly mean: number;
@@ -24,9 +24,9 @@ interface Vector {
 }
 
 /**
- * CIDEr-D of `captions`. Document frequencies come from the references
- * themselves, one document per picture, so numbers of different sets of
- * pictures do not compare.
+ * CIDEr-D of `captions`. Document frequencies come from the given references,
+ * one document per picture, so scores of different picture sets are not
+ * comparable.
  */
 export function ciderD(
   captions: readonly string[],
@@ -59,7 +59,7 @@ export function ciderD(
   return { mean: each.reduce((a, b) => a + b, 0) / each.length, each };
 }
 
-/** In how many pictures' references each n-gram occurs. */
+/** Number of pictures in whose references each n-gram occurs. */
 function documentFrequency(
   references: readonly (readonly string[])[],
 ): Map<string, number> {

@@ -1,14 +1,15 @@
 /**
- * The control of every captioning number: what the same captions score when
- * each is given to another picture. A model that does not look scores as high.
+ * The baseline of every captioning score: the score of the same captions
+ * assigned to other pictures. A model that ignores the picture scores equally
+ * high.
  * @module
  */
 import { random, uniform } from "../tensor/random.ts";
 
 /**
- * `items` in another order in which none keeps its place (one cycle, by
- * Sattolo 1986); the same for the same seed. Throws `RangeError` for fewer
- * than two.
+ * A permutation of `items` in which no item keeps its place (one cycle, Sattolo
+ * 1986); deterministic for a seed.
+ * @throws {RangeError} for fewer than two items
  */
 export function shuffledControl<T>(items: readonly T[], seed = 1): T[] {
   if (items.length < 2) {

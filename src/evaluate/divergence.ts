@@ -1,12 +1,12 @@
 /**
- * How far two models are apart where both have read the same tokens: whether
- * they would say the same next token, and the Kullback–Leibler divergence of
- * what they expect.
+ * Agreement of two models that have read the same tokens: whether the most
+ * likely next token is equal, and the Kullback–Leibler divergence of the
+ * distributions.
  * @module
  */
 import { argmax } from "../tensor/argmax.ts";
 
-/** Logarithms of the probabilities that logits stand for. */
+/** Log-softmax of logits. */
 export function logSoftmax(logits: ArrayLike<number>): Float64Array {
   let max = -Infinity, sum = 0;
   for (let i = 0; i < logits.length; i++) max = Math.max(max, logits[i]);
@@ -20,7 +20,10 @@ export function logSoftmax(logits: ArrayLike<number>): Float64Array {
   return out;
 }
 
-/** Σ p·(log p − log q) in nats, of two rows of logits. */
+/**
+ * Kullback–Leibler divergence Σ p·(log p − log q) of two rows of logits, in
+ * nats.
+ */
 export function divergence(
   truth: ArrayLike<number>,
   other: ArrayLike<number>,
@@ -31,16 +34,16 @@ export function divergence(
   return Math.max(0, sum); // below 0 only by rounding
 }
 
-/** Sums over tokens; two of them add. */
+/** Sums over tokens, which can be added. */
 export interface Agreement {
   readonly tokens: number;
-  /** How often the likeliest next token is the same. */
+  /** Number of tokens whose most likely next token is equal. */
   readonly same: number;
   /** Sum of the divergences, nats. */
   readonly kl: number;
 }
 
-/** Compares rows of logits, token by token, as far as both go. */
+/** Compares rows of logits, token by token, up to the shorter length. */
 export function agreement(
   truth: readonly ArrayLike<number>[],
   other: readonly ArrayLike<number>[],

@@ -1,6 +1,6 @@
 /**
- * A model file as the quantizer's result again, so that the interpreter can run
- * what the kernels run, and look inside.
+ * Reads a model file back as the quantizer's result, so that the interpreter
+ * can run the same integers as the kernels and show intermediate values.
  * @module
  */
 import type { ModelFile } from "../format/model_file.ts";
@@ -15,7 +15,10 @@ import type { Quantized } from "../quantize/quantize.ts";
 import type { Recipe } from "../quantize/recipe.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 
-/** Values of `count` elements as stored: two of 4 bits per byte, element 2j in the low nibble, or one each. */
+/**
+ * Unpacks `count` stored weights: two 4-bit values per byte (element 2j in the
+ * low nibble), or one value per byte.
+ */
 export function valuesOf(stored: ArrayLike<number>, bits: number): Int8Array {
   if (bits > 4) return Int8Array.from(stored);
   const values = new Int8Array(stored.length * 2);
@@ -26,7 +29,11 @@ export function valuesOf(stored: ArrayLike<number>, bits: number): Int8Array {
   return values;
 }
 
-/** The quantized model in a file, which must stay open; `recipe` is what it was made by. */
+/**
+ * The quantized model in a file.
+ * @param file must stay open
+ * @param recipe the recipe of the file
+ */
 export function fromFile(
   { file, nodes, info, bits, groups }: StaticModel,
   recipe: Recipe,

@@ -1,14 +1,15 @@
 /**
- * Teacher forcing: a model reads a text that is given, and what matters is what
- * it would have said at each place.
+ * Teacher forcing: the model reads a given text, and its logits at each
+ * position are evaluated.
  * @module
  */
 import type { Image } from "../image/image.ts";
 import type { Engine } from "../execute/engine.ts";
 
 /**
- * Logits behind the prompt and behind each token of `answer`, [answer + 1] rows.
- * @param picture what the prompt's image tokens stand for
+ * Logits after the prompt and after each token of `answer`: [answer + 1,
+ * vocabulary].
+ * @param picture the pixels of the prompt's image tokens
  */
 export async function forcedLogits(
   engine: Engine,

@@ -1,7 +1,7 @@
 /**
- * Perplexity: exp of the mean negative log-likelihood of each next token. A
- * text is cut into windows that do not overlap, each read from an empty cache;
- * all tokens of a window but its first are predicted.
+ * Perplexity: exp of the mean negative log-likelihood of the next token. The
+ * text is cut into windows without overlap; each starts with an empty cache,
+ * and all its tokens but the first are predicted.
  * @module
  */
 import { channelsIn } from "../graph/node.ts";
@@ -10,13 +10,16 @@ import type { Hooks } from "../graph/ops/mod.ts";
 import { type Loaded, runText } from "../graph/run.ts";
 import { newSequence } from "../graph/runner.ts";
 
-/** What a text cost: the sum of −ln p over its predicted tokens. */
+/**
+ * Negative log-likelihood: the sum of −ln p over the predicted tokens of a
+ * text.
+ */
 export interface Surprise {
   readonly nll: number;
   readonly tokens: number;
 }
 
-/** What can be asked for logits token by token, from an empty cache on: the runtime's engine. */
+/** A model that returns logits token by token from an empty cache: the engine. */
 export interface Reader {
   reset(): void;
   prefill(ids: ArrayLike<number>): Promise<ArrayLike<number>>;
@@ -25,7 +28,7 @@ export interface Reader {
 
 /**
  * The first `count` windows of `length` tokens.
- * @throws {RangeError} where the text is shorter
+ * @throws {RangeError} if the text is shorter
  */
 export function windowsOf(
   ids: readonly number[],
@@ -43,7 +46,7 @@ export function windowsOf(
   );
 }
 
-/** −ln p(id), from logits in the order of the vocabulary. */
+/** −ln p(id) from logits [vocabulary]. */
 export function surpriseOf(logits: ArrayLike<number>, id: number): number {
   let max = -Infinity, sum = 0;
   for (let i = 0; i < logits.length; i++) max = Math.max(max, logits[i]);
@@ -51,13 +54,13 @@ export function surpriseOf(logits: ArrayLike<number>, id: number): number {
   return max + Math.log(sum) - logits[id];
 }
 
-/** exp of the mean over all parts. */
+/** Perplexity of all parts together. */
 export function perplexity(parts: readonly Surprise[]): number {
   const nll = parts.reduce((sum, p) => sum + p.nll, 0);
   return Math.exp(nll / parts.reduce((sum, p) => sum + p.tokens, 0));
 }
 
-/** A window read by the runtime, token by token, as it would be answered. */
+/** Negative log-likelihood of a window, computed by the engine token by token. */
 export async function readSurprise(
   reader: Reader,
   window: readonly number[],
@@ -71,7 +74,10 @@ export async function readSurprise(
   return { nll, tokens: window.length - 1 };
 }
 
-/** A window read by the interpreter at once: the float truth, or with hooks a simulation. */
+/**
+ * Negative log-likelihood of a window, computed by the interpreter in one run:
+ * in float, or with hooks in simulated quantization.
+ */
 export function floatSurprise(
   loaded: Loaded,
   window: readonly number[],
@@ -92,10 +98,9 @@ export function floatSurprise(
 }
 
 /**
- * The hooks of dynamic quantization, to compare static scales with: each row
- * that enters a linear gets the int8 scale of its own largest magnitude, queries,
- * keys and values that of each head of a row. A simulation for evaluation only;
- * no kernel does this.
+ * Hooks that simulate dynamic quantization for comparison: each input row of a
+ * linear gets an int8 scale from its largest magnitude; queries, keys and
+ * values get one per head and row. For evaluation only; no kernel does this.
  */
 export function dynamicHooks({ zeros }: Pick<Executor, "zeros">): Hooks {
   const perRow = (x: Floats, width: number): Floats => {

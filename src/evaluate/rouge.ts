@@ -7,7 +7,10 @@ import { checkReferences, wordsOf } from "./words.ts";
 
 const BETA = 1.2; // as in coco-caption
 
-/** Mean ROUGE-L, between 0 and 1: best precision and best recall over the references. */
+/**
+ * Mean ROUGE-L, 0 to 1, with the best precision and the best recall over the
+ * references.
+ */
 export function rougeL(
   captions: readonly string[],
   references: readonly (readonly string[])[],

@@ -1,7 +1,7 @@
 /**
- * Where precision goes: the value at each quantized site of a model in
- * integers beside the same value in float, on samples that calibration did not
- * see, and how many of its values were cut off at the end of the scale.
+ * Error per quantization site: the value in the quantized model compared with
+ * the value in float, on samples that calibration has not seen, and the
+ * fraction of clipped values.
  * @module
  */
 import type { Floats } from "../graph/executor.ts";
@@ -14,17 +14,17 @@ import { channelsIn, type SiteNode, splitsChannel0 } from "../graph/node.ts";
 import { MODALITIES, type Modality, type Phase } from "../graph/phase.ts";
 import type { Sample } from "../quantize/quantize.ts";
 
-/** What was seen of one modality at one site. */
+/** The error of one site and modality. */
 export interface SiteRow {
-  /** The value that enters its linears. */
+  /** Name of the activation. */
   readonly site: string;
   readonly phase: Phase;
   readonly modality: Modality;
-  /** Signal to noise of the value on its grid against float, dB. */
+  /** Signal-to-noise ratio of the quantized value against float, dB. */
   readonly sqnr: number;
-  /** Share of its values beyond the scale. */
+  /** Fraction of clipped values. */
   readonly saturated: number;
-  /** How many values were looked at. */
+  /** Number of compared values. */
   readonly count: number;
 }
 
@@ -36,16 +36,19 @@ interface Sums {
   count: number;
 }
 
-/** Both models, of one graph, and the static scales of the second. */
+/** The float and the quantized model of one graph, and the static scales. */
 export interface Pair {
   readonly float: Loaded;
   readonly quantized: Loaded;
-  /** Rounds the activations of the second (quantize/simulate.ts). */
+  /**
+   * Hooks that quantize the activations of the second model
+   * (quantize/simulate.ts).
+   */
   readonly hooks: Hooks;
   readonly scales: ReadonlyMap<string, Float32Array>;
 }
 
-/** Runs both models over each sample; needs the memory of all values of one. */
+/** Runs both models on each sample; keeps all values of one sample in memory. */
 export function siteRows(
   pair: Pair,
   samples: readonly Sample[],
@@ -89,7 +92,7 @@ function watch(
   });
 }
 
-/** Runs a model over one sample, prompt and answer, for what its hooks see. */
+/** Runs a model on one sample (prompt and answer) for its hooks. */
 export function watchSites(
   loaded: Loaded,
   sample: Sample,

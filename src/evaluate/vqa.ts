@@ -1,7 +1,7 @@
 /**
- * Accuracy of answers to questions about pictures (Antol et al. 2015; Goyal et
- * al. 2017): an answer counts in full where three of the other people gave it.
- * Texts are made alike first, as the benchmark's own script does.
+ * VQA accuracy (Antol et al. 2015; Goyal et al. 2017): an answer counts fully
+ * if three other people gave it. Answers are normalised first, as in the
+ * benchmark's script.
  * @module
  */
 
@@ -10,7 +10,7 @@ const NUMBERS = new Map(
   "none zero one two three four five six seven eight nine ten".split(" ")
     .map((word, i) => [word, `${Math.max(0, i - 1)}`]),
 );
-/** Words that are often written without their apostrophe. */
+/** Words that are often written without apostrophe, and their correct form. */
 const CONTRACTIONS = new Map(
   `aint arent cant couldve couldnt didnt doesnt dont hadnt hasnt havent hed hes
   howd howll hows Im Ive isnt itd itll lets maam mightnt mightve mustnt mustve
@@ -33,10 +33,13 @@ function withApostrophe(word: string): string {
   );
 }
 
-/** Marks that vanish beside a space, and become one between letters. */
+/** Punctuation that is removed beside a space and replaced by a space elsewhere. */
 const MARKS = [...';/[]"{}()=+\\_-><@`,?!'];
 
-/** A text as it is compared: lower case, no articles, numbers as digits, no punctuation. */
+/**
+ * Normalises an answer: lower case, no articles, numbers as digits, no
+ * punctuation.
+ */
 export function normalise(text: string): string {
   const given = text.replace(/[\n\t]/g, " ").trim();
   const thousands = /\d,\d/.test(given);
@@ -55,7 +58,7 @@ export function normalise(text: string): string {
 
 /**
  * Accuracy of one answer, 0 to 1: the mean over all people of min(1, matches
- * among the others / 3). One person alone is right or wrong.
+ * among the others / 3). With one person, the answer is right or wrong.
  */
 export function accuracy(answer: string, people: readonly string[]): number {
   const given = normalise(answer), others = people.map(normalise);

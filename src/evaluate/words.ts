@@ -1,12 +1,12 @@
 /**
- * Captions as words and n-grams, the common ground of all metrics here.
+ * Splits captions into words and n-grams, for all metrics.
  * @module
  */
 
 /**
- * Words of a caption: lower case, hyphens split, punctuation dropped, the
- * possessive 's a word of its own. Simpler than the PTB tokenizer of
- * coco-caption, and the same for every number this project prints.
+ * Words of a caption: lower case, hyphens split, punctuation removed, the
+ * possessive 's a separate word. Simpler than coco-caption's PTB tokenizer; all
+ * scores of this project use it.
  */
 export function wordsOf(caption: string): string[] {
   return caption.toLowerCase()
@@ -17,7 +17,7 @@ export function wordsOf(caption: string): string[] {
     .filter(Boolean);
 }
 
-/** How often each n-gram occurs; the words of one are joined by a space. */
+/** Counts of each n-gram; its words are joined by a space. */
 export function ngrams(
   words: readonly string[],
   n: number,
@@ -30,7 +30,10 @@ export function ngrams(
   return counts;
 }
 
-/** Throws `RangeError` unless there is one list of at least one reference per caption. */
+/**
+ * Checks that each caption has a list of at least one reference.
+ * @throws {RangeError}
+ */
 export function checkReferences(
   captions: readonly string[],
   references: readonly (readonly string[])[],

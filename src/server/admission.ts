@@ -1,7 +1,7 @@
 /**
- * Admission control: one request is answered, a bounded number waits. When all
- * places are taken, a request is refused with the time to try again, so memory and
- * waiting time are bounded. The session serves first come, first served.
+ * Admission control: one request is answered, a bounded number waits. If all
+ * slots are taken, a request is refused with `Retry-After`, so memory and
+ * waiting time are bounded. Requests are answered in the order of arrival.
  * @module
  */
 
@@ -14,17 +14,20 @@ export interface Ticket {
   stage: Stage;
   /** When it was admitted, performance.now(). */
   readonly since: number;
-  /** Reserves bytes until it leaves; false where they are not free. */
+  /**
+   * Reserves bytes until the request leaves; returns false if they are not
+   * free.
+   */
   hold(bytes: number): boolean;
-  /** Aborted when its place is given to another request because its body is slow. */
+  /** Aborted when another request takes its slot because its body is slow. */
   readonly evicted: AbortSignal;
-  /** Frees its place; repeated calls do nothing. */
+  /** Frees its slot; repeated calls do nothing. */
   leave(): void;
 }
 
 /** Admission control. */
 export interface Admission {
-  /** Admits a request; undefined where all places are taken. */
+  /** Admits a request; undefined if all slots are taken. */
   enter(): Ticket | undefined;
   /** Whether no request is admitted. */
   empty(): boolean;
@@ -40,7 +43,10 @@ export interface Room {
   readonly requests: number;
   /** Bytes of their bodies together. */
   readonly bytes: number;
-  /** Milliseconds after which a body that is still on its way may lose its place, where there is no other. */
+  /**
+   * Milliseconds after which a request whose body is still arriving may lose
+   * its slot to another one.
+   */
   readonly slowMs: number;
 }
 
@@ -51,7 +57,7 @@ export function admissionControl(
   const inside = new Map<Ticket, () => void>(); // and how each is evicted
   let held = 0;
 
-  /** Evicts the request whose body has been on its way longest. */
+  /** Evicts the request whose body has been arriving longest. */
   function evict(other?: Ticket): boolean {
     for (const [ticket, end] of inside) { // in order of arrival
       if (ticket === other || ticket.stage !== "reading") continue;

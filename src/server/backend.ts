@@ -1,6 +1,6 @@
 /**
- * Who reads requests and answers them: a session here, or one in a thread of
- * its own (remote.ts), so that nothing that it does holds up the sockets.
+ * A backend reads requests and answers them: a session in this thread, or one
+ * in its own thread (remote.ts), so that its work never blocks the sockets.
  * @module
  */
 import { parseJson } from "./body.ts";
@@ -8,31 +8,31 @@ import { type Answering, begin, type Ends, type Job } from "./job.ts";
 import type { Limits } from "./options.ts";
 import { parseRequest } from "./request.ts";
 
-/** What is known of a request once it is read. */
+/** The properties of a request that the sockets' thread needs. */
 export interface Asked {
-  /** Whether pieces are sent as they come. */
+  /** Whether the answer is streamed. */
   readonly stream: boolean;
   /** Whether a stream ends with a chunk of usage. */
   readonly includeUsage: boolean;
-  /** Images in it. */
+  /** Number of images. */
   readonly images: number;
 }
 
-/** An answer that was begun. */
+/** A running answer. */
 export interface Begun extends Job {
-  /** Resolves when the request was read and understood; rejects with what is wrong with it. */
+  /** Resolves when the request is parsed and valid; rejects with its error. */
   readonly asked: Promise<Asked>;
 }
 
 /** Reads requests and answers them. */
 export interface Backend {
-  /** What it runs on. */
+  /** The model and how it runs. */
   readonly info: Answering["info"];
-  /** Begins the answer to the bytes of a request; `turn` is called when its turn comes. */
+  /** Starts answering the request in `body`; calls `turn` when its turn comes. */
   begin(body: Uint8Array<ArrayBuffer>, ends: Ends, turn: () => void): Begun;
 }
 
-/** Rules of a backend. */
+/** Settings of a backend. */
 export interface BackendRules {
   /** Name of the model. */
   readonly model: string;
@@ -63,7 +63,7 @@ export function localBackend(
   };
 }
 
-/** An answer that does not begin. */
+/** A request that is refused before it starts. */
 function refused(error: unknown): Begun {
   const never = Promise.reject(error);
   never.catch(() => {}); // whoever awaits it gets it

@@ -1,6 +1,6 @@
 /**
- * A request's body as JSON, refused while it is read where it grows too large,
- * arrives too slowly or nests too deep.
+ * Reads the body of a request as JSON. Bodies that are too large, too slow or
+ * nested too deeply are refused while they are read.
  * @module
  */
 import {
@@ -14,9 +14,11 @@ import { LIMITS, type Limits } from "./options.ts";
 type BodyLimits = Pick<Limits, "bodyBytes" | "bodyMs">;
 
 /**
- * The bytes of a body that is said to be JSON; throws `ApiError`.
- * @param hold told of bytes before they are kept; throws where there is no room for them
- * @param evicted ends the reading, for others who wait
+ * Reads the bytes of a JSON body.
+ * @param hold is called with a number of bytes before they are kept; throws if
+ * there is no room
+ * @param evicted stops the reading because other requests need the slot
+ * @throws {ApiError}
  */
 export async function readBody(
   request: Request,
@@ -36,7 +38,10 @@ export async function readBody(
   return await readBytes(request, limits, hold, evicted);
 }
 
-/** A body's bytes as JSON; throws `ApiError`. */
+/**
+ * Parses the bytes of a body.
+ * @throws {ApiError}
+ */
 export function parseJson(
   bytes: Uint8Array,
   { jsonDepth, jsonValues = LIMITS.jsonValues }:
@@ -122,7 +127,7 @@ async function readBytes(
   return size === all.length ? all : all.slice(0, size);
 }
 
-/** The same bytes with room for `least`, and for as many again. */
+/** A copy of `bytes` with room for `least` bytes, or twice its size. */
 function grown(
   bytes: Uint8Array<ArrayBuffer>,
   least: number,
@@ -132,7 +137,7 @@ function grown(
   return larger;
 }
 
-/** Bytes that a body is said to have; 0 where nothing sensible is said. */
+/** The value of Content-Length; 0 if it is missing or malformed. */
 function lengthOf(header: string | null): number {
   return /^\d{1,15}$/.test(header ?? "") ? Number(header) : 0;
 }

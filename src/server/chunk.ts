@@ -6,7 +6,7 @@ import type { Result } from "../session/answer.ts";
 import type { Likelihood } from "../session/logprobs.ts";
 import type { Outcome } from "./job.ts";
 
-/** What all objects of one answer share. */
+/** Fields that all objects of an answer share. */
 export interface Head {
   /** `chatcmpl-…`. */
   readonly id: string;
@@ -16,7 +16,7 @@ export interface Head {
   readonly model: string;
 }
 
-/** A fresh head. */
+/** A new head, with a random id. */
 export function head(model: string): Head {
   return {
     id: `chatcmpl-${crypto.randomUUID().replaceAll("-", "")}`,
@@ -25,7 +25,7 @@ export function head(model: string): Head {
   };
 }
 
-/** Counts of tokens. */
+/** OpenAI's `usage`: token counts. */
 export function usage({ promptTokens, cachedTokens, tokens }: Result): object {
   return {
     prompt_tokens: promptTokens,
@@ -35,7 +35,7 @@ export function usage({ promptTokens, cachedTokens, tokens }: Result): object {
   };
 }
 
-/** Milliseconds of each part, beside what OpenAI has. */
+/** `timings`: milliseconds of each part, in addition to OpenAI's fields. */
 export function timings({ timings: t }: Result): object {
   const ms = (x: number) => Math.round(x * 10) / 10;
   return {
@@ -47,7 +47,7 @@ export function timings({ timings: t }: Result): object {
   };
 }
 
-/** How likely each token was; null where that was not asked for. */
+/** Log-probabilities of the tokens; null if they were not requested. */
 export function logprobs({ logprobs }: Result): object | null {
   if (!logprobs) return null;
   const one = ({ text, logprob, bytes }: Likelihood) => ({
@@ -64,7 +64,7 @@ export function logprobs({ logprobs }: Result): object | null {
   };
 }
 
-/** A whole answer. */
+/** A complete answer, not streamed. */
 export function completion(
   { id, created, model }: Head,
   { result, finish }: Outcome,
@@ -86,7 +86,10 @@ export function completion(
   };
 }
 
-/** A piece of a streamed answer; likelihoods come with the last one, for all tokens. */
+/**
+ * A chunk of a streamed answer; the last chunk has the log-probabilities of all
+ * tokens.
+ */
 export function chunk(
   { id, created, model }: Head,
   delta: object,
@@ -102,7 +105,7 @@ export function chunk(
   };
 }
 
-/** The last chunk of a streamed answer where usage was asked for. */
+/** The last chunk of a stream with `include_usage`. */
 export function usageChunk(head: Head, result: Result): object {
   return { ...chunk(head, {}), choices: [], usage: usage(result) };
 }

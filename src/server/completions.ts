@@ -1,5 +1,5 @@
 /**
- * `POST /v1/chat/completions` from the door to the last byte.
+ * `POST /v1/chat/completions`, from admission to the last byte of the answer.
  * @module
  */
 import type { Admission, Ticket } from "./admission.ts";
@@ -15,35 +15,38 @@ import type { Limits } from "./options.ts";
 import { backlog } from "./outlet.ts";
 import { eventStream } from "./sse.ts";
 
-/** Told how a request ended. */
+/** How a request ended. */
 export interface Ended {
-  /** HTTP status, or what it would have been. */
+  /** HTTP status; for a stream that failed, the status that it would have had. */
   readonly status: number;
-  /** `error.code`, where it failed. */
+  /** `error.code`, if it failed. */
   readonly code?: string;
   /** Tokens of the answer. */
   readonly tokens?: number;
 }
 
-/** A response, and a promise of how it ended where it is a stream. */
+/** A response; for a stream also a promise of how it ends. */
 export interface Reply {
-  /** What is sent. */
+  /** The response. */
   readonly response: Response;
-  /** How it ended, where its body is still to come. */
+  /** How the request ends, if its body is still being written. */
   readonly later?: Promise<Ended>;
 }
 
-/** Longest time a stream's head is held back for a status that says what is wrong. */
+/**
+ * Longest time that the head of a stream is held back so that an error can
+ * still be a status code, in milliseconds.
+ */
 const HEAD_MS = 1000;
 
-/** A moment that can be called off. */
+/** A timer that can be cancelled. */
 function after(ms: number): { end: Promise<void>; clear(): void } {
   const { promise, resolve } = Promise.withResolvers<void>();
   const timer = setTimeout(resolve, ms);
   return { end: promise, clear: () => clearTimeout(timer) };
 }
 
-/** All places are taken. */
+/** The error for a full queue. */
 function full(why: string): ApiError {
   return new ApiError(
     "queue_full",
@@ -53,39 +56,45 @@ function full(why: string): ApiError {
   );
 }
 
-/** What answering needs. */
+/** What the route needs. */
 export interface Completing {
-  /** Who answers; throws where it is not there yet. */
+  /** Returns the backend; throws while the model is loading. */
   readonly backend: () => Backend;
-  /** Who is inside. */
+  /** Admission control. */
   readonly admission: Admission;
-  /** What is counted. */
+  /** Metrics. */
   readonly counted: Metrics;
   /** Limits of the server. */
   readonly limits: Limits;
   /** Name of the model. */
   readonly model: string;
-  /** When to take no more requests, and when to end those that run. */
+  /** Shutdown signals. */
   readonly lifecycle?: Lifecycle;
-  /** Told of errors that are answered with 500. */
+  /** Called with errors that are answered with 500. */
   readonly onError?: (error: unknown) => void;
 }
 
 // long because its parts share the admission and the lifecycle of one server
-/** Answers requests for chat completions; throws `ApiError` and the errors of other rooms. */
+/**
+ * Returns a function that answers chat completion requests.
+ * @throws {ApiError} and errors of the session
+ */
 export function completing(
   { backend, admission, counted, limits, model, lifecycle, onError }:
     Completing,
 ): (request: Request) => Promise<Reply> {
   const untaken = backlog(limits.untakenBytes);
 
-  /** Makes room; when no more requests are taken, the last to leave says so. */
+  /** Frees the slot; during shutdown the last request to leave reports it. */
   function leave(ticket: Ticket) {
     ticket.leave();
     if (lifecycle?.draining.aborted && admission.empty()) lifecycle.settled();
   }
 
-  /** A server that ends breaks off bodies that are on their way (Deno 2.9). */
+  /**
+   * During shutdown Deno 2.9 aborts bodies that are still arriving: reports
+   * that as a shutdown.
+   */
   function endingSaidSo(error: unknown): never {
     const broken = error instanceof ApiError && error.code === "cancelled";
     throw broken && lifecycle?.draining.aborted ? shuttingDown() : error;
@@ -108,7 +117,7 @@ export function completing(
     }
   }
 
-  /** Reads the body and hands it on: nothing of it is kept here. */
+  /** Reads the body and passes it to the backend without keeping a copy. */
   async function begin(
     request: Request,
     answering: Backend,
@@ -126,7 +135,7 @@ export function completing(
     });
   }
 
-  /** Answers a request that was let in; it leaves when its body ends. */
+  /** Answers an admitted request; its slot is freed when its body ends. */
   async function complete(job: Begun, ticket: Ticket): Promise<Reply> {
     const asked = await job.asked;
     // Whatever is wrong is known before the head of the answer is sent, so it

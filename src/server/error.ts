@@ -1,10 +1,10 @@
 /**
- * What the server answers when it cannot: OpenAI's error object, with texts of
- * our own. Nothing of an inner error's text, no path and no stack goes out.
+ * Errors of the server as OpenAI's error object, with fixed sentences. No text
+ * of an internal error, no path and no stack is sent.
  * @module
  */
 
-/** What can go wrong with a request, as clients see it in `error.code`. */
+/** Error codes, which clients see as `error.code`. */
 export type ApiErrorCode =
   | "bad_host"
   | "bad_origin"
@@ -60,16 +60,19 @@ const STATUS: Readonly<Record<ApiErrorCode, number>> = {
   unsupported_parameter: 400,
 };
 
-/** A request that is refused or could not be answered. */
+/** A request that is refused or that failed. */
 export class ApiError extends Error {
-  /** Which kind of refusal. */
+  /** Error code. */
   readonly code: ApiErrorCode;
-  /** The field of the request that is at fault, such as `messages[0].content`. */
+  /** The field that caused the error, such as `messages[0].content`. */
   readonly param: string | null;
-  /** Headers that go with it, such as `retry-after`. */
+  /** Headers of the response, such as `retry-after`. */
   readonly headers: Readonly<Record<string, string>>;
 
-  /** `message`: what was attempted, the value, what is allowed, the next step. */
+  /**
+   * @param message what was attempted, the value, what is allowed, the next
+   * step
+   */
   constructor(
     code: ApiErrorCode,
     message: string,
@@ -88,7 +91,7 @@ export class ApiError extends Error {
     return STATUS[this.code];
   }
 
-  /** What clients parse: `{error: {message, type, param, code}}`. */
+  /** The body of the response: `{error: {message, type, param, code}}`. */
   get body(): {
     error: Record<"message" | "type" | "param" | "code", unknown>;
   } {
@@ -97,14 +100,14 @@ export class ApiError extends Error {
     return { error: { message, type, param, code } };
   }
 
-  /** As a response. */
+  /** The response. */
   response(): Response {
     const { status, headers } = this;
     return Response.json(this.body, { status, headers });
   }
 }
 
-/** `value` as an error message may repeat it: JSON, at most 60 characters. */
+/** `value` as it is quoted in an error message: JSON, at most 60 characters. */
 export function shown(value: unknown): string {
   if (typeof value === "number" || typeof value === "boolean") {
     return String(value);

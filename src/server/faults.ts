@@ -1,5 +1,5 @@
 /**
- * Errors of other rooms as what a client may know of them.
+ * Maps errors of the session to errors that clients may see.
  * @module
  */
 import { ImageError, type ImageErrorCode } from "../image/image.ts";
@@ -19,7 +19,7 @@ const IMAGE: Readonly<Record<ImageErrorCode, string>> = {
   settings: "the model's image settings cannot be followed",
 };
 
-/** What the client is told of `error`. */
+/** The error that the client gets for `error`. */
 export function faultOf(error: unknown): ApiError {
   if (error instanceof ApiError) return error;
   if (error instanceof ImageError) {
@@ -49,7 +49,10 @@ export function faultOf(error: unknown): ApiError {
   );
 }
 
-/** What the log is told of an error that is answered with 500; undefined where it is told already. */
+/**
+ * The error to log for a response with status 500; undefined if it is logged
+ * already.
+ */
 export function causeOf(error: unknown): unknown {
   return error instanceof ApiError ? error.cause : error;
 }

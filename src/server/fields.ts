@@ -28,7 +28,7 @@ export function refuse(
   );
 }
 
-/** `value` as an object; throws where it is none. */
+/** Returns `value` as an object; throws if it is none. */
 export function object(value: unknown, param: string): Fields {
   if (typeof value !== "object" || value === null || Array.isArray(value)) {
     refuse(param, "an object", value, "invalid_type");
@@ -36,7 +36,7 @@ export function object(value: unknown, param: string): Fields {
   return value as Fields;
 }
 
-/** `value` as a list of `min` to `max` elements. */
+/** Returns `value` as a list of `min` to `max` elements; throws if it is none. */
 export function list(
   value: unknown,
   param: string,
@@ -48,7 +48,7 @@ export function list(
   return value;
 }
 
-/** A number in a range, or undefined. */
+/** Reads a number within `range`; undefined if absent. */
 export function number(
   fields: Fields,
   name: string,
@@ -57,7 +57,7 @@ export function number(
   return numeric(fields, name, range, "a number", Number.isFinite);
 }
 
-/** A whole number in a range, or undefined. */
+/** Reads an integer within `range`; undefined if absent. */
 export function integer(
   fields: Fields,
   name: string,
@@ -81,14 +81,14 @@ function numeric(
   return value;
 }
 
-/** true, false, or undefined. */
+/** Reads a boolean; undefined if absent. */
 export function boolean(fields: Fields, name: string): boolean | undefined {
   const value = own(fields, name);
   if (value === undefined || typeof value === "boolean") return value;
   return refuse(name, "true or false", value, "invalid_type");
 }
 
-/** The field, undefined where it is missing or null. */
+/** The field; undefined if it is missing or null. */
 export function own(fields: Fields, name: string): unknown {
   return Object.hasOwn(fields, name) ? fields[name] ?? undefined : undefined;
 }

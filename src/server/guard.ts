@@ -1,7 +1,7 @@
 /**
- * Who may ask. A web page elsewhere must not reach a server on this machine:
- * not by a name of its own that points here (Host), not by a script (Origin),
- * and beyond this machine not without the key.
+ * Access checks. A web page of another site must not reach a server on this
+ * machine, neither through a name that resolves to this machine (Host) nor
+ * through a script (Origin). Other machines need the API key.
  * @module
  */
 import { ApiError, shown } from "./error.ts";
@@ -9,7 +9,7 @@ import type { HandlerOptions } from "./options.ts";
 
 const LOOPBACK = ["localhost", "127.0.0.1", "[::1]"];
 
-/** Whether an address to listen on is reached from this machine only. */
+/** Whether an address is reachable only from this machine. */
 export function isLoopback(hostname: string): boolean {
   return hostname === "localhost" || hostname === "::1" ||
     hostname === "[::1]" ||
@@ -21,12 +21,15 @@ function nameOf(host: string): string {
   return host.toLowerCase().replace(/:\d+$/, "").replace(/\.$/, "");
 }
 
-/** What a request's Host says, or else its address. */
+/** The Host header of a request, or the host of its URL. */
 function hostOf(request: Request): string {
   return request.headers.get("host") ?? URL.parse(request.url)?.host ?? "";
 }
 
-/** Throws `ApiError` unless the Host a request names is one of ours. */
+/**
+ * Returns a check that throws `ApiError` if the Host is not one of the server's
+ * names.
+ */
 export function hostGuard(hosts: readonly string[] = []): (r: Request) => void {
   const all = hosts.includes("*");
   const names = new Set([...LOOPBACK, ...hosts.map(nameOf)]);
@@ -42,13 +45,16 @@ export function hostGuard(hosts: readonly string[] = []): (r: Request) => void {
   };
 }
 
-/** What answers of other origins' scripts need. */
+/** Checks the Origin and returns CORS headers. */
 export interface OriginGuard {
-  /** Headers of the answer; throws `ApiError` where the origin may not ask. */
+  /**
+   * CORS headers of the response.
+   * @throws {ApiError} if the origin is not allowed
+   */
   check(request: Request): Record<string, string>;
 }
 
-/** Lets the server's own page ask, and `origins`; nobody else. */
+/** Allows the server's own page and `origins`, nothing else. */
 export function originGuard(origins: readonly string[] = []): OriginGuard {
   const allowed = new Set(origins);
   return {
@@ -75,8 +81,8 @@ export function originGuard(origins: readonly string[] = []): OriginGuard {
 }
 
 /**
- * Whether an origin is the server's own page. Beyond this machine a proxy may
- * speak https for us; a page of http is then another origin than ours.
+ * Whether an origin is the server's own page. On a public address, a proxy may
+ * serve https for this server; a page over http is then another origin.
  */
 function isOwn(origin: string, request: Request): boolean {
   const page = URL.parse(origin), host = hostOf(request).toLowerCase();
@@ -87,7 +93,7 @@ function isOwn(origin: string, request: Request): boolean {
   return page.protocol === "https:" && !isLoopback(nameOf(host));
 }
 
-/** Throws `ApiError` unless a request carries the key. */
+/** Returns a check that throws `ApiError` if a request does not carry the key. */
 export function keyGuard(
   { apiKey }: Pick<HandlerOptions, "apiKey">,
 ): (r: Request) => Promise<void> {
@@ -111,7 +117,7 @@ async function digest(text: string): Promise<Uint8Array> {
   return new Uint8Array(await crypto.subtle.digest("SHA-256", bytes));
 }
 
-/** Equality of equally long arrays in a time that does not depend on where they differ. */
+/** Compares arrays of equal length in constant time. */
 function sameBytes(a: Uint8Array, b: Uint8Array): boolean {
   let different = a.length ^ b.length;
   for (let i = 0; i < a.length; i++) different |= a[i] ^ b[i];

@@ -36,7 +36,7 @@ export function handler(
   return backendHandler(session, options);
 }
 
-/** The same over a backend too. */
+/** The same, also for a backend. */
 export function backendHandler(
   source: Source | PromiseLike<Source>,
   options: HandlerOptions = {},
@@ -86,13 +86,16 @@ export function backendHandler(
   };
 }
 
-/** Lets a request in, or throws `ApiError`. */
+/** All access checks; throws `ApiError`. */
 function guardOf(options: HandlerOptions, paths: readonly string[]) {
   const checkHost = hostGuard(options.hosts);
   const origins = originGuard(options.origins);
   const checkKey = keyGuard(options);
 
-  /** Answers; `headers` gets what goes with the answer, or with the error. */
+  /**
+   * Answers a request; `headers` receives the headers of the response, also of
+   * an error.
+   */
   return async (
     request: Request,
     route: Route | undefined,

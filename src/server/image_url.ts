@@ -1,6 +1,6 @@
 /**
- * The bytes of an `image_url` part. Only data: URIs: the server opens no
- * address and no file for anybody.
+ * Decodes `image_url` parts. Only data: URIs are accepted: the server fetches
+ * no address and opens no file for clients.
  * @module
  */
 import { ApiError, shown } from "./error.ts";
@@ -8,7 +8,10 @@ import { ApiError, shown } from "./error.ts";
 const HEAD =
   /^data:(image\/[a-z0-9.+-]{1,40})?((?:;[a-z0-9=._-]{1,40})*);base64,/i;
 
-/** Decodes `url`; `param` names it in errors. Which format it is, its bytes tell later. */
+/**
+ * Decodes a data: URI. The image format is detected later, from the bytes.
+ * @param param name of the field in errors
+ */
 export function imageBytes(
   url: unknown,
   param: string,

@@ -1,6 +1,6 @@
 /**
- * One answer under way: waiting for its turn within a time, then running within
- * a time, ended early by whoever asked or by the end of the server.
+ * A job is one running answer: it waits for its turn, then runs, each for a
+ * limited time. The client or the shutdown of the server can end it earlier.
  * @module
  */
 import type { Result } from "../session/answer.ts";
@@ -12,35 +12,41 @@ import type { ChatRequest } from "./request.ts";
 /** What a job needs of a session. */
 export type Answering = Pick<Session, "chat" | "info">;
 
-/** How an answer ended, as clients are told. */
+/** The result of a job as clients see it. */
 export interface Outcome {
-  /** What the session returned. */
+  /** Result of the session. */
   readonly result: Result;
   /** OpenAI's `finish_reason`. */
   readonly finish: "stop" | "length";
 }
 
-/** An answer under way. */
+/** A running answer. */
 export interface Job {
-  /** Resolves when the request has been found good: messages, options, images; never where it is not. */
+  /**
+   * Resolves when messages, options and images are valid; never resolves if
+   * they are not.
+   */
   readonly checked: Promise<void>;
-  /** Pieces of text as they come. */
+  /** Text pieces as they are generated. */
   readonly pieces: AsyncIterable<string>;
-  /** The whole; rejects with what the client is told. */
+  /** The complete answer; rejects with the error for the client. */
   readonly outcome: Promise<Outcome>;
-  /** Ends it: it gives its turn to the next one at its next step. */
+  /** Cancels the job; it stops at its next step. */
   cancel(): void;
 }
 
 /** Signals that end a job. */
 export interface Ends {
-  /** The client has gone; undefined where that is heard otherwise. */
+  /**
+   * Aborted when the client disconnects; undefined if that is detected
+   * elsewhere.
+   */
   readonly gone?: AbortSignal;
-  /** The server ends. */
+  /** Aborted when the server ends. */
   readonly cut?: AbortSignal | undefined;
 }
 
-/** Begins an answer; `turn` is called when its turn comes. */
+/** Starts an answer; calls `turn` when its turn comes. */
 export function begin(
   session: Answering,
   { messages, options }: ChatRequest,
@@ -98,7 +104,7 @@ export function begin(
   return { checked: checked.promise, pieces: answer, outcome, cancel: leave };
 }
 
-/** The server takes no more requests. */
+/** The error for requests during shutdown. */
 export function shuttingDown(): ApiError {
   return new ApiError(
     "shutting_down",

@@ -1,8 +1,8 @@
 /**
- * A whole answer as a body that is still to come. Deno hears that a client has
- * gone only once the head of the response is out (with request bodies of more
- * than a few hundred bytes, as of 2.9), so the head goes out as soon as it can
- * be nothing but 200.
+ * A complete answer whose body is written later. Deno 2.9 reports a client that
+ * disconnects only after the response head is sent (for request bodies above a
+ * few hundred bytes), so the head is sent as soon as the status is certain to
+ * be 200.
  * @module
  */
 import { completion, head } from "./chunk.ts";
@@ -11,7 +11,10 @@ import type { Job } from "./job.ts";
 import { outlet } from "./outlet.ts";
 import type { StreamOptions } from "./sse.ts";
 
-/** The body; its reader's leaving cancels the job, a failure breaks it off. */
+/**
+ * The body of the response. If its reader leaves, the job is cancelled; if the
+ * job fails, the body breaks off.
+ */
 export function laterJson(
   job: Job,
   { model, untaken, ended }: Omit<StreamOptions, "includeUsage">,

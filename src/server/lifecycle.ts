@@ -1,26 +1,26 @@
 /**
- * How a server ends: first it takes no more requests and finishes those it has
- * (draining), then, where that takes too long, it ends them (cut).
+ * Shutdown in two steps: the server first accepts no more requests and finishes
+ * the running ones (draining); if that takes too long, it ends them (cut).
  * @module
  */
 
-/** The two moments of an end. */
+/** The two signals of a shutdown. */
 export interface Lifecycle {
-  /** Aborted when no more requests are taken. */
+  /** Aborted when the server stops accepting requests. */
   readonly draining: AbortSignal;
-  /** Aborted when what still runs must end. */
+  /** Aborted when running requests must end. */
   readonly cut: AbortSignal;
-  /** Called when, draining, all has been answered. */
+  /** To be called when all requests are answered while draining. */
   settled(): void;
 }
 
 /** A lifecycle and the handle that ends it. */
 export interface Ending extends Lifecycle {
-  /** Begins to drain; cuts `ms` later unless `settled()` comes first. */
+  /** Starts draining; cuts after `ms` unless `settled()` is called first. */
   drain(ms: number): void;
 }
 
-/** A lifecycle that `drain` ends. */
+/** A lifecycle that is ended with `drain`. */
 export function ending(): Ending {
   const draining = new AbortController(), cut = new AbortController();
   let timer: ReturnType<typeof setTimeout> | undefined;
@@ -38,9 +38,10 @@ export function ending(): Ending {
 
 /**
  * A lifecycle that SIGINT or SIGTERM ends, for `deno serve` and Deno Deploy,
- * where the server is not ours: Deploy kills 5 s after SIGINT, so what runs is
- * cut after 4 s and every client gets a whole answer or a whole error. Then
- * `session` is disposed, so that its threads do not keep the process.
+ * which have their own server. Deno Deploy kills the process 5 s after SIGINT,
+ * so running answers are cut after 4 s and every client gets a complete answer
+ * or a complete error. Then `session` is disposed, so that its threads do not
+ * keep the process alive.
  */
 export function endOnSignals(
   session: AsyncDisposable | PromiseLike<AsyncDisposable>,

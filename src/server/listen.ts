@@ -1,5 +1,5 @@
 /**
- * A server of its own: listens, loads, drains.
+ * A server with its own listener.
  * @module
  */
 import { isLoopback } from "./guard.ts";
@@ -16,25 +16,28 @@ import type { Source } from "./routes.ts";
 
 /** Where and how to listen. */
 export interface ListenOptions extends Omit<HandlerOptions, "lifecycle"> {
-  /** Address; default 127.0.0.1. Any other than this machine's own needs `apiKey`. */
+  /**
+   * Address; default 127.0.0.1. An address that other machines reach needs
+   * `apiKey`.
+   */
   readonly hostname?: string;
-  /** Port; default 8080; 0 takes a free one. */
+  /** Port; default 8080; 0 selects a free one. */
   readonly port?: number;
 }
 
-/** A server that listens. */
+/** A listening server. */
 export interface Listening {
-  /** Where it is reached. */
+  /** Its URL. */
   readonly url: string;
   /**
-   * Takes no more requests, finishes those it has, ends them after `ms`
-   * (default 30 s).
-   * @returns whether all could be finished
+   * Accepts no more requests, finishes the running ones, and ends them after
+   * `ms` (default 30 s).
+   * @returns whether all were finished
    */
   shutdown(ms?: number): Promise<boolean>;
 }
 
-/** Serves a session, or one that is being loaded. The caller disposes the session. */
+/** Serves a session, or the promise of one. The caller disposes the session. */
 export function listen(
   session: Answering | PromiseLike<Answering>,
   options: ListenOptions = {},
@@ -42,7 +45,7 @@ export function listen(
   return listenFor(session, options);
 }
 
-/** The same for a backend too. */
+/** The same, also for a backend. */
 export function listenFor(
   source: Source | PromiseLike<Source>,
   options: ListenOptions = {},
@@ -97,7 +100,7 @@ export function listenFor(
   };
 }
 
-/** How long clients have to take their errors when the server ends, in milliseconds. */
+/** Time in which clients can read their errors at shutdown, in milliseconds. */
 const CUT_MS = 1000;
 
 function metricsOf(counts: Readonly<ConnectionCounts>): Metric[] {
@@ -131,7 +134,7 @@ function metricsOf(counts: Readonly<ConnectionCounts>): Metric[] {
   ];
 }
 
-/** An address as URLs and Host headers write it. */
+/** An address as it is written in URLs and Host headers (IPv6 in brackets). */
 function inUrl(hostname: string): string {
   return hostname.includes(":") ? `[${hostname}]` : hostname;
 }

@@ -1,5 +1,5 @@
 /**
- * Counters and gauges as Prometheus reads them.
+ * Counters and gauges in the Prometheus text format.
  * @module
  */
 import type { Result } from "../session/answer.ts";
@@ -9,13 +9,13 @@ import type { Metric } from "./options.ts";
 
 const BUCKETS = [0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 600];
 
-/** What is counted. */
+/** The metrics of a server. */
 export interface Metrics {
-  /** A request has ended. */
+  /** Counts a finished request. */
   request(route: string, status: number, ms: number): void;
-  /** An answer was given. */
+  /** Counts a complete answer. */
   answer(result: Result, images: number): void;
-  /** The text at /metrics. */
+  /** The text of /metrics. */
   text(
     admission: Admission,
     session: Pick<Answering, "info"> | undefined,
@@ -23,7 +23,7 @@ export interface Metrics {
   ): string;
 }
 
-/** Counters at zero. */
+/** Metrics, all zero. */
 export function metrics(): Metrics {
   const requests = new Map<string, number>();
   const buckets = BUCKETS.map(() => 0);
@@ -103,7 +103,7 @@ export function metrics(): Metrics {
   };
 }
 
-/** The histogram of the time of chat completions. */
+/** The histogram of the duration of chat completions. */
 function histogramLines(
   buckets: readonly number[],
   total: { readonly count: number; readonly seconds: number },
@@ -120,7 +120,7 @@ function histogramLines(
   ];
 }
 
-/** Lines of metrics that grow. */
+/** Collects the lines of the page. */
 function page() {
   const lines: string[] = [];
   const metric = (

@@ -1,5 +1,6 @@
 /**
- * The thread of the model: opens it, reads requests, answers them. See remote.ts.
+ * The thread of the model: it opens the model, parses requests and answers
+ * them. See remote.ts.
  * @module
  */
 import { packError } from "../graph/thread_error.ts";

@@ -1,50 +1,68 @@
 /**
- * What a server may be told, and the limits it keeps.
+ * Options and limits of a server.
  * @module
  */
 import type { Lifecycle } from "./lifecycle.ts";
 
-/** Limits of a server; docs/server.md lists them with their answers. */
+/**
+ * Limits of a server; docs/server.md lists the defaults and the errors beyond
+ * them.
+ */
 export interface Limits {
-  /** Requests that may wait behind the one that is answered. */
+  /** Maximum number of requests that wait behind the running one. */
   readonly queue: number;
   /** Longest wait for a turn, in milliseconds. */
   readonly queueMs: number;
-  /** Longest answer in time, in milliseconds; it ends there with finish "length". */
+  /**
+   * Longest duration of an answer, in milliseconds; then it ends with finish
+   * "length".
+   */
   readonly answerMs: number;
-  /** Longest time a request's body may take to arrive, in milliseconds. */
+  /** Longest time for a request's body to arrive, in milliseconds. */
   readonly bodyMs: number;
-  /** Time after which a body that is still on its way gives its place to another request, where all are taken, in milliseconds. */
+  /**
+   * Time after which a body that is still arriving gives up its slot if another
+   * request needs it, in milliseconds.
+   */
   readonly slowBodyMs: number;
-  /** Bytes of a request's body. */
+  /** Maximum bytes of a request's body. */
   readonly bodyBytes: number;
-  /** Bytes of the bodies of all requests that are read, wait or are answered. */
+  /**
+   * Maximum bytes of the bodies of all requests together, from reading to the
+   * end of the answer.
+   */
   readonly heldBytes: number;
-  /** Nesting of a request's JSON. */
+  /** Maximum nesting depth of a request's JSON. */
   readonly jsonDepth: number;
-  /** Values in a request's JSON: objects, lists, texts, numbers and words. */
+  /**
+   * Maximum number of values in a request's JSON (objects, arrays, strings,
+   * numbers, literals).
+   */
   readonly jsonValues: number;
-  /** Images of one request. */
+  /** Maximum images per request. */
   readonly images: number;
-  /** Messages of one request. */
+  /** Maximum messages per request. */
   readonly messages: number;
-  /** Characters of all texts of one request. */
+  /** Maximum characters of all texts of a request. */
   readonly textLength: number;
   /** Largest `max_tokens`. */
   readonly maxTokens: number;
-  /** Bytes of all answers that their clients have not taken; beyond, the slowest client is let go. */
+  /**
+   * Maximum unread bytes of all answers; beyond it the slowest client is
+   * disconnected.
+   */
   readonly untakenBytes: number;
-  /** Connections at a time; the longest idle one makes room for another. */
+  /** Maximum open connections; the longest idle one is closed for a new one. */
   readonly connections: number;
   /** Longest time for the first head of a connection, in milliseconds. */
   readonly headMs: number;
-  /** Longest time from an answer to the end of the next head, in milliseconds. */
+  /** Longest time from a response to the end of the next head, in milliseconds. */
   readonly idleMs: number;
-  /** Longest time in which a client takes nothing of its answer, in milliseconds. */
+  /** Longest time without the client reading its answer, in milliseconds. */
   readonly writeMs: number;
 }
 
-/** Limits where nothing else is asked for. */
+/** Default limits. */
 export const LIMITS: Limits = {
   queue: 16,
   queueMs: 60_000,
@@ -66,7 +84,7 @@ export const LIMITS: Limits = {
   writeMs: 30_000,
 };
 
-/** One line of a log: no text of a request or answer is in it. */
+/** One line of the log; it contains no text of a request or an answer. */
 export interface LogEntry {
   /** Method, if it is a known one. */
   readonly method: string;
@@ -74,46 +92,52 @@ export interface LogEntry {
   readonly route: string;
   /** HTTP status. */
   readonly status: number;
-  /** `error.code`, where it failed. */
+  /** `error.code`, if it failed. */
   readonly code?: string;
-  /** Milliseconds from its head to the end of its answer. */
+  /** Milliseconds from the head of the request to the end of the answer. */
   readonly ms: number;
   /** Tokens of the answer. */
   readonly tokens?: number;
 }
 
-/** A number at /metrics. */
+/** A metric. */
 export interface Metric {
-  /** Its name, behind `mquant_`. */
+  /** Its name, after the prefix `mquant_`. */
   readonly name: string;
   /** Whether it only grows. */
   readonly type: "counter" | "gauge";
-  /** What it counts. */
+  /** Its description. */
   readonly help: string;
-  /** Its value now. */
+  /** Its current value. */
   readonly value: number;
 }
 
-/** How to serve. */
+/** Options of a server. */
 export interface HandlerOptions {
   /** Name of the model in requests and answers; default "mquant". */
   readonly model?: string;
   /** Key that clients must send as `Authorization: Bearer KEY`. */
   readonly apiKey?: string;
-  /** Host names that requests may name beside localhost, 127.0.0.1 and [::1]; "*" allows all. */
+  /**
+   * Allowed values of the Host header in addition to localhost, 127.0.0.1 and
+   * [::1]; "*" allows all.
+   */
   readonly hosts?: readonly string[];
-  /** Origins of other web pages that may call, such as "http://localhost:3000". Default none: no CORS. */
+  /**
+   * Origins of other web pages that may use the server, such as
+   * "http://localhost:3000". Default: none, no CORS.
+   */
   readonly origins?: readonly string[];
-  /** Limits other than the default ones. */
+  /** Limits that differ from the defaults. */
   readonly limits?: Partial<Limits>;
-  /** Whether GET / is the web page; default true. */
+  /** Whether GET / returns the web page; default true. */
   readonly page?: boolean;
-  /** When to take no more requests, and when to end those that run. */
+  /** Shutdown signals. */
   readonly lifecycle?: Lifecycle;
-  /** Further numbers at /metrics. */
+  /** Additional metrics. */
   readonly metrics?: () => readonly Metric[];
-  /** Told of each request when it ends. */
+  /** Called for each request when it ends. */
   readonly log?: (entry: LogEntry) => void;
-  /** Told of errors that are answered with 500; clients learn nothing of them. */
+  /** Called with errors that are answered with 500; clients do not see them. */
   readonly onError?: (error: unknown) => void;
 }

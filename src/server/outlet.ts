@@ -1,26 +1,29 @@
 /**
- * The body of an answer that is still being made. Its reader may leave at any
- * moment, in the midst of a write too: what is written then goes nowhere, and
- * nothing is thrown. A slow reader does not hold up the model: what it has not
- * taken piles up, but not without end.
+ * The body of an answer that is still being generated. Its reader may leave at
+ * any time, also during a write; then writes have no effect and nothing is
+ * thrown. A slow reader does not block the model: unread bytes are buffered, up
+ * to a limit.
  * @module
  */
 
-/** Where a body is written. */
+/** The writing end of a body. */
 export interface Outlet {
-  /** Adds text. */
+  /** Appends text. */
   write(text: string): void;
   /** Ends the body. */
   end(): void;
-  /** Breaks the body off. */
+  /** Aborts the body. */
   fail(error: unknown): void;
 }
 
-/** What no reader has taken yet, of all bodies of a server together. */
+/** The unread bytes of all bodies of a server. */
 export interface Backlog {
-  /** Bytes now. */
+  /** Current number of bytes. */
   readonly bytes: number;
-  /** Counts `bytes` more, or fewer, of a body; where all are too many, the body with the most is dropped. */
+  /**
+   * Adds `bytes` (may be negative) for a body; beyond the limit, the body with
+   * the most unread bytes is dropped.
+   */
   count(body: Dropped, bytes: number): void;
 }
 
@@ -29,7 +32,7 @@ interface Dropped {
   drop(): void;
 }
 
-/** A backlog of at most so many bytes. */
+/** A backlog with a limit in bytes. */
 export function backlog(most: number): Backlog {
   const bodies = new Map<Dropped, number>();
   let total = 0;
@@ -50,7 +53,10 @@ export function backlog(most: number): Backlog {
   };
 }
 
-/** A body that `make` writes; `left` is called when its reader leaves before the end, or is too slow. */
+/**
+ * Creates a body that `make` writes.
+ * @param left is called when the reader leaves early or is too slow
+ */
 export function outlet(
   make: (out: Outlet) => void,
   left: () => void,
@@ -60,7 +66,7 @@ export function outlet(
   const pieces: Uint8Array<ArrayBuffer>[] = [];
   let open = true, wake = () => {};
   let failure: { readonly error: unknown } | undefined;
-  /** Nothing more is written. */
+  /** Stops writing. */
   const close = () => {
     open = false;
     wake();

@@ -1,5 +1,5 @@
 /**
- * What the thread of the sockets and the thread of the model say to each other.
+ * Messages between the sockets' thread and the model's thread.
  * @module
  */
 import type { ThreadError } from "../graph/thread_error.ts";
@@ -8,7 +8,7 @@ import type { Asked, BackendRules } from "./backend.ts";
 import type { ApiErrorCode } from "./error.ts";
 import type { Answering, Outcome } from "./job.ts";
 
-/** To the model. */
+/** A message to the model's thread. */
 export type Order =
   | {
     readonly type: "open";
@@ -24,7 +24,7 @@ export type Order =
   | { readonly type: "cancel" | "cut"; readonly id: number }
   | { readonly type: "close" };
 
-/** From the model. */
+/** A message from the model's thread. */
 export type News =
   | { readonly type: "open"; readonly info: Answering["info"] }
   | { readonly type: "failed"; readonly error: ThreadError }
@@ -36,7 +36,7 @@ export type News =
   | { readonly type: "beat" }
   | { readonly type: "closed" };
 
-/** What a client is told, and what the log is. */
+/** The error for the client, and the error for the log. */
 export interface Fault {
   readonly code: ApiErrorCode;
   readonly message: string;
@@ -45,5 +45,5 @@ export interface Fault {
   readonly inner?: ThreadError;
 }
 
-/** The model's thread shows that it lives so often, in milliseconds. */
+/** Interval of the model thread's heartbeat, in milliseconds. */
 export const BEAT_MS = 500;

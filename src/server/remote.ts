@@ -1,7 +1,7 @@
 /**
- * A model in a thread of its own. The thread of the sockets only takes and gives
- * bytes, so that /health is answered and clients are heard whatever the model
- * does: a schema that is compiled, a long text, a picture of fifty megapixels.
+ * A model in its own thread. The main thread only moves bytes, so it answers
+ * /health and notices clients that disconnect while the model compiles a
+ * schema, tokenizes a long text or decodes a picture of fifty megapixels.
  * @module
  */
 import { unpackError } from "../graph/thread_error.ts";
@@ -12,10 +12,10 @@ import { ApiError } from "./error.ts";
 import type { Answering, Outcome } from "./job.ts";
 import { BEAT_MS, type Fault, type News, type Order } from "./protocol.ts";
 
-/** The thread's module. */
+/** URL of the thread's module. */
 export const MODEL_WORKER = new URL("./model_worker.ts", import.meta.url);
 
-/** What a thread is: a `Worker`, or a stand-in for tests. */
+/** The used part of `Worker`; tests replace it. */
 export interface Thread {
   postMessage(order: Order, transfer: Transferable[]): void;
   onmessage: ((event: MessageEvent<News>) => void) | null;
@@ -23,22 +23,22 @@ export interface Thread {
   terminate(): void;
 }
 
-/** How a model is opened in its thread. */
+/** Options of `openRemote`. */
 export interface RemoteOptions {
-  /** How it is opened. */
+  /** Options of `open`. */
   readonly open: OpenOptions;
-  /** What it may be asked. */
+  /** Limits and the model's name. */
   readonly rules: BackendRules;
-  /** Told when the thread has shown no life for `stuckMs`, once. */
+  /** Called once when the thread has had no heartbeat for `stuckMs`. */
   readonly onStuck: (ms: number) => void;
-  /** Longest time without a sign of life, in milliseconds. */
+  /** Longest time without a heartbeat, in milliseconds. */
   readonly stuckMs: number;
 }
 
-/** A backend in a thread. */
+/** A backend in its own thread. */
 export interface Remote extends Backend, AsyncDisposable {}
 
-/** What the thread's news are for: one answer. */
+/** Receives the thread's messages about one answer. */
 interface Pending {
   asked(asked: Asked): void;
   checked(): void;
@@ -48,7 +48,10 @@ interface Pending {
   fault(error: ApiError): void;
 }
 
-/** Opens the model at `path` in `thread`; rejects as `open` does. */
+/**
+ * Opens the model at `path` in `thread`.
+ * @throws as `open` does
+ */
 export async function openRemote(
   path: string,
   { open, rules, onStuck, stuckMs }: RemoteOptions,
@@ -113,7 +116,7 @@ export async function openRemote(
   }
 }
 
-/** Tells an answer its news. */
+/** Passes a message to its answer. */
 function hear(
   news: Extract<News, { id: number }>,
   pending: Map<number, Pending>,
@@ -136,7 +139,10 @@ function hear(
   }
 }
 
-/** Begins answers in a thread, which are told their news by `pending`. */
+/**
+ * Returns a function that starts answers in the thread; `pending` receives the
+ * thread's messages.
+ */
 function beginner(
   thread: Thread,
   pending: Map<number, Pending>,

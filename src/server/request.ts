@@ -1,6 +1,6 @@
 /**
- * `POST /v1/chat/completions`: from JSON to messages and options. What the
- * server cannot do is refused, not ignored; what changes nothing is allowed.
+ * `POST /v1/chat/completions`: from JSON to messages and options. Fields that
+ * the server cannot honour are refused, not ignored.
  * @module
  */
 import type { AskOptions, Message } from "../session/ask.ts";
@@ -19,21 +19,21 @@ import {
 import { imageBytes } from "./image_url.ts";
 import type { Limits } from "./options.ts";
 
-/** A request that is understood. */
+/** A parsed request. */
 export interface ChatRequest {
   /** The conversation. */
   readonly messages: Message[];
-  /** How to answer. */
+  /** Options of the answer. */
   readonly options: AskOptions;
-  /** Whether pieces are sent as they come. */
+  /** Whether the answer is streamed. */
   readonly stream: boolean;
   /** Whether a stream ends with a chunk of usage. */
   readonly includeUsage: boolean;
-  /** Images in it. */
+  /** Number of images. */
   readonly images: number;
 }
 
-/** What may be asked of this server. */
+/** Limits and the model's name. */
 export interface RequestRules {
   /** Name of the model. */
   readonly model: string;
@@ -47,14 +47,14 @@ const USED = [
   ...["response_format", "logprobs", "top_logprobs"],
 ];
 
-/** Fields that say nothing about the answer. */
+/** Fields that do not concern the answer; they are accepted and have no effect. */
 const IGNORED = [
   ...["user", "metadata", "store", "service_tier", "safety_identifier"],
   ...["prompt_cache_key", "prompt_cache_retention", "parallel_tool_calls"],
   ...["reasoning_effort", "verbosity"],
 ];
 
-/** Fields with one value that changes nothing; any other is refused. */
+/** Fields that are accepted only with a value that has no effect. */
 const NEUTRAL: Readonly<Record<string, (value: unknown) => boolean>> = {
   n: (v) => v === 1,
   frequency_penalty: (v) => v === 0,
@@ -67,7 +67,10 @@ const NEUTRAL: Readonly<Record<string, (value: unknown) => boolean>> = {
   modalities: (v) => JSON.stringify(v) === '["text"]',
 };
 
-/** Checks all of a request; throws `ApiError`. */
+/**
+ * Parses and checks a request.
+ * @throws {ApiError}
+ */
 export function parseRequest(
   body: unknown,
   { model, limits }: RequestRules,
@@ -165,7 +168,7 @@ function answerOptions(fields: Fields, limits: Limits): AskOptions {
   return options;
 }
 
-/** What `response_format` asks for; undefined: text. */
+/** The JSON schema of `response_format`; undefined for text. */
 function schemaOf(format: unknown): JsonSchema | undefined {
   if (format === undefined) return undefined;
   const fields = object(format, "response_format"), type = own(fields, "type");

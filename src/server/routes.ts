@@ -1,5 +1,5 @@
 /**
- * What can be asked of the server, by path.
+ * The routes of the server.
  * @module
  */
 import { admissionControl } from "./admission.ts";
@@ -11,30 +11,33 @@ import type { Metrics } from "./metrics.ts";
 import type { HandlerOptions, Limits } from "./options.ts";
 import { pageResponse } from "./page/page.ts";
 
-/** Who answers: a session, or what stands for one. */
+/** A session or a backend. */
 export type Source = Answering | Backend;
 
-/** An answer to a path. */
+/** A route. */
 export interface Route {
   /** Its name in metrics and log. */
   readonly name: string;
-  /** How it is asked. */
+  /** HTTP method. */
   readonly method: "GET" | "POST";
-  /** Whether the API key, where there is one, must be shown. */
+  /** Whether it needs the API key, if the server has one. */
   readonly key: boolean;
-  /** Answers; throws `ApiError` and the errors of other rooms. */
+  /**
+   * Answers a request.
+   * @throws {ApiError} and errors of the session
+   */
   answer(request: Request): Promise<Reply> | Reply;
 }
 
-/** What routes are made of. */
+/** Options of the routes. */
 export interface RouteOptions extends HandlerOptions {
   readonly model: string;
   readonly limits: Limits;
-  /** What is counted. */
+  /** Metrics. */
   readonly counted: Metrics;
 }
 
-/** The routes over a source. */
+/** The routes of a session or a backend. */
 export function routesOf(
   source: Source | PromiseLike<Source>,
   options: RouteOptions,
@@ -111,7 +114,7 @@ export function routesOf(
   ]);
 }
 
-/** A backend that may still be on its way. */
+/** A backend that may still be loading. */
 function arriving(
   source: Source | PromiseLike<Source>,
   { model, limits, onError }: RouteOptions,
@@ -127,9 +130,9 @@ function arriving(
     });
   } else take(source);
   return {
-    /** It, where it is there. */
+    /** The backend; undefined while it is loading. */
     now: () => ready,
-    /** It; throws where it is not there yet. */
+    /** The backend; throws while it is loading. */
     backend(): Backend {
       if (ready) return ready;
       throw failed === undefined

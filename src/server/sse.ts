@@ -1,7 +1,7 @@
 /**
- * A streamed answer as server-sent events: role, pieces, finish, usage where
- * asked for, `[DONE]`; a failure on the way is an event too, so no client is
- * left with half a line.
+ * A streamed answer as server-sent events: role, text pieces, finish reason,
+ * usage if requested, `[DONE]`. A failure is an event, too, so every event is
+ * complete.
  * @module
  */
 import { chunk, head, logprobs, timings, usageChunk } from "./chunk.ts";
@@ -10,22 +10,22 @@ import { faultOf } from "./faults.ts";
 import type { Job, Outcome } from "./job.ts";
 import { type Backlog, outlet } from "./outlet.ts";
 
-/** A comment is sent this often, so that nobody between thinks the connection dead. */
+/** Interval of comments that keep the connection alive, in milliseconds. */
 const PING_MS = 15_000;
 
-/** How a stream is made. */
+/** Options of a stream. */
 export interface StreamOptions {
   /** Name of the model. */
   readonly model: string;
-  /** Whether a chunk of usage is sent. */
+  /** Whether the stream ends with a usage chunk. */
   readonly includeUsage: boolean;
-  /** What readers have not taken yet. */
+  /** Unread bytes of all answers. */
   readonly untaken: Backlog;
   /** Called once, when the answer has ended. */
   ended(how: Outcome | ApiError, error?: unknown): void;
 }
 
-/** The body of a streamed answer; its reader's leaving cancels the job. */
+/** The body of a streamed answer. If its reader leaves, the job is cancelled. */
 export function eventStream(
   job: Job,
   { model, includeUsage, untaken, ended }: StreamOptions,
@@ -80,7 +80,7 @@ export function eventStream(
   }, untaken);
 }
 
-/** Drops white space before the first word, as `completion` does. */
+/** Removes white space before the first word, as `completion` does. */
 function leadingSpaceTrimmer(): (text: string) => string {
   let begun = false;
   return (text) => {

@@ -1,6 +1,5 @@
 /**
- * The report as one HTML page that needs nothing else: no script, no font, no
- * picture from elsewhere.
+ * The report as one HTML page without scripts, fonts or files from elsewhere.
  * @module
  */
 import type { SiteRow } from "../sites.ts";
@@ -14,38 +13,38 @@ import {
 } from "./plot.ts";
 import { beyond, normalBeyond, type Spread } from "./spread.ts";
 
-/** Static scales of one site of the text phase. */
+/** The static scales of one site of the text phase, per modality. */
 export interface ScalePair {
   readonly site: string;
   readonly vision: number;
   readonly text: number;
 }
 
-/** Something before and after the passes. */
+/** A value before and after the passes. */
 export interface BeforeAfter {
   readonly before: Spread;
   readonly after: Spread;
 }
 
-/** One step of the ablation, as tools/ablation.ts writes it. */
+/** One ablation step, as tools/ablation.ts writes it. */
 export interface Step {
   readonly step: string;
   readonly [measure: string]: string | number;
 }
 
-/** All that a page shows; what is absent has no section. */
+/** The contents of a report; absent parts have no section. */
 export interface Report {
   readonly title: string;
-  /** Facts about the file: name and value. */
+  /** Facts about the file: name, value. */
   readonly facts: readonly (readonly [string, string])[];
-  /** Rows of the quality table: measure, float, quantized. */
+  /** Rows of the quality table: metric, float, quantized. */
   readonly quality?: readonly (readonly [string, string, string])[];
   readonly scales: readonly ScalePair[];
   readonly sites?: readonly SiteRow[];
   readonly weights?: BeforeAfter;
   readonly activations?: Readonly<Record<"vision" | "text", BeforeAfter>>;
   readonly ablation?: readonly Step[];
-  /** Why sections are missing, and how to get them. */
+  /** Notes on missing sections and how to get them. */
   readonly missing: readonly string[];
 }
 
@@ -104,7 +103,7 @@ function figure(title: string, svg: string, key: string, note: string): string {
   }</figcaption></figure>`;
 }
 
-/** Whole steps around what is there. */
+/** The range of `values`, extended to multiples of `step`. */
 function around(values: readonly number[], step: number): [number, number] {
   const finite = values.filter(Number.isFinite);
   return [

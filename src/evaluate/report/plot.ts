@@ -1,10 +1,10 @@
 /**
- * Plots as inline SVG: points, lines and bars over two axes. Colours and type
- * come from the page's style; every plot says in words what it shows.
+ * Plots as inline SVG with points, lines and bars over two axes. Colours and
+ * fonts come from the page's style; every plot has a text description.
  * @module
  */
 
-/** Text that may stand in HTML. */
+/** Escapes text for HTML. */
 export function escape(text: string): string {
   const names: Record<string, string> = {
     "&": "&amp;",
@@ -15,14 +15,14 @@ export function escape(text: string): string {
   return text.replace(/[&<>"]/g, (c) => names[c]);
 }
 
-/** A mark at (x, y), and what it says when pointed at. */
+/** A mark at (x, y) and its tooltip. */
 export interface Point {
   readonly x: number;
   readonly y: number;
   readonly title?: string;
 }
 
-/** Points of one colour; `line` joins them, `dots` leaves them alone. */
+/** Points of one colour; `line` connects them, `dots` does not. */
 export interface Series {
   readonly name: string;
   /** Number of the colour, 0 to 3. */
@@ -36,22 +36,22 @@ export interface Axis {
   readonly label: string;
   readonly from: number;
   readonly to: number;
-  /** Equal ratios are equally far apart. */
+  /** Logarithmic scale. */
   readonly log?: boolean;
-  /** Names instead of numbers, where there are any. */
+  /** Labels instead of numbers. */
   readonly ticks?: readonly { readonly at: number; readonly text: string }[];
 }
 
 const WIDTH = 400, HEIGHT = 240;
 const BOX = { left: 46, right: 8, top: 10, bottom: 36 };
 
-/** Where `value` stands on an axis, 0 to 1. */
+/** Position of `value` on an axis, 0 to 1. */
 function position({ from, to, log }: Axis, value: number): number {
   const f = log ? Math.log10 : (v: number) => v;
   return (f(value) - f(from)) / (f(to) - f(from));
 }
 
-/** Round numbers within an axis: powers of ten, or some steps of 1, 2 or 5. */
+/** Ticks of an axis: powers of ten if logarithmic, else multiples of 1, 2 or 5. */
 export function ticksOf(axis: Axis): { at: number; text: string }[] {
   if (axis.ticks) return [...axis.ticks];
   const ticks: { at: number; text: string }[] = [];
@@ -73,7 +73,7 @@ export function ticksOf(axis: Axis): { at: number; text: string }[] {
   return ticks;
 }
 
-/** 10^exponent: as a number, or `raised`. */
+/** 10^exponent as text: a number, or with a raised exponent. */
 function power(exponent: number, raised: boolean): string {
   if (!raised || exponent === 0) return `${Number(`1e${exponent}`)}`;
   const digits = "⁰¹²³⁴⁵⁶⁷⁸⁹";
@@ -84,9 +84,10 @@ function power(exponent: number, raised: boolean): string {
 const n = (value: number) => `${Number(value.toFixed(1))}`;
 
 /**
- * A plot. `joins` are thin lines between two values at one x, such as a site's
- * two scales.
- * @param label what a person who does not see it must know
+ * A plot as SVG.
+ * @param joins thin lines between two values at one x, such as the two scales
+ * of a site
+ * @param label text description for screen readers
  */
 export function plot(
   label: string,
@@ -161,7 +162,7 @@ function drawn(
   ).join("");
 }
 
-/** What the colours of a plot stand for. */
+/** The legend of a plot. */
 export function legend(series: readonly Series[]): string {
   return `<ul class="legend">${
     series.map((s) =>
@@ -172,7 +173,7 @@ export function legend(series: readonly Series[]): string {
   }</ul>`;
 }
 
-/** A table; the first column names its rows, numbers stand right. */
+/** An HTML table; the first column names the rows, numbers are right-aligned. */
 export function htmlTable(
   caption: string,
   head: readonly string[],

@@ -1,6 +1,6 @@
 /**
- * How far values spread: counts of |v| in units of their own standard
- * deviation, over many tensors. A rotation shows as a tail that is gone.
+ * Distributions of weights: a histogram of |v| in units of each tensor's
+ * standard deviation, over many tensors. A rotation removes the tail.
  * @module
  */
 
@@ -8,7 +8,7 @@
 export const BIN = 0.25;
 const BINS = 256; // up to 64; what is beyond counts in the last
 
-/** Counts of many tensors. */
+/** A histogram over many tensors. */
 export interface Spread {
   readonly counts: Float64Array;
   total: number;
@@ -16,12 +16,12 @@ export interface Spread {
   most: number;
 }
 
-/** An empty one. */
+/** An empty histogram. */
 export function spread(): Spread {
   return { counts: new Float64Array(BINS), total: 0, most: 0 };
 }
 
-/** Adds the values of one tensor, in units of their own root mean square. */
+/** Adds the values of one tensor, divided by its root mean square. */
 export function addSpread(s: Spread, values: ArrayLike<number>): void {
   let square = 0;
   for (let i = 0; i < values.length; i++) square += values[i] ** 2;
@@ -35,7 +35,7 @@ export function addSpread(s: Spread, values: ArrayLike<number>): void {
   s.total += values.length;
 }
 
-/** Share of all values that lie at or beyond the start of each bin, as far as there are any: [start, share]. */
+/** Fraction of values at or beyond the start of each bin: [start, fraction]. */
 export function beyond(s: Spread): [number, number][] {
   const out: [number, number][] = [];
   let left = s.total;
@@ -46,7 +46,10 @@ export function beyond(s: Spread): [number, number][] {
   return out;
 }
 
-/** The same of a normal distribution, both signs together, up to `to`. */
+/**
+ * The same for a normal distribution (both signs), up to `to` standard
+ * deviations.
+ */
 export function normalBeyond(to: number): [number, number][] {
   const step = BIN / 16, out: [number, number][] = [];
   let inside = 0;

@@ -1,17 +1,17 @@
 /**
- * One connection: requests in, answers out, one after the other. Whoever sends
- * or takes nothing for too long is closed, and the handler hears at once of a
- * client that goes.
+ * One connection: reads requests and writes responses, one at a time. It is
+ * closed when the client neither sends nor reads for too long, and the handler
+ * learns at once when the client disconnects.
  * @module
  */
 import { soon } from "../../platform/platform.ts";
 import { type Head, HEAD_LIMITS, HeadError, readHead } from "./head.ts";
 import { Gone, Source } from "./source.ts";
 
-/** A function that answers. */
+/** Answers a request. */
 export type Handle = (request: Request) => Promise<Response>;
 
-/** What a connection is made on. */
+/** The underlying byte streams. */
 export interface Wire {
   read(into: Uint8Array): Promise<number | null>;
   write(bytes: Uint8Array): Promise<number>;
@@ -21,20 +21,26 @@ export interface Wire {
 
 /** Times of a connection, in milliseconds. */
 export interface HttpTimes {
-  /** From the first moment to the end of the first head. */
+  /** Time from the connection to the end of the first head. */
   readonly headMs: number;
-  /** From an answer to the end of the next head. */
+  /** Time from a response to the end of the next head. */
   readonly idleMs: number;
-  /** Longest time in which a client takes nothing of an answer. */
+  /** Longest time without the client reading. */
   readonly writeMs: number;
 }
 
-/** Bytes that are still read of a client that is told to go, so that it hears it. */
+/**
+ * Bytes and milliseconds that are still read after an error, so that the client
+ * receives it.
+ */
 const LINGER_BYTES = 2 ** 25, LINGER_MS = 2000;
 
-/** A connection under way. */
+/** A running connection. */
 export class Connection {
-  /** Since when it waits for a head; undefined while a request is answered. */
+  /**
+   * Time since which it waits for a head (`performance.now()`); undefined while
+   * a request is answered.
+   */
   idleSince: number | undefined = performance.now();
   readonly #wire: Wire;
   readonly #source: Source;
@@ -49,7 +55,7 @@ export class Connection {
     this.#times = times;
   }
 
-  /** Closes at once. */
+  /** Closes the connection immediately. */
   close(): void {
     if (this.#closed) return;
     this.#closed = true;
@@ -58,13 +64,13 @@ export class Connection {
     } catch { /* it was closed */ }
   }
 
-  /** Takes no request after the one that is answered. */
+  /** Closes after the current request. */
   finish(): void {
     this.#last = true;
     if (this.idleSince !== undefined) this.close();
   }
 
-  /** Answers requests until the connection ends; throws nothing. */
+  /** Serves requests until the connection ends; never throws. */
   async serve(handle: Handle): Promise<void> {
     try {
       for (let ms = this.#times.headMs;; ms = this.#times.idleMs) {
@@ -81,7 +87,7 @@ export class Connection {
     }
   }
 
-  /** Says why there is no answer, and closes. */
+  /** Sends the error and closes. */
   async refuse({ status, message }: HeadError): Promise<void> {
     this.idleSince = undefined;
     const body = JSON.stringify({
@@ -102,7 +108,7 @@ export class Connection {
     this.close();
   }
 
-  /** One request; returns whether another may follow. */
+  /** Answers one request; returns whether another may follow. */
   async #answer(head: Head, handle: Handle): Promise<boolean> {
     const gone = new AbortController();
     let read = false, answered = false; // the whole body; the request
@@ -145,7 +151,7 @@ export class Connection {
     return stays && !gone.signal.aborted;
   }
 
-  /** The body as a stream; undefined where there is none. */
+  /** The body of a request as a stream; undefined if there is none. */
   #body(
     head: Head,
     end: () => void,
@@ -230,7 +236,7 @@ export class Connection {
     }
   }
 
-  /** Waits for `work`; where it takes longer, the connection is closed, which ends it. */
+  /** Waits for `work`; after `ms` the connection is closed, which ends the work. */
   async #within<T>(ms: number, work: () => Promise<T>): Promise<T> {
     if (this.#closed) throw new Gone();
     const timer = setTimeout(() => this.close(), ms);
@@ -241,7 +247,10 @@ export class Connection {
     }
   }
 
-  /** Reads on for a while: closing upon unread bytes would take the answer from the client. */
+  /**
+   * Reads for a while before closing: closing with unread bytes would discard
+   * the response (TCP reset).
+   */
   async #linger(): Promise<void> {
     try {
       await this.#wire.closeWrite();
@@ -278,7 +287,10 @@ function requestOf(
   }
 }
 
-/** The outcome of a promise that is settled within a turn of the event loop. */
+/**
+ * The result of a promise that settles within one turn of the event loop;
+ * otherwise undefined.
+ */
 function soonest<T>(promise: Promise<T>): Promise<T | undefined> {
   const turn = new Promise<void>((done) => soon(done)).then(() => undefined);
   return Promise.race([promise, turn]);

@@ -1,7 +1,7 @@
 /**
- * A TCP listener that outlives whatever clients do to it: connections are
- * capped, the longest idle one makes room for a new one, and a system that has
- * no descriptor left is asked again.
+ * A TCP listener that no client can stop: the number of connections is limited,
+ * the longest idle one is closed for a new one, and accepting is retried when
+ * the system has no file descriptor left.
  * @module
  */
 import {
@@ -14,53 +14,59 @@ import { HeadError } from "./head.ts";
 
 /** Limits of a listener. */
 export interface FrontLimits extends HttpTimes {
-  /** Connections at a time. */
+  /** Maximum number of open connections. */
   readonly connections: number;
 }
 
-/** What is counted of connections. */
+/** Counters of connections. */
 export interface ConnectionCounts {
   /** Open now. */
   open: number;
-  /** Taken since the beginning. */
+  /** Accepted since the start. */
   accepted: number;
-  /** Idle ones that were closed to make room. */
+  /** Idle ones closed for a new one. */
   evicted: number;
-  /** Refused, since all were busy. */
+  /** Refused because all were busy. */
   refused: number;
-  /** Times that the system would not give one. */
+  /** Failed calls of accept. */
   failed: number;
 }
 
-/** A listener at work. */
+/** A running listener. */
 export interface Front {
-  /** Takes no more connections, closes idle ones; resolves when the last has ended. */
+  /**
+   * Accepts no more connections, closes idle ones, and resolves when the last
+   * one has ended.
+   */
   finish(): Promise<void>;
-  /** Closes all connections at once. */
+  /** Closes all connections immediately. */
   cut(): void;
 }
 
-/** Counts at zero. */
+/** Counters, all zero. */
 export function connectionCounts(): ConnectionCounts {
   return { open: 0, accepted: 0, evicted: 0, refused: 0, failed: 0 };
 }
 
-/** Connections that are told at a time that there is no room; others are just closed. */
+/** Connections that get a 503 at the same time; further ones are closed without. */
 const MOST_REFUSALS = 16;
 
-/** Time that a connection has to send its head before others may take its place; meanwhile they wait in the system's queue. */
+/**
+ * Time in which a new connection can send its head before it counts as idle, in
+ * milliseconds; new connections wait in the system's queue meanwhile.
+ */
 const GRACE_MS = 50;
 
-/** How long a system without descriptors is left alone. */
+/** Pause after a failed accept, in milliseconds. */
 const PAUSE_MS = 100;
 
-/** What connections come from. */
+/** The part of `Deno.Listener` that is used. */
 export interface Accepting {
   accept(): Promise<Wire>;
   close(): void;
 }
 
-/** Answers whoever connects. */
+/** Serves every connection of `listener`. */
 export function front(
   listener: Accepting,
   handle: Handle,
@@ -122,21 +128,22 @@ export function front(
   };
 }
 
-/** Those that wait for a head, the longest first. */
+/** Idle connections, longest idle first. */
 function idleOf(open: Iterable<Connection>): Connection[] {
   const since = (connection: Connection) => connection.idleSince ?? Infinity;
   return [...open].filter((c) => c.idleSince !== undefined)
     .sort((a, b) => since(a) - since(b));
 }
 
-/** The open connections, of which there are only so many. */
+/** The set of open connections, of limited size. */
 function crowd(limits: FrontLimits, counts: ConnectionCounts) {
   const open = new Set<Connection>();
   let heardBefore = -Infinity;
 
   /**
-   * Whether there is room for one more. An idle connection makes room once the
-   * event loop has turned since it came, so that what it sent was read.
+   * Makes room for one more connection; false if all are busy. An idle
+   * connection is closed only after one turn of the event loop, so that data
+   * which it has sent are read first.
    */
   async function makeRoom(): Promise<boolean> {
     while (open.size >= limits.connections) {

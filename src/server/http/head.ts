@@ -1,36 +1,37 @@
 /**
- * The head of a request in HTTP/1.1 (RFC 9112), read strictly: what two readers
- * could understand differently is refused, so that nothing hides behind a proxy.
+ * Strict parser of the head of an HTTP/1.1 request (RFC 9112). Ambiguous heads
+ * are refused, so that no request is read differently by a proxy (request
+ * smuggling).
  * @module
  */
 
 /** Limits of a head. */
 export const HEAD_LIMITS = {
-  /** Bytes, the empty line included. */
+  /** Bytes, including the empty line. */
   bytes: 16_384,
-  /** Fields. */
+  /** Number of header fields. */
   fields: 100,
 } as const;
 
-/** A head. */
+/** A parsed head. */
 export interface Head {
   readonly method: string;
   /** Path and query, beginning with "/". */
   readonly target: string;
   readonly headers: Headers;
-  /** Bytes of the body; undefined where it comes in chunks. */
+  /** Bytes of the body; undefined for chunked transfer coding. */
   readonly length: number | undefined;
   /** Whether the connection may take another request afterwards. */
   readonly keepAlive: boolean;
-  /** Whether the client waits for "100 Continue". */
+  /** Whether the client expects "100 Continue". */
   readonly expects: boolean;
-  /** Whether the client understands chunks. */
+  /** Whether the client supports chunked transfer coding (HTTP/1.1). */
   readonly chunks: boolean;
 }
 
-/** A head that is not answered by the handler. */
+/** A head that is refused before the handler is called. */
 export class HeadError extends Error {
-  /** What is answered before the connection is closed. */
+  /** HTTP status of the response; the connection is closed afterwards. */
   readonly status: number;
 
   constructor(status: number, message: string) {
@@ -46,7 +47,10 @@ const LINE =
 const VALUE = /^[\t\x20-\x7e\x80-\xff]*$/;
 const TARGET = /^\/[\x21-\x7e]*$/;
 
-/** Reads a head, given as Latin-1 text without the empty line; throws `HeadError`. */
+/**
+ * Parses a head, given as Latin-1 text without the empty line.
+ * @throws {HeadError}
+ */
 export function readHead(text: string): Head {
   const [first, ...lines] = text.split("\r\n");
   const line = LINE.exec(first);
@@ -84,7 +88,7 @@ export function readHead(text: string): Head {
   };
 }
 
-/** Fields by their names in lower case; a list field that stands twice is joined. */
+/** Header fields by lower-case name; repeated list fields are joined. */
 function fieldsOf(lines: readonly string[]): Map<string, string> {
   if (lines.length > HEAD_LIMITS.fields) {
     throw new HeadError(431, `more than ${HEAD_LIMITS.fields} fields`);
@@ -105,7 +109,7 @@ function fieldsOf(lines: readonly string[]): Map<string, string> {
   return headers;
 }
 
-/** Fields of one value. */
+/** Fields that may appear only once. */
 const ONCE = new Set([
   ...["host", "content-length", "transfer-encoding", "content-type"],
   ...["authorization", "origin", "expect"],
@@ -119,7 +123,10 @@ function lengthOf(text: string | undefined): number | undefined {
   return Number(text);
 }
 
-/** A target as path and query. One that names a host must name that of the Host field. */
+/**
+ * The path and query of a request target. An absolute target must name the host
+ * of the Host field.
+ */
 function pathOf(target: string, host: string): string {
   const whole = /^http:\/\/([^/?#]*)(.*)$/i.exec(target);
   if (whole && whole[1].toLowerCase() !== host.toLowerCase()) {

@@ -1,27 +1,27 @@
 /**
- * The bytes that a client sends, in order: heads, bodies by length or in chunks.
- * No more than one piece is kept ahead of what was asked for.
+ * Reads what a client sends: heads, and bodies with a length or in chunks. At
+ * most one read is buffered ahead.
  * @module
  */
 import { HEAD_LIMITS, HeadError } from "./head.ts";
 
-/** What bytes are read from. */
+/** The part of a connection that is read. */
 export interface Readable {
   read(into: Uint8Array): Promise<number | null>;
 }
 
-/** Bytes of a read: of heads, of bodies. */
+/** Buffer sizes for heads and for bodies. */
 const SMALL = 16_384, LARGE = 131_072;
 
-/** The client has gone. */
+/** The client has closed the connection. */
 export class Gone extends Error {}
 
-/** What a client sends. */
+/** Buffered reader of a connection. */
 export class Source {
   readonly #from: Readable;
-  /** What is read into, again and again. */
+  /** Read buffer, reused. */
   #piece = new Uint8Array(SMALL);
-  /** Bytes that have come and were not yet asked for. */
+  /** Bytes that are read but not consumed. */
   #ahead = new Uint8Array(0);
   #reading: Promise<void> | undefined;
   #ended = false;
@@ -30,12 +30,15 @@ export class Source {
     this.#from = from;
   }
 
-  /** Bytes that are there. */
+  /** Number of buffered bytes. */
   get length(): number {
     return this.#ahead.length;
   }
 
-  /** Waits for more bytes; throws `Gone` where none come any more. Calls at once share what comes. */
+  /**
+   * Reads more bytes; concurrent calls share one read.
+   * @throws {Gone} at the end of the stream
+   */
   async more(): Promise<void> {
     if (this.#ended) throw new Gone();
     this.#reading ??= this.#read().finally(() => this.#reading = undefined);
@@ -55,14 +58,14 @@ export class Source {
     this.#ahead = all;
   }
 
-  /** Forgets what is there; returns how many bytes it was. */
+  /** Discards the buffered bytes; returns their number. */
   drop(): number {
     const { length } = this.#ahead;
     this.#ahead = new Uint8Array(0);
     return length;
   }
 
-  /** Takes up to `most` bytes that are there. */
+  /** Consumes up to `most` buffered bytes. */
   #take(most: number): Uint8Array<ArrayBuffer> {
     const all = this.#ahead;
     if (most >= all.length) {
@@ -73,7 +76,7 @@ export class Source {
     return all.slice(0, most);
   }
 
-  /** The next line or lines up to `end`, without it, as Latin-1 text. */
+  /** Reads up to `end` and returns the text before it, as Latin-1. */
   async #until(end: string, most: number, status = 431): Promise<string> {
     for (let from = 0;;) {
       const text = latin1(this.#ahead.subarray(0, most));
@@ -97,7 +100,7 @@ export class Source {
     return await this.#until("\r\n\r\n", HEAD_LIMITS.bytes);
   }
 
-  /** A body of `length` bytes, piece by piece. */
+  /** Reads a body of `length` bytes. */
   async *counted(length: number): AsyncGenerator<Uint8Array<ArrayBuffer>> {
     if (length > SMALL) this.#piece = new Uint8Array(LARGE);
     for (let left = length; left > 0;) {
@@ -109,7 +112,10 @@ export class Source {
     if (length > SMALL) this.#piece = new Uint8Array(SMALL);
   }
 
-  /** A body in chunks (RFC 9112, 7.1); extensions and trailing fields are passed over. */
+  /**
+   * Reads a chunked body (RFC 9112, 7.1); chunk extensions and trailers are
+   * skipped.
+   */
   async *chunked(): AsyncGenerator<Uint8Array<ArrayBuffer>> {
     while (true) {
       const line = await this.#until("\r\n", 1024, 400);
@@ -132,7 +138,7 @@ export class Source {
 
 const decoder = new TextDecoder("latin1");
 
-/** Bytes as text, each a character. */
+/** Decodes Latin-1. */
 function latin1(bytes: Uint8Array): string {
   return decoder.decode(bytes);
 }

@@ -1,6 +1,6 @@
 /**
- * The web page: one file, nothing from elsewhere. Its policy lets run what was
- * in it when it was built, by hash, and nothing else.
+ * The web page: one file that loads nothing else. Its content security policy
+ * admits only its own script and style, by hash.
  * @module
  */
 import { PAGE, SCRIPT_HASHES, STYLE_HASH } from "./generated.ts";
