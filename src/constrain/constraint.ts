@@ -11,9 +11,9 @@ import { type Rule, start, type State } from "./grammar.ts";
 
 /** Allowed tokens, sorted by bytes so that neighbours share prefixes. */
 export interface Vocabulary {
-  /** Their ids, sorted by their bytes. */
+  /** Token ids, sorted by their bytes. */
   readonly ids: Int32Array;
-  /** Their bytes, in the same order. */
+  /** Bytes of each token, in the same order. */
   readonly bytes: readonly Uint8Array[];
 }
 
@@ -23,7 +23,7 @@ export interface Constraint {
   restrict(logits: Float32Array, left: number): void;
   /** Advances by an allowed token. */
   accept(id: number): void;
-  /** Whether the text may end here. */
+  /** Whether the text is complete and may end. */
   readonly whole: boolean;
   /** Whether the text must end here. */
   readonly ended: boolean;
@@ -31,7 +31,10 @@ export interface Constraint {
 
 /** Budget of grammar steps, less than a microsecond each. */
 export const CONSTRAINT_LIMITS = {
-  /** For one token: the first of an enum of 4,000 words takes 160,000. */
+  /**
+   * Steps for one token; the first token of an enum of 4,000 words takes
+   * 160,000.
+   */
   token: 250_000,
   /** For a whole answer, in addition to `each` per token. */
   answer: 1_000_000,

@@ -22,7 +22,7 @@ export type Rule = readonly (readonly Item[])[];
 export interface State {
   /** Fewest bytes that must follow; 0 where the text may end here. */
   readonly need: number;
-  /** Whether anything may follow. */
+  /** Whether another byte may follow. */
   readonly open: boolean;
   /** The state after `byte`; undefined where the byte is not allowed. */
   next(byte: number): State | undefined;
@@ -41,7 +41,7 @@ interface Frame {
 /** Lengths of an alternative. */
 interface Row {
   readonly id: number;
-  /** Fewest bytes from each item on. */
+  /** Minimum number of bytes from each item to the end. */
   readonly needs: Float64Array;
 }
 
@@ -83,7 +83,7 @@ export function start(
     return known;
   }
 
-  /** Replaces rules on top of stacks by their alternatives until bytes are on top. */
+  /** Expands rules on top of the stacks until each top is a byte range. */
   function state(tops: Iterable<Frame | undefined>): State | undefined {
     const todo = [...tops], seen = new Set<Frame | undefined>(todo);
     const bytes: Frame[] = [];
@@ -165,7 +165,10 @@ function rowsOf(
   };
 }
 
-/** Bytes of the shortest text of each rule; Infinity where it has no finite text. */
+/**
+ * Length of the shortest text of each rule in bytes; Infinity if it has no
+ * finite text.
+ */
 export function shortestTexts(
   rules: readonly Rule[],
   spend: Spend = () => {},

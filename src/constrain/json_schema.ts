@@ -112,7 +112,7 @@ function compiler(root: unknown, book: RuleBook, spend: Spend): Compile {
       ? [...alternatives[0]]
       : [book.rule(alternatives)];
   let blankRule: number | undefined, anyRule: number | undefined;
-  /** After a colon or comma: a blank or nothing. */
+  /** An optional space after a colon or comma. */
   const blank = () => blankRule ??= book.rule([[], book.text(" ")]);
 
   const compile: Compile = (schema, where, depth) =>
@@ -273,7 +273,7 @@ function compiler(root: unknown, book: RuleBook, spend: Spend): Compile {
     return [...book.text("{"), ...first, ...book.text("}")];
   }
 
-  /** Any number of pairs with any names. */
+  /** An object with any names. */
   function map(value: Item[]): Item[] {
     const pair = book.rule([[
       ...book.string(0, NO_LIMIT),
@@ -304,7 +304,10 @@ function hasSupported(keys: Keywords): boolean {
   );
 }
 
-/** Types that a schema allows; without `type`, those that its keywords imply. */
+/**
+ * The types that a schema allows; without `type`, the types that its keywords
+ * apply to.
+ */
 function typesOf(keys: Keywords, where: string): readonly string[] {
   if (keys.type === undefined) {
     return TYPES.filter((t) =>
@@ -336,7 +339,7 @@ function only(keys: Keywords, known: readonly string[], where: string) {
   }
 }
 
-/** Values of an enum or const that have the schema's type. */
+/** The values of an enum or const that match the schema's `type`. */
 function typed(values: readonly unknown[], type: unknown, where: string) {
   const types = type === undefined
     ? TYPES
@@ -357,7 +360,7 @@ function keywords(value: unknown, where: string): Keywords {
     : fail(where, "it must be an object");
 }
 
-/** Least and most of a keyword pair. */
+/** The values of a pair of minimum and maximum keywords. */
 function span(
   keys: Keywords,
   min: string,

@@ -26,7 +26,7 @@ const byte = (code: number): Item => BYTES[code];
 const range = (from: number, to: number): Item => ({ from, to });
 const DIGIT = range(0x30, 0x39);
 
-/** Bytes of a character beyond ASCII (Unicode 16, table 3-7: well-formed UTF-8). */
+/** A character outside ASCII in UTF-8 (Unicode 16, table 3-7). */
 const BEYOND_ASCII: Rule = [
   [range(0xc2, 0xdf), range(0x80, 0xbf)],
   [byte(0xe0), range(0xa0, 0xbf), range(0x80, 0xbf)],
@@ -42,21 +42,21 @@ const BEYOND_ASCII: Rule = [
 export interface RuleBook {
   /** All rules so far. */
   readonly rules: readonly Rule[];
-  /** A new rule of `alternatives`. */
+  /** Adds a rule; returns its number. */
   rule(alternatives: Rule): number;
-  /** A rule whose alternatives may name the rule itself. */
+  /** Adds a rule whose alternatives may refer to the rule itself. */
   recursive(alternatives: (self: number) => Rule): number;
-  /** Items that spell `text`. */
+  /** The items of a literal text. */
   text(text: string): Item[];
   /** The items, or one rule where they are too many to be copied. */
   short(items: readonly Item[]): Item[];
-  /** `item` as often as `least` to `most` times. */
+  /** `item` repeated `least` to `most` times. */
   repeat(item: Item, least: number, most: number): Item[];
   /** A JSON string of `least` to `most` characters. */
   string(least: number, most: number): Item[];
   /** A JSON number without an exponent. */
   number(): Item[];
-  /** A whole number from `least` to `most`. */
+  /** An integer from `least` to `most`. */
   integer(least: number, most: number): Item[];
 }
 
@@ -162,7 +162,7 @@ export function ruleBook(spend: Spend): RuleBook {
   return book;
 }
 
-/** The digits of all whole numbers from `least` ≥ 0 to `most`, without leading zeros. */
+/** The digits of all integers from `least` ≥ 0 to `most`, without leading zeros. */
 function digits(least: number, most: number): Item[][] {
   const out: Item[][] = [];
   for (let length = 1; length <= `${most}`.length; length++) {
@@ -173,7 +173,7 @@ function digits(least: number, most: number): Item[][] {
   return out;
 }
 
-/** The same for numbers of one length. */
+/** The same for numbers with equally many digits. */
 function sameLength(from: string, to: string): Item[][] {
   if (from === "") return [[]];
   const digit = (a: number, b: number) => range(0x30 + a, 0x30 + b);
