@@ -1,16 +1,16 @@
 /**
- * Decoders compiled to WebAssembly, kept usable and within bounds: one malformed
- * picture can leave an instance that fails on every good one after it, so an
- * instance that threw is replaced; so is one whose memory a large picture has
- * blown up; and an instance gets no more memory than a picture of its size needs.
+ * Runs picture decoders that are compiled to WebAssembly, within memory bounds. A
+ * malformed picture can leave an instance in a state that fails on every later
+ * picture, so an instance that threw is replaced, and so is one whose memory has
+ * grown large. An instance gets only the memory that a picture of its size needs.
  * @module
  */
 import { readBytes } from "../platform/platform.ts";
 import { ImageError } from "./image.ts";
 
-/** An instance of a decoder, made by Emscripten. */
+/** A decoder instance (Emscripten). */
 export interface Decoder {
-  /** RGBA pixels, or nothing where the bytes are bad. */
+  /** RGBA pixels; undefined or null where the bytes are damaged. */
   decode(bytes: Uint8Array<ArrayBuffer>): RgbaPixels | null | undefined;
 }
 
@@ -21,7 +21,7 @@ export interface RgbaPixels {
   readonly data: ArrayLike<number>;
 }
 
-/** Where a decoder comes from. */
+/** Source of a decoder. */
 export interface DecoderSource {
   /** URL of its WebAssembly: in Deno's cache, in node_modules, or beside a bundle. */
   wasm(): string;
@@ -35,21 +35,20 @@ export type DecodeRgba = (
   size: { readonly width: number; readonly height: number },
 ) => Promise<RgbaPixels>;
 
-/** Pages of WebAssembly memory are so large. */
+/** Bytes of a WebAssembly memory page. */
 const PAGE = 65_536;
 
 /**
- * Memory of a decoder: for its own tables, its input twice, and for each pixel
- * 4 bytes of RGBA, 6 of coefficients (a progressive JPEG without subsampling)
- * and 4 of rows between. Pixels that need more are not those of a photo.
+ * Memory of a decoder: tables, the input twice, and per pixel 4 bytes of RGBA, 6 of
+ * coefficients (a progressive JPEG without subsampling) and 4 of intermediate rows.
  */
 export const DECODER_MEMORY = { base: 64 * 2 ** 20, perPixel: 14 } as const;
 
-/** An instance whose memory is larger than so many bytes is not kept. */
+/** An instance with more memory is not reused, in bytes. */
 const KEEP_BYTES = 64 * 2 ** 20;
 
 /**
- * A decoder that survives bad pictures. Needs `--allow-read` of the package's
+ * A decoder that stays usable after damaged pictures. Needs `--allow-read` of the package's
  * folder, on first use. Throws `ImageError` "damaged" where decoding fails,
  * "too_large" where it takes more memory than it may.
  */
@@ -60,7 +59,7 @@ export function codec({ wasm, make }: DecoderSource): DecodeRgba {
     if (!kept) {
       const read = module ?? new WebAssembly.Module(await readBytes(wasm()));
       kept = await instance(read, make);
-      module = read; // only now: what failed so far is tried again
+      module = read; // set last, so that a failed load is repeated
     }
     const mine = kept;
     mine.most = DECODER_MEMORY.base + 2 * bytes.length +
@@ -88,7 +87,7 @@ export function codec({ wasm, make }: DecoderSource): DecodeRgba {
   };
 }
 
-/** A decoder, its memory, and how large that may become. */
+/** A decoder, its memory, and the limit of that memory. */
 interface Instance {
   readonly decoder: Decoder;
   readonly memory: WebAssembly.Memory | undefined;
@@ -115,13 +114,13 @@ async function instance(
         .find((value) => value instanceof WebAssembly.Memory);
       if (!memory) throw new TypeError("a decoder without a memory");
       const { grow } = memory;
-      // What Emscripten cannot get, its malloc does not give.
+      // Where memory cannot grow, Emscripten's malloc fails.
       memory.grow = function (pages: number) {
         if (this.buffer.byteLength + pages * PAGE > made.most) {
           made.refused = true;
           throw new RangeError("more memory than the picture may take");
         }
-        made.refused = false; // Emscripten asks for less, too
+        made.refused = false; // Emscripten tries again with less
         return grow.call(this, pages);
       };
       done(instance);

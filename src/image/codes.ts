@@ -1,30 +1,30 @@
 /**
- * Prefix codes of deflate (RFC 1951, 3.2.2): from the lengths of codes to a
- * table of the short ones, and a walk for the long ones.
+ * Prefix codes of deflate (RFC 1951, 3.2.2): from code lengths to a look-up table of
+ * short codes and a canonical search of long codes.
  * @module
  */
 
-/** Codes of at most so many bits are looked up at once. */
+/** Bits of the look-up table. */
 export const SHORT = 10;
 
 /** Codes of symbols. */
 export interface Codes {
-  /** By the next SHORT bits: symbol × 16 + length of the code; 0 where it is longer, or none. */
+  /** By the next SHORT bits: symbol × 16 + length of the code; 0 where it is longer or invalid. */
   readonly short: Uint16Array;
-  /** How many codes there are of each length. */
+  /** Number of codes of each length. */
   readonly counts: Uint16Array;
   /** Symbols in the order of their codes. */
   readonly symbols: Uint16Array;
 }
 
-/** Room for codes. */
+/** Empty tables. */
 export const noCodes = (): Codes => ({
   short: new Uint16Array(1 << SHORT),
   counts: new Uint16Array(16),
   symbols: new Uint16Array(288),
 });
 
-/** Sets `codes` to those that have `lengths`; false where there are none. One code alone may be incomplete, where it may be `alone`. */
+/** Sets `codes` from `lengths`; false where they form no complete prefix code. A single code may be incomplete where `alone` is set. */
 export function setCodes(
   codes: Codes,
   lengths: Uint8Array,
@@ -61,7 +61,7 @@ export function setCodes(
   return true;
 }
 
-/** What `short` would have of a longer code: they follow each other, bit by bit. */
+/** Decodes a longer code bit by bit; the result has the form of a `short` entry. */
 export function longCode({ counts, symbols }: Codes, hold: number): number {
   let code = 0, first = 0, index = 0;
   for (let length = 1; length < 16; length++, hold >>= 1) {

@@ -1,7 +1,6 @@
 /**
- * From a file's bytes to upright RGB pixels. What the file is, it says in its
- * first bytes, not in its name; how large it is, in its header, which is
- * checked before a pixel is decoded.
+ * Decodes a file's bytes to upright RGB pixels. The first bytes of the file decide
+ * its format, not its name. The size in the header is checked before decoding.
  * @module
  */
 import { type DecodeRgba, rgbOf } from "./codec.ts";
@@ -12,11 +11,11 @@ import { decodeJpeg, readJpegHeader } from "./jpeg.ts";
 import { decodePng, readPng } from "./png.ts";
 import { decodeWebp, readWebpHeader } from "./webp.ts";
 
-/** Choices of decoding. */
+/** Options of decoding. */
 export interface DecodeImageOptions {
-  /** What messages call the file; a base name, never a path. */
+  /** Name of the file in messages; a base name, never a path. */
   readonly name?: string;
-  /** Limits; `IMAGE_LIMITS` where not given. */
+  /** Limits; default `IMAGE_LIMITS`. */
   readonly limits?: Partial<ImageLimits>;
 }
 

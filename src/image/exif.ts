@@ -1,13 +1,13 @@
 /**
- * The orientation a camera noted in Exif, and turning a picture upright by it
- * (CIPA DC-008, "Orientation" 0112h; TIFF 6.0, section 2).
+ * Exif orientation (CIPA DC-008, "Orientation" 0112h; TIFF 6.0, section 2): reading
+ * it, and rotating a picture by it.
  * @module
  */
 import type { Image } from "./image.ts";
 
 /**
- * Orientation 1 to 8 from an Exif block, which begins with a TIFF header; 1
- * where it holds none or is damaged: a picture is worth more than its notes.
+ * Orientation 1 to 8 from an Exif block, which begins with a TIFF header; 1 where
+ * there is none or the block is damaged.
  */
 export function exifOrientation(tiff: Uint8Array): number {
   const view = new DataView(tiff.buffer, tiff.byteOffset, tiff.byteLength);
@@ -30,13 +30,13 @@ export function exifOrientation(tiff: Uint8Array): number {
   return 1;
 }
 
-/** `image` turned and mirrored so that it stands as it was seen; itself for 1. */
+/** `image` rotated and mirrored to be upright; `image` itself for orientation 1. */
 export function upright(image: Image, orientation: number): Image {
   if (orientation < 2 || orientation > 8) return image;
   const { width: w, height: h, data } = image;
   const turned = orientation >= 5; // 5 to 8 swap the sides
   const [width, height] = turned ? [h, w] : [w, h];
-  // Where the source's rows and columns run backwards along the result.
+  // Whether the source's rows and columns are reversed in the result.
   const [flipX, flipY] = [[2, 3, 7, 8], [3, 4, 6, 7]]
     .map((list) => list.includes(orientation));
   const stepColumn = flipX ? -1 : 1; // in source pixels

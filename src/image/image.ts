@@ -1,6 +1,5 @@
 /**
- * What this room is about: pixels, what may be wrong with a picture, and how
- * large one may be.
+ * Pixels, errors and size limits of pictures.
  * @module
  */
 
@@ -14,7 +13,7 @@ export interface Image {
   readonly data: Uint8Array<ArrayBuffer>;
 }
 
-/** What a file says of its picture before a pixel is decoded. */
+/** Header of a picture file. */
 export interface Header {
   /** Pixels across, as stored. */
   readonly width: number;
@@ -25,31 +24,31 @@ export interface Header {
 }
 
 /**
- * One code per way for a picture to be wrong.
+ * Kinds of errors in pictures.
  *
  * ```ts
  * import { type ImageErrorCode } from "@mquant/mquant";
  *
  * const smaller: ImageErrorCode = "too_large";
- * console.log(smaller); // worth another try with a smaller picture
+ * console.log(smaller); // try again with a smaller picture
  * ```
  */
 export type ImageErrorCode =
-  /** Not a picture, or none of a known kind. */
+  /** Not a known image format. */
   | "unknown_kind"
-  /** A known kind in a variant that is not read. */
+  /** A known format in a variant that is not supported. */
   | "unsupported"
   /** Beyond a limit. */
   | "too_large"
-  /** It ends early. */
+  /** The file ends early. */
   | "truncated"
-  /** It contradicts its format. */
+  /** The file violates its format. */
   | "damaged"
-  /** Settings that cannot be followed. */
+  /** Image settings that are not supported. */
   | "settings";
 
 /**
- * A picture that cannot be read; `code` says why.
+ * A picture cannot be read; `code` is the kind of error.
  *
  * ```ts
  * import { ImageError, open } from "@mquant/mquant";
@@ -66,7 +65,7 @@ export type ImageErrorCode =
  * ```
  */
 export class ImageError extends Error {
-  /** Which kind of fault. */
+  /** Kind of error. */
   readonly code: ImageErrorCode;
 
   /** `problem` follows "Cannot decode NAME: ". */
@@ -81,7 +80,7 @@ export class ImageError extends Error {
   }
 }
 
-/** Largest picture that is decoded; checked in its header, before any pixel. */
+/** Size limits of pictures, checked in the header before decoding. */
 export interface ImageLimits {
   /** Bytes of the file. */
   readonly fileBytes: number;
@@ -98,7 +97,7 @@ export const IMAGE_LIMITS: ImageLimits = {
   aspect: 200,
 };
 
-/** Throws an `ImageError` "too_large" where a size is beyond `limits`, "damaged" where it is none. */
+/** Throws an `ImageError`: "too_large" where a size exceeds `limits`, "damaged" where it is not a valid size. */
 export function checkSize(
   width: number,
   height: number,

@@ -1,23 +1,23 @@
 /**
- * Inflating zlib data into as many bytes as are wanted (RFC 1950, RFC 1951).
- * The web's own streams are twice as fast, but keep what a failed one held until
- * garbage is collected: bad PNGs made a process grow without a bound of ours
- * (docs/log.md). This one has no memory but its output and two small tables.
+ * Inflates zlib data of known size (RFC 1950, RFC 1951). The web platform's
+ * DecompressionStream is twice as fast, but a failed stream keeps its memory until
+ * garbage collection, so damaged PNGs made a process grow without bound
+ * (docs/log.md). This decoder uses its output and two small tables only.
  * @module
  */
 
 import { type Codes, longCode, noCodes, setCodes, SHORT } from "./codes.ts";
 
-/** Why inflating ended. */
+/** Result of inflating. */
 export type Inflated =
-  /** All bytes wanted are there, and their checksum is right. */
+  /** All bytes are there, and the checksum is right. */
   | "whole"
   /** The input ends before the output does. */
   | "short"
-  /** It is not what a compressor writes, or makes more than was wanted. */
+  /** Invalid data, or more output than expected. */
   | "damaged";
 
-/** Output after which others get a turn. */
+/** Output bytes between two yields to the event loop. */
 const TURN_BYTES = 1 << 18;
 
 /** Least output of a block on average, beyond so many blocks of any length: one a row, and more. */
@@ -45,11 +45,11 @@ function ranges(first: number, counts: readonly number[], size: number) {
   return { base, extra };
 }
 
-/** Lengths of the codes that need not be told (3.2.6). */
+/** Code lengths of the fixed codes (3.2.6). */
 const FIXED = new Uint8Array(288 + 32).fill(8, 0, 144).fill(9, 144, 256)
   .fill(7, 256, 280).fill(8, 280, 288).fill(5, 288);
 
-/** Where inflating stands. */
+/** Decoder state. */
 interface State {
   /** The input, with PAD zeros behind its `end`. */
   readonly input: Uint8Array;
@@ -64,10 +64,10 @@ interface State {
   at: number;
 }
 
-/** Bytes that may be taken beyond the end before that is noticed. */
+/** Bytes that may be read beyond the end before that is checked. */
 const PAD = 16;
 
-/** Takes at most 16 bits. */
+/** Reads at most 16 bits. */
 function take(s: State, bits: number): number {
   for (; s.n < bits; s.n += 8) s.hold |= (s.input[s.p++] ?? 0) << s.n;
   const value = s.hold & (1 << bits) - 1;
@@ -75,14 +75,14 @@ function take(s: State, bits: number): number {
   return value;
 }
 
-/** Whether more was taken than there is. */
+/** Whether bits beyond the end were read. */
 function overrun({ p, n, end }: State): boolean {
   return p - (n >> 3) > end;
 }
 
 /**
  * Inflates what `pieces` hold together into `out`, which it must fill to the
- * last byte. Yields now and then, so that others get a turn.
+ * last byte. Yields regularly to the event loop.
  */
 export function* inflate(
   pieces: readonly Uint8Array[],
@@ -128,7 +128,7 @@ export function* inflate(
   }
   if (s.at < out.length) return "short";
   const p = s.p - (s.n >> 3); // whole bytes were taken too early
-  if (p + 4 > end) return "damaged"; // what lies behind is nobody's, as for Pillow
+  if (p + 4 > end) return "damaged"; // bytes after the end are ignored, as in Pillow
   return new DataView(input.buffer).getUint32(p) === adler32(out)
     ? "whole"
     : "damaged";
@@ -147,7 +147,7 @@ function copyStored(s: State): boolean {
   return most === length;
 }
 
-/** The codes that stand before a block (3.2.7); false where there are none. */
+/** Reads the codes of a dynamic block (3.2.7); false where they are invalid. */
 function readCodes(s: State, symbols: Codes, steps: Codes): boolean {
   const many = 257 + take(s, 5), far = 1 + take(s, 5), told = 4 + take(s, 4);
   if (many > 286 || far > 30) return false;
@@ -175,7 +175,7 @@ function readCodes(s: State, symbols: Codes, steps: Codes): boolean {
     setCodes(steps, lengths.subarray(many), true);
 }
 
-/** Fewest repeats of a length, and bits that say how many more. */
+/** Least repeat count of a length, and its extra bits. */
 const REPEATS = [[3, 2], [3, 3], [11, 7]] as const;
 
 /** Bytes and matches up to the end of a block, or until `pause` bytes are out. */
@@ -230,7 +230,7 @@ function readSymbols(
   return ended;
 }
 
-/** Checksum of what was packed (RFC 1950, 8.2). */
+/** Adler-32 checksum (RFC 1950, 8.2). */
 function adler32(bytes: Uint8Array): number {
   let a = 1, b = 0;
   for (let at = 0; at < bytes.length;) {

@@ -1,6 +1,6 @@
 /**
- * JPEG: its markers read here (ITU-T T.81, annex B), its pixels by mozjpeg,
- * which gives the bytes Pillow gives.
+ * JPEG: markers are parsed here (ITU-T T.81, annex B); mozjpeg decodes the pixels,
+ * with the same bytes as Pillow.
  * @module
  */
 import makeMozjpeg from "@jsquash/jpeg/codec/dec/mozjpeg_dec.js";
@@ -10,21 +10,21 @@ import { exifOrientation } from "./exif.ts";
 import { ImageError } from "./image.ts";
 import type { Header } from "./image.ts";
 
-/** Scans of a file; each costs a pass over the samples of its components. */
+/** Most scans of a file; each costs a pass over the samples of its components. */
 const MOST_SCANS = 100;
 
-/** Samples of all scans together: ten of a progressive file of 50 megapixels, about a second. */
+/** Most samples of all scans together: ten scans of 50 megapixels, about a second. */
 const MOST_SAMPLES = 500_000_000;
 
-/** What a frame header tells. */
+/** Frame header. */
 interface Frame {
   readonly width: number;
   readonly height: number;
-  /** Samples of each component by its id, as a share of the pixels. */
+  /** Samples per pixel of each component, by its id. */
   readonly shares: ReadonlyMap<number, number>;
 }
 
-/** Reads the markers of a JPEG; throws `ImageError` where it is damaged or of a kind not read. */
+/** Parses the markers of a JPEG; throws `ImageError` where it is damaged or not supported. */
 export function readJpegHeader(bytes: Uint8Array): Header {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   let orientation = 1;
@@ -111,7 +111,7 @@ function readFrame(segment: Uint8Array): Frame {
   };
 }
 
-/** Counts scans and their samples, and asks for an end: a cut file would decode to grey below the cut. */
+/** Counts scans and samples, and requires the end marker: a truncated file would decode to grey below the cut. */
 function checkScans(
   bytes: Uint8Array,
   from: number,

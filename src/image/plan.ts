@@ -1,6 +1,6 @@
 /**
- * What an image processor does, as data: how a picture becomes tiles, and how
- * bytes become values.
+ * The plan of an image processor as data: how a picture is resized and cut into
+ * tiles, and how bytes are normalised.
  * @module
  */
 import type { PixelBounds } from "./smart_resize.ts";
@@ -12,15 +12,15 @@ export interface Size {
   readonly width: number;
 }
 
-/** At least and at most so many tiles, the whole picture not counted. */
+/** Bounds of the number of tiles, without the whole picture. */
 export interface TileCount {
   readonly least: number;
   readonly most: number;
 }
 
-/** How a picture becomes tiles. */
+/** How a picture is resized and cut into tiles. */
 export type Tiling =
-  /** One tile of one size; the picture's shape is lost. */
+  /** One tile of a fixed size; the aspect ratio is not kept. */
   | { readonly kind: "resize"; readonly size: Size }
   /** Resized, then cut along whole tiles, the whole picture last (Idefics3). */
   | {
@@ -66,7 +66,7 @@ export type Tiling =
     readonly patch: number;
   };
 
-/** What preprocessor_config.json asks for. */
+/** Image settings of preprocessor_config.json. */
 export interface ImagePlan {
   readonly tiling: Tiling;
   /** The filter of every resize. */
@@ -79,7 +79,7 @@ export interface ImagePlan {
   readonly std: readonly [number, number, number];
 }
 
-/** Bounds of a plan whose pictures keep their shape; undefined of the others. */
+/** Pixel bounds of a plan with native resolution; undefined for others. */
 export function boundsOf({ tiling }: ImagePlan): PixelBounds | undefined {
   return tiling.kind === "native" ? tiling.bounds : undefined;
 }
@@ -111,7 +111,7 @@ function single(tiling: Tiling): Tiling {
 
 /** The plan that makes at most `most` tiles of a picture, the whole one included. */
 export function atMostTiles(plan: ImagePlan, most: number): ImagePlan {
-  // Two tiles would be a part that is the whole picture, and the whole picture.
+  // With two tiles, the only part would equal the whole picture.
   if (most < 3) return oneTile(plan);
   return { ...plan, tiling: fewer(plan.tiling, most - 1) };
 }

@@ -1,8 +1,7 @@
 /**
- * PNG, decoded here: it is small, and no decoder's memory depends on what a
- * header claims (W3C PNG, third edition).
- * Bytes are those PIL's convert("RGB") gives, 16-bit grey excepted: PIL cuts
- * it off at 255, here its upper byte counts, as for 16-bit colour.
+ * PNG decoder (W3C PNG, third edition). It is small, and its memory does not depend on
+ * unchecked header values. The bytes equal those of PIL's convert("RGB"), except for
+ * 16-bit grey: PIL clips it at 255; here its upper byte is used, as for 16-bit colour.
  * @module
  */
 import { exifOrientation } from "./exif.ts";
@@ -21,7 +20,7 @@ export interface Png extends Header {
   readonly interlaced: boolean;
   /** RGB of each palette entry. */
   readonly palette: Uint8Array;
-  /** The compressed pixels, in pieces. */
+  /** The compressed pixels, by chunk. */
   readonly data: readonly Uint8Array[];
 }
 
@@ -39,7 +38,7 @@ const DEPTHS: Readonly<Record<number, readonly number[]>> = {
   4: [8, 16],
   6: [8, 16],
 };
-/** Chunks of a file: of its pixels, 8 KiB each are common. */
+/** Most chunks of a file; pixel chunks of 8 KiB are common. */
 const MOST_CHUNKS = 65_536;
 
 /** Adam7: x start, y start, x step, y step of each pass. */
@@ -183,19 +182,19 @@ export async function decodePng(png: Png): Promise<Image> {
   return { width, height, data: out };
 }
 
-/** Deflate packs at most so many bytes into one (RFC 1951: 258 into two bits). */
+/** Largest compression ratio of deflate (RFC 1951: 258 bytes in two bits). */
 const MOST_PACKED = 1032;
 
-/** Time after which others get a turn. */
+/** Milliseconds between two yields to the event loop. */
 const TURN_MS = 20;
 
-/** What zlib data hold: exactly `size` bytes. */
+/** Inflates zlib data to exactly `size` bytes. */
 async function inflated(
   pieces: readonly Uint8Array[],
   size: number,
 ): Promise<Uint8Array> {
   const packed = pieces.reduce((sum, piece) => sum + piece.length, 0);
-  if (size > packed * MOST_PACKED) throw endsEarly(); // no memory for a lie
+  if (size > packed * MOST_PACKED) throw endsEarly(); // do not allocate for an impossible size
   const out = new Uint8Array(size), work = inflate(pieces, out);
   let step = work.next();
   for (let begun = performance.now(); !step.done; step = work.next()) {

@@ -1,5 +1,5 @@
 /**
- * From a picture to the tiles that a vision tower sees, as an `ImagePlan` says.
+ * Preprocessing: resizes a picture and cuts it into tiles by an `ImagePlan`.
  * Tiles stay bytes: value = byte · rescale, then (value − mean) / std, which
  * the patch quantizer folds into its table.
  * @module
@@ -84,7 +84,7 @@ function fitLongestEdge({ width, height }: Image, longest: number) {
     : { width: even(Math.trunc(longest * aspect)), height: longest };
 }
 
-/** The longest edge that keeps to the plan's tiles: the processor's own, or as many tiles less. */
+/** The processor's longest edge, reduced by whole tiles until the picture has at most `most` tiles. */
 function longestEdge(
   image: Image,
   longest: number,
@@ -178,8 +178,8 @@ function dynamicTiles(
   return { tiles: [small, ...parts(large, tile, tile)], rows, cols };
 }
 
-/** The size of side² pixels in a picture's shape, in whole patches (`find_best_resize`). */
-function besideArea(
+/** The size with about side² pixels and the picture's aspect ratio, in whole patches (`find_best_resize`). */
+function sizeOfArea(
   { width, height }: Size,
   { side, patch }: Of<"slices">,
 ): Size {
@@ -196,14 +196,14 @@ function wholeUnits(n: number, unit: number): number {
   return Math.max(roundEven(n / unit) * unit, unit);
 }
 
-/** `get_sliced_grid` and `slice_image` of MiniCPM-V: as many slices as the area asks for, or one more or less. */
+/** `get_sliced_grid` and `slice_image` of MiniCPM-V: about area / side² slices, on the grid nearest the picture's aspect ratio. */
 function slices(
   image: Image,
   tiling: Of<"slices">,
   resampling: Resampling,
 ): Tiles {
   const { most, side } = tiling;
-  const { width, height } = besideArea(image, tiling);
+  const { width, height } = sizeOfArea(image, tiling);
   const small = resize(image, width, height, resampling);
   const area = image.width * image.height / side ** 2;
   const wanted = Math.min(Math.ceil(area), most);
@@ -220,7 +220,7 @@ function slices(
     }
   }
   if (rows * cols === 1) return whole(small);
-  const one = besideArea({ // `get_refine_size`
+  const one = sizeOfArea({ // `get_refine_size`
     width: wholeUnits(image.width, cols) / cols,
     height: wholeUnits(image.height, rows) / rows,
   }, tiling);
@@ -228,7 +228,7 @@ function slices(
   return { tiles: [small, ...tiles], rows, cols };
 }
 
-/** `resize_for_vision_encoder`: both sides grown to whole tiles. */
+/** `resize_for_vision_encoder`: both sides rounded up to whole tiles. */
 function wholeTiles(
   image: Size,
   tile: number,
@@ -243,7 +243,7 @@ function wholeTiles(
     height = whole(height);
     width = whole(Math.trunc(height * aspect));
   }
-  // A side that came to 0 (an extreme shape) still needs one tile.
+  // A side of 0 (extreme aspect ratio) still needs one tile.
   width = Math.max(width, tile);
   height = Math.max(height, tile);
   return { width, height };
@@ -279,8 +279,8 @@ function crop(
   return { width: across, height: down, data: out };
 }
 
-/** What a tower takes. */
-interface Want {
+/** Input of a vision tower. */
+interface TowerInput {
   readonly width: number;
   readonly height: number;
   readonly patchSize: number;
@@ -288,12 +288,12 @@ interface Want {
 }
 
 /**
- * A tile as the tower sees it. It may be up to a patch larger than the tower's
- * whole patches (384 pixels, patches of 14): the rest at the right and at the
- * bottom is never looked at, as in a convolution without padding.
- * @returns undefined where it has not that size
+ * A tile cropped to the tower's whole patches. A tile may be up to a patch larger
+ * (384 pixels, patches of 14): pixels at the right and the bottom are ignored, as in
+ * a convolution without padding.
+ * @returns undefined where the tile has another size
  */
-export function towerTile(tile: Image, want: Want): Image | undefined {
+export function towerTile(tile: Image, want: TowerInput): Image | undefined {
   if (want.nativeResolution) return tile;
   const [right, below] = [tile.width - want.width, tile.height - want.height];
   if (

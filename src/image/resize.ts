@@ -1,11 +1,10 @@
 /**
- * Resizing as Pillow 13 does it, to the last bit: two passes,
- * with coefficients rounded to 22-bit fixed point and each pass rounded to
- * bytes; when shrinking, the filter widens with the scale (Pillow,
- * src/libImaging/Resample.c). Models were trained on exactly these pixels.
- * torch's own resize of bytes, which processors without Pillow use, differs in
- * two things: as many bits as fit the largest coefficient into an int16, and
- * always across first (aten/src/ATen/native/cpu/UpSampleKernel.cpp).
+ * Resizing with the same bytes as Pillow 13 (src/libImaging/Resample.c), because
+ * models were trained on them. Two passes; coefficients are rounded to 22-bit fixed
+ * point, each pass to bytes; when shrinking, the filter widens with the scale. torch's
+ * resize of bytes differs in two points: as many bits as fit the largest coefficient
+ * into an int16, and the horizontal pass is always first
+ * (aten/src/ATen/native/cpu/UpSampleKernel.cpp).
  * @module
  */
 import { sincos } from "../tensor/math.ts";
@@ -13,7 +12,7 @@ import { roundEven } from "../tensor/round.ts";
 import { ImageError } from "./image.ts";
 import type { Image } from "./image.ts";
 
-/** A filter of Pillow's, or torch's bilinear one. */
+/** A filter of Pillow, or torch's bilinear filter. */
 export type Resampling = "lanczos" | "bilinear" | "bicubic" | "torch-bilinear";
 
 interface Kernel {
@@ -21,7 +20,7 @@ interface Kernel {
   readonly support: number;
   /** Its value at a distance. */
   at(x: number): number;
-  /** Coefficients fit into an int16, and across comes first. */
+  /** torch's rounding and order of passes. */
   readonly torch?: true;
 }
 
@@ -52,7 +51,7 @@ const KERNELS: Readonly<Record<Resampling, Kernel>> = {
 
 const PRECISION = 22; // bits: 255 · Σ|k| stays within int32
 
-/** Most bits, up to those, with which a coefficient is an int16. */
+/** Most bits, at most PRECISION, with which a coefficient fits an int16. */
 function int16Bits(largest: number): number {
   let bits = 0;
   while (
@@ -61,7 +60,7 @@ function int16Bits(largest: number): number {
   return bits;
 }
 
-/** For each output position the first source position, how many, and their weights. */
+/** For each output position: first source position, count, and weights. */
 interface Weights {
   readonly first: Int32Array;
   readonly count: Int32Array;
@@ -175,7 +174,7 @@ export function resize(
     data = vertical(data, w, weightsOf(h, height, kernel));
     h = height;
   };
-  // Pillow's rule since 13.0; before that it was always across first.
+  // Pillow's rule since 13.0; earlier versions did the horizontal pass first.
   const downFirst = !kernel.torch && h > height &&
     h - height > (w - width) * 2;
   if (downFirst) down();
@@ -224,7 +223,7 @@ function vertical(
 ): Uint8Array<ArrayBuffer> {
   const rowBytes = width * 3;
   const to = new Uint8Array(rowBytes * first.length);
-  const sums = new Int32Array(rowBytes); // a row at a time: reads run along memory
+  const sums = new Int32Array(rowBytes); // a row at a time, so that reads are sequential
   for (let y = 0; y < first.length; y++) {
     sums.fill(1 << (bits - 1));
     for (let k = 0; k < count[y]; k++) {

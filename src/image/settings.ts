@@ -12,7 +12,7 @@ export type Settings = Readonly<Record<string, unknown>>;
 export const MOST_TILES = 256;
 const LARGEST = 4096; // MAX_IMAGE_SIZE of transformers
 
-/** Refuses settings; throws `ImageError` "settings". */
+/** Throws `ImageError` "settings". */
 export function refuse(problem: string): never {
   throw new ImageError(
     "settings",

@@ -1,23 +1,23 @@
 /**
- * Pictures that keep their shape (Qwen2-VL): both sides whole units, the pixels
- * within bounds, the aspect nearly kept. Source: transformers,
+ * Native resolution (Qwen2-VL): both sides are multiples of a unit, the number of pixels
+ * is within bounds, the aspect ratio is nearly kept. Source: transformers,
  * models/qwen2_vl/image_processing_pil_qwen2_vl.py, smart_resize.
  * @module
  */
 
-/** How large a picture that keeps its shape may be. */
+/** Bounds of a picture with native resolution. */
 export interface PixelBounds {
-  /** Side of a square that becomes one token. */
+  /** Side in pixels of the square of one token. */
   readonly unit: number;
   /** Fewest pixels. */
   readonly least: number;
   /** Most pixels. */
   readonly most: number;
-  /** A side that rounds to nothing is a unit long before pixels are counted (LFM2-VL). */
+  /** A side is at least one unit before pixels are counted (LFM2-VL). */
   readonly whole?: true;
 }
 
-/** Largest side of the square that is the default, 256 image tokens of Qwen2-VL: a phone's photo at its own 12 megapixels would be 16 000. */
+/** Side of the default pixel limit: 256 image tokens of Qwen2-VL. A 12-megapixel photo at full size would take 16,000. */
 const MOST_SIDE = 448;
 
 /** Bounds of a Qwen2-VL processor, from its preprocessor_config.json. */
@@ -34,16 +34,15 @@ export function pixelBounds(processor: Record<string, unknown>): PixelBounds {
   };
 }
 
-/** Side of the square with as many pixels as a picture has at most where nobody asks for more: at most 448, in whole units. */
+/** Side of the square with the default pixel limit: at most 448, in whole units. */
 export function squareSide({ unit, most }: PixelBounds): number {
   const side = Math.min(MOST_SIDE, Math.floor(Math.sqrt(most)));
   return Math.max(unit, Math.floor(side / unit) * unit);
 }
 
 /**
- * Size of a picture within bounds. Where the original grows a small picture
- * beyond `most` (bounds close together), or a narrow one is longer than they
- * allow, it is kept within: memory is planned for `most`.
+ * Size of a picture within bounds. The original can exceed `most` for small or very
+ * narrow pictures; here it cannot, because memory is planned for `most`.
  */
 export function smartResize(
   { width, height }: { readonly width: number; readonly height: number },

@@ -1,5 +1,5 @@
 /**
- * WebP: its container read here (RFC 9649, §2), its pixels by libwebp.
+ * WebP: the container is parsed here (RFC 9649, §2); libwebp decodes the pixels.
  * @module
  */
 import { codec } from "./codec.ts";
@@ -8,7 +8,7 @@ import { exifOrientation } from "./exif.ts";
 import { ImageError } from "./image.ts";
 import type { Header } from "./image.ts";
 
-/** Reads the container of a WebP file; throws `ImageError` where it is damaged or animated. */
+/** Parses the container of a WebP file; throws `ImageError` where it is damaged or animated. */
 export function readWebpHeader(bytes: Uint8Array): Header {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const end = bytes.length < 8 ? Infinity : 8 + view.getUint32(4, true);
@@ -71,7 +71,7 @@ function readSize(name: string, chunk: Uint8Array) {
 export const decodeWebp: DecodeRgba = codec({
   wasm: () => import.meta.resolve("wasm-webp/dist/esm/webp-wasm.wasm"),
   async make(options, memory) {
-    // Loaded with the first WebP: most photos are none.
+    // Loaded for the first WebP only; most photos are JPEG.
     const { default: makeLibwebp } = await import(
       "wasm-webp/dist/esm/webp-wasm.js"
     );
@@ -85,9 +85,9 @@ export const decodeWebp: DecodeRgba = codec({
 });
 
 /**
- * What `decode` gives, or undefined where it failed. The package does not look at
- * what libwebp returns: after a failure, that is null, it copies "pixels" from
- * address 0. Nothing lives there, so two marks, one after the other, tell.
+ * The result of `decode`; undefined where it failed. The package does not check
+ * libwebp's result: after a failure (null) it copies "pixels" from address 0. Nothing
+ * else is stored there, so two different markers written there reveal the failure.
  */
 function pixelsOf(
   decode: () => RgbaPixels,
@@ -101,13 +101,13 @@ function pixelsOf(
     }
     return undefined;
   };
-  return marked(0x5a) ?? marked(0xa5); // a picture may begin with a mark, not with both
+  return marked(0x5a) ?? marked(0xa5); // a picture can equal one marker, not both
 }
 
-/** Bytes that are marked, at most: the linker leaves the first 1024 free. */
+/** Bytes of the marker; the linker leaves the first 1024 free. */
 const MARKED = 16;
 
-/** Whether a libwebp has the mended Huffman tables of 1.3.2 (CVE-2023-4863). */
+/** Whether a libwebp has the fixed Huffman tables of 1.3.2 (CVE-2023-4863). */
 export function isNew(version: string): boolean {
   const [a, b, c] = version.split(".").map(Number);
   return (a * 256 + b) * 256 + c >= 0x10302;

@@ -15,7 +15,7 @@ import { base64 as simd } from "./generated/simd.ts";
 import { base64 as simdShared } from "./generated/simd_shared.ts";
 
 /**
- * Instruction sets there are builds for; "relaxed" holds all of "simd" too.
+ * Builds of the kernels by instruction set; "relaxed" includes "simd".
  *
  * ```ts
  * import { type Build, open } from "@mquant/mquant";
@@ -54,7 +54,7 @@ export function bestBuild(): Build {
   return supportsRelaxed() ? "relaxed" : "simd";
 }
 
-/** The compiled module of a build, once per thread; it may be posted to workers. */
+/** The compiled module of a build, once per thread; it can be posted to workers. */
 export function kernelModule(
   build: Build,
   shared: boolean,
@@ -71,8 +71,8 @@ export function kernelModule(
 }
 
 /**
- * A memory the kernels accept: `pages` of 64 KiB now, `most` at most. Whoever
- * knows that it will not grow should say so: phones' browsers set aside all of it.
+ * A memory for the kernels: `pages` of 64 KiB, at most `most`. Set `most` where the
+ * size is known: browsers on phones reserve all of it.
  */
 export function kernelMemory(
   pages: number,
@@ -82,17 +82,17 @@ export function kernelMemory(
   return new WebAssembly.Memory({ initial: pages, maximum: most, shared });
 }
 
-/** What `loadKernels` needs to know. */
+/** Options of `loadKernels`. */
 export interface LoadOptions {
-  /** Made by `kernelMemory`. */
+  /** From `kernelMemory`. */
   memory: WebAssembly.Memory;
-  /** Whether that memory is shared. Default: found out from its buffer. */
+  /** Whether that memory is shared; default: read from its buffer. */
   shared?: boolean;
   /** Default: `bestBuild()`. */
   build?: Build;
   /** A module received from another thread instead of compiling here. */
   module?: WebAssembly.Module;
-  /** Implementations wanted instead of the default, e.g. `gemm_w4a8: "simd_4x8"`. */
+  /** Implementations to use instead of the default, e.g. `gemm_w4a8: "simd_4x8"`. */
   prefer?: Partial<Record<KernelName, string>>;
 }
 

@@ -1,8 +1,7 @@
 /**
- * What a kernel takes: named, typed operands, in the order of the WebAssembly
- * function's parameters. The positional call, the part of the work that a thread
- * takes, scratch sizes, bounds checks, references, test cases and the table of
- * docs/kernels.md all follow from it.
+ * Kernel signatures: named, typed operands in the order of the WebAssembly function's
+ * parameters. Positional calls, thread slices, scratch sizes, bounds checks,
+ * references, test cases and the table of docs/kernels.md follow from them.
  *
  * | operand   | parameters | value                                                       |
  * | --------- | ---------- | ----------------------------------------------------------- |
@@ -29,21 +28,21 @@ export interface Pointer<Optional extends boolean = boolean> {
   readonly shape: string;
   /** Whether the kernel writes there. */
   readonly writes: boolean;
-  /** Whether 0 may stand for "none". */
+  /** Whether 0 means "none". */
   readonly optional: Optional;
-  /** Bytes that the kernel may touch; undefined where sizes alone do not tell. */
+  /** Bytes that the kernel may access; undefined where they depend on more than sizes. */
   readonly bytes: (sizes: Sizes) => number | undefined;
 }
 
-/** A whole number, or a float32 that is baked into the call. */
+/** A whole number, or a float32 constant of the call. */
 export interface Scalar {
   readonly kind: "size" | "float";
 }
 
-/** Two parameters: first and end of what one call works on. */
+/** Two parameters: start and end of the work of one call. */
 export interface Range {
   readonly kind: "range";
-  /** Threads cut it at multiples of this number, or of this operand's value. */
+  /** Slice bounds are multiples of this number, or of this operand's value. */
   readonly unit: number | string;
 }
 
@@ -66,7 +65,7 @@ export type Stage = "step" | "load" | "sync";
 export interface Signature<O extends Operands = Operands> {
   /** Left of `__` in the names of its implementations. */
   readonly name: string;
-  /** One line: what is left in memory. */
+  /** The result in one line. */
   readonly meaning: string;
   readonly operands: O;
   readonly stage: Stage;
@@ -81,7 +80,7 @@ export type Call<O extends Operands> = {
 /** A kernel as WebAssembly exports it: every parameter is a number. */
 export type KernelFunction = (...parameters: number[]) => void;
 
-/** Makes a signature. */
+/** Creates a signature. */
 export function kernel<O extends Operands>(
   name: string,
   meaning: string,
@@ -214,7 +213,7 @@ export const out = (p: Pointer<false>): Pointer<false> => ({
   writes: true,
 });
 
-/** 0 may stand for "none". */
+/** 0 means "none". */
 export const optional = (p: Pointer<false>): Pointer<true> => ({
   ...p,
   optional: true,

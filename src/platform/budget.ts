@@ -1,25 +1,24 @@
 /**
- * What a piece of work may take. Work that outsiders can make long spends as it
- * goes: so many steps, which are the same on every machine, and a time, for
- * machines that are slower than the steps assume.
+ * Budgets for work whose size outsiders control: a number of steps, which is the same
+ * on every machine, and a time limit for slow machines.
  * @module
  */
 
 /** The bounds of a budget. */
 export interface BudgetLimits {
-  /** Most steps. What a step is, the work says. */
+  /** Most steps; the caller defines a step. */
   readonly steps: number;
-  /** Most milliseconds, looked at every so many steps; default: any. */
+  /** Most milliseconds, checked regularly; default: no limit. */
   readonly ms?: number;
 }
 
-/** Takes steps from a budget; throws where there are none left. */
+/** Spends steps of a budget; throws where none are left. */
 export type Spend = (steps: number) => void;
 
-/** The clock is read once for so many steps. */
+/** Steps between two readings of the clock. */
 const STEPS_PER_LOOK = 4096;
 
-/** A full budget; `over` throws, told which bound was met. */
+/** A full budget; `over` is called with the exceeded bound and throws. */
 export function budget(
   { steps: most, ms = Infinity }: BudgetLimits,
   over: (bound: "steps" | "ms") => never,

@@ -1,14 +1,13 @@
 /**
- * The little that Deno and a browser do differently: the only place where what
- * runs a model asks in which of them it is. Detected, not swapped by a build:
- * the same modules run in both, bundled or not.
+ * Differences between Deno and browsers, detected at run time: the same modules run in
+ * both, bundled or not. No other module of the runtime asks where it runs.
  * @module
  */
 
-/** Whether this is Deno; otherwise a browser, or something like one. */
+/** Whether this is Deno; otherwise a browser. */
 export const inDeno: boolean = "Deno" in globalThis;
 
-/** Bytes of what belongs to the program, beside its modules. Needs `--allow-read` of it in Deno. */
+/** Bytes of a file of this package. Needs `--allow-read` for it in Deno. */
 export async function readBytes(
   url: string,
 ): Promise<Uint8Array<ArrayBuffer>> {
@@ -21,9 +20,8 @@ export async function readBytes(
 }
 
 /**
- * Whether workers can be started that share memory with us. A browser has such
- * memory only where the page is isolated from other origins, and lets only its
- * workers wait for each other; Deno must be allowed to read the module.
+ * Whether workers with shared memory can be started. A browser needs a cross-origin
+ * isolated page and lets only workers wait; Deno needs permission to read the module.
  */
 export function canShare(module: URL): boolean {
   if (
@@ -35,7 +33,7 @@ export function canShare(module: URL): boolean {
     "granted";
 }
 
-/** Runs `next` as soon as the event loop has turned: no timer, whose shortest wait is 1 to 4 ms. */
+/** Runs `next` in the next turn of the event loop, without the 1 to 4 ms of a timer. */
 export const soon: (next: () => void) => void =
   (globalThis as { setImmediate?: (next: () => void) => void }).setImmediate ??
     byMessage();
@@ -51,8 +49,8 @@ function byMessage(): (next: () => void) => void {
 }
 
 /**
- * SHA-256 of `parts` in a row, as hex. Deno's takes them one by one, a browser's
- * all at once, so that it needs as much memory as they have bytes.
+ * SHA-256 of the concatenated `parts`, as hex. Deno hashes them one by one; a browser
+ * needs all in memory at once.
  */
 export async function sha256(parts: Iterable<Uint8Array>): Promise<string> {
   const { process } = globalThis as { process?: BuiltIns };
@@ -71,7 +69,7 @@ export async function sha256(parts: Iterable<Uint8Array>): Promise<string> {
   return new Uint8Array(digest).toHex();
 }
 
-/** Node's modules without an import, which a browser could not follow. */
+/** A Node module without an import, which a browser could not resolve. */
 interface BuiltIns {
   getBuiltinModule?(name: "node:crypto"): {
     createHash(name: string): {

@@ -15,7 +15,7 @@ export class NotPositiveDefinite extends RangeError {
   }
 }
 
-/** Σ x[k]·y[at + k] over k < n, in four sums: a single one waits for every addition (3× slower). */
+/** Σ x[k]·y[at + k] over k < n, in four sums: one sum would wait for each addition (3× slower). */
 function dot(x: Float64Array, y: Float64Array, at: number, n: number): number {
   let a = 0, b = 0, c = 0, d = 0, k = 0;
   for (; k + 3 < n; k += 4) {
@@ -74,7 +74,7 @@ export function inverseUpperFactor(
 }
 
 /**
- * A copy of rows and columns [from, to) of a square matrix [k, k]. Of its own,
+ * A copy of rows and columns [from, to) of a square matrix [k, k]. A copy,
  * because reads of wasm memory are several times slower.
  */
 export function diagonalBlock(

@@ -1,7 +1,7 @@
 /**
- * exp, ln, sin, cos and pow from +, −, ×, ÷ alone. `Math.sin` and its kin may
- * differ in the last bit between engines and processors; these may not, which
- * is what lets a rotary table, and with it every logit, be the same everywhere.
+ * exp, ln, sin, cos and pow from +, −, × and ÷ only. `Math.sin` and the like may
+ * differ in the last bit between engines and processors; these do not, so rotary
+ * tables and logits are the same on every machine.
  * @module
  */
 

@@ -18,7 +18,7 @@ export function random(seed: number): Random {
   };
 }
 
-/** A seed for `name` under `seed` (FNV-1a), so that streams of numbers do not depend on the order in which they are asked for. */
+/** A seed for `name` under `seed` (FNV-1a), so that each stream is independent of the order of use. */
 export function seedOf(seed: number, name: string): number {
   let hash = (0x811c9dc5 ^ seed) >>> 0;
   for (let i = 0; i < name.length; i++) {

@@ -20,7 +20,7 @@ export interface Rotation {
   readonly seed: number;
 }
 
-/** Largest order of a dense factor: an output costs as many additions. */
+/** Largest order of a dense factor: each output costs that many additions. */
 const MOST = 64;
 
 /** The largest block of a row of n that has a fast transform with K ≤ `most`. */
@@ -33,7 +33,7 @@ function largestBlock(n: number, most: number): [number, number] {
   return [1, 1];
 }
 
-/** The rotation of vectors of n named `name`; `seed` 0 leaves the signs out. */
+/** The rotation of vectors of n named `name`; without signs for `seed` 0. */
 export function rotation(n: number, seed: number, name = ""): Rotation {
   const [block, order] = largestBlock(n, MOST);
   const pair = block < n ? hadamardPair(n, MOST) : undefined;
@@ -44,7 +44,7 @@ export function rotation(n: number, seed: number, name = ""): Rotation {
   };
 }
 
-/** The rotation of vectors of n without signs in one block where there is one, whatever K it takes: channel 0 is √n·mean. */
+/** The rotation of vectors of n without signs, in one block where a transform of any K exists: channel 0 is √n·mean. */
 export function wholeRotation(n: number): Rotation {
   const [block, order] = largestBlock(n, 256);
   return { n, block, order, seed: 0 };

@@ -1,17 +1,17 @@
 /**
- * Lazy float tensors: a shape and a way to get the numbers. Building a
- * transformed model computes nothing; the one who needs a tensor reads it, so
- * a large checkpoint streams through in the memory of one layer.
+ * Lazy float tensors: a shape and a function that reads the values. Transforming a
+ * model computes nothing until a tensor is read, so a large checkpoint needs the
+ * memory of one layer.
  * @module
  */
 
-/** A float tensor, row-major; `read` computes or loads it anew on each call. */
+/** A float tensor, row-major; each call of `read` computes or loads it. */
 export interface Tensor {
   /** Extent of each axis, outermost first. */
   readonly shape: readonly number[];
   /** All elements in float64, row-major. The caller owns the array. */
   read(): Float64Array;
-  /** The same in float32, where that is how they are stored and nothing is lost. */
+  /** All elements in float32; only where this loses nothing. */
   float32?(): Float32Array;
 }
 
@@ -20,7 +20,7 @@ export function sizeOf(shape: readonly number[]): number {
   return shape.reduce((a, b) => a * b, 1);
 }
 
-/** A tensor over numbers that are already there (copied on read). */
+/** A tensor over an array, which is copied on read. */
 export function constant(
   shape: readonly number[],
   values: ArrayLike<number>,
@@ -35,7 +35,7 @@ export function constant(
   return { shape, read: () => Float64Array.from(values) };
 }
 
-/** `t` with its numbers passed through `f`, which may work in place. */
+/** `t` with `f` applied to its values; `f` may work in place. */
 export function mapTensor(
   t: Tensor,
   f: (values: Float64Array) => Float64Array,
@@ -44,7 +44,7 @@ export function mapTensor(
   return { shape, read: () => f(t.read()) };
 }
 
-/** The same numbers under another shape. */
+/** The same values with another shape. */
 export function reshape(t: Tensor, shape: readonly number[]): Tensor {
   if (sizeOf(shape) !== sizeOf(t.shape)) {
     throw new RangeError(
@@ -54,7 +54,7 @@ export function reshape(t: Tensor, shape: readonly number[]): Tensor {
   return { shape, read: () => t.read() };
 }
 
-/** `t` computed once and kept. */
+/** `t`, computed once and cached. */
 export function cached(t: Tensor): Tensor {
   let values: Float64Array | undefined;
   return { shape: t.shape, read: () => (values ??= t.read()).slice() };
