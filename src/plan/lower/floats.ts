@@ -36,6 +36,9 @@ export function floatsOf(l: Lowering, id: string, diagonal = false): Floats {
     case "floats":
       f = v;
       break;
+    case "deferred":
+      f = v.floats();
+      break;
     case "norm":
       f = normed(l, id, v);
       break;

@@ -12,20 +12,23 @@ import {
 import { packedBits, roundUp } from "../../kernels/layout.ts";
 import {
   gemm_w4a8,
+  gemm_w4a8_s8,
   gemm_w4ga8,
   gemm_w8a8,
+  gemm_w8a8_s8,
   gemv_w4a8,
   gemv_w4ga8,
   gemv_w8a8,
   rank1_f32,
 } from "../../kernels/signatures/matmul.ts";
 import { type Buffer, packedBytes, type Packing, ref } from "../buffer.ts";
+import type { RowLayout } from "../row_layout.ts";
 import { all, type Span } from "./call.ts";
 import { quantizedInput } from "./quantized.ts";
 import { zeros } from "./constants.ts";
 import { copyOperands, copyResultBack } from "./cross_memory.ts";
 import type { Lowering } from "./context.ts";
-import type { Floats, Quantized } from "./value.ts";
+import type { Deferred, Floats, Quantized } from "./value.ts";
 
 /** Multiply-adds of one step above which it is cut, so that cancelling stays quick. */
 const MOST_WORK = 1.5e9;
@@ -58,12 +61,18 @@ export function lowerLinear(l: Lowering, node: LinearNode): void {
   if (l.emitted.has(node.id)) return;
   const input = quantizedInput(l, node);
   if (fusedWrite(l, node)) return; // the residual addition emits it
+  if (entersConvolution(l, node)) {
+    l.values.set(node.id, deferred(l, node, input));
+    l.emitted.add(node.id);
+    return;
+  }
   const group = node.floatChannel0
     ? [node]
     : l.nodes.filter((n) =>
       n.op === "linear" && n.x === node.x && !n.floatChannel0 &&
       n.modality === node.modality &&
-      samePacking(packingOf(l, n), packingOf(l, node)) && !fusedWrite(l, n)
+      samePacking(packingOf(l, n), packingOf(l, node)) && !fusedWrite(l, n) &&
+      !entersConvolution(l, n)
     ) as LinearNode[];
   const width = group.reduce((sum, n) => sum + roundUp(n.n, 8), 0);
   const layout = l.madeBy(node, input.layout);
@@ -75,6 +84,74 @@ export function lowerLinear(l: Lowering, node: LinearNode): void {
     l.emitted.add(n.id);
     column += roundUp(n.n, 8);
   }
+}
+
+/** Whether a linear's rows go into one convolution only, at most through an activation, and a kernel writes them as int8. */
+function entersConvolution(l: Lowering, node: LinearNode): boolean {
+  const only = (id: string) => {
+    const users = l.consumers(id);
+    return users.length === 1 ? users[0] : undefined;
+  };
+  const user = only(node.id);
+  const reader = user?.op === "activation" ? only(user.id) : user;
+  const packing = packingOf(l, node);
+  return reader?.op === "depthwise_conv2d" && !node.floatChannel0 &&
+    packing.group === undefined && l.value(node.x).layout.rowBlock === 4 &&
+    packedWeights(l, [node], packing).memory === undefined;
+}
+
+/** A matmul that waits for whoever needs its rows. */
+function deferred(l: Lowering, node: LinearNode, input: Quantized): Deferred {
+  const { layout, kp } = input, width = roundUp(node.n, 8);
+  return {
+    kind: "deferred",
+    layout,
+    floats() {
+      const out = l.rows(node.id, layout, width);
+      emitMatmul(l, [node], input, out, () => 0);
+      return out;
+    },
+    levels({ q, kp: ldq, inv, low, high, each }) {
+      const packing = packingOf(l, node);
+      const { alpha, bias } = columnsOf(l, [node], node.id, width, 0);
+      const operands = {
+        x: ref(input.values),
+        sums: ref(input.sums),
+        w: ref(packedWeights(l, [node], packing)),
+        alpha: ref(alpha(0)),
+        bias: ref(bias),
+        q,
+        rows: layout.rows,
+        k: kp,
+        ldq,
+        inv,
+        low,
+        high,
+      };
+      const kernel = packing.bits === 4 ? gemm_w4a8_s8 : gemm_w8a8_s8;
+      for (const n of piecesOf(layout, kp, width)) {
+        const cost = [layout.rows, kp * (n.to - n.from)] as const;
+        l.emit(kernel, node.id, { ...operands, n }, cost, {
+          each,
+          sync: !each,
+        });
+      }
+    },
+  };
+}
+
+/** Columns of a matmul, cut so that no step takes long. */
+function piecesOf(
+  { maxRows }: RowLayout,
+  kp: number,
+  width: number,
+): { readonly from: number; readonly to: number }[] {
+  const pieces = Math.ceil(maxRows * kp * width / MOST_WORK);
+  const step = roundUp(Math.ceil(width / pieces), 8);
+  return Array.from({ length: Math.ceil(width / step) }, (_, i) => ({
+    from: i * step,
+    to: Math.min(width, (i + 1) * step),
+  }));
 }
 
 /** One matmul with the weights of `linears` side by side. */
@@ -92,8 +169,6 @@ export function emitMatmul(
   const weights = packedWeights(l, linears, packing);
   const memory = weights.memory ?? 0;
   const { alpha, bias } = columnsOf(l, linears, label, width, memory);
-  const pieces = Math.ceil(layout.maxRows * kp * width / MOST_WORK);
-  const step = roundUp(Math.ceil(width / pieces), 8);
   l.meetBefore(out.buffer);
   // Rows of the other modality are copied along, and come back unchanged.
   const adds = layout.of !== undefined ||
@@ -103,8 +178,7 @@ export function emitMatmul(
     : copyOperands(l, label, input, out, memory, adds);
   const here = copies ??
     { values: input.values, sums: input.sums, y: out.buffer };
-  for (let first = 0; first < width; first += step) {
-    const n = { from: first, to: Math.min(width, first + step) };
+  for (const n of piecesOf(layout, kp, width)) {
     l.perSegment(layout, (s, sync) => {
       const operands = {
         x: ref(here.values, 0, s.packed, kp),

@@ -7,11 +7,12 @@ import { quoted } from "../../format/error.ts";
 import { siteScale } from "../../graph/names.ts";
 import type {
   ActivationNode,
+  DepthwiseConv2dNode,
   LinearNode,
   PatchInputNode,
 } from "../../graph/node.ts";
 import { imageInfoOf } from "../../graph/info.ts";
-import { paddedK, roundUp } from "../../kernels/layout.ts";
+import { paddedK, roundUp, type RowBlock } from "../../kernels/layout.ts";
 import type { Operands, Signature } from "../../kernels/signature.ts";
 import {
   activation_f32_s8,
@@ -36,7 +37,7 @@ import {
 } from "./constants.ts";
 import type { Lowering } from "./context.ts";
 import { activationInputs, floatsOf } from "./floats.ts";
-import type { NormValue, Quantized } from "./value.ts";
+import type { Deferred, NormValue, Quantized, Value } from "./value.ts";
 
 /** Operands that all quantizing kernels share. */
 interface Output {
@@ -68,39 +69,65 @@ interface Target {
 
 /** The input of `linear` as int8 on its static scales; shared by all linears that read it. */
 export function quantizedInput(l: Lowering, linear: LinearNode): Quantized {
-  const id = linear.x, v = l.value(id), { layout } = v, { k } = linear;
-  const key = `${id}${linear.floatChannel0 ? " split" : ""}`;
+  return quantized(l, linear, linear.k, l.value(linear.x).layout.rowBlock);
+}
+
+/** The input of a convolution as int8 on its static scale: a row for each pixel. */
+export function quantizedPixels(
+  l: Lowering,
+  node: DepthwiseConv2dNode,
+): Quantized {
+  return quantized(l, node, node.width, 1);
+}
+
+/** What reads a value as int8. */
+interface Site {
+  readonly id: string;
+  readonly x: string;
+  readonly floatChannel0?: boolean | undefined;
+}
+
+function quantized(
+  l: Lowering,
+  site: Site,
+  k: number,
+  rowBlock: RowBlock,
+): Quantized {
+  const id = site.x, v = l.value(id), { layout } = v;
+  const key = `${id}${site.floatChannel0 ? " split" : ""}${
+    rowBlock === layout.rowBlock ? "" : " pixels"
+  }`;
   const known = l.quantized.get(key);
   if (known) return known;
   if (k % 4 !== 0) {
     throw l.error(
-      `${quoted(linear.id)}: k must be a multiple of 4: current value is ${k}`,
+      `${quoted(site.id)}: k must be a multiple of 4: current value is ${k}`,
     );
   }
-  const kp = paddedK(k), { rowBlock } = layout;
+  const kp = paddedK(k);
   const packed = roundUp(packedRows(layout), rowBlock);
   const each = layout.maxRows === 1; // every thread quantizes one row by itself
-  const quantized: Quantized = {
+  const made: Quantized = {
     values: l.temporary(`${id} int8`, packed * kp, each),
     sums: l.temporary(`${id} sums`, packed * 4, each),
     kp,
     layout,
-    ...(linear.floatChannel0
+    ...(isRelu6(v) ? { nonNegative: true as const } : {}),
+    ...(site.floatChannel0
       ? { outlier: l.temporary(`${id} channel 0`, layout.maxRows * 4, each) }
       : {}),
   };
-  l.quantized.set(key, quantized);
-  const scales = l.model.scales(siteScale(linear));
+  l.quantized.set(key, made);
+  const scales = l.model.scales(siteScale(site));
   const target: Target = {
     id,
     layout,
     k,
     inv: (s) => 1 / scales[Math.min(s.modality, scales.length - 1)],
-    outlier: (s) =>
-      quantized.outlier ? ref(quantized.outlier, 0, s.start, 4) : 0,
+    outlier: (s) => made.outlier ? ref(made.outlier, 0, s.start, 4) : 0,
     output: (s) => ({
-      q: ref(quantized.values, 0, s.packed, kp),
-      sums: ref(quantized.sums, 0, s.packed, 4),
+      q: ref(made.values, 0, s.packed, kp),
+      sums: ref(made.sums, 0, s.packed, 4),
       k,
       rows: all(s.rows),
       rowBlock,
@@ -116,26 +143,67 @@ export function quantizedInput(l: Lowering, linear: LinearNode): Quantized {
           }),
       ),
   };
+  write(l, target, v, site, made);
+  return made;
+}
+
+/** Writes a value by the kernel that takes the least way. */
+function write(
+  l: Lowering,
+  target: Target,
+  v: Value,
+  site: Site,
+  made: Quantized,
+): void {
   const whole = v.kind === "hadamard" && isFast(v.rotation) &&
     v.rotation.block === v.rotation.n;
-  if (linear.floatChannel0 && !whole) {
+  if (site.floatChannel0 && !whole) {
     throw l.error(
       `${
-        quoted(linear.id)
+        quoted(site.id)
       }: channel 0 can stay in float only behind a rotation of the whole row`,
     );
   }
-  if (
+  const from = deferredBy(l, v);
+  if (from) {
+    const [s] = v.layout.segments, inv = target.inv(s), relu6 = isRelu6(v);
+    const { q, sums, rowBlock } = target.output(s);
+    from.levels({
+      q,
+      sums,
+      kp: made.kp,
+      rowBlock,
+      inv,
+      low: relu6 ? 0 : -128,
+      high: relu6 ? Math.min(127, Math.fround(6 * Math.fround(inv))) : 127,
+      each: made.values.perThread !== undefined,
+    });
+  } else if (
     v.kind === "norm" && v.gain === undefined && v.node.bias === undefined &&
     v.node.kind === "rms"
   ) {
     quantizedNorm(l, target, v);
   } else if (v.kind === "patches") {
-    quantizedPixels(l, target, v.node, quantized, scales[0]);
+    quantizedPatches(
+      l,
+      target,
+      v.node,
+      made,
+      l.model.scales(siteScale(site))[0],
+    );
   } else if (v.kind === "activation") quantizedActivation(l, target, v.node);
   else if (whole) quantizedRotation(l, target, v.x, v.rotation);
   else quantizedFloats(l, target);
-  return quantized;
+}
+
+const isRelu6 = (v: Value): boolean =>
+  v.kind === "activation" && v.node.fn === "relu6" &&
+  v.node.gate === undefined;
+
+/** What can write a value as int8 itself. */
+function deferredBy(l: Lowering, v: Value): Deferred | undefined {
+  const from = v.kind === "activation" && isRelu6(v) ? l.value(v.node.x) : v;
+  return from.kind === "deferred" ? from : undefined;
 }
 
 function quantizedFloats(l: Lowering, t: Target): void {
@@ -161,7 +229,7 @@ function quantizedNorm(l: Lowering, t: Target, v: NormValue): void {
   }));
 }
 
-function quantizedPixels(
+function quantizedPatches(
   l: Lowering,
   t: Target,
   node: PatchInputNode,

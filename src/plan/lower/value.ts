@@ -9,7 +9,7 @@ import type {
   PatchInputNode,
 } from "../../graph/node.ts";
 import type { Rotation } from "../../tensor/rotation.ts";
-import type { Buffer } from "../buffer.ts";
+import type { Buffer, Ref } from "../buffer.ts";
 import type { RowLayout } from "../row_layout.ts";
 
 /** Float rows. */
@@ -37,6 +37,7 @@ export type Diagonal =
 export type Value =
   | Floats
   | NormValue
+  | Deferred
   | {
     readonly kind: "activation";
     readonly node: ActivationNode;
@@ -54,6 +55,30 @@ export type Value =
     readonly layout: RowLayout;
   };
 
+/** Where int8 rows go, and how floats become them: round(clamp(x·inv, low, high)). */
+export interface Levels {
+  readonly q: Ref;
+  readonly sums: Ref;
+  /** Bytes from row to row where rows are not in blocks. */
+  readonly kp: number;
+  readonly rowBlock: number;
+  readonly inv: number;
+  readonly low: number;
+  readonly high: number;
+  /** Every thread writes all of it, into memory of its own. */
+  readonly each: boolean;
+}
+
+/** Rows of a kernel that can write floats or int8: it runs when someone needs them. */
+export interface Deferred {
+  readonly kind: "deferred";
+  readonly layout: RowLayout;
+  /** Writes floats. */
+  floats(): Floats;
+  /** Writes int8. */
+  levels(to: Levels): void;
+}
+
 /** A norm of a stream, not taken yet. */
 export interface NormValue {
   readonly kind: "norm";
@@ -69,6 +94,8 @@ export interface NormValue {
 
 /** A value as packed int8, with its row sums. */
 export interface Quantized {
+  /** No value is negative. */
+  readonly nonNegative?: true;
   readonly values: Buffer;
   readonly sums: Buffer;
   readonly kp: number;
