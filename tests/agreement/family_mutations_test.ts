@@ -4,6 +4,7 @@
  */
 import { assert, assertEquals } from "@std/assert";
 import { type Model, type Node, rowsPerImage } from "../../src/graph/node.ts";
+import { recordOf } from "../../src/graph/ops/mod.ts";
 import { RECIPES } from "../../src/quantize/recipe.ts";
 import { checkGraph } from "../../src/graph/check.ts";
 import { tensorsOf } from "../../src/graph/tensors.ts";
@@ -15,6 +16,7 @@ import { random, uniform } from "../../src/tensor/random.ts";
 import { FAMILIES, openFamily } from "../golden/family.ts";
 
 const PIXELS = { rescale: 1 / 255, mean: [0, 0, 0], std: [1, 1, 1] } as const;
+const NO_SIZES = { vocabulary: 1, rows: 1, prefix: 0 };
 const VALUES = [
   ...[0, -1, 1, 3, 4, 8, 16, 17, 2 ** 24, 2 ** 32, 1e308, null, true, "", "x"],
   ...[[], {}, [0, 4], [4, 48], [1, 1, 2], [4, 2, 2], ["q"]],
@@ -26,8 +28,9 @@ function plan(graph: unknown, info: unknown) {
   const known = readInfo(JSON.stringify(info));
   const bits = new Map<string, number>();
   for (const node of nodes) {
-    if (node.op === "linear") bits.set(node.weight, 8);
-    if (node.op === "embedding") bits.set(node.weight, 8);
+    for (const use of recordOf(node).tensors?.(node, NO_SIZES) ?? []) {
+      if (use.kind === "weight") bits.set(use.name, 8);
+    }
   }
   checkGraph(nodes, known);
   const specs = tensorsOf(nodes, known, bits);

@@ -29,6 +29,7 @@ import { chat, type ChatPart } from "../../src/tokenizer/chat.ts";
 /** Families with a toy, by folder. */
 export const FAMILIES = [
   "cogvlm2-toy",
+  "fastvlm-toy",
   "gemma3-toy",
   "glm4v-toy",
   "internvl-toy",
@@ -48,9 +49,6 @@ export const FAMILIES = [
   "qwen2-toy",
   "qwen3-toy",
 ] as const;
-
-/** The same, and those that run in float only. */
-export const FLOAT_FAMILIES = [...FAMILIES, "fastvlm-toy"] as const;
 
 /** Moments and both ends of activations. */
 export interface Summary {

@@ -7,10 +7,10 @@ import { load, runText } from "../../src/graph/run.ts";
 import { newSequence } from "../../src/graph/runner.ts";
 import { float32Engine } from "../../src/float/engine.ts";
 import { simulate } from "../../src/quantize/simulate.ts";
-import { FLOAT_FAMILIES, look, openFamily, pixelsOf } from "./family.ts";
+import { FAMILIES, look, openFamily, pixelsOf } from "./family.ts";
 import { quantizeFamily } from "./quantized.ts";
 
-for (const name of FLOAT_FAMILIES) {
+for (const name of FAMILIES) {
   Deno.test(`quantized: ${name}`, () => {
     using family = openFamily(name);
     const engine = float32Engine(), losses: number[] = [];

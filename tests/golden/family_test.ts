@@ -7,8 +7,8 @@ import { load, runText } from "../../src/graph/run.ts";
 import { newSequence } from "../../src/graph/runner.ts";
 import { float32Engine } from "../../src/float/engine.ts";
 import {
+  FAMILIES,
   type Family,
-  FLOAT_FAMILIES,
   idsOf,
   type Item,
   look,
@@ -23,7 +23,7 @@ const CLOSE = 2e-4;
 /** The connector's first linear. */
 const FIRST = /^connector(\.(up|kv|conv))?$/;
 
-for (const name of FLOAT_FAMILIES) {
+for (const name of FAMILIES) {
   Deno.test(`golden: ${name}`, async (t) => {
     using family = openFamily(name);
     for (const item of family.items) {

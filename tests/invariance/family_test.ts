@@ -10,8 +10,8 @@ import type { Model } from "../../src/graph/node.ts";
 import { RECIPES } from "../../src/quantize/recipe.ts";
 import { suppress } from "../../src/quantize/suppress.ts";
 import {
+  FAMILIES,
   type Family,
-  FLOAT_FAMILIES,
   look,
   openFamily,
   pixelsOf,
@@ -29,7 +29,7 @@ function logits(family: Family, model: Model): number[] {
   return out;
 }
 
-for (const name of FLOAT_FAMILIES) {
+for (const name of FAMILIES) {
   Deno.test(`passes keep the logits: ${name}`, () => {
     using family = openFamily(name);
     let { model } = family.files;

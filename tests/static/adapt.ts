@@ -66,6 +66,15 @@ const headsOf = (
 
 const head = (c: Values, h: number) => c.cache + h * c.capacity * c.headDim;
 
+/** Columns of rows as they stand. */
+const columnsOf = (c: Values): number[] => {
+  const out: number[] = [], [first, end] = c.n as unknown as [number, number];
+  for (let r = 0; r < (c.rows as unknown as number); r++) {
+    for (let n = first; n < end; n++) out.push(c.q + r * c.ldq + n);
+  }
+  return out;
+};
+
 /** All kernels that quantize floats. */
 export const QUANTIZERS: Partial<Record<KernelName, Quantizer>> = {
   quantize_f32_s8: { at: rowsOf, input: () => "x" },
@@ -73,6 +82,9 @@ export const QUANTIZERS: Partial<Record<KernelName, Quantizer>> = {
   rmsnorm_f32_s8: { at: rowsOf, input: () => "inv" },
   activation_f32_s8: { at: rowsOf, input: (c) => c.u ? "u" : "inv" },
   activation_hadamard_f32_s8: { at: rowsOf, input: (c) => c.u ? "u" : "inv" },
+  gemm_w4a8_s8: { at: columnsOf, input: () => "inv" },
+  gemm_w8a8_s8: { at: columnsOf, input: () => "inv" },
+  depthwise_w8a8_s8: { at: rowsOf, input: () => "inv" },
   queries_f32_s8: {
     at: headsOf((c, r, h, d) => c.q + (r * c.heads + h) * c.headDim + d),
     input: () => "x",
@@ -152,26 +164,29 @@ function watchedKernel(
       return Int8Array.from(at, (a) => int8[a]);
     };
     const large = run(1000), small = run(0.001), usual = run(1);
-    note(name, usual, large, small, seen);
+    const { low = -128, high = 127 } = call;
+    const ends = [Math.round(low), Math.round(high)] as const;
+    note(name, usual, large, small, ends, seen);
   };
 }
 
-/** Compares the values of the three runs. */
+/** Compares the values of the three runs; `ends` are the least and the greatest there can be. */
 function note(
   name: KernelName,
   usual: Int8Array,
   large: Int8Array,
   small: Int8Array,
+  [least, greatest]: readonly [number, number],
   all: Map<KernelName, Seen>,
 ): void {
   const seen = all.get(name) ?? { saturated: 0, vanished: 0 };
   all.set(name, seen);
   usual.forEach((q, i) => {
     if (q === 0) return; // ±0.49 of a level may become anything
-    const end = q > 0 ? 127 : -128;
+    const end = q > 0 ? greatest : least;
     if (large[i] === end) seen.saturated++;
     else seen.adapted ??= `${q} became ${large[i]} with its input × 1000`;
-    if (q === 127 || q === -128) return; // may have been far beyond
+    if (q === greatest || q === least) return; // may have been far beyond
     if (small[i] === 0) seen.vanished++;
     else seen.adapted ??= `${q} became ${small[i]} with its input × 0.001`;
   });
