@@ -3,7 +3,7 @@
  * that stand for the image tokens among them.
  * @module
  */
-import { type Grid, ownGrid, tokensIn } from "../graph/grid.ts";
+import { defaultGrid, type Grid, tokensIn } from "../graph/grid.ts";
 import type { ImageInfo } from "../graph/info.ts";
 
 /** Tokens and image rows seen. */
@@ -67,7 +67,7 @@ export class Conversation {
       if (ids[i] !== this.#ids[i]) break;
       if (image && ids[i] === image.tokenId) {
         if (left === 0) {
-          const own = ownGrid(image), grid = grids[images] ?? own;
+          const own = defaultGrid(image), grid = grids[images] ?? own;
           const mine = this.grids[images++] ?? own;
           if (grid.rows !== mine.rows || grid.cols !== mine.cols) break;
           left = tokensIn(image, grid);

@@ -1,10 +1,9 @@
 /**
- * The pointwise functions, in float64 from `Math`: the meaning that the
- * kernels' own polynomials approximate.
+ * Activation functions in float64. The kernels approximate them by polynomials.
  * @module
  */
 
-/** Their names. */
+/** Names of the activation functions. */
 export const ACTIVATION_NAMES = [
   "gelu",
   "gelu_tanh",
@@ -13,7 +12,7 @@ export const ACTIVATION_NAMES = [
   "silu",
 ] as const;
 
-/** Pointwise functions between linears. */
+/** Name of an activation function. */
 export type Activation = typeof ACTIVATION_NAMES[number];
 
 /** Error function: Maclaurin series below 3, continued fraction above; relative error below 1e-13. */
@@ -34,7 +33,7 @@ export function erf(x: number): number {
     (1 - Math.exp(-a * a) / (Math.sqrt(Math.PI) * (a + f)));
 }
 
-/** x ↦ fn(x). */
+/** The functions by name. */
 export const ACTIVATIONS: Record<Activation, (x: number) => number> = {
   gelu: (x) => 0.5 * x * (1 + erf(x / Math.SQRT2)),
   gelu_tanh: (x) =>

@@ -1,6 +1,6 @@
 /**
- * Attention of one sequence or image in float, head by head: a head needs no
- * other, so an engine may share them among threads.
+ * Float attention of one sequence or image. Heads are independent, so an engine may
+ * divide them among threads.
  * @module
  */
 import type { AttentionShape, Executor, Floats } from "./executor.ts";
@@ -10,8 +10,8 @@ import type { AttentionShape, Executor, Floats } from "./executor.ts";
  * @param q [rows, heads·d]
  * @param k [keys, kvHeads·d]
  * @param v as k
- * @param seen first key that each row sees and the one behind its last, [rows, 2]
- * @param out like q; only columns of these heads are written
+ * @param keyRange first key that each row attends to and the end of its range (exclusive), [rows, 2]
+ * @param out as q; only the columns of these heads are written
  */
 export function attendHeads(
   { zeros, matmul }: Pick<Executor, "zeros" | "matmul">,
@@ -19,7 +19,7 @@ export function attendHeads(
   k: Floats,
   v: Floats,
   { rows, keys, heads, kvHeads, headDim: d }: AttentionShape,
-  seen: Int32Array,
+  keyRange: Int32Array,
   out: Floats,
   from = 0,
   to = heads,
@@ -38,13 +38,13 @@ export function attendHeads(
     const p = matmul(own, rows, d, columns(k, width, kv), keys);
     for (let r = 0; r < rows; r++) {
       const row = p.subarray(r * keys, (r + 1) * keys);
-      softmax(row, seen[2 * r], seen[2 * r + 1], scale);
+      softmax(row, keyRange[2 * r], keyRange[2 * r + 1], scale);
     }
-    const turned = zeros(d * keys);
+    const transposed = zeros(d * keys);
     for (let j = 0; j < keys; j++) {
-      for (let c = 0; c < d; c++) turned[c * keys + j] = vals[j * d + c];
+      for (let c = 0; c < d; c++) transposed[c * keys + j] = vals[j * d + c];
     }
-    const y = matmul(p, rows, keys, turned, d);
+    const y = matmul(p, rows, keys, transposed, d);
     for (let r = 0; r < rows; r++) {
       out.set(y.subarray(r * d, r * d + d), r * wide + h * d);
     }

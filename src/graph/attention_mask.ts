@@ -1,11 +1,11 @@
 /**
- * How far a token of the text phase sees: to itself, or, where the tokens of an
- * image see each other (moondream), to the image's last.
+ * Attention mask of the text phase. A token attends up to itself; where the tokens of
+ * an image attend to each other (moondream), up to the last token of its image.
  * @module
  */
 import type { ImageInfo } from "./info.ts";
 
-/** Index of the last token that each token sees, in a chunk that cuts no image. */
+/** Index of the last token that each token attends to, in a chunk of whole images. */
 export function maskEnds(
   ids: ArrayLike<number>,
   image: ImageInfo | undefined,
@@ -19,9 +19,9 @@ export function maskEnds(
 }
 
 /**
- * Where a chunk of at most `most` tokens that begins at `from` ends: before an
- * image that it would cut, where its tokens see each other. No image is cut at
- * `from`.
+ * End of a chunk of at most `most` tokens that begins at `from`. With bidirectional
+ * image tokens it ends before an image that it would split. `from` must not lie
+ * inside an image.
  */
 export function chunkEnd(
   ids: ArrayLike<number>,

@@ -1,6 +1,6 @@
 /**
- * What a graph promises beyond its fields: every value is made before it is
- * used, widths agree, and each op's own check holds.
+ * Checks of a graph beyond the fields of its nodes: a node uses only values of
+ * earlier nodes, widths agree, and each op's own check passes.
  * @module
  */
 import { quoted } from "../format/error.ts";
@@ -12,50 +12,50 @@ import type { Checker, Op } from "./op.ts";
 import { type Node, OPS, recordOf } from "./ops/mod.ts";
 import type { Modality } from "./phase.ts";
 
-/** Most nodes from whose widths the width of a value may follow: a bound of every later question for it. */
+/** Most nodes that the width of a value may be derived from: bounds the time of `widthOf`. */
 const MAX_WIDTHS = 1024;
 
-/** What is known of a value while a graph is checked. */
-interface Made {
+/** A value of an earlier node, while a graph is checked. */
+interface CheckedValue {
   readonly node: Node;
   readonly width: number | undefined;
-  /** Nodes from whose widths its own follows, itself counted. */
+  /** Nodes that its width is derived from, itself included. */
   readonly cost: number;
   readonly modality: Modality | undefined;
 }
 
 /**
- * Checks references and widths: every value is made before it is used, widths
- * agree, and each op's own check holds.
+ * Checks that a node uses only values of earlier nodes, that widths agree, and each
+ * op's own conditions.
  * @throws {RuntimeError} "graph"
  */
 export function checkGraph(nodes: readonly Node[], info: ModelInfo): void {
   if (info.image?.nativeResolution) checkNative(nodes, info.image);
-  const made = new Map<string, Made>();
+  const known = new Map<string, CheckedValue>();
   const streams: Checker["streams"] = new Map();
   let text = false;
   for (const node of nodes) {
     const refuse = (problem: string) =>
       fail("graph", `node ${quoted(node.id)} (${node.op})${problem}`);
-    if (made.has(node.id)) {
+    if (known.has(node.id)) {
       fail("graph", `two nodes have the id ${quoted(node.id)}`);
     }
     if (text && node.phase === "vision") {
-      refuse(" is of the vision phase but follows the text phase");
+      refuse(" belongs to the vision phase but follows the text phase");
     }
     text ||= node.phase === "text";
-    made.set(node.id, checkNode(node, { info, made, streams, refuse }));
+    known.set(node.id, checkNode(node, { info, known, streams, refuse }));
   }
   checkHead(nodes, info);
 }
 
 function checkNode(
   node: Node,
-  { info, made, streams, refuse }: Pick<Checker, "info" | "streams"> & {
-    readonly made: ReadonlyMap<string, Made>;
+  { info, known, streams, refuse }: Pick<Checker, "info" | "streams"> & {
+    readonly known: ReadonlyMap<string, CheckedValue>;
     readonly refuse: (problem: string) => never;
   },
-): Made {
+): CheckedValue {
   const record = recordOf(node);
   const modality = "modality" in node ? node.modality : undefined;
   if (record.phase && node.phase !== record.phase) {
@@ -64,10 +64,10 @@ function checkNode(
     );
   }
   if (!info.image && (node.phase === "vision" || modality === "vision")) {
-    refuse(" is for images, and its info has no image");
+    refuse(" needs images, but the info has no image");
   }
   const inputs = inputsOf(node).map((id) => {
-    const input = made.get(id);
+    const input = known.get(id);
     if (input?.width === undefined) {
       return refuse(` uses ${quoted(id)}, which no earlier node produces`);
     }
@@ -91,8 +91,8 @@ function checkNode(
   let cost = 1;
   const width = record.width
     ? record.width(node, (id) => {
-      cost += made.get(id)!.cost;
-      return made.get(id)!.width!;
+      cost += known.get(id)!.cost;
+      return known.get(id)!.width!;
     })
     : "width" in node
     ? node.width
@@ -105,7 +105,7 @@ function checkNode(
   return { node, width, cost, modality: rows };
 }
 
-/** Whether fields that may be missing may be there. */
+/** Checks the rules of optional fields. */
 function checkRules(
   node: Node,
   { fields }: Op,
@@ -116,7 +116,7 @@ function checkRules(
   for (const [key, { rules }] of Object.entries(fields)) {
     if (!rules || !has(key)) continue;
     if (rules.phase && rules.phase !== node.phase) {
-      fail(`${key} must be of the ${rules.phase} phase`);
+      fail(`${key} is allowed in the ${rules.phase} phase only`);
     }
     if (rules.with && !has(rules.with)) {
       fail(`${key} must come with ${rules.with}`);
@@ -126,21 +126,25 @@ function checkRules(
   }
 }
 
-/** Values that have the rows of one modality only go where their rows are known; the modality of what the node makes. */
+/**
+ * Checks that values with the rows of one modality are used only by rowwise ops and
+ * by a `residual_add` of that modality.
+ * @returns the modality of the node's own value; undefined where it has all rows
+ */
 function checkRows(
   node: Node,
   { rowwise }: Op,
-  inputs: readonly Made[],
+  inputs: readonly CheckedValue[],
   refuse: (problem: string) => never,
 ): Modality | undefined {
-  const asked = "modality" in node ? node.modality : undefined;
+  const own = "modality" in node ? node.modality : undefined;
   const given = new Set(inputs.map((input) => input.modality));
   const [rows] = given;
-  const makes = rowwise ? asked ?? rows : undefined;
-  if (given.size < 2 && rows === undefined) return makes;
+  const result = rowwise ? own ?? rows : undefined;
+  if (given.size < 2 && rows === undefined) return result;
   const fits = node.op === "residual_add"
-    ? asked === rows
-    : rowwise && makes === rows;
+    ? own === rows
+    : rowwise && result === rows;
   if (given.size > 1 || !fits) {
     const all = Object.values(OPS).filter((r: Op) => r.rowwise);
     refuse(
@@ -148,13 +152,13 @@ function checkRows(
         [...given].map((m) => m ?? "all").join(" and ")
       }: only ${
         all.map((r) => r.op).join(", ")
-      } go on with the rows of one modality, and a residual_add of the same`,
+      } accept the rows of one modality, and a residual_add of the same modality`,
     );
   }
-  return makes;
+  return result;
 }
 
-/** The last node must make the logits. */
+/** Checks that the last node computes the logits. */
 function checkHead(nodes: readonly Node[], { vocabulary }: ModelInfo): void {
   const last = nodes.at(-1)!;
   if (last.op !== "linear" || last.phase !== "text") {
@@ -172,7 +176,7 @@ function checkHead(nodes: readonly Node[], { vocabulary }: ModelInfo): void {
   }
 }
 
-/** Images that keep their shape: whole squares of patches, nothing behind them. */
+/** Checks a model of native resolution: square tokens, no extra rows, causal image tokens. */
 function checkNative(nodes: readonly Node[], image: ImageInfo): void {
   if (!wholeTokens(image) || extraRows(nodes) > 0) {
     fail(

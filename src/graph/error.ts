@@ -1,16 +1,19 @@
 /**
- * The one error of this room: a model, a prompt or a setting that cannot run.
+ * The error for a model, a prompt or an option that is refused.
  * @module
  */
 
 /**
- * One code per kind of refusal.
+ * Kind of a `RuntimeError`. "option", "prompt", "context", "image" and "schema" are
+ * about the caller's input; "graph", "info", "bits", "tensors", "scale" and "values"
+ * about the model file; "plan" and "memory" about the memory plan; "closed" and
+ * "worker" about the session.
  *
  * ```ts
  * import { type RuntimeErrorCode } from "@mquant/mquant";
  *
  * const mine: RuntimeErrorCode[] = ["option", "prompt", "context"];
- * console.log(mine); // what a caller can mend
+ * console.log(mine); // errors that the caller can fix
  * ```
  */
 export type RuntimeErrorCode =
@@ -31,7 +34,7 @@ export type RuntimeErrorCode =
   | "worker";
 
 /**
- * Why a model cannot run, or a request cannot be answered; `code` says which kind.
+ * A model cannot be loaded, or a request cannot be answered; `code` is the kind.
  *
  * ```ts
  * import { open, RuntimeError } from "@mquant/mquant";
@@ -48,10 +51,10 @@ export type RuntimeErrorCode =
  * ```
  */
 export class RuntimeError extends Error {
-  /** Which kind of refusal. */
+  /** The kind of error. */
   readonly code: RuntimeErrorCode;
 
-  /** Message in the grammar of std: what was attempted, the wish, the value, the next step. */
+  /** The message says what was attempted, what is allowed, the current value and a next step. */
   constructor(code: RuntimeErrorCode, message: string) {
     super(message);
     this.name = "RuntimeError";

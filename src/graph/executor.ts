@@ -1,6 +1,6 @@
 /**
- * What the interpreter needs of a float engine: storage and one product. The
- * plain float64 executor here is the truth that every other one is held to.
+ * The interface between the interpreter and a float engine: storage and matmul. The
+ * float64 executor in this file is the reference for all others.
  * @module
  */
 import type { Tensor } from "../tensor/tensor.ts";
@@ -10,12 +10,13 @@ export type Floats = Float32Array | Float64Array;
 
 /** Sizes of an attention. */
 export interface AttentionShape {
-  /** Rows that ask. */
+  /** Query rows. */
   readonly rows: number;
-  /** Rows that are looked at. */
+  /** Key rows. */
   readonly keys: number;
+  /** Query heads. */
   readonly heads: number;
-  /** Heads of keys and values; divides `heads`. */
+  /** Key and value heads; divides `heads`. */
   readonly kvHeads: number;
   readonly headDim: number;
 }
@@ -37,17 +38,17 @@ export interface Executor {
     n: number,
     bias?: Floats,
   ): Floats;
-  /** All heads of an attention, [rows, heads·d], as `attendHeads` makes them, which is asked where an engine has none. */
+  /** All heads of an attention, [rows, heads·d], as `attendHeads` (the default) computes them. */
   attention?(
     q: Floats,
     k: Floats,
     v: Floats,
     shape: AttentionShape,
-    seen: Int32Array,
+    keyRange: Int32Array,
   ): Floats;
 }
 
-/** The definition: three loops in float64. */
+/** Reference executor: three loops in float64. */
 export const float64: Executor = {
   zeros: (n) => new Float64Array(n),
   load: (t) => t.read(),

@@ -1,7 +1,7 @@
 /**
- * Fields of the JSON objects in a model file: what a value must be, what it
- * means, and how it is read as if an enemy wrote it. The type of an object
- * follows from the table of its fields.
+ * Fields of the JSON objects in a model file: allowed values, meaning, and a reader
+ * that treats the file as untrusted input. The TypeScript type of an object is
+ * derived from the table of its fields.
  * @module
  */
 import { quoted } from "../format/error.ts";
@@ -14,26 +14,26 @@ import type { Phase } from "./phase.ts";
 /** Largest width, row count or vocabulary a graph may name. */
 export const MAX_SIZE = 2 ** 24;
 
-/** When an optional field may be there. */
+/** When an optional field is allowed. */
 export interface Rules {
   readonly phase?: Phase;
-  /** Another field that must be there, too. */
+  /** Another field that must be present. */
   readonly with?: string;
-  /** Other fields that must not. */
+  /** Fields that must be absent. */
   readonly without?: readonly string[];
 }
 
 /** One field of an object. */
 export interface Field<T = unknown> {
-  /** What its value must be, for messages and for docs/format.md. */
+  /** Allowed values, for error messages and docs/format.md. */
   readonly wish: string;
-  /** What it means, for docs/format.md; shapes as [rows, columns]. */
+  /** Meaning, for docs/format.md; shapes as [rows, columns]. */
   readonly about: string;
-  /** It names values that other nodes make, or a tensor of the file. */
+  /** Whether it names values of other nodes, or a tensor of the file. */
   readonly names?: "values" | "tensor";
   readonly optional?: true;
   readonly rules?: Rules;
-  /** Its value; undefined where that is not as wished. */
+  /** Its value; undefined where the JSON is not an allowed value. */
   read(json: StrictJson): T | undefined;
 }
 
@@ -49,13 +49,13 @@ type OptionalKeys<F> = {
   [K in keyof F]: F[K] extends { readonly optional: true } ? K : never;
 }[keyof F];
 
-/** The object that has these fields. */
+/** The type of an object with these fields. */
 export type ObjectOf<F extends Fields> = Flat<
   & { readonly [K in Exclude<keyof F, OptionalKeys<F>>]: Value<F[K]> }
   & { readonly [K in OptionalKeys<F>]?: Value<F[K]> }
 >;
 
-/** A field of one kind, given what it means. */
+/** Creates a field of one kind from its meaning. */
 type Kind<T> = (about: string) => Field<T>;
 
 const kind =
@@ -74,19 +74,19 @@ const whole = (least: number, most: number) =>
     (v) => isWhole(v, least, most),
   );
 
-/** A width, a number of rows or heads. */
+/** A width or a count of rows or heads, from 1. */
 export const size: Kind<number> = whole(1, MAX_SIZE);
 
-/** A column, or 0 of something. */
+/** A column index or a count, from 0. */
 export const offset: Kind<number> = whole(0, MAX_SIZE);
 
-/** A small number of rows; none is allowed. */
+/** A small number of rows, from 0. */
 export const count: Kind<number> = whole(0, 4096);
 
-/** A small length along one side. */
+/** A small side length, from 1. */
 export const side: Kind<number> = whole(1, 1024);
 
-/** A token. */
+/** A token id. */
 export const tokenId: Kind<number> = kind(
   `a token id below ${MAX_SIZE}`,
   (v) => isWhole(v, 0, MAX_SIZE - 1),
@@ -98,13 +98,13 @@ export const positive: Kind<number> = kind(
   (v) => typeof v === "number" && Number.isFinite(v) && v > 0,
 );
 
-/** A name without blanks. */
+/** A name without spaces. */
 export const name: Kind<string> = kind(
   "a name of 1 to 200 letters, digits and _ . : / > -",
   (v) => typeof v === "string" && /^[\w.:/>-]{1,200}$/.test(v),
 );
 
-/** A text for a prompt. */
+/** A text of a prompt. */
 export const longText: Kind<string> = kind(
   "a text of at most 1 MB",
   (v) => typeof v === "string" && v.length <= 2 ** 20,
@@ -116,10 +116,10 @@ export const flag: Kind<boolean> = kind(
   (v) => typeof v === "boolean",
 );
 
-/** True: an optional field that is absent otherwise. */
+/** True; a field of this kind is optional and absent where it is false. */
 export const yes: Kind<true> = kind("true", (v) => v === true);
 
-/** One of some words. */
+/** One of several strings. */
 export const choice = <const T extends string>(
   of: readonly T[],
 ): Kind<T> =>
@@ -128,7 +128,11 @@ export const choice = <const T extends string>(
     (v) => of.includes(v as T),
   );
 
-/** A list of items, of the lengths that fit. */
+/**
+ * A list.
+ * @param wish allowed values, for error messages
+ * @param fits whether a length is allowed
+ */
 export const list = <T>(
   wish: string,
   fits: (length: number) => boolean,
@@ -141,19 +145,19 @@ export const list = <T>(
       v.every((x) => item.read(x) !== undefined),
   );
 
-/** A field that may be missing. */
+/** The field as an optional one. */
 export const optional = <F extends Field>(
   field: F,
   rules: Rules = {},
 ): F & { readonly optional: true } => ({ ...field, optional: true, rules });
 
-/** The id of a node whose value is taken. */
+/** The id of a node whose value is used. */
 export const value: Kind<string> = (about) => ({
   ...name(about),
   names: "values",
 });
 
-/** Ids of nodes whose values are taken. */
+/** Ids of nodes whose values are used. */
 export const values: Kind<readonly string[]> = (about) => ({
   ...list("a list of 1 to 64 names", (n) => n >= 1 && n <= 64, name(""))(about),
   names: "values",
@@ -198,14 +202,14 @@ function readRotation(v: StrictJson): Rotation | undefined {
   return { n, block, order, ...pair ? { outer } : {}, seed };
 }
 
-/** Refuses a model. */
+/** Throws a `RuntimeError` of `code` for a model file; `problem` follows "Cannot read the model:". */
 export function fail(code: RuntimeErrorCode, problem: string): never {
   throw new RuntimeError(code, `Cannot read the model: ${problem}`);
 }
 
 /**
- * Reads `fields` out of an object; any other field is refused.
- * @param where what messages call the object
+ * Reads the fields of an object. An unknown field is an error.
+ * @param where name of the object in error messages
  * @throws {RuntimeError} of `code`
  */
 export function readFields<F extends Fields>(
@@ -235,7 +239,7 @@ export function readFields<F extends Fields>(
   return out as ObjectOf<F>;
 }
 
-/** A value as messages show it. */
+/** A value as error messages show it. */
 export function shown(v: StrictJson): string {
   return typeof v === "object" && v !== null ? "an object" : quoted(String(v));
 }

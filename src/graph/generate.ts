@@ -1,11 +1,11 @@
 /**
- * Greedy generation with the interpreter, many sequences side by side: the
- * float truth of a caption, and the answers that calibration teaches from.
+ * Greedy generation with the float interpreter, in batches: reference captions, and
+ * the answers of the calibration samples.
  * @module
  */
 import { argmax } from "../tensor/argmax.ts";
 import type { Floats } from "./executor.ts";
-import { type Grid, ownGrid, patchesIn, tokensIn } from "./grid.ts";
+import { defaultGrid, type Grid, patchesIn, tokensIn } from "./grid.ts";
 import type { Hooks } from "./ops/mod.ts";
 import { type Loaded, runText, runVision } from "./run.ts";
 import { newSequence } from "./runner.ts";
@@ -13,15 +13,15 @@ import { imageInfoOf, type ModelInfo } from "./info.ts";
 
 /** A rendered prompt and its images. */
 export interface Prompt {
-  /** Normalised pixels of its images as patches, one image behind the other, [patches, channels·patch²]; absent where it has none. */
+  /** Normalised pixels of its images as patches, image after image, [patches, channels·patch²]; absent without images. */
   readonly patches?: ArrayLike<number>;
-  /** Grids of its images, where they are not of the tower's own size. */
+  /** Patch grids of its images; default: the model's image size. */
   readonly grids?: readonly Grid[];
   /** Token ids, image tokens expanded. */
   readonly ids: readonly number[];
 }
 
-/** Image rows of all prompts, one behind the other; none where no prompt has an image. */
+/** Image rows of all prompts, concatenated; empty without images. */
 export function encodeAll(
   loaded: Loaded,
   prompts: readonly Prompt[],
@@ -38,8 +38,8 @@ export function encodeAll(
   return all.length === 0 ? all : runVision(loaded, all, hooks, grids);
 }
 
-/** What `encodeAll` made, prompt by prompt; undefined where one has no image. */
-export function rowsOfEach(
+/** Splits the rows of `encodeAll` by prompt; undefined for a prompt without images. */
+export function splitRows(
   info: ModelInfo,
   prompts: readonly Prompt[],
   rows: Floats,
@@ -57,7 +57,7 @@ function tokensOf(info: ModelInfo, { patches, grids }: Prompt): number {
   if (!patches || patches.length === 0) return 0;
   const image = imageInfoOf(info);
   if (grids) return grids.reduce((n, g) => n + tokensIn(image, g), 0);
-  const own = patchesIn(ownGrid(image)) * 3 * image.patchSize ** 2;
+  const own = patchesIn(defaultGrid(image)) * 3 * image.patchSize ** 2;
   return patches.length / own * image.tokens;
 }
 
@@ -65,21 +65,21 @@ function patchesOf(prompts: readonly Prompt[]): number {
   return prompts.reduce((n, { patches }) => n + (patches?.length ?? 0), 0);
 }
 
-/** Image rows of each prompt, [image tokens, width] each; undefined where it has no image. */
+/** Image rows of each prompt, [image tokens, width] each; undefined for a prompt without images. */
 export function encodeImages(
   loaded: Loaded,
   prompts: readonly Prompt[],
   hooks: Hooks = {},
 ): (Floats | undefined)[] {
-  return rowsOfEach(
+  return splitRows(
     loaded.model.info,
     prompts,
     encodeAll(loaded, prompts, hooks),
   );
 }
 
-/** The likeliest token; throws where no trained model would say it. */
-function likeliest(logits: Floats, { image }: ModelInfo): number {
+/** The most likely token; throws where a trained model cannot have predicted it. */
+function greedy(logits: Floats, { image }: ModelInfo): number {
   const bad = logits.findIndex((x) => !Number.isFinite(x));
   if (bad >= 0) {
     throw new RangeError(
@@ -96,17 +96,17 @@ function likeliest(logits: Floats, { image }: ModelInfo): number {
 }
 
 /**
- * Greedy answers, without the stop token.
+ * Greedy answers: token ids per prompt, without the stop token.
  * @param maxTokens longest answer
- * @throws {RangeError} where the model's numbers or words are not those of a trained one
- * @param saw called with each prompt's index and the logits behind it and behind each token
+ * @param onLogits called with the prompt's index and the logits of each next token
+ * @throws {RangeError} where a logit is not finite or the image token is the most likely one
  */
 export function generate(
   loaded: Loaded,
   prompts: readonly Prompt[],
   maxTokens: number,
   hooks: Hooks = {},
-  saw: (prompt: number, logits: Floats) => void = () => {},
+  onLogits: (prompt: number, logits: Floats) => void = () => {},
 ): number[][] {
   const { vocabulary, stopIds } = loaded.model.info;
   const images = encodeImages(loaded, prompts, hooks);
@@ -129,8 +129,8 @@ export function generate(
     const logits = runText(loaded, live.map((l) => l.chunk), hooks);
     live = live.filter((l, i) => {
       const own = logits.slice(i * vocabulary, (i + 1) * vocabulary);
-      saw(l.prompt, own);
-      const id = likeliest(own, loaded.model.info);
+      onLogits(l.prompt, own);
+      const id = greedy(own, loaded.model.info);
       if (stopIds.includes(id)) return false;
       l.answer.push(id);
       l.chunk = { sequence: l.chunk.sequence, ids: [id] };

@@ -1,18 +1,18 @@
 /**
- * Pictures as grids of patches. Most towers take one size; where `nativeResolution`
- * is set a picture keeps its shape, and everything that depends on it (rows,
- * positions, tokens) follows from its grid.
+ * Images as grids of patches. Most vision towers take one image size. With
+ * `nativeResolution` an image keeps its aspect ratio, and its rows, positions and
+ * tokens depend on its grid.
  * @module
  */
 import type { ImageInfo } from "./info.ts";
 
-/** Patches of a picture, down and across. */
+/** Patches of an image: rows and columns. */
 export interface Grid {
   readonly rows: number;
   readonly cols: number;
 }
 
-/** Grid of a picture of so many pixels. */
+/** Grid of an image of `size` pixels. */
 export function gridOf(
   { patchSize }: Pick<ImageInfo, "patchSize">,
   size: { readonly width: number; readonly height: number },
@@ -20,8 +20,8 @@ export function gridOf(
   return { rows: size.height / patchSize, cols: size.width / patchSize };
 }
 
-/** Grid of a picture of the tower's own size. */
-export function ownGrid(
+/** Grid of an image of the model's image size (`width` × `height` of its info). */
+export function defaultGrid(
   image: Pick<ImageInfo, "patchSize" | "width" | "height">,
 ): Grid {
   return gridOf(image, image);
@@ -32,52 +32,52 @@ export function patchesIn({ rows, cols }: Grid): number {
   return rows * cols;
 }
 
-/** Patches that become one token, along each side; 1 where a picture's tokens do not follow from its patches. */
+/** Patches per token along each side; 1 where the number of tokens is fixed. */
 export function mergeOf(image: ImageInfo): number {
   if (image.fixedTokens) return 1;
-  return Math.sqrt(patchesIn(ownGrid(image)) / image.tokens);
+  return Math.sqrt(patchesIn(defaultGrid(image)) / image.tokens);
 }
 
-/** Whether a picture of the tower's own size is made of whole tokens, each a square of patches. */
+/** Whether an image of the model's image size divides into tokens of square patch blocks. */
 export function wholeTokens(image: ImageInfo): boolean {
-  const merge = mergeOf(image), { rows, cols } = ownGrid(image);
+  const merge = mergeOf(image), { rows, cols } = defaultGrid(image);
   return [merge, rows / merge, cols / merge].every(Number.isInteger);
 }
 
-/** Tokens of a picture. */
+/** Tokens of an image. */
 export function tokensIn(image: ImageInfo, grid: Grid): number {
   if (image.fixedTokens) return image.tokens;
-  return patchesIn(grid) * image.tokens / patchesIn(ownGrid(image));
+  return patchesIn(grid) * image.tokens / patchesIn(defaultGrid(image));
 }
 
 /**
- * Most patches of one picture: those of the tower's own size, or, where pictures
- * keep their shape, whole squares of tokens within `maxPixels`.
+ * Most patches of one image: those of the model's image size, or, with
+ * `nativeResolution`, the whole tokens within `maxPixels`.
  */
 export function maxPatches(image: ImageInfo, maxPixels?: number): number {
   const { height, width, patchSize, nativeResolution } = image;
   if (image.maxPatches !== undefined) return image.maxPatches;
-  if (!nativeResolution) return patchesIn(ownGrid(image));
+  if (!nativeResolution) return patchesIn(defaultGrid(image));
   const square = mergeOf(image) ** 2;
   return Math.floor((maxPixels ?? height * width) / (patchSize ** 2 * square)) *
     square;
 }
 
-/** How a learned table can be resampled; bilinear with aligned corners where none is named. */
+/** How a learned position table is resampled to an image's grid; default bilinear with aligned corners. */
 export const INTERPOLATIONS = [
   "bucket",
   "axis_sum",
   "bilinear_antialias",
 ] as const;
 
-/** What a learned table's rows are to a picture's: fields of a `learned_embedding`. */
+/** Fields of a `learned_embedding` about resampling. */
 export interface ResampledTable {
   readonly gridSize?: number | undefined;
   readonly interpolation?: typeof INTERPOLATIONS[number] | undefined;
 }
 
-/** Rows of a learned table that make the rows of a grid. */
-export function tableRowsOf(
+/** Rows of a resampled table: [2·gridSize] for "axis_sum", else [gridSize²]; undefined where it is not resampled. */
+export function tableRows(
   { gridSize, interpolation }: ResampledTable,
 ): number | undefined {
   if (gridSize === undefined) return undefined;
@@ -85,11 +85,11 @@ export function tableRowsOf(
 }
 
 /**
- * Rows of a table for a grid.
- * @param table [tableRowsOf, width]
+ * Resamples a position table to a grid.
+ * @param table [tableRows, width]
  * @param out [rows·cols, width], row by row
  */
-export function gridRows(
+export function resampleTable(
   table: ArrayLike<number>,
   { gridSize, interpolation }: ResampledTable & { readonly gridSize: number },
   width: number,
@@ -119,10 +119,9 @@ export function gridRows(
 }
 
 /**
- * Where n patches fall in a line of `side`: patch i lies at i/n, in the bucket of
- * that share (modeling_navit_siglip.py, SiglipVisionEmbeddings). Places and
- * bounds are float32 ranges there, and which bucket a place on a bound falls into
- * follows from how torch rounds them.
+ * Bucket, 0 to side − 1, of each of n patches: the bucket that contains i/n
+ * (modeling_navit_siglip.py, SiglipVisionEmbeddings). Positions and boundaries are
+ * float32 ranges there, so a position on a boundary follows torch's rounding.
  */
 export function buckets(side: number, n: number): number[] {
   const bounds = range(1 / side, 1 / side, side - 1);
@@ -133,7 +132,7 @@ export function buckets(side: number, n: number): number[] {
   });
 }
 
-/** torch.arange in float32: eight at a time from a rounded base, what is left one by one. */
+/** torch.arange in float32: vectors of eight from a rounded base, the rest one by one. */
 function range(start: number, step: number, n: number): number[] {
   const whole = n - n % 8;
   return Array.from({ length: n }, (_, i) => {
@@ -143,9 +142,8 @@ function range(start: number, step: number, n: number): number[] {
 }
 
 /**
- * A square table of positions at another grid, bilinear with the corners in
- * place (transformers, models/qwen3_vl/modeling_qwen3_vl.py,
- * fast_pos_embed_interpolate).
+ * Bilinear interpolation with aligned corners (transformers,
+ * models/qwen3_vl/modeling_qwen3_vl.py, fast_pos_embed_interpolate).
  * @param table [side², width]
  * @param out [rows·cols, width], row by row
  */
@@ -173,9 +171,9 @@ function resample(
 }
 
 /**
- * A square table of positions at another grid, as a picture is resized: cells
- * have an area, and the filter widens where there are fewer than before (torch,
- * interpolate with mode bilinear, align_corners false and antialias true; SigLIP 2).
+ * Antialiased bilinear interpolation: cells have an area, and the filter widens when
+ * the table shrinks (torch, interpolate with mode bilinear, align_corners false and
+ * antialias true; SigLIP 2).
  */
 function smooth(
   table: ArrayLike<number>,
@@ -201,18 +199,18 @@ function smooth(
   }
 }
 
-/** For each of `to` cells, the cells of `from` it is made of and their shares. */
+/** For each of `to` cells, the source cells and their weights. */
 function triangles(from: number, to: number): (readonly [number, number])[][] {
-  const scale = from / to, reach = Math.max(scale, 1);
+  const scale = from / to, radius = Math.max(scale, 1);
   return Array.from({ length: to }, (_, i) => {
     const center = (i + 0.5) * scale;
-    const first = Math.max(0, Math.trunc(center - reach + 0.5));
-    const end = Math.min(from, Math.trunc(center + reach + 0.5));
+    const first = Math.max(0, Math.trunc(center - radius + 0.5));
+    const end = Math.min(from, Math.trunc(center + radius + 0.5));
     const shares = Array.from({ length: end - first }, (_, k) => {
       const at = first + k;
       return [
         at,
-        Math.max(0, 1 - Math.abs(at + 0.5 - center) / reach),
+        Math.max(0, 1 - Math.abs(at + 0.5 - center) / radius),
       ] as const;
     });
     const sum = shares.reduce((all, [, share]) => all + share, 0);
@@ -220,7 +218,7 @@ function triangles(from: number, to: number): (readonly [number, number])[][] {
   });
 }
 
-/** Where `to` points, the ends in place, fall on a line of `from`. */
+/** Positions of `to` points on a line of `from`, with aligned ends. */
 function line(from: number, to: number) {
   return Array.from({ length: to }, (_, i) => {
     const x = to === 1 ? 0 : i * (from - 1) / (to - 1);

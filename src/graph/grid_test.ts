@@ -1,5 +1,5 @@
 import { assertEquals } from "@std/assert";
-import { buckets, gridRows } from "./grid.ts";
+import { buckets, resampleTable } from "./grid.ts";
 
 Deno.test("buckets: where patches fall in a line of the table", () => {
   assertEquals(buckets(4, 8), [0, 0, 1, 1, 2, 2, 3, 3]);
@@ -17,7 +17,7 @@ function rows(
   side: number,
 ): number[] {
   const out = new Array<number>(6).fill(0);
-  gridRows(
+  resampleTable(
     table,
     { gridSize: side, interpolation },
     1,
@@ -27,7 +27,7 @@ function rows(
   return out;
 }
 
-Deno.test("gridRows: the bucket's row, or a row for the column and one for the row", () => {
+Deno.test("resampleTable: the bucket's row, or a row for the column and one for the row", () => {
   // 2 × 3 patches in a table of 2 × 2: columns fall at 0, 1/3, 2/3
   assertEquals(rows("bucket", [1, 2, 3, 4], 2), [1, 1, 2, 3, 3, 4]);
   const axes = [1, 2, 3, 0, 10, 20, 30, 0]; // columns, then rows, of 4

@@ -1,35 +1,35 @@
 /**
- * What a picture is in a prompt.
+ * The text that stands for an image in a prompt.
  * @module
  */
 import type { ChatFormat } from "../tokenizer/chat.ts";
 import type { Tokenizer } from "../tokenizer/tokenizer.ts";
-import { type Grid, ownGrid, tokensIn } from "./grid.ts";
+import { defaultGrid, type Grid, tokensIn } from "./grid.ts";
 import { imageInfoOf, type ModelInfo } from "./info.ts";
 
-/** How a picture came to the tower. */
-export interface Cut {
-  /** Rows of tiles; 0 where it was not cut. */
+/** Tiles of an image. */
+export interface Tiling {
+  /** Rows of tiles; 0 where the image is not tiled. */
   readonly rows: number;
-  /** Columns of tiles; 0 where it was not cut. */
+  /** Columns of tiles; 0 where the image is not tiled. */
   readonly cols: number;
   /** Patches of each tile. */
   readonly grids: readonly Grid[];
 }
 
-/** A picture that is not cut, of the tower's own size where nothing else is said. */
-export function whole(info: ModelInfo, grid?: Grid): Cut {
-  return { rows: 0, cols: 0, grids: [grid ?? ownGrid(imageInfoOf(info))] };
+/** An image without tiles; `grid` defaults to that of the model's image size. */
+export function untiled(info: ModelInfo, grid?: Grid): Tiling {
+  return { rows: 0, cols: 0, grids: [grid ?? defaultGrid(imageInfoOf(info))] };
 }
 
 /**
- * Text of a picture.
- * @param index its number in the prompt, from 0
- * @throws {RangeError} where it was cut and the family writes no tiles, or takes no pictures
+ * The prompt text of an image.
+ * @param index number of the image in the prompt, from 0
+ * @throws {RangeError} where the model takes no images, or the image is tiled and the model takes no tiles
  */
 export function imageText(
   info: ModelInfo,
-  { rows, cols, grids }: Cut,
+  { rows, cols, grids }: Tiling,
   index: number,
 ): string {
   const image = imageInfoOf(info), { text: whole, tiles, tokenText } = image;
@@ -46,7 +46,7 @@ export function imageText(
   if (rows * cols === 0) return numbered(whole);
   if (!tiles) {
     throw new RangeError(
-      `Cannot split a picture into tiles: ${info.architecture} has no tiles; leave out maxTiles`,
+      `Cannot split an image into tiles: ${info.architecture} has no tiles; leave out maxTiles`,
     );
   }
   let text = numbered(tiles.begin);
@@ -61,7 +61,7 @@ export function imageText(
   return text + numbered(tiles.end, grids.at(-1));
 }
 
-/** What a chat format says of pictures, each whole and of the grid, or the tower's own size; nothing where the model takes none. */
+/** Image placeholder of a chat format for images without tiles; empty for a text-only model. */
 export function imageFormat(
   tokenizer: Tokenizer,
   info: ModelInfo,
@@ -72,6 +72,6 @@ export function imageFormat(
   const token = templateToken ??
     tokenizer.decode([tokenId], { skipSpecial: false });
   return {
-    image: { token, tokens: (i) => imageText(info, whole(info, grid), i) },
+    image: { token, tokens: (i) => imageText(info, untiled(info, grid), i) },
   };
 }

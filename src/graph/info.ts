@@ -1,45 +1,49 @@
 /**
- * What the runtime must know of a model beside its nodes: `info` of a model file.
- * Everything comes from the checkpoint's own files.
+ * Model facts beside the graph: the entry `info` of a model file. All of them come
+ * from the checkpoint's files.
  * @module
  */
 import type { StrictJson } from "../format/strict_json.ts";
 import * as f from "./field.ts";
 import { fail, type Field, type ObjectOf, readFields } from "./field.ts";
 
-/** Texts of a picture that is cut into tiles. */
+/** Prompt texts of a tiled image. */
 export const TILE_FIELDS = {
-  begin: f.longText("in front"),
+  begin: f.longText("before the tiles"),
   tile: f.longText("one tile; {row} and {col} count from 1"),
-  rowEnd: f.longText("behind each row of tiles"),
+  rowEnd: f.longText("after each row of tiles"),
   rowGap: f.optional(f.longText("between rows")),
-  end: f.longText("behind"),
+  end: f.longText("after the tiles"),
 };
 
 /** Fields of `ImageInfo`. */
 export const IMAGE_FIELDS = {
-  height: f.size("pixels, whole patches, at most 4096"),
-  width: f.size("pixels, whole patches, at most 4096"),
-  patchSize: f.size("pixels of a patch along each side"),
+  height: f.size("pixels, a multiple of patchSize, at most 4096"),
+  width: f.size("pixels, a multiple of patchSize, at most 4096"),
+  patchSize: f.size("side of a patch in pixels"),
   nativeResolution: f.optional(
     f.yes(
-      "pictures keep their shape: whole squares of tokens, by default at most height × width pixels",
+      "images keep their aspect ratio: whole tokens, by default at most height × width pixels",
     ),
   ),
   maxPatches: f.optional(
-    f.size("most patches, where that does not follow from height × width"),
+    f.size("most patches of an image; default from height × width"),
   ),
   tokens: f.size("rows of the text stream that one image becomes"),
-  fixedTokens: f.optional(f.yes("so many tokens, however large the picture")),
-  tokenId: f.tokenId("the token that stands for one of them"),
+  fixedTokens: f.optional(
+    f.yes("the number of tokens does not depend on the image size"),
+  ),
+  tokenId: f.tokenId("placeholder token of one image row"),
   templateToken: f.optional(
-    f.longText("what a chat template writes for an image, if not its token"),
+    f.longText(
+      "placeholder of an image in the chat template; default: its token",
+    ),
   ),
   tokenText: f.optional(
-    f.longText("what stands for each {tokens} of the texts"),
+    f.longText("replaces {tokens} in the texts, once per token"),
   ),
   text: f.longText(
-    "what an image is in a prompt, with nativeResolution once per token; {image} is its number from 0, {picture} from 1",
+    "text of an image in a prompt, with nativeResolution once per token; {image} is its number from 0, {picture} from 1",
   ),
   sharedPosition: f.optional(
     f.yes(
@@ -47,7 +51,7 @@ export const IMAGE_FIELDS = {
     ),
   ),
   bidirectional: f.optional(
-    f.yes("the tokens of an image attend to each other, not only back"),
+    f.yes("the tokens of an image attend to each other, not causally"),
   ),
   leadingTokens: f.optional(
     f.size("with sharedPosition: first tokens with position ids of their own"),
@@ -55,7 +59,7 @@ export const IMAGE_FIELDS = {
   tiles: f.optional<Field<ObjectOf<typeof TILE_FIELDS>>>({
     wish: "{begin, tile, rowEnd, rowGap?, end}, texts of at most 1 MB",
     about:
-      "what a picture that is cut into tiles is in a prompt; the whole picture stands in begin or in end",
+      "texts of a tiled image in a prompt; the thumbnail is in begin or in end",
     read: (v) =>
       v instanceof Map
         ? readFields("info", "info: image: tiles", v, TILE_FIELDS)
@@ -63,14 +67,14 @@ export const IMAGE_FIELDS = {
   }),
 };
 
-/** How a model takes images: their size in pixels, and what one is in a prompt. */
+/** Images of a model: size in pixels, tokens, prompt texts. */
 export type ImageInfo = ObjectOf<typeof IMAGE_FIELDS>;
 
 /** Fields of `ModelInfo`. */
 export const INFO_FIELDS = {
-  architecture: f.name("for people"),
+  architecture: f.name("name of the architecture; informative"),
   vocabulary: f.size("tokens; rows of the embedding and of the head"),
-  maxPositions: f.size("longest sequence the positions allow"),
+  maxPositions: f.size("longest sequence that the position embedding allows"),
   stopIds: f.list(
     "a list of at most 64 token ids",
     (n) => n <= 64,
@@ -81,21 +85,21 @@ export const INFO_FIELDS = {
       "a list of 1 to 64 token ids",
       (n) => n >= 1 && n <= 64,
       f.tokenId(""),
-    )("prefix (attention-sink) tokens: in front of every sequence"),
+    )("prefix (attention-sink) tokens at the start of every sequence"),
   ),
   image: f.optional<Field<ImageInfo>>({
     wish: "an object",
-    about: "how the model takes images; absent where it reads text only",
+    about: "images of the model; absent for a text-only model",
     read: (v) => v instanceof Map ? readImage(v) : undefined,
   }),
 };
 
-/** What the runtime must know beside the nodes. */
+/** Model facts beside the graph: vocabulary, positions, stop tokens, images. */
 export type ModelInfo = ObjectOf<typeof INFO_FIELDS>;
 
 /**
- * How a model takes images.
- * @throws {RangeError} where it takes none
+ * Images of a model.
+ * @throws {RangeError} where it is text-only
  */
 export function imageInfoOf({ image, architecture }: ModelInfo): ImageInfo {
   if (image) return image;
@@ -112,14 +116,14 @@ function readImage(json: ReadonlyMap<string, StrictJson>): ImageInfo {
   ) {
     fail(
       "info",
-      `info: image must have sides of whole patches, at most 4096: it is ${height} × ${width} with patches of ${patchSize}`,
+      `info: image: height and width must be multiples of patchSize ${patchSize}, at most 4096: current values are ${height} and ${width}`,
     );
   }
   return image;
 }
 
 /**
- * Info of a model file.
+ * Reads the info of a model file.
  * @throws {RuntimeError} "info"
  */
 export function infoOf(json: ReadonlyMap<string, StrictJson>): ModelInfo {

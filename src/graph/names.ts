@@ -1,34 +1,34 @@
 /**
- * Names of what quantization adds to a graph, as they stand in the model file
- * (docs/format.md). Everything else is named by the nodes themselves.
+ * Names of the tensors that quantization adds to a model file (docs/format.md). All
+ * other tensors are named by the nodes.
  * @module
  */
 
 /**
- * Static scale of the value that enters a linear: F32 [1] in the vision phase,
- * F32 [2] = vision, text in the text phase (MSQ). Linears that share an input
- * share it, so it is named by the value.
+ * Static activation scale of a site's input: F32 [1] in the vision phase, F32 [2] =
+ * vision, text in the text phase (MSQ). Linears with the same input share it, so it
+ * has the name of the value.
  */
 export const siteScale = (linear: { readonly x: string }): string =>
   `${linear.x}.scale`;
 
-/** Per-output-channel (or per-row) scale of an integer weight: F32 [n]. */
+/** Per-row (output channel) scale of an integer weight: F32 [n]. */
 export const weightScale = (weight: string): string => `${weight}_scale`;
 
-/** Integer scale of each group of a weight's columns, on top of its row's: U8 [n, k/group], 1 to 15. */
+/** Integer scale of each group of columns, a factor of the row's scale: U8 [n, k/group], 1 to 15. */
 export const groupScale = (weight: string): string => `${weight}_group_scale`;
 
-/** Column 0 of the weight of a linear with `floatChannel0`, in float: F32 [n]. */
+/** Float column 0 of the weight of a linear with `floatChannel0`: F32 [n]. */
 export const channel0Weight = (linear: { readonly id: string }): string =>
   `${linear.id}.channel0_weight`;
 
-/** Static scale per head of q, k or v entering attention: F32 [heads] or [kvHeads]. */
+/** Static scale per head of the q, k or v of an attention: F32 [heads] or [kvHeads]. */
 export const headScale = (
   node: { readonly id: string },
   part: "q" | "k" | "v",
 ): string => `${node.id}.${part}_scale`;
 
-/** Values of the keys or values of the tokens in front of every sequence: I8 [tokens, kvHeads·headDim], on the head scales. */
+/** Quantized keys or values of the prefix tokens: I8 [tokens, kvHeads·headDim], with the head scales. */
 export const prefixValues = (
   node: { readonly id: string },
   part: "k" | "v",

@@ -1,19 +1,18 @@
 /**
- * A model as data: one flat list of nodes in the order they run, and the
- * parameters they name. The interpreter runs the list in float, the observer
- * watches it, the passes rewrite it, the planner lowers it to kernels, and the
- * model file carries it as JSON; nobody writes a forward pass twice. What each op
- * is stands in ops/.
+ * A model as data: a flat list of nodes in execution order, and the parameters they
+ * name. The interpreter runs the list in float, the quantization passes rewrite it,
+ * the planner lowers it to kernels, and the model file stores it as JSON. The ops are
+ * described in ops/.
  *
- * Two phases. `vision` runs once per image: patches → rows of the text stream.
- * `text` runs once per chunk of tokens: rows → logits. A *stream* is a residual
- * stream: `residual_add` adds to it, `norm` takes it through a norm. What writes
- * a stream and what reads it is all that centering, folding and rotating need to
- * know, so no pass knows a model's name.
+ * There are two phases. `vision` runs once per image: patches → image rows of the text
+ * stream. `text` runs once per chunk of tokens: rows → logits. A *stream* is a
+ * residual stream: `residual_add` adds to it, `norm` reads it through a norm.
+ * Centering, folding and rotation depend only on the writers and readers of streams,
+ * so no pass depends on a model family.
  * @module
  */
 import type { Tensor } from "../tensor/tensor.ts";
-import { ownGrid, patchesIn } from "./grid.ts";
+import { defaultGrid, patchesIn } from "./grid.ts";
 import type { Fields } from "./field.ts";
 import { imageInfoOf, type ModelInfo } from "./info.ts";
 import { type Node, OPS, recordOf, type SiteNode } from "./ops/mod.ts";
@@ -44,14 +43,14 @@ export type ConcatRowsNode = NodeOf<"concat_rows">;
 export type SliceRowsNode = NodeOf<"slice_rows">;
 export type LastRowNode = NodeOf<"last_row">;
 
-/** A model: its nodes in running order, the last of which makes the logits, and its parameters. */
+/** A float model: its nodes in execution order, the last of which computes the logits, and its parameters by name. */
 export interface Model {
   readonly info: ModelInfo;
   readonly nodes: readonly Node[];
   readonly params: ReadonlyMap<string, Tensor>;
 }
 
-/** Fields of each op that name values, or tensors: passes ask for them millions of times. */
+/** Fields of each op that name values or tensors; a table, because passes read it millions of times. */
 const NAMING = new Map(
   Object.values(OPS).map(({ op, fields }) => {
     const keys = (names: "values" | "tensor") =>
@@ -61,7 +60,7 @@ const NAMING = new Map(
   }),
 );
 
-/** What the fields of a node name: ids of values, or tensors. */
+/** Names in the fields of a node: ids of values, or tensors. */
 function namesOf(node: Node, names: "values" | "tensor"): string[] {
   const all = node as unknown as Record<string, string | string[] | undefined>;
   const found: string[] = [];
@@ -73,27 +72,27 @@ function namesOf(node: Node, names: "values" | "tensor"): string[] {
   return found;
 }
 
-/** Values a node consumes, in the order of its fields. */
+/** Ids of the values that a node uses, in the order of its fields. */
 export function inputsOf(node: Node): readonly string[] {
   return namesOf(node, "values");
 }
 
-/** Channels of the value that enters at a site. */
+/** Input channels of a quantization site. */
 export function channelsIn(node: SiteNode): number {
   return node.op === "linear" ? node.k : node.width;
 }
 
-/** Whether channel 0 of what enters a site stays in float. */
+/** Whether channel 0 of a site's input stays in float. */
 export function splitsChannel0(node: SiteNode): boolean {
   return node.op === "linear" && node.floatChannel0 === true;
 }
 
-/** Parameters a node names. */
+/** Names of the parameters of a node. */
 export function paramsOf(node: Node): readonly string[] {
   return namesOf(node, "tensor");
 }
 
-/** The node with other inputs. */
+/** A copy of the node with the ids of its inputs mapped by `input`. */
 export function withInputs<N extends Node>(
   node: N,
   input: (id: string) => string,
@@ -109,7 +108,7 @@ export function withInputs<N extends Node>(
   return { ...node, ...changed };
 }
 
-/** Channels of the value a node makes; undefined for a `residual_add`, which makes none. */
+/** Channels of a node's value; undefined for a `residual_add`, which has no value. */
 export function widthOf(
   node: Node,
   byId: (id: string) => Node,
@@ -120,7 +119,7 @@ export function widthOf(
     : (node as { width?: number }).width;
 }
 
-/** The modality whose rows alone a value of the text phase has; undefined where it has all, or none apart. */
+/** The modality of a text-phase value that has only the rows of one modality; undefined where it has all rows. */
 export function modalityOf(
   node: Node,
   byId: (id: string) => Node,
@@ -132,7 +131,7 @@ export function modalityOf(
   return undefined;
 }
 
-/** Rows that a value of the vision phase has for each image, where they do not follow from its patches. */
+/** Rows per image of a vision-phase value; undefined where they follow from the patches of the image. */
 export function rowsPerImageOf(
   nodes: readonly Node[],
   id: string,
@@ -151,17 +150,17 @@ export function rowsPerImageOf(
   return value(id);
 }
 
-/** Rows behind the patches of an image that hold no pixels. */
+/** Rows after the patches of an image that hold no pixels (class tokens). */
 export function extraRows(nodes: readonly Node[]): number {
   return nodes.find((n) => n.op === "patch_input")?.extraRows ?? 0;
 }
 
-/** Rows that an image of the tower's own size has at the start of the vision phase. */
+/** Rows per image at the start of the vision phase, at the model's image size. */
 export function rowsPerImage(nodes: readonly Node[], info: ModelInfo): number {
-  return patchesIn(ownGrid(imageInfoOf(info))) + extraRows(nodes);
+  return patchesIn(defaultGrid(imageInfoOf(info))) + extraRows(nodes);
 }
 
-/** Node by id. */
+/** Nodes by id; the returned function throws a RangeError for an unknown id. */
 export function index(nodes: readonly Node[]): (id: string) => Node {
   const map = new Map(nodes.map((n) => [n.id, n]));
   return (id) => {
@@ -171,7 +170,7 @@ export function index(nodes: readonly Node[]): (id: string) => Node {
   };
 }
 
-/** Consumers by value, for who asks about many: as `consumersOf`, found once. */
+/** `consumersOf` as a table, for many queries. */
 export function consumersIn(
   nodes: readonly Node[],
 ): (id: string) => readonly Node[] {
@@ -186,12 +185,12 @@ export function consumersIn(
   return (id) => map.get(id) ?? [];
 }
 
-/** Nodes that consume the value `id`. */
+/** Nodes that use the value `id`. */
 export function consumersOf(nodes: readonly Node[], id: string): Node[] {
   return nodes.filter((n) => inputsOf(n).includes(id));
 }
 
-/** Side of the windows of a graph's attention, in patches, where it has some. */
+/** Window size of the graph's window attention, in patches; undefined without windows. */
 export function windowOf(nodes: readonly Node[]): number | undefined {
   for (const n of nodes) {
     if (n.op === "attention" && n.windowSize) return n.windowSize;
@@ -199,7 +198,7 @@ export function windowOf(nodes: readonly Node[]): number | undefined {
   return undefined;
 }
 
-/** The node whose value is the logits: the last of the text phase. */
+/** The node that computes the logits: the last one. Throws a RangeError where it is no linear. */
 export function logitsOf(nodes: readonly Node[]): LinearNode {
   const last = nodes.at(-1);
   if (last?.op !== "linear") {

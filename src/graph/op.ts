@@ -1,9 +1,8 @@
 /**
- * An op is one record: its fields, what it takes and makes, the tensors it names,
- * what must hold of it, and its meaning in float. The type of its node follows
- * from the record; the reader, the importer, the writer, the interpreter and the
- * table in docs/format.md read it. Only its lowering to kernels stands elsewhere
- * (src/plan/lower/).
+ * The record of an op: its fields, inputs, width, tensors, checks and float
+ * implementation. The type of its node is derived from the record. The file reader
+ * and writer, the importers, the interpreter and the table in docs/format.md use the
+ * same record. The lowering to kernels is in src/plan/lower/.
  * @module
  */
 import type { Floats } from "./executor.ts";
@@ -12,10 +11,10 @@ import type { ModelInfo } from "./info.ts";
 import type { Phase } from "./phase.ts";
 import type { Runner } from "./runner.ts";
 
-/** What every node has. */
+/** Fields of every node. */
 export interface BaseNode {
   readonly op: string;
-  /** Names its value, and begins the names of what quantization adds to it. */
+  /** Name of its value, and prefix of the tensors that quantization adds. */
   readonly id: string;
   readonly phase: Phase;
 }
@@ -36,7 +35,7 @@ export type TensorUse =
     readonly shape: readonly number[];
   }
   & (
-    /** A weight that becomes integers with one scale per row, of `bits` only where that is given; in groups of columns, too, where `grouped`. */
+    /** A weight that is quantized with a scale per row; `bits` where only one width is allowed; `grouped` where groups of columns are allowed. */
     | {
       readonly kind: "weight";
       readonly grouped: boolean;
@@ -44,9 +43,9 @@ export type TensorUse =
     }
     /** A parameter that stays float. */
     | { readonly kind: "parameter" }
-    /** Floats that quantization fixes: scales, a weight's column. */
+    /** Floats computed by quantization: scales, a weight's column. */
     | { readonly kind: "static" }
-    /** int8 keys or values of the prefix tokens, on the scales called `scale`. */
+    /** int8 keys or values of the prefix tokens, with the scales named `scale`. */
     | {
       readonly kind: "prefix";
       readonly scale: string;
@@ -55,16 +54,16 @@ export type TensorUse =
     }
   );
 
-/** What the shapes of tensors depend on beside their node. */
+/** Sizes of the model that tensor shapes depend on. */
 export interface ModelSizes {
   readonly vocabulary: number;
-  /** Rows of an image of the tower's own size at the start of the vision phase. */
+  /** Rows per image at the start of the vision phase, at the model's image size. */
   readonly rows: number;
   /** Prefix tokens. */
   readonly prefix: number;
 }
 
-/** What a check may ask, and how it refuses. */
+/** Context of an op's check. */
 export interface Checker {
   readonly info: ModelInfo;
   /** Channels of the node's inputs, in the order of its fields. */
@@ -74,57 +73,57 @@ export interface Checker {
     string,
     { readonly width: number; readonly phase: Phase }
   >;
-  /** Refuses the node where the two differ. */
+  /** Throws where the two differ. */
   expect(want: number, got: number, what: string): void;
-  /** Refuses the node; `problem` follows its name. */
+  /** Throws; `problem` follows the node's name in the message. */
   fail(problem: string): never;
 }
 
-/** What the rows of a value per image depend on. */
+/** Rows per image of other values and streams; undefined where they follow from the patches of the image. */
 export interface RowCounts {
   /** Of a value. */
   value(id: string): number | undefined;
-  /** Of a residual stream: those of what is added first. */
+  /** Of a residual stream: those of the first value added. */
   stream(name: string): number | undefined;
 }
 
-/** An op. */
+/** The record of an op. */
 export interface Op<
   N extends string = string,
   F extends Fields = Fields,
   H = object,
 > {
   readonly op: N;
-  /** What it computes: the first sentence of its entry in docs/format.md. */
+  /** Definition: the first sentence of its entry in docs/format.md. */
   readonly about: string;
   readonly fields: F;
   /** The only phase it runs in; both where absent. */
   readonly phase?: Phase;
-  /** Each row of its value is made of the same row of its first input alone: it may take the rows of one modality. */
+  /** Each row of its value depends only on the same row of its first input, so the input may have the rows of one modality. */
   readonly rowwise?: true;
-  /** Channels of its value; its field `width` where absent. Undefined where it makes none. */
+  /** Channels of its value; default: its field `width`. Returns undefined where it has no value. */
   width?(
     node: OpNode<N, F>,
     width: (id: string) => number,
   ): number | undefined;
-  /** Rows of its value per image where they do not follow from the patches; those of its first input where absent. */
+  /** Rows per image of its value; default: those of its first input. */
   rows?(node: OpNode<N, F>, rows: RowCounts): number | undefined;
-  /** Tensors it names, in the order of the file. */
+  /** Its tensors, in the order of the file. */
   tensors?(node: OpNode<N, F>, sizes: ModelSizes): readonly TensorUse[];
-  /** Refuses what its fields alone do not. */
+  /** Checks beyond the allowed values of its fields. */
   check?(node: OpNode<N, F>, checker: Checker): void;
-  /** Its value, [rows, width] in row-major order; undefined where it makes none. */
+  /** Float implementation: its value, [rows, width] in row-major order; undefined where it has no value. */
   run(node: OpNode<N, F>, runner: Runner<H>): Floats | undefined;
 }
 
-/** A record; `H` are the hooks that its `run` calls. */
+/** Declares an op; `H` is the type of the hooks that its `run` calls. */
 export function op<const N extends string, F extends Fields, H = object>(
   record: Op<N, F, H>,
 ): Op<N, F, H> {
   return record;
 }
 
-/** A check: the inputs of a node have its `width`. */
+/** Checks that the inputs of a node have its `width`. */
 export function inputsHave(
   { width }: { readonly width: number },
   { widths, expect }: Checker,
@@ -132,12 +131,12 @@ export function inputsHave(
   for (const w of widths) expect(width, w, "the width of its input");
 }
 
-/** Floats that quantization fixes. */
+/** A tensor of floats that quantization computes. */
 export function fixed(name: string, ...shape: number[]): TensorUse[] {
   return [{ kind: "static", name, shape }];
 }
 
-/** A parameter that stays float; none where it has no name. */
+/** A parameter that stays float; an empty list for an absent name. */
 export function parameter(
   name: string | undefined,
   ...shape: number[]

@@ -6,8 +6,8 @@
 /** When a node runs: once per image, or once per chunk of tokens. */
 export type Phase = "vision" | "text";
 
-/** Whose rows a value of the text phase has; MSQ keeps one scale for each. */
+/** Modality of rows of the text phase: image rows or text rows. Each has its own activation scale (MSQ). */
 export type Modality = "vision" | "text";
 
-/** In this order everywhere: scales, row ranges, file. */
+/** The modalities in the order of scales, row ranges and the file. */
 export const MODALITIES: readonly Modality[] = ["vision", "text"];

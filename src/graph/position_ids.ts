@@ -1,37 +1,38 @@
 /**
- * Where tokens stand in time and on the page (M-RoPE, Qwen2-VL): a text token
- * at [n, n, n]; the tokens of an image at the time of its beginning n, each at
- * its row and column behind n; what follows an image of h × w tokens goes on at
- * n + max(h, w). Source: transformers, models/qwen2_vl/modeling_qwen2_vl.py,
- * get_rope_index. Or all tokens of an image at n, and what follows at n + 1
- * (GLM-4V, modeling_chatglm.py, ChatGLMModel.forward); CogVLM2 lets the first
- * token of an image stand alone (modeling_cogvlm.py, build_position_ids).
+ * Position ids of tokens: time, row and column (M-RoPE, Qwen2-VL). A text token has
+ * [n, n, n]. An image token has the time n of the image's start, and n plus its row
+ * and column. The token after an image of h × w tokens has n + max(h, w). Source:
+ * transformers, models/qwen2_vl/modeling_qwen2_vl.py, get_rope_index.
+ *
+ * With `sharedPosition` all tokens of an image have n, and the next token n + 1
+ * (GLM-4V, modeling_chatglm.py, ChatGLMModel.forward). In CogVLM2 the first token of
+ * an image has a position id of its own (modeling_cogvlm.py, build_position_ids).
  * @module
  */
-import { type Grid, mergeOf, ownGrid, tokensIn } from "./grid.ts";
+import { defaultGrid, type Grid, mergeOf, tokensIn } from "./grid.ts";
 import type { ModelInfo } from "./info.ts";
 
 /** Time, row, column. */
 export type PositionId = readonly [number, number, number];
 
-/** Counts the places of a sequence. Plain data: a copy is a branch. */
+/** State of the position ids of a sequence. Plain data: copy it to branch. */
 export interface PositionCounter {
-  /** Place of the next text token. */
+  /** Position of the next text token. */
   next: number;
-  /** Images before the one under way. */
+  /** Number of complete images. */
   images: number;
-  /** Tokens seen of the image under way. */
+  /** Tokens of the current image so far. */
   inImage: number;
 }
 
-/** At the start of a sequence. */
+/** The state at the start of a sequence. */
 export function newPositionCounter(): PositionCounter {
   return { next: 0, images: 0, inImage: 0 };
 }
 
 /**
- * Places of the next tokens; the counter moves on.
- * @param grids of all images of the sequence; one that is missing has the tower's own size
+ * Position ids of the next tokens; advances the counter.
+ * @param grids of all images of the sequence; default: the model's image size
  */
 export function positionIds(
   at: PositionCounter,
@@ -46,7 +47,8 @@ export function positionIds(
       at.next++;
       return [n, n, n];
     }
-    const grid = grids[at.images] ?? ownGrid(image), merged = mergeOf(image);
+    const grid = grids[at.images] ?? defaultGrid(image),
+      merged = mergeOf(image);
     const width = grid.cols / merged, { leadingTokens = 0 } = image;
     const i = at.inImage++;
     if (at.inImage === tokensIn(image, grid)) {
@@ -57,8 +59,8 @@ export function positionIds(
         : Math.max(grid.rows / merged, width);
     }
     if (image.sharedPosition) {
-      const place = n + Math.min(i, leadingTokens);
-      return [place, place, place];
+      const position = n + Math.min(i, leadingTokens);
+      return [position, position, position];
     }
     return [n, n + Math.floor(i / width), n + i % width];
   });

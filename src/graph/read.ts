@@ -1,7 +1,7 @@
 /**
- * Graph, info, bits and groups of a model file, read as if an enemy wrote them:
- * every field of every node is checked against the record of its op (ops/), and
- * nothing else is let in.
+ * Reads graph, info, bits and groups of a model file as untrusted input: every field
+ * of every node is checked against the record of its op (ops/), and unknown fields
+ * are errors.
  * @module
  */
 import { quoted } from "../format/error.ts";
@@ -16,7 +16,7 @@ import { choice, fail, name, readFields, shown, size } from "./field.ts";
 import { infoOf, type ModelInfo } from "./info.ts";
 import { type Node, OPS } from "./ops/mod.ts";
 
-/** Most nodes of a graph. */
+/** Largest number of nodes of a graph. */
 export const MAX_NODES = 65_536;
 
 function parse(code: RuntimeErrorCode, what: string, json: string): StrictJson {
@@ -30,14 +30,14 @@ function parse(code: RuntimeErrorCode, what: string, json: string): StrictJson {
 
 /** Fields that every node has. */
 export const BASE_FIELDS = {
-  op: name("which op"),
+  op: name("name of the op"),
   id: name("names the node's value; no two nodes share it"),
   phase: choice(["vision", "text"])(
     "when it runs: once per image, or once per chunk of tokens",
   ),
 };
 
-/** Nodes of the graph; their references are checked by `checkGraph`. */
+/** Reads the nodes of the graph; `checkGraph` checks their references. */
 export function readNodes(json: string): Node[] {
   const list = parse("graph", "graph", json);
   if (!Array.isArray(list) || list.length === 0 || list.length > MAX_NODES) {
@@ -65,14 +65,14 @@ export function readNodes(json: string): Node[] {
   });
 }
 
-/** Info of the model. */
+/** Reads the info of the model. */
 export function readInfo(json: string): ModelInfo {
   const map = parse("info", "info", json);
   if (!(map instanceof Map)) return fail("info", "its info must be an object");
   return infoOf(map);
 }
 
-/** Columns per group of the weights that have groups. */
+/** Reads the columns per quantization group, by weight. */
 export function readGroups(json: string): Map<string, number> {
   return numbers("groups", json, (name, group) => {
     const columns = size("").read(group);
@@ -86,7 +86,7 @@ export function readGroups(json: string): Map<string, number> {
   });
 }
 
-/** Bits of every integer weight. */
+/** Reads the bits of every integer weight. */
 export function readBits(json: string): Map<string, number> {
   return numbers("bits", json, (name, bits) => {
     if ([4, 5, 6, 7, 8].includes(bits as number)) return bits as number;

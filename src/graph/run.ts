@@ -1,14 +1,14 @@
 /**
- * Runs a graph in float, in the natural order of tokens: the truth beside the
- * kernels, and with hooks the observer of calibration and GPTQ. A batch is many
- * images, or many sequences, side by side as rows; only attention looks at
- * where one ends. What each op means stands in its record (ops/).
+ * The float interpreter: runs a graph with the tokens in their original order. It is
+ * the reference of the kernels; calibration and GPTQ observe it by hooks. A batch is
+ * many images or sequences, concatenated by rows; only attention and convolutions
+ * separate them. The ops are implemented in their records (ops/).
  * @module
  */
 import { sizeOf } from "../tensor/tensor.ts";
 import { maskEnds } from "./attention_mask.ts";
 import type { Executor, Floats } from "./executor.ts";
-import { type Grid, ownGrid, patchesIn } from "./grid.ts";
+import { defaultGrid, type Grid, patchesIn } from "./grid.ts";
 import { imageInfoOf } from "./info.ts";
 import {
   extraRows,
@@ -37,22 +37,22 @@ export interface Loaded {
   readonly prefix?: Prefix;
 }
 
-/** New tokens of one sequence, and the image rows its image tokens stand for. */
+/** New tokens of one sequence, and the image rows of its image tokens. */
 export interface Chunk {
   readonly sequence: Sequence;
   readonly ids: ArrayLike<number>;
   readonly image?: Floats | undefined;
-  /** Grids of the images, where they are not of the tower's own size. */
+  /** Grids of the images; default: the model's image size. */
   readonly grids?: readonly Grid[];
 }
 
-/** Bytes of parameters that `load` keeps where nothing else is said. */
+/** Default limit of the parameters that `load` keeps, in bytes. */
 const KEEP = 2 ** 31;
 
 /**
- * Reads each parameter when it is first needed and keeps it. Of a model larger
- * than `keep` bytes only the text phase is kept, which runs once per token, as
- * far as they reach; the rest is read again whenever it is needed.
+ * Reads parameters on first use and keeps up to `keep` bytes of them. Of a larger
+ * model it keeps the text phase, which runs once per token, up to the limit, and reads
+ * the others on each use.
  */
 export function load(
   model: Model,
@@ -89,9 +89,9 @@ export function load(
 }
 
 /**
- * Vision phase.
+ * Runs the vision phase.
  * @param patches normalised pixels of all images, [patches, channels·patchSize²]
- * @param grids of the images; as many of the tower's own as there are where left out
+ * @param grids of the images; default: all of the model's image size
  * @returns rows for the text stream, [image tokens, width]
  */
 export function runVision(
@@ -105,11 +105,11 @@ export function runVision(
   if (!first) {
     throw new RangeError("Cannot run the vision phase: the graph has no image");
   }
-  const image = imageInfoOf(info), own = ownGrid(image);
+  const image = imageInfoOf(info), own = defaultGrid(image);
   const images = patches.length / (3 * image.patchSize ** 2) / patchesIn(own);
   grids ??= Array.from({ length: images }, () => own);
   let start = 0;
-  const shared = new Map<string, Map<string, RopeTables>>(); // images of one grid have the same
+  const shared = new Map<string, Map<string, RopeTables>>(); // by grid
   const segments = grids.map((grid): Segment => {
     const count = patchesIn(grid) + extraRows(nodes);
     const key = `${grid.rows} × ${grid.cols}`;
@@ -118,7 +118,7 @@ export function runVision(
     start += count;
     return { start: start - count, count, grid, tables };
   });
-  return walk("vision", {
+  return runPhase("vision", {
     loaded,
     hooks,
     values: new Map([[first.id, patches]]),
@@ -129,8 +129,8 @@ export function runVision(
 }
 
 /**
- * Text phase.
- * @returns logits of the last token of each chunk, [chunks, vocabulary]; of every row with `everyRow`
+ * Runs the text phase and advances the sequences.
+ * @returns logits of the last token of each chunk, [chunks, vocabulary]; of every row with the hook `everyRow`
  */
 export function runText(
   loaded: Loaded,
@@ -140,7 +140,7 @@ export function runText(
   const { nodes, info } = loaded.model;
   logitsOf(nodes); // refuses a graph without a head
   const ids = chunks.flatMap((c) => Array.from(c.ids));
-  const logits = walk("text", {
+  const logits = runPhase("text", {
     loaded,
     hooks,
     values: imageRows(loaded, chunks),
@@ -152,7 +152,7 @@ export function runText(
   return logits;
 }
 
-/** The image rows of all chunks as the value that enters the text phase. */
+/** The image rows of all chunks, as the vision-phase value that the text phase adds to its stream. */
 function imageRows(
   { model, executor }: Loaded,
   chunks: readonly Chunk[],
@@ -168,7 +168,7 @@ function imageRows(
   return new Map([[bridge.x, all]]);
 }
 
-/** Rows of each chunk, the positions of its tokens among them; its sequence notes them. */
+/** Row range, position ids and mask of each chunk; advances the position counters. */
 function segmentsOf(
   { model: { info }, prefix }: Loaded,
   chunks: readonly Chunk[],
@@ -190,10 +190,10 @@ function segmentsOf(
   });
 }
 
-/** What a walk begins with. */
+/** Initial state of a phase. */
 type Start = Pick<Runner<Hooks>, "hooks" | "segments" | "modality" | "ids"> & {
   readonly loaded: Loaded;
-  /** Values made before. */
+  /** Values that are known at the start, by id. */
   readonly values: Map<string, Floats>;
 };
 
@@ -229,8 +229,8 @@ function runnerOf({ loaded, values, ...start }: Start): Runner<Hooks> {
   };
 }
 
-/** Walks the nodes of a phase; returns the last value made. */
-function walk(phase: Phase, start: Start): Floats {
+/** Runs the nodes of a phase; returns the last value. */
+function runPhase(phase: Phase, start: Start): Floats {
   const runner = runnerOf(start), { values } = start;
   const nodes = start.loaded.model.nodes.filter((n) => n.phase === phase);
   const lastUse = new Map<string, number>();

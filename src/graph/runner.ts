@@ -1,6 +1,6 @@
 /**
- * What an op's float meaning may ask for while a graph runs, and what a sequence
- * remembers between its chunks.
+ * State of the interpreter: the context that ops run in, and the caches of a sequence
+ * between its chunks.
  * @module
  */
 import type { Executor, Floats } from "./executor.ts";
@@ -17,16 +17,17 @@ import type { RopeTables } from "./rope.ts";
 /** Keys (after the rotary embedding) and values of tokens, by attention node: [tokens, kvHeads·headDim] each. */
 export type Prefix = Map<string, { k: Floats; v: Floats }>;
 
-/** Keys and values of the tokens a sequence has seen, per attention node. */
+/** A sequence: its KV cache and positions. */
 export interface Sequence {
-  /** Tokens seen, prefix tokens included. */
+  /** Number of cached tokens, prefix tokens included. */
   length: number;
-  /** Position ids given so far. */
+  /** State of its position ids. */
   readonly at: PositionCounter;
-  /** Grids of its images; the tower's own where none are noted. */
+  /** Grids of its images; default: the model's image size. */
   readonly grids: Grid[];
+  /** KV cache, by attention node. */
   readonly cache: Prefix;
-  /** The last values that entered each convolution, [kernelSize − 1, width]. */
+  /** The last inputs of each causal convolution, [kernelSize − 1, width]. */
   readonly past: Map<string, Floats>;
 }
 
@@ -41,25 +42,25 @@ export function newSequence(): Sequence {
   };
 }
 
-/** A range of rows. */
+/** A range of rows of a batch. */
 export interface Rows {
   readonly start: number;
   readonly count: number;
 }
 
-/** Rows of one image, or of one sequence's chunk. */
+/** Rows of one image, or of one sequence's chunk, in a batch. */
 export interface Segment extends Rows {
-  /** Of the image, in the vision phase. */
+  /** Grid of the image, in the vision phase. */
   readonly grid?: Grid;
   readonly sequence?: Sequence;
   readonly positions?: readonly PositionId[];
-  /** Last row of the chunk that each attends to, in the text phase. */
+  /** Last row of the chunk that each row attends to, in the text phase. */
   readonly maskEnds?: Int32Array;
-  /** Rotary tables of its rows, by what makes them. */
+  /** Rotary tables of its rows, by rotary parameters. */
   readonly tables: Map<string, RopeTables>;
 }
 
-/** A phase under way, as an op sees it; `H` is the hooks the op calls. */
+/** Context of an op's `run`; `H` is the type of the hooks that the op calls. */
 export interface Runner<H = object> {
   readonly executor: Executor;
   readonly hooks: H;
@@ -68,33 +69,33 @@ export interface Runner<H = object> {
   readonly segments: readonly Segment[];
   /** One entry per row: 0 vision, 1 text. */
   modality: Uint8Array;
-  /** Token of each row, in the text phase. */
+  /** Token id of each row, in the text phase. */
   readonly ids: readonly number[];
-  /** Id of the node that makes the logits. */
+  /** Id of the node that computes the logits. */
   readonly head: string;
-  /** Residual streams, as far as they are written. */
+  /** Residual streams so far, by name. */
   readonly streams: Map<string, Floats>;
-  /** What `hooks.input` made of values, by value. */
+  /** Values replaced by `hooks.input`, by id. */
   readonly quantized: Map<string, Floats>;
   /** Keys and values of the prefix tokens. */
   readonly prefix: Prefix | undefined;
   /** A parameter in the executor's precision. */
   param(name: string): Floats;
-  /** A value; throws where none is there. */
+  /** A value by id; throws where it does not exist. */
   value(id: string): Floats;
-  /** A value, or none: rows of images of a prompt that has none. */
+  /** A value by id; undefined where it does not exist: image rows of a prompt without images. */
   given(id: string): Floats | undefined;
   /** Channels of a value. */
   width(id: string): number;
   /** Channels of a stream. */
   streamWidth(name: string): number;
-  /** The modality whose rows alone a value has. */
+  /** The modality of a value that has only the rows of one modality. */
   modalityOf(id: string): Modality | undefined;
-  /** Rows that a value of the vision phase has for each image, where they do not follow from its patches. */
+  /** Rows per image of a vision-phase value; undefined where they follow from the patches of the image. */
   rowsPerImage(id: string): number | undefined;
 }
 
-/** The rows of one modality. */
+/** Indices of the rows of one modality. */
 export function rowsOf(modality: Uint8Array, only: Modality): number[] {
   const wanted = MODALITIES.indexOf(only);
   return [...modality.keys()].filter((row) => modality[row] === wanted);

@@ -1,6 +1,6 @@
 /**
- * A model file as the planner sees it: checked graph, checked tensor list, and
- * small vectors (scales) read on demand. Weights stay in the file.
+ * A checked model file, the input of the planner: graph, tensor list, and small
+ * vectors (scales) that are read on demand. Weights stay in the file.
  * @module
  */
 import { quoted } from "../format/error.ts";
@@ -12,27 +12,27 @@ import { tensorsOf } from "./tensors.ts";
 import { RuntimeError } from "./error.ts";
 import { readBits, readGroups, readInfo, readNodes } from "./read.ts";
 
-/** A checked model. */
+/** A checked model file. */
 export interface StaticModel {
-  /** The open file it is in; it must stay open while the model is loaded. */
+  /** The open file; it must stay open until the model is loaded. */
   readonly file: ModelFile;
-  /** Nodes in running order. */
+  /** Nodes in execution order. */
   readonly nodes: readonly Node[];
-  /** What the runtime must know beside the nodes. */
+  /** Model facts beside the graph. */
   readonly info: ModelInfo;
   /** Bits of every integer weight. */
   readonly bits: ReadonlyMap<string, number>;
-  /** Columns per group of the weights that have groups. */
+  /** Columns per quantization group, by weight. */
   readonly groups: ReadonlyMap<string, number>;
-  /** A float tensor whose values must be finite. */
+  /** Reads a float tensor; throws a `RuntimeError` "scale" where a value is not finite. */
   floats(name: string): Float32Array;
-  /** A tensor of scales: finite and positive. */
+  /** Reads a tensor of scales; throws a `RuntimeError` "scale" where one is not finite and positive. */
   scales(name: string): Float32Array;
 }
 
 /**
- * Checks everything about a model that can be checked without reading weights.
- * @throws {RuntimeError} naming what is wrong; {FormatError} where metadata are missing
+ * Checks a model file without reading its weights.
+ * @throws {RuntimeError} with the problem; {FormatError} where metadata are missing
  */
 export function readStaticModel(file: ModelFile): StaticModel {
   const nodes = readNodes(file.meta("graph"));
@@ -84,7 +84,7 @@ export function readStaticModel(file: ModelFile): StaticModel {
     groups,
     floats: (name) => vector(name, "finite", Number.isFinite),
     scales(name) {
-      let values = scales.get(name); // several lists of steps ask for each
+      let values = scales.get(name); // used by several lists of steps
       if (!values) {
         values = vector(
           name,

@@ -1,6 +1,6 @@
 /**
- * Residual streams of a graph: who writes them, who reads them. This is all
- * that MQuant's transforms need to know about a model (method §4–5).
+ * Residual streams of a graph: their writers and readers. MQuant's transforms need
+ * nothing else of a model (docs/method.md).
  * @module
  */
 import {
@@ -16,7 +16,7 @@ import {
   widthOf,
 } from "./node.ts";
 
-/** A node whose value is added to a stream: one that can be changed offline, or a norm of another stream. */
+/** A node whose value is added to a stream: its parameters can be changed offline, or it is a norm of another stream. */
 export type Writer = NodeOf<typeof WRITERS[number]>;
 
 const WRITERS = ["linear", "learned_embedding", "embedding", "norm"] as const;
@@ -25,23 +25,23 @@ const isWriter = (node: Node): node is Writer =>
   (WRITERS as readonly string[]).includes(node.op);
 
 /**
- * A linear behind a read, how many stream rows are side by side in its input,
- * and the explicit gain between them where the linear's weight is shared with
- * an embedding and could not take the norm's gain in.
+ * A linear that uses a stream's value after a norm or a `residual_read`.
  */
 export interface Reader {
   readonly linear: LinearNode;
+  /** Stream rows per row of the linear's input (pixel shuffle). */
   readonly repeat: number;
+  /** Explicit gain before the linear, where its weight is tied to an embedding and the norm's gain cannot be folded in. */
   readonly gain?: ChannelScaleNode;
 }
 
-/** One read of a stream and the linears behind it; undefined where something else takes its value, which then must stay what it is. */
+/** A norm of a stream and the linears that use it; undefined where other ops use it, so that its value must not change. */
 export interface NormRead {
   readonly norm: NormNode;
   readonly readers: readonly Reader[] | undefined;
 }
 
-/** Who takes a stream as it stands, its mean included, and the linears behind as in a `Reading`. */
+/** A read of a stream without a norm, its mean included; readers as in `NormRead`. */
 export interface PlainRead {
   readonly node: ResidualReadNode;
   readonly readers: readonly Reader[] | undefined;
@@ -54,21 +54,21 @@ export interface Stream {
   readonly writers: readonly Writer[];
   readonly normReads: readonly NormRead[];
   readonly plainReads: readonly PlainRead[];
-  /** Whether a value that is no `Writer`'s is written to it: then nothing can be folded into its writers. */
+  /** Whether a node that is no `Writer` adds to it: then nothing can be folded into its writers. */
   readonly opaque: boolean;
 }
 
 /**
- * Whether a stream keeps its mean though LayerNorms read it: somebody takes it
- * as it stands, or a norm writes to it, whose gain and bias bring a mean in.
+ * Whether a stream must keep its mean although LayerNorms read it: it is also read
+ * without a norm, or a norm writes to it, whose gain and bias add a mean.
  */
 export function keepsMean({ plainReads, writers }: Stream): boolean {
   return plainReads.length > 0 || writers.some((w) => w.op === "norm");
 }
 
 /**
- * Linears that see the value `id` of a stream's width, through nodes that only
- * move rows or scale channels; undefined where something else looks at the value.
+ * Linears that use the value `id`, directly or through nodes that only move rows or
+ * scale channels; undefined where other ops use it.
  */
 function readersOf(
   nodes: readonly Node[],
@@ -95,23 +95,23 @@ function readersOf(
   return all;
 }
 
-/** What a write adds: its x, the values stacked there, or the value in x's columns that it takes. */
-function partsOf(write: ResidualAddNode, byId: (id: string) => Node): Node[] {
-  const x = byId(write.x);
+/** The nodes whose values a `residual_add` adds: its x, the inputs of a concat_rows, or the input of a concat_features in its columns. */
+function partsOf(add: ResidualAddNode, byId: (id: string) => Node): Node[] {
+  const x = byId(add.x);
   if (x.op === "concat_rows") return x.xs.map(byId);
   if (x.op !== "concat_features") return [x];
   let at = 0;
   for (const id of x.xs) {
     const part = byId(id), width = widthOf(part, byId)!;
-    if (at === write.columns?.[0] && width === write.columns[1]) return [part];
+    if (at === add.columns?.[0] && width === add.columns[1]) return [part];
     at += width;
   }
   throw new RangeError(
-    `Cannot treat "${write.id}" as a write of one value: it takes columns [${write.columns}] of "${x.id}"`,
+    `Cannot treat "${add.id}" as the addition of one value: it takes columns [${add.columns}] of "${x.id}"`,
   );
 }
 
-/** The streams of a graph, in the order of their first write. */
+/** The streams of a graph, in the order of their first addition. */
 export function streamsOf(nodes: readonly Node[]): Stream[] {
   const byId = index(nodes);
   const names = new Set(
@@ -126,7 +126,7 @@ export function streamsOf(nodes: readonly Node[]): Stream[] {
     const scale = added.find((x) => x.op === "channel_scale");
     if (scale) {
       throw new RangeError(
-        `Cannot treat "${scale.id}" as a writer of stream "${name}": fold-gains must come first`,
+        `Cannot treat "${scale.id}" as a writer of stream "${name}": run fold-gains first`,
       );
     }
     const writers = added.filter(isWriter);

@@ -1,6 +1,6 @@
 /**
- * The tensors that a graph's nodes name, with the types and shapes they must
- * have: what the file must hold, and what the quantizer writes.
+ * The tensors of a graph with their dtypes and shapes: what a model file must hold,
+ * and what the quantizer writes.
  * @module
  */
 import type { DType } from "../format/dtype.ts";
@@ -12,12 +12,12 @@ import { rowsPerImage } from "./node.ts";
 import type { TensorUse } from "./op.ts";
 import { type Node, recordOf } from "./ops/mod.ts";
 
-/** A tensor of a model file: its type and shape, and what it holds. */
+/** A tensor of a model file: dtype, shape and use. */
 export interface TensorSpec {
   readonly dtype: DType;
   /** Extents, outermost first. */
   readonly shape: readonly number[];
-  /** How a node uses it; scales of a weight are those of its `weight`. */
+  /** How a node uses it; or the weight whose scales it holds. */
   readonly use: TensorUse | {
     readonly kind: "weightScale" | "groupScale";
     readonly weight: string;
@@ -25,8 +25,10 @@ export interface TensorSpec {
 }
 
 /**
- * Tensors that the nodes name, in the order of the file.
- * @throws {RuntimeError} "bits" where a weight's width in bits is missing, "graph" where two nodes disagree
+ * Tensors of the nodes by name, in the order of the file.
+ * @param bits of every integer weight
+ * @param groups columns per quantization group, by weight
+ * @throws {RuntimeError} "bits" where the bits of a weight are missing, "graph" where two nodes use a tensor differently
  */
 export function tensorsOf(
   nodes: readonly Node[],
@@ -81,7 +83,7 @@ function usesOf(nodes: readonly Node[], info: ModelInfo): TensorUse[] {
   return nodes.flatMap((node) => recordOf(node).tensors?.(node, sizes) ?? []);
 }
 
-/** Bits of an integer weight, which must fit its shape and groups. */
+/** Checks the bits of an integer weight against its shape and groups, and returns them. */
 function checkWeight(
   { name, shape: [, k], grouped, bits: only }: TensorUse & {
     readonly kind: "weight";

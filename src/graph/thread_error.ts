@@ -1,6 +1,6 @@
 /**
- * Errors that go from one thread to another. A message between threads keeps
- * neither the class nor the code of an error; both are put back here.
+ * Errors between threads. postMessage drops the class and the code of an error; these
+ * functions restore both.
  * @module
  */
 import { FormatError } from "../format/error.ts";
@@ -14,14 +14,14 @@ export interface ThreadError {
   readonly name: string;
   readonly message: string;
   readonly stack?: string;
-  /** Of errors that have one. */
+  /** `code` of a `RuntimeError`, `FormatError` and others. */
   readonly code?: string;
 }
 
 /** Classes by name. */
 type Classes = Readonly<Record<string, { readonly prototype: Error }>>;
 
-/** Classes that callers tell apart. */
+/** Error classes that callers distinguish. */
 const CLASSES: Classes = {
   FormatError,
   ImageError,
@@ -31,7 +31,7 @@ const CLASSES: Classes = {
   ...(inDeno ? Deno.errors : {}),
 };
 
-/** `error` as plain data, for `postMessage`. */
+/** Converts an error to plain data, for `postMessage`. */
 export function packError(error: unknown): ThreadError {
   if (!(error instanceof Error)) return { name: "Error", message: `${error}` };
   const { name, message, stack } = error;
@@ -44,7 +44,7 @@ export function packError(error: unknown): ThreadError {
   };
 }
 
-/** The error that was packed: its class, message, stack and code. `more` names further classes. */
+/** Restores a packed error: its class, message, stack and code. `more` are further classes by name. */
 export function unpackError(
   { name, message, stack, code }: ThreadError,
   more: Classes = {},

@@ -1,21 +1,25 @@
 /**
- * Windows of a grid (Qwen2.5-VL): squares of so many tokens a side, counted from
- * the top left, smaller at the right and at the bottom. In window order the
- * patches of a window stand together, those of a token side by side.
+ * Attention windows of a grid (Qwen2.5-VL): squares of patches from the top left,
+ * smaller at the right and bottom edges. Window order groups the patches by window,
+ * and within a window by token.
  * Source: transformers, vision_utils.py, get_vision_window_index.
  * @module
  */
 import { type Grid, patchesIn } from "./grid.ts";
 
-/** A grid in windows. */
+/** The windows of a grid. */
 export interface Windows {
-  /** Patch of the grid, row by row, at each place of the window order. */
+  /** Row-major patch index at each position of the window order. */
   readonly order: Int32Array;
   /** Patches of each window. */
   readonly sizes: readonly number[];
 }
 
-/** The windows of a grid whose tokens are squares of `merge` patches; `window` patches a side. */
+/**
+ * The windows of a grid.
+ * @param window side of a window, in patches
+ * @param merge side of a token, in patches
+ */
 export function windowsOf(
   { rows, cols }: Grid,
   window: number,
@@ -43,8 +47,8 @@ export function windowsOf(
   return { order, sizes };
 }
 
-/** Most windows of a picture of so many patches, whatever its shape. */
-export function mostWindows(
+/** Largest number of windows of an image of at most `patches` patches. */
+export function maxWindows(
   patches: number,
   window: number,
   merge: number,

@@ -1,5 +1,5 @@
 import { assertEquals } from "@std/assert";
-import { mostWindows, windowsOf } from "./windows.ts";
+import { maxWindows, windowsOf } from "./windows.ts";
 
 Deno.test("windowsOf: window by window, token by token, smaller at the right and at the bottom", () => {
   // 4 × 6 patches, tokens of 2 × 2, windows of 4 × 4: the second has 4 × 2.
@@ -12,9 +12,9 @@ Deno.test("windowsOf: window by window, token by token, smaller at the right and
   ]);
 });
 
-Deno.test("mostWindows: no picture of so many patches has more", () => {
+Deno.test("maxWindows: no picture of so many patches has more", () => {
   for (const patches of [4, 24, 64, 256]) {
-    const most = mostWindows(patches, 4, 2);
+    const most = maxWindows(patches, 4, 2);
     for (let rows = 2; rows <= patches; rows += 2) {
       const cols = Math.floor(patches / rows / 2) * 2;
       if (cols === 0) continue;

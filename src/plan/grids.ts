@@ -7,10 +7,10 @@
 import {
   type Grid,
   gridOf,
-  gridRows,
   mergeOf,
   patchesIn,
-  tableRowsOf,
+  resampleTable,
+  tableRows,
 } from "../graph/grid.ts";
 import type { ImageInfo, ModelInfo } from "../graph/info.ts";
 import type { LearnedEmbeddingNode } from "../graph/node.ts";
@@ -77,8 +77,8 @@ export class GridWriter {
       return;
     }
     const { width } = t, out = floats(t.to, patchesIn(grid) * width);
-    const table = floats(t.from, tableRowsOf(t)! * width);
-    gridRows(table, t, width, grid, out);
+    const table = floats(t.from, tableRows(t)! * width);
+    resampleTable(table, t, width, grid, out);
   }
 }
 

@@ -6,7 +6,7 @@
  */
 import { maxPatches, mergeOf } from "../graph/grid.ts";
 import { type Node, windowOf } from "../graph/node.ts";
-import { mostWindows } from "../graph/windows.ts";
+import { maxWindows } from "../graph/windows.ts";
 import { mropeAxes } from "../graph/rope.ts";
 import { type Buffer, Store } from "./buffer.ts";
 import { RuntimeError } from "../graph/error.ts";
@@ -301,7 +301,7 @@ function windowsOf(
 ): Plan["windows"] {
   const side = windowOf(nodes);
   if (side === undefined || !info.image) return undefined;
-  return { side, most: mostWindows(patches, side, mergeOf(info.image)) };
+  return { side, most: maxWindows(patches, side, mergeOf(info.image)) };
 }
 
 /** Tables of the attention nodes whose tokens have a place, each once. */

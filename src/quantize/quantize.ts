@@ -8,7 +8,7 @@
  * in the second half.
  * @module
  */
-import { encodeAll, rowsOfEach } from "../graph/generate.ts";
+import { encodeAll, splitRows } from "../graph/generate.ts";
 import { load, runText } from "../graph/run.ts";
 import { newSequence, type Prefix } from "../graph/runner.ts";
 import type { LinearNode, Model } from "../graph/node.ts";
@@ -88,7 +88,7 @@ export function quantize(
   const inputsOf = (phase: Phase) =>
     quantizer.asymmetryOf(phase) > 0 ? [...samples, ...samples] : samples;
   const seen = inputsOf("vision");
-  const rows = rowsOfEach(
+  const rows = splitRows(
     changed.info,
     seen,
     found.rows("image", () => encodeAll(loaded, seen, quantizer.hooks)),

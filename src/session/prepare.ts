@@ -3,7 +3,7 @@
  * @module
  */
 import { boundsOf } from "../image/plan.ts";
-import { imageText, whole } from "../graph/image_text.ts";
+import { imageText, untiled } from "../graph/image_text.ts";
 import { imageInfoOf, type ModelInfo } from "../graph/info.ts";
 import { chat, type ChatMessage } from "../tokenizer/chat.ts";
 import type { AskOptions, Message, Progress } from "./ask.ts";
@@ -207,7 +207,7 @@ function promptOf(
       : content.map((part) => part.type === "text" ? part : { type: "image" }),
   }));
   if (!format.image) return chat(tokenizer, plain, format).ids;
-  const tokens = (i: number) => imageText(info, tiles?.[i] ?? whole(info), i);
+  const tokens = (i: number) => imageText(info, tiles?.[i] ?? untiled(info), i);
   const image = { ...format.image, tokens };
   return chat(tokenizer, plain, { ...format, image }).ids;
 }

@@ -4,7 +4,7 @@
  * signatures.
  */
 import { assert, assertEquals } from "@std/assert";
-import { maxPatches, ownGrid, tokensIn } from "../../src/graph/grid.ts";
+import { defaultGrid, maxPatches, tokensIn } from "../../src/graph/grid.ts";
 import { windowsOf } from "../../src/graph/windows.ts";
 import { outOfBounds } from "../../src/plan/bounds.ts";
 import type { ListName } from "../../src/plan/lists.ts";
@@ -44,7 +44,7 @@ function planned(name: string) {
     take("prefill", rows, chunk - rows);
   }
   if (image) {
-    const own = ownGrid(image), r = registers();
+    const own = defaultGrid(image), r = registers();
     setImage(r, own, tokensIn(image, own));
     if (windows) {
       setWindows(r, windowsOf(own, windows.side, 2), windows);

@@ -20,9 +20,9 @@ import {
 import type { Rows, Runner, Segment } from "../runner.ts";
 import { windowsOf } from "../windows.ts";
 
-/** What a watcher may see and replace of attention. */
+/** Hook of attention. */
 export interface AttentionHooks {
-  /** q, k (after the rotary embedding) and v entering attention; `modality` has one entry per row: 0 vision, 1 text. */
+  /** Called with q, k (after the rotary embedding) and v; returns the values to use. `modality` has one entry per row: 0 vision, 1 text. */
   heads?(
     node: AttentionNode,
     part: "q" | "k" | "v",
@@ -43,7 +43,7 @@ const fields = {
   ),
   ropeTheta: f.optional(
     f.positive(
-      "base θ of the rotary embedding of q and k: pair (i, i + headDim/2) turns by position·θ^(−2i/rotaryDim); none where absent",
+      "base θ of the rotary embedding of q and k: pair (i, i + headDim/2) is rotated by position·θ^(−2i/rotaryDim); none where absent",
     ),
   ),
   ropeScalingFactor: f.optional(
@@ -67,20 +67,26 @@ const fields = {
     { with: "ropeTheta", without: ["rope2d"] },
   ),
   slidingWindow: f.optional(
-    f.size("so many tokens back are attended to, its own counted; default all"),
+    f.size(
+      "most tokens that a token attends to, itself included; default all before it",
+    ),
     { phase: "text" },
   ),
   rotaryDim: f.optional(
-    f.size("channels of a head that turn: even, at most headDim, the default"),
+    f.size(
+      "rotated channels of a head: even, at most headDim, which is the default",
+    ),
     { with: "ropeTheta", without: ["rope2d"] },
   ),
   rope2d: f.optional(
-    f.yes("half of the pairs turn by the patch's row, half by its column"),
+    f.yes(
+      "half of the pairs are rotated by the patch's row, half by its column",
+    ),
     { phase: "vision", with: "ropeTheta", without: ["mropeSection"] },
   ),
   windowSize: f.optional(
     f.side(
-      "with nativeResolution: a patch attends to its window of so many patches a side (Qwen2.5-VL)",
+      "with nativeResolution: side in patches of the windows within which patches attend to each other (Qwen2.5-VL)",
     ),
     { phase: "vision" },
   ),
@@ -89,7 +95,9 @@ const fields = {
       "one whole number from 1, or three",
       (n) => n === 1 || n === 3,
       f.size(""),
-    )("so many pairs turn by a token's time, row and column (M-RoPE)"),
+    )(
+      "numbers of pairs that are rotated by a token's time, row and column (M-RoPE)",
+    ),
     { phase: "text", with: "ropeTheta" },
   ),
   mropeInterleaved: f.optional(
@@ -103,12 +111,12 @@ type AttentionNode = OpNode<"attention", typeof fields>;
 export const attention = op({
   op: "attention",
   about:
-    "Multi-head attention softmax(q·kᵀ/√headDim)·v, [rows of q, heads·headDim]. In the vision phase q may have other rows than k and v (cross-attention of a resampler).",
+    "Multi-head attention softmax(q·kᵀ/√headDim)·v, [rows of q, heads·headDim]. In the vision phase q may have a different number of rows than k and v (cross-attention of a resampler).",
   fields,
   width: ({ heads, headDim }) => heads * headDim,
   tensors(node, { prefix }) {
     const { id, phase, heads, kvHeads, headDim } = node;
-    const ahead = (part: "k" | "v"): TensorUse => ({
+    const prefixTensor = (part: "k" | "v"): TensorUse => ({
       kind: "prefix",
       name: prefixValues(node, part),
       shape: [prefix, kvHeads * headDim],
@@ -120,7 +128,9 @@ export const attention = op({
       ...fixed(headScale(node, "q"), heads),
       ...fixed(headScale(node, "k"), kvHeads),
       ...fixed(headScale(node, "v"), kvHeads),
-      ...prefix > 0 && phase === "text" ? [ahead("k"), ahead("v")] : [],
+      ...prefix > 0 && phase === "text"
+        ? [prefixTensor("k"), prefixTensor("v")]
+        : [],
     ];
   },
   check(node, { widths, expect, fail, info: { image } }) {
@@ -158,8 +168,8 @@ export const attention = op({
   run(node, r: Runner<AttentionHooks>) {
     let q = r.value(node.q), k = r.value(node.k), v = r.value(node.v);
     if (node.ropeTheta !== undefined) {
-      q = turned(q, node.heads, node, r.segments);
-      k = turned(k, node.kvHeads, node, r.segments);
+      q = rotated(q, node.heads, node, r.segments);
+      k = rotated(k, node.kvHeads, node, r.segments);
     }
     const { heads } = r.hooks;
     if (heads) {
@@ -168,12 +178,12 @@ export const attention = op({
       v = heads(node, "v", v, r.modality);
     }
     return node.windowSize === undefined
-      ? attended(node, r, r.segments, q, k, v)
-      : inWindows(node, node.windowSize, r, q, k, v);
+      ? attend(node, r, r.segments, q, k, v)
+      : attendWindows(node, node.windowSize, r, q, k, v);
   },
 });
 
-/** One factor for each pair that turns. */
+/** Checks for one factor per rotated pair. */
 function checkFactors(
   { headDim, rotaryDim = headDim, ropeFactors }: AttentionNode,
   fail: (problem: string) => never,
@@ -182,11 +192,11 @@ function checkFactors(
   fail(
     `ropeFactors must be ${
       rotaryDim / 2
-    } numbers, half the channels that turn: they are ${ropeFactors.length}`,
+    } numbers, half the rotated channels: they are ${ropeFactors.length}`,
   );
 }
 
-/** Rotary embedding by a token's time, row and column. */
+/** Checks the fields of M-RoPE. */
 function checkMrope(
   { headDim, mropeSection: sections, mropeInterleaved }: AttentionNode,
   image: ImageInfo | undefined,
@@ -194,7 +204,7 @@ function checkMrope(
 ): void {
   if (!sections) return;
   if (!image) {
-    return fail("mropeSection is for images, and its info has no image");
+    return fail("mropeSection needs images, but the info has no image");
   }
   if (mropeInterleaved && sections.length !== 3) {
     fail("mropeInterleaved must come with three numbers of mropeSection");
@@ -211,7 +221,7 @@ function checkMrope(
   }
 }
 
-/** cos and sin of a segment's rows, each [count, headDim/2]; all layers of a kind share them. */
+/** cos and sin of a segment's rows, each [count, headDim/2]; layers with equal rotary parameters share them. */
 function tablesOf(node: AttentionNode, s: Segment): RopeTables {
   const { headDim, rope2d, mropeSection } = node;
   const key = `${rotaryKey(node)} ${rope2d} ${mropeSection}`;
@@ -225,8 +235,8 @@ function tablesOf(node: AttentionNode, s: Segment): RopeTables {
   return tables;
 }
 
-/** q or k after the rotary embedding, in a copy. */
-function turned(
+/** A copy of q or k after the rotary embedding. */
+function rotated(
   x: Floats,
   heads: number,
   node: AttentionNode,
@@ -250,8 +260,8 @@ function turned(
   return y;
 }
 
-/** Attention of each segment for itself. */
-function attended(
+/** Attention within each segment. */
+function attend(
   node: AttentionNode,
   r: Runner,
   segments: readonly Rows[],
@@ -261,29 +271,29 @@ function attended(
 ): Floats {
   const { executor } = r, { heads, kvHeads, headDim: d } = node;
   const out = executor.zeros(q.length), wide = heads * d, width = kvHeads * d;
-  // In the vision phase queries may have other rows than keys.
+  // In the vision phase q and k may have different numbers of rows.
   const fixed = (x: string) =>
     node.phase === "vision" ? r.rowsPerImage(x) : undefined;
-  const asked = fixed(node.q), given = fixed(node.k);
+  const queryRows = fixed(node.q), keyRows = fixed(node.k);
   for (const [i, segment] of segments.entries()) {
-    const s = asked === undefined ? segment : share(asked, i);
-    const of = given === undefined ? segment : share(given, i);
+    const s = queryRows === undefined ? segment : rowsOfImage(queryRows, i);
+    const of = keyRows === undefined ? segment : rowsOfImage(keyRows, i);
     const rows = (x: Floats) =>
       x.subarray(of.start * width, (of.start + of.count) * width);
     const { keys, vals } = withPast(node, r, segment, rows(k), rows(v));
     const total = keys.length / width;
     const own = [s.start * wide, (s.start + s.count) * wide] as const;
-    const asking = q.subarray(...own), answer = out.subarray(...own);
+    const queries = q.subarray(...own), result = out.subarray(...own);
     const shape = { rows: s.count, keys: total, heads, kvHeads, headDim: d };
-    const seen = maskOf(node, segment, s.count, total);
-    const made = executor.attention?.(asking, keys, vals, shape, seen);
-    if (made) answer.set(made);
-    else attendHeads(executor, asking, keys, vals, shape, seen, answer);
+    const mask = keyRanges(node, segment, s.count, total);
+    const y = executor.attention?.(queries, keys, vals, shape, mask);
+    if (y) result.set(y);
+    else attendHeads(executor, queries, keys, vals, shape, mask, result);
   }
   return out;
 }
 
-/** Keys and values of a segment behind those that its sequence remembers, which it then does of these. */
+/** Appends keys and values of a segment to the KV cache of its sequence; returns the whole cache. */
 function withPast(
   { id }: AttentionNode,
   { executor, prefix }: Runner,
@@ -293,31 +303,31 @@ function withPast(
 ): { keys: Floats; vals: Floats } {
   if (!sequence) return { keys, vals };
   const past = sequence.cache.get(id) ?? prefix?.get(id);
-  if (past) keys = joined(executor, past.k, keys);
-  if (past) vals = joined(executor, past.v, vals);
+  if (past) keys = concat(executor, past.k, keys);
+  if (past) vals = concat(executor, past.v, vals);
   sequence.cache.set(id, { k: keys.slice(), v: vals.slice() });
   return { keys, vals };
 }
 
-/** First key that each row attends to and the one behind its last, [rows, 2]. */
-function maskOf(
+/** First key that each row attends to and the end of its range (exclusive), [rows, 2]. */
+function keyRanges(
   { mask, slidingWindow = Infinity }: AttentionNode,
   { maskEnds }: Partial<Segment>,
   rows: number,
   keys: number,
 ): Int32Array {
-  const offset = keys - rows, seen = new Int32Array(2 * rows);
+  const offset = keys - rows, ranges = new Int32Array(2 * rows);
   for (let r = 0; r < rows; r++) {
-    seen[2 * r] = Math.max(0, offset + r + 1 - slidingWindow);
-    seen[2 * r + 1] = mask === "full"
+    ranges[2 * r] = Math.max(0, offset + r + 1 - slidingWindow);
+    ranges[2 * r + 1] = mask === "full"
       ? keys
       : offset + (maskEnds?.[r] ?? r) + 1;
   }
-  return seen;
+  return ranges;
 }
 
-/** Attention of each window for itself: the rows in window order, a window as an image of one. */
-function inWindows(
+/** Attention within windows: the rows are permuted to window order, and each window is a segment. */
+function attendWindows(
   node: AttentionNode,
   window: number,
   r: Runner,
@@ -337,18 +347,18 @@ function inWindows(
   });
   const inOrder = (x: Floats) =>
     gatherRows(r.executor, x, x.length / order.length, order);
-  const y = attended(node, r, segments, inOrder(q), inOrder(k), inOrder(v));
+  const y = attend(node, r, segments, inOrder(q), inOrder(k), inOrder(v));
   const back = new Int32Array(order.length);
   for (const [to, from] of order.entries()) back[from] = to;
   return gatherRows(r.executor, y, y.length / order.length, back);
 }
 
-/** Rows of image i where a value holds as many for each. */
-function share(count: number, i: number): Rows {
+/** Rows of image i of a value with `count` rows per image. */
+function rowsOfImage(count: number, i: number): Rows {
   return { start: i * count, count };
 }
 
-function joined(executor: Executor, a: Floats, b: Floats): Floats {
+function concat(executor: Executor, a: Floats, b: Floats): Floats {
   const c = executor.zeros(a.length + b.length);
   c.set(a);
   c.set(b, a.length);

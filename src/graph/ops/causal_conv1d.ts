@@ -1,5 +1,5 @@
 /**
- * The short convolution of LFM2: a mixer that is not attention.
+ * The short causal convolution of LFM2, a token mixer in place of attention.
  * @module
  */
 import * as f from "../field.ts";
@@ -9,13 +9,13 @@ import { op, parameter } from "../op.ts";
 export const causal_conv1d = op({
   op: "causal_conv1d",
   about:
-    "A causal depthwise convolution along the tokens of a sequence: y[t] = (bias + Σ_i weight[i] ⊙ u[t − kernelSize + 1 + i]) ⊙ outputGate[t], where u = x ⊙ inputGate; gates that are absent are 1, what is before the first token is 0.",
+    "A causal depthwise convolution along the tokens of a sequence: y[t] = (bias + Σ_i weight[i] ⊙ u[t − kernelSize + 1 + i]) ⊙ outputGate[t], where u = x ⊙ inputGate; absent gates are 1, values before the first token are 0.",
   fields: {
     x: f.value("[rows, width]"),
     inputGate: f.optional(f.value("[rows, width]")),
     outputGate: f.optional(f.value("[rows, width]")),
     width: f.size("channels"),
-    kernelSize: f.side("tokens that a sum spans"),
+    kernelSize: f.side("taps: tokens of a sum"),
     weight: f.tensor("[kernelSize, width]"),
     bias: f.optional(f.tensor("[width]")),
   },

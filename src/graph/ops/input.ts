@@ -1,15 +1,15 @@
 /**
- * What enters a model: image patches, learned embeddings, token embeddings.
+ * Inputs of a model: image patches, learned embeddings, token embeddings.
  * @module
  */
 import { type Floats, gatherRows } from "../executor.ts";
 import * as f from "../field.ts";
 import {
   type Grid,
-  gridRows,
   INTERPOLATIONS,
   patchesIn,
-  tableRowsOf,
+  resampleTable,
+  tableRows,
 } from "../grid.ts";
 import { imageInfoOf } from "../info.ts";
 import { op, parameter } from "../op.ts";
@@ -17,23 +17,23 @@ import { op, parameter } from "../op.ts";
 export const patch_input = op({
   op: "patch_input",
   about:
-    "Image patches, one row each: normalised pixels in (channel, y, x) order; or the window of pixels around each patch, 0 where it lies outside of the picture.",
+    "Image patches, one row each: normalised pixels in (channel, y, x) order; or, with kernelSize, the window of pixels around each patch, zero-padded outside the image.",
   fields: {
-    width: f.size("3·kernelSize², rounded up to a multiple of 4 by zeros"),
+    width: f.size("3·kernelSize², zero-padded to a multiple of 4"),
     kernelSize: f.optional(
-      f.side("pixels a side of a window; default patchSize, without padding"),
+      f.side("side of a window in pixels; default patchSize, without padding"),
     ),
     padding: f.optional(
       f.list(
         "two whole numbers",
         (n) => n === 2,
         f.offset(""),
-      )("with kernelSize: rows above and columns left of the picture that the first window covers, less than kernelSize"),
+      )("with kernelSize: rows above and columns left of the image that the first window covers, less than kernelSize"),
       { with: "kernelSize" },
     ),
     extraRows: f.optional(
       f.count(
-        "rows behind the patches of an image that hold no pixels, such as class tokens",
+        "rows after the patches of an image that hold no pixels, such as class tokens",
       ),
     ),
   },
@@ -46,11 +46,13 @@ export const patch_input = op({
       fail(`padding must be less than ${side}: it is ${padding}`);
     }
     if (kernelSize !== undefined && (image.nativeResolution || extraRows)) {
-      fail("windows must be of pictures of one size, without extraRows");
+      fail(
+        "kernelSize must come without nativeResolution and without extraRows",
+      );
     }
   },
   run(node, r) {
-    const { id, width, kernelSize } = node, patches = r.value(id); // handed in
+    const { id, width, kernelSize } = node, patches = r.value(id); // the interpreter's input
     if (kernelSize === undefined) return patches;
     const { patchSize } = imageInfoOf(r.info);
     const windows = r.segments.flatMap(({ grid }) => grid ?? []);
@@ -72,7 +74,7 @@ export const patch_input = op({
   },
 });
 
-/** The pixels of one picture's patches as windows around them. */
+/** Writes the windows around the patches of one image, as im2col does. */
 function writeWindows(
   patches: Floats,
   { rows, cols }: Grid,
@@ -112,12 +114,12 @@ export const learned_embedding = op({
     ),
     gridSize: f.optional(
       f.side(
-        "the table is a square of so many rows a side, resampled to a picture's grid",
+        "side of a square table of positions that is resampled to an image's grid",
       ),
     ),
     interpolation: f.optional(
       f.choice(INTERPOLATIONS)(
-        "how it is resampled: the nearest bucket's row; the sum of a row for the column (the first gridSize) and one for the row; bilinear, antialiased; default bilinear with aligned corners",
+        "resampling: bucket: the nearest bucket's row; axis_sum: the sum of a row for the column (the first gridSize) and one for the row; bilinear_antialias; default bilinear with aligned corners",
       ),
       { with: "gridSize" },
     ),
@@ -125,7 +127,7 @@ export const learned_embedding = op({
   phase: "vision",
   rows: ({ rows }) => rows,
   tensors: (node, { rows }) =>
-    parameter(node.weight, tableRowsOf(node) ?? node.rows ?? rows, node.width),
+    parameter(node.weight, tableRows(node) ?? node.rows ?? rows, node.width),
   run(node, { executor, param, segments }) {
     const { width, gridSize, interpolation } = node, table = param(node.weight);
     const counts = segments.map((s) => node.rows ?? s.count);
@@ -134,7 +136,13 @@ export const learned_embedding = op({
     for (const [i, { grid }] of segments.entries()) {
       const part = out.subarray(at, at += counts[i] * width);
       if (gridSize === undefined) part.set(table);
-      else gridRows(table, { gridSize, interpolation }, width, grid!, part);
+      else {resampleTable(
+          table,
+          { gridSize, interpolation },
+          width,
+          grid!,
+          part,
+        );}
     }
     return out;
   },

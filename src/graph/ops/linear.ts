@@ -1,5 +1,5 @@
 /**
- * A linear layer: the quantization site.
+ * A linear layer with a quantized input.
  * @module
  */
 import { type Floats, gatherRows } from "../executor.ts";
@@ -18,12 +18,12 @@ const fields = {
   bias: f.optional(f.tensor("b, [n]")),
   floatChannel0: f.optional(
     f.flag(
-      "channel 0 of x is multiplied in float (rotation magnitude suppression)",
+      "the product with channel 0 of x is in float (rotation magnitude suppression)",
     ),
   ),
   modality: f.optional(
     f.choice(MODALITIES)(
-      "only these rows go through (visual experts of CogVLM)",
+      "only these rows are computed (visual experts of CogVLM)",
     ),
     { phase: "text" },
   ),
@@ -54,7 +54,7 @@ export const linear = op({
   },
   run(node, r: Runner<SiteHooks<LinearNode>>) {
     const { k } = node, own = r.modalityOf(node.x);
-    // Rows change within the vision phase, and are all of an image there.
+    // In the vision phase the number of rows changes, and all are image rows.
     const modality = (rows: number, only = own) =>
       node.phase === "vision" || only !== undefined
         ? new Uint8Array(rows).fill(
@@ -68,18 +68,18 @@ export const linear = op({
     const rows = modality(x.length / k, node.modality);
     const weights = siteWeights(node, r, x, rows);
     if (r.hooks.headless && node.id === r.head) return undefined;
-    return product(r, x, node, weights);
+    return multiply(r, x, node, weights);
   },
 });
 
-/** What a linear makes of its rows, each weight of an equal share of them. */
-function product(
+/** x·Wᵀ + b; of several weights each is used for an equal share of the rows, in order. */
+function multiply(
   { executor: { matmul, zeros }, param }: Runner,
   x: Floats,
   { k, n, bias }: LinearNode,
   weights: readonly Floats[],
 ): Floats {
-  if (x.length === 0) return zeros(0); // a modality that the chunk has not
+  if (x.length === 0) return zeros(0); // no rows of this modality in the chunk
   const b = bias === undefined ? undefined : param(bias);
   const m = x.length / k / weights.length;
   if (weights.length === 1) return matmul(x, m, k, weights[0], n, b);

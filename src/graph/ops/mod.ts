@@ -1,6 +1,6 @@
 /**
- * All ops, by name. A new op is a record in this folder, a line here, its
- * lowering and its kernel.
+ * All ops by name. To add an op, write its record in this folder, list it here, and
+ * write its lowering and kernel (docs/adding-a-model.md).
  * @module
  */
 import type { NodeOf, Op } from "../op.ts";
@@ -21,7 +21,7 @@ import {
 } from "./rows.ts";
 import type { SiteHooks } from "./site.ts";
 
-/** The records, in the order of docs/format.md. */
+/** The records of all ops, in the order of docs/format.md. */
 export const OPS = {
   patch_input,
   learned_embedding,
@@ -44,16 +44,16 @@ export const OPS = {
   last_row,
 };
 
-/** Any node. */
+/** A node of any op. */
 export type Node = NodeOf<typeof OPS[keyof typeof OPS]>;
 
-/** A node that reads a quantization site. */
+/** A node with a quantized input (a quantization site). */
 export type SiteNode = NodeOf<typeof linear> | DepthwiseConv2dNode;
 
-/** What a watcher may see and replace while a graph runs. */
+/** Hooks of calibration: they observe and replace values while a graph runs. */
 export type Hooks = SiteHooks<SiteNode> & AttentionHooks & RowHooks;
 
-/** The record of a node's op. */
+/** The op record of a node. */
 export function recordOf({ op }: Pick<Node, "op">): Op {
   return OPS[op] as unknown as Op;
 }

@@ -1,6 +1,5 @@
 /**
- * Ops that change each row by itself without a norm: activation functions, a
- * factor per channel, a Hadamard rotation.
+ * Pointwise and per-row ops: activation functions, channel scale, Hadamard transform.
  * @module
  */
 import { rotate, unrotate } from "../../tensor/rotation.ts";
@@ -10,7 +9,7 @@ import { inputsHave, op, parameter } from "../op.ts";
 
 export const activation = op({
   op: "activation",
-  about: "fn(x), or fn(gate) ⊙ x where a gate is named.",
+  about: "fn(x), or fn(gate) ⊙ x with a gate.",
   fields: {
     fn: f.choice(ACTIVATION_NAMES)(
       "gelu_tanh: GELU's tanh approximation; quick_gelu: x·σ(1.702·x)",
@@ -52,7 +51,7 @@ export const channel_scale = op({
 export const hadamard = op({
   op: "hadamard",
   about:
-    "A randomised block Hadamard transform of each row while the model runs (an online rotation).",
+    "A randomised block Hadamard transform of each row at run time (an online rotation).",
   fields: {
     x: f.value("[rows, rotation.n]"),
     rotation: f.rotation(

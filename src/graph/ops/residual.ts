@@ -1,6 +1,5 @@
 /**
- * Residual streams: adding to one, and taking it as it stands or through a norm;
- * and the norm of heads.
+ * Residual streams: addition, plain read, norm; and the norm of heads.
  * @module
  */
 import { quoted } from "../../format/error.ts";
@@ -13,11 +12,11 @@ import { rowsOf, type Runner } from "../runner.ts";
 export const residual_add = op({
   op: "residual_add",
   about:
-    "stream += x; where x has fewer rows per image than the stream, on the first. It makes no value. With modality vision, x may come from the vision phase.",
+    "stream += x; where x has fewer rows per image than the stream, to the first rows. It has no value. With modality vision, x may come from the vision phase.",
   fields: {
     stream: f.name("a residual stream, [rows, width]"),
-    x: f.value("what is added"),
-    modality: f.optional(f.choice(MODALITIES)("only to these rows")),
+    x: f.value("the value that is added"),
+    modality: f.optional(f.choice(MODALITIES)("adds to these rows only")),
     columns: f.optional(
       f.list(
         "a first column and a number of columns",
@@ -49,7 +48,7 @@ export const residual_add = op({
       ? columnsOf(r.executor, given, r.width(id), columns)
       : given;
     const width = r.streamWidth(name), rows = r.modality.length;
-    // In the vision phase what comes first says how many rows there are.
+    // In the vision phase the first addition sets the number of rows.
     const stream = r.streams.get(name) ??
       zeros(phase === "vision" ? x.length : rows * width);
     r.streams.set(name, stream);
@@ -61,7 +60,7 @@ export const residual_add = op({
 
 export const residual_read = op({
   op: "residual_read",
-  about: "The stream as it stands, without a norm.",
+  about: "The value of a stream, without a norm.",
   fields: {
     stream: f.name("a residual stream"),
     width: f.size("its channels"),
@@ -116,7 +115,7 @@ export const qk_norm = op({
     normalised(r, r.value(x), { kind: "rms", width, eps, weight }),
 });
 
-/** Refuses a node that reads a stream nothing has written, or of another width. */
+/** Checks that an earlier `residual_add` of the same phase and width adds to the stream. */
 function checkStream(
   { stream: name, width, phase }: {
     readonly stream: string;
@@ -128,7 +127,7 @@ function checkStream(
   const stream = streams.get(name);
   if (stream?.phase === phase) return expect(stream.width, width, "width");
   fail(
-    `stream must be one that a residual_add of its phase before it adds to: current value is ${
+    `stream must have an earlier residual_add of the same phase: current value is ${
       quoted(name)
     }`,
   );
@@ -149,7 +148,7 @@ function columnsOf(
   return y;
 }
 
-/** Adds the rows of v to those of the stream. */
+/** Adds the rows of v to the rows `rows` of the stream. */
 function scatterAdd(
   stream: Floats,
   v: Floats,
@@ -158,9 +157,9 @@ function scatterAdd(
 ): void {
   if (v.length !== rows.length * width) {
     throw new RangeError(
-      `Cannot place ${
+      `Cannot add ${
         v.length / width
-      } image rows: the prompt has ${rows.length} image positions`,
+      } image rows: the prompt has ${rows.length} image tokens`,
     );
   }
   for (const [i, row] of rows.entries()) {
@@ -168,7 +167,7 @@ function scatterAdd(
   }
 }
 
-/** Adds v to the first rows of each image's part of the stream. */
+/** Adds v to the first rows of each image. */
 function addRows(stream: Floats, v: Floats, images: number): void {
   if (v.length === stream.length) images = 1;
   const from = v.length / images, to = stream.length / images;
@@ -179,7 +178,7 @@ function addRows(stream: Floats, v: Floats, images: number): void {
   }
 }
 
-/** Rows of `width` channels, each through its norm. */
+/** The norm of each row of `width` channels. */
 function normalised(
   { executor, param }: Runner,
   x: Floats,

@@ -38,7 +38,7 @@ export const pixel_shuffle = op({
 export const concat_features = op({
   op: "concat_features",
   about:
-    "Values of equally many rows side by side: what the vision phase hands over where it is more than one value.",
+    "Concatenation along the channels of values with equal numbers of rows; passes several values from the vision phase to the text phase.",
   fields: { xs: f.values("[rows, width of each]") },
   width: ({ xs }, width) => xs.reduce((sum, x) => sum + width(x), 0),
   run({ id, xs }, { executor, value, width }) {
@@ -58,8 +58,7 @@ export const concat_features = op({
 
 export const concat_rows = op({
   op: "concat_rows",
-  about:
-    "Rows of each image: those of one value behind those of the one before.",
+  about: "Concatenation along the rows, per image.",
   fields: { xs: f.values("[rows of each, width]") },
   phase: "vision",
   width: ({ xs }, width) => width(xs[0]),
@@ -99,15 +98,15 @@ export const slice_rows = op({
   },
 });
 
-/** What a watcher may ask of rows. */
+/** Hook of rows. */
 export interface RowHooks {
-  /** Run `last_row` as if every row were the last: calibration and perplexity want all rows of the head. */
+  /** Keep all rows in `last_row`: calibration and perplexity need the logits of all rows. */
   readonly everyRow?: boolean;
 }
 
 export const last_row = op({
   op: "last_row",
-  about: "Only the last row of the chunk goes on.",
+  about: "The last row of the chunk.",
   fields: { x: f.value("[rows, width]") },
   phase: "text",
   width: ({ x }, width) => width(x),

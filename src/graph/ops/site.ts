@@ -1,19 +1,20 @@
 /**
- * Quantization sites: values that enter a `linear` or a convolution as int8.
+ * Quantization sites: inputs of a `linear` or a convolution, quantized to int8.
  * @module
  */
 import type { Floats } from "../executor.ts";
 import type { Runner } from "../runner.ts";
 
-/** What a watcher may see and replace of the nodes `N` that read a site. `modality` has one entry per row: 0 vision, 1 text. */
+/** Hooks of the nodes `N` with quantized inputs. `modality` has one entry per row: 0 vision, 1 text. */
 export interface SiteHooks<N> {
-  /** Leave the head's product out: calibration wants what enters it, not the logits. */
+  /** Skip the matmul of the head: calibration needs its input, not the logits. */
   readonly headless?: boolean;
-  /** The value entering the nodes that share an input; called once per value. Returns what they shall see. */
+  /** Called once per value with the input x, [rows, width]; returns the input that all its readers use. */
   input?(node: N, x: Floats, modality: Uint8Array): Floats;
   /**
-   * The weight [n, k] a node shall use, having seen (replaced) input x;
-   * undefined keeps it. Of several each gets an equal share of the rows, in order.
+   * Called with a node and its (replaced) input; returns the weight [n, k] to use,
+   * undefined for the node's own. Of several weights each is used for an equal share
+   * of the rows, in order.
    */
   weight?(node: N, x: Floats, modality: Uint8Array):
     | Floats
@@ -21,7 +22,7 @@ export interface SiteHooks<N> {
     | undefined;
 }
 
-/** The value that a node reads, [rows, width], as the watcher left it. */
+/** The input of a node, [rows, width], after the hook `input`. */
 export function siteValue<N extends { readonly x: string }>(
   node: N,
   width: number,
@@ -31,12 +32,12 @@ export function siteValue<N extends { readonly x: string }>(
   const known = r.quantized.get(node.x);
   if (known) return known;
   const x = r.value(node.x);
-  const seen = r.hooks.input?.(node, x, modality(x.length / width)) ?? x;
-  r.quantized.set(node.x, seen);
-  return seen;
+  const used = r.hooks.input?.(node, x, modality(x.length / width)) ?? x;
+  r.quantized.set(node.x, used);
+  return used;
 }
 
-/** The weights that a node uses, one or several. */
+/** The weights of a node after the hook `weight`, one or several. */
 export function siteWeights<N extends { readonly weight: string }>(
   node: N,
   r: Runner<SiteHooks<N>>,

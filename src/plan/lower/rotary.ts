@@ -6,7 +6,7 @@
 import { quoted } from "../../format/error.ts";
 import type { AttentionNode } from "../../graph/node.ts";
 import { imageInfoOf } from "../../graph/info.ts";
-import { ownGrid, patchesIn } from "../../graph/grid.ts";
+import { defaultGrid, patchesIn } from "../../graph/grid.ts";
 import {
   rope2dTables,
   type RopeTables,
@@ -92,7 +92,7 @@ function rotaryTables(l: Lowering, node: AttentionNode): Buffer[] {
     throw l.error(`${quoted(node.id)}: a grid cannot have extra rows`);
   }
   if (!image.nativeResolution) {
-    const own = ownGrid(image);
+    const own = defaultGrid(image);
     return both("grid", patchesIn(own), () => rope2dTables(theta!, d, own));
   }
   const key = `grid ${theta} ${d}`;

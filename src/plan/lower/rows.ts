@@ -17,7 +17,7 @@ import {
   widthOf,
 } from "../../graph/node.ts";
 import { imageInfoOf } from "../../graph/info.ts";
-import { mergeOf, tableRowsOf } from "../../graph/grid.ts";
+import { mergeOf, tableRows } from "../../graph/grid.ts";
 import { type Amount, ref } from "../buffer.ts";
 import { fixedRows, ONE_ROW, registerRows } from "../row_layout.ts";
 import { rmsnorm_f32 } from "../../kernels/signatures/quantize.ts";
@@ -57,7 +57,7 @@ export function lowerLearnedEmbedding(
   const layout = rows === undefined ? start : fixedRows(rows, 0);
   const table = l.store.constant(
     `table ${weight}`,
-    (tableRowsOf(node) ?? layout.maxRows) * width * 4,
+    (tableRows(node) ?? layout.maxRows) * width * 4,
     () => l.model.floats(weight),
   );
   const value = { kind: "floats", column: 0, stride: width, layout } as const;
