@@ -41,6 +41,12 @@ export function f16ToF32(
   return to;
 }
 
+/** The float32 value of one binary16 bit pattern. */
+export function f16Value(pattern: number): number {
+  table ??= makeTable();
+  return table[pattern];
+}
+
 /** float32 values of bfloat16 bit patterns (the upper half of a float32). */
 export function bf16ToF32(
   from: Uint16Array,
