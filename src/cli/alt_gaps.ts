@@ -1,7 +1,7 @@
 /**
- * Where a page lacks alternative texts: images of HTML without an `alt`
- * attribute, images of Markdown with nothing in their brackets. `alt=""` is no
- * gap: it says that an image is decoration.
+ * Finds images without alt text: HTML images without an `alt` attribute and
+ * Markdown images with empty brackets. `alt=""` marks a decorative image and is
+ * not a gap.
  * @module
  */
 import { fromMarkdown } from "mdast-util-from-markdown";
@@ -14,23 +14,23 @@ import {
 
 /** An image without alternative text. */
 export interface Gap {
-  /** Where the text is to be put in, in UTF-16 units from the beginning. */
+  /** Where the text is inserted, in UTF-16 units from the start of the page. */
   readonly at: number;
-  /** Address of the image, as the page has it, entities resolved. */
+  /** Address of the image as written in the page, entities decoded. */
   readonly address: string;
-  /** What to put in for an alternative text. */
+  /** Returns the text to insert for an alt text. */
   readonly fill: (alt: string) => string;
 }
 
-/** What a page is written in. */
+/** Format of a page. */
 export type PageKind = "html" | "markdown";
 
-/** The kind of the page called `name`. */
+/** The format of a page by its file name. */
 export function kindOf(name: string): PageKind {
   return /\.(md|markdown)$/i.test(name) ? "markdown" : "html";
 }
 
-/** All gaps of a page, in order. */
+/** All images without alt text, in order. */
 export function altGaps(page: string, kind: PageKind): Gap[] {
   const gaps = kind === "html"
     ? htmlGaps(parse(page, located()), page, 0)
@@ -38,7 +38,7 @@ export function altGaps(page: string, kind: PageKind): Gap[] {
   return gaps.sort((a, b) => a.at - b.at);
 }
 
-/** `page` with texts put into gaps; not a character elsewhere changes. */
+/** Returns `page` with texts inserted at the gaps; nothing else changes. */
 export function fillGaps(
   page: string,
   filled: readonly (readonly [Gap, string])[],
@@ -51,10 +51,13 @@ export function fillGaps(
   return out + page.slice(from);
 }
 
-/** Elements within each other: browsers stop at 512, and each costs the ones around it. */
+/**
+ * Maximum nesting of elements, as in browsers; the parser's time grows with the
+ * depth.
+ */
 const MOST_DEEP = 512;
 
-/** A tree whose depth is bounded. */
+/** A tree adapter that limits the depth. */
 function bounded(): typeof defaultTreeAdapter {
   const depths = new WeakMap<object, number>();
   const note = (parent: object, child: object) => {
@@ -162,8 +165,9 @@ function* below(root: MarkdownNode): Generator<MarkdownNode> {
 }
 
 /**
- * Reading a paragraph takes the square of its marks of emphasis, code and links,
- * a line the square of the quotes and lists it begins: so much together.
+ * Limits of Markdown. The parser's time grows with the square of the marks of
+ * emphasis, code and links in a paragraph, and with the square of the quotes
+ * and lists that a line begins.
  */
 const MOST_MARKS = 20_000_000, MOST_NESTED = 100;
 

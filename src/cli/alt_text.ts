@@ -1,6 +1,6 @@
 /**
- * `caption --alt-text`: fills in missing alternative texts of HTML and Markdown
- * files, and changes nothing else in them.
+ * `caption --alt-text`: adds missing alt texts to HTML and Markdown files and
+ * changes nothing else.
  * @module
  */
 import { createHash } from "node:crypto";
@@ -17,13 +17,13 @@ import { count } from "./table.ts";
 
 const PAGE = /\.(x?html?|md|markdown)$/i;
 
-/** Bytes of a page. */
+/** Maximum bytes of a page. */
 const MOST_PAGE = 2 ** 26;
 
-/** Why a gap is left as it is. */
+/** Why an image gets no text. */
 type Left = "elsewhere" | "no root";
 
-/** Fills the gaps of the pages that `operands` name; returns the exit code. */
+/** Adds alt texts to the pages in `operands`; returns the exit code. */
 export async function fillAltTexts(
   operands: readonly string[],
   values: CaptionValues,
@@ -101,7 +101,7 @@ export async function fillAltTexts(
   }
 }
 
-/** The file an address of `page` names, or why it names none. */
+/** The file of an image address in `page`, or why it has none. */
 export function placeOf(
   address: string,
   page: string,
@@ -118,7 +118,10 @@ export function placeOf(
   return root === undefined ? "no root" : { path: join(root, path) };
 }
 
-/** A page's text, a byte order mark included; refuses what would not come back byte for byte. */
+/**
+ * Reads a page, including its byte order mark; refuses text that would not be
+ * written back byte for byte.
+ */
 function readText(page: string): string {
   const { isFile, size } = Deno.lstatSync(page);
   if (!isFile || size > MOST_PAGE) {
@@ -143,7 +146,7 @@ function readText(page: string): string {
   }
 }
 
-/** Replaces `page`, whole or not at all, if it still is what was read. */
+/** Replaces `page` atomically, if it still is what was read. */
 function replace(page: string, before: string, after: string) {
   if (readText(page) !== before) {
     throw new Error(

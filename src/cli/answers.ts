@@ -1,6 +1,6 @@
 /**
- * What a model file and its float checkpoint say about photos, and how far the
- * first is from the second where both read the second's words.
+ * Answers of a model file and of its float checkpoint about photos, and the
+ * agreement of both on the float model's answers.
  * @module
  */
 import { type Agreement, agreement } from "../evaluate/divergence.ts";
@@ -20,20 +20,20 @@ import { progress } from "./progress.ts";
 
 /** A question about a photo. */
 export interface Ask {
-  /** What the journal calls it. */
+  /** Its key in the journal. */
   readonly item: string;
   /** Path of the photo. */
   readonly path: string;
   readonly prompt: string;
 }
 
-/** A float answer, and how far the model file was from it along its words. */
+/** An answer of the float model, and the quantized model's agreement along it. */
 export type Truth = { readonly text: string } & Agreement;
 
-/** Photos the float model looks at at once. */
+/** Photos per batch of the float model. */
 const BATCH = 8;
 
-/** Greedy answers of the model file, by the runtime. */
+/** Greedy answers of the model file, computed by the engine. */
 export async function quantizedAnswers(
   path: string,
   asks: readonly Ask[],
@@ -68,7 +68,7 @@ export async function quantizedAnswers(
   return answers;
 }
 
-/** Greedy answers of the float checkpoint, with `engine` beside it. */
+/** Greedy answers of the float checkpoint, and the agreement of `engine`. */
 export async function floatAnswers(
   checkpoint: FloatCheckpoint,
   loaded: Loaded,

@@ -1,5 +1,5 @@
 /**
- * `bench`: the kernels, and the bundled model from photo to caption.
+ * `bench`: measures the kernels and a model from photo to caption.
  * @module
  */
 import process from "node:process";
@@ -25,12 +25,12 @@ interface Times {
   readonly promptTokens: number;
 }
 
-/** What opening a model takes, in ms and in bytes of the whole process. */
+/** Time of opening a model in ms, and memory of the process in bytes. */
 interface Opening {
   readonly loadMs: number;
   /** From `open` to the first token of the first caption. */
   readonly firstTokenMs: number;
-  /** The most memory until the model was open, and what there is while it captions. */
+  /** Peak memory until the model is open, and memory while it captions. */
   readonly peak: number;
   readonly steady: number;
 }

@@ -39,7 +39,10 @@ export default command({
   },
 });
 
-/** models/NAME and data/flickr8k/calibration often lie side by side. */
+/**
+ * The calibration folder data/flickr8k/calibration next to the checkpoint's
+ * models/.
+ */
 function besideModels(checkpoint: string): string {
   const folder = join(checkpoint, "../../data/flickr8k/calibration");
   if (isFolder(folder)) return folder;

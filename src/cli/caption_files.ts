@@ -1,6 +1,6 @@
 /**
- * Captions kept in files: a journal of all, sidecars beside the photos. A run
- * that was killed goes on where it ended, with nothing done twice.
+ * Writes captions into files: a journal of all captions, and sidecars beside
+ * the photos. A killed run resumes and repeats nothing.
  * @module
  */
 import { createHash } from "node:crypto";
@@ -20,50 +20,53 @@ import {
   writeSidecar,
 } from "./sidecar.ts";
 
-/** How captions are kept. */
+/** Options of `captionFiles`. */
 export interface Keeping {
   /** Sidecars to write. */
   readonly kinds: readonly Kind[];
-  /** Name sidecars behind the whole name of the photo. */
+  /** Name sidecars after the whole file name of the photo. */
   readonly fullNames: boolean;
-  /** Replace sidecars that a person wrote. */
+  /** Replace sidecars that a person wrote or edited. */
   readonly overwrite: boolean;
-  /** Where captions are noted. */
+  /** The journal. */
   readonly journal: CaptionJournal;
   /** Print JSON. */
   readonly json: boolean;
-  /** Captions the bytes of a photo, which are handed over; errors call it by its path. */
+  /**
+   * Captions the bytes of a photo (the buffer is transferred); `path` names it
+   * in errors.
+   */
   readonly caption: (
     bytes: Uint8Array<ArrayBuffer>,
     path: string,
   ) => PromiseLike<Result>;
-  /** Where results and messages go. */
+  /** Output. */
   readonly io: Io;
 }
 
-/** What became of the photos of a run. */
+/** Counts of a run. */
 export interface Tally {
   /** Captioned by the model. */
   made: number;
-  /** Captioned before, and noted under this name or in sidecars only now. */
+  /** Captioned before under another name, or without sidecar. */
   reused: number;
-  /** Nothing was to be done. */
+  /** Up to date already. */
   kept: number;
-  /** Could not be read, or their sidecars not be written. */
+  /** Not readable, or the sidecar could not be written. */
   failed: number;
 }
 
-/** A photo's bytes, read while the photo before is captioned. */
+/** The bytes of a photo, read while the previous photo is captioned. */
 interface Read {
   readonly bytes: Uint8Array<ArrayBuffer>;
   readonly sha256: string;
 }
 
 /**
- * Captions `photos`; returns what became of them. Throws where the journal cannot
- * be written.
- * @param alone photos that must not get a sidecar, each with another that would
- * share it; where not given, `photos` that would share one are refused together
+ * Captions `photos`; returns the counts.
+ * @param alone photos that get no sidecar because another photo would share its
+ * name; if absent, such photos are all refused
+ * @throws if the journal cannot be written
  */
 export async function captionFiles(
   photos: readonly string[],
@@ -111,7 +114,7 @@ export async function captionFiles(
   return tally;
 }
 
-/** The journal cannot be written: no photo after this one can be kept either. */
+/** The journal cannot be written, so no further caption can be kept. */
 class JournalFailed extends Error {}
 
 async function captionFile(
@@ -176,7 +179,7 @@ async function readHashed(photo: string, io: Io): Promise<Read> {
   return { bytes, sha256 };
 }
 
-/** The tally as a line, after `seconds` of work. */
+/** The counts as a line of text. */
 export function tallyText(tally: Tally, seconds: number): string {
   const { made, reused, kept, failed } = tally;
   const parts = [`${made} captioned`];

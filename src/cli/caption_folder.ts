@@ -1,6 +1,6 @@
 /**
- * `caption --sidecar`, `--journal`, `--watch`: captions of whole folders, kept
- * in files.
+ * `caption --sidecar`, `--journal`, `--watch`: captions of folders, written
+ * into files.
  * @module
  */
 import { join } from "@std/path";
@@ -21,13 +21,16 @@ import { clashes, type Kind, KINDS } from "./sidecar.ts";
 import { nearest } from "./suggest.ts";
 import { count } from "./table.ts";
 
-/** Quiet time after a change before a watched folder is looked through: copying a photo is many changes. */
+/**
+ * Pause after the last change before a watched folder is read, in milliseconds:
+ * copying a photo causes many changes.
+ */
 const SETTLE_MS = 500;
 
-/** Longest time between a change and the look, however much goes on there. */
+/** Longest time from a change to reading the folder, in milliseconds. */
 const MOST_WAIT_MS = 2000;
 
-/** Captions what `operands` name, and keeps it; returns the exit code. */
+/** Captions the photos in `operands` into files; returns the exit code. */
 export async function keepCaptions(
   operands: readonly string[],
   values: CaptionValues,
@@ -99,7 +102,7 @@ export async function keepCaptions(
   }
 }
 
-/** What changes when a file does. */
+/** A string that changes when the file changes. */
 function version(path: string): string {
   try {
     const { size, mtime } = Deno.lstatSync(path);
@@ -110,8 +113,8 @@ function version(path: string): string {
 }
 
 /**
- * Calls `look` now and whenever something below `folders` has changed and come to
- * rest, or has not come to rest for long; never twice at once. Ends with `io.signal`.
+ * Calls `look` now, and after changes below `folders` when they have paused or
+ * continue too long; never concurrently. Ends with `io.signal`.
  */
 async function watch(
   folders: readonly string[],

@@ -1,7 +1,7 @@
 /**
- * The journal of a folder's captions: which photo got which caption, from which
- * model, for which question. A caption is known again only where the content of
- * the photo, the model and the question are the same; the name may change.
+ * The caption journal of a folder: one entry per caption with the photo, the
+ * model and the prompt. A caption is reused only if the content of the photo,
+ * the model and the prompt are equal; the file name may differ.
  * @module
  */
 import { createHash } from "node:crypto";
@@ -14,34 +14,34 @@ import { type JsonLines, openJsonLines } from "./json_lines.ts";
 export interface Entry {
   /** Path of the photo from the journal's folder, with `/`. */
   readonly photo: string;
-  /** What was said of it. */
+  /** Its caption. */
   readonly caption: string;
   /** SHA-256 of the photo's bytes. */
   readonly sha256: string;
   /** SHA-256 of the model. */
   readonly model: string;
-  /** SHA-256 of the prompt and of all that bears on the answer. */
+  /** SHA-256 of the prompt and all options that affect the answer. */
   readonly ask: string;
 }
 
-/** What a caption comes from, beside the photo. */
+/** Model and prompt of a caption. */
 export type Origin = Pick<Entry, "model" | "ask">;
 
 /** An open journal. */
 export interface CaptionJournal extends Disposable {
-  /** The last entry of the photo at `path`, whatever its content was. */
+  /** The last entry of the photo at `path`, for any content. */
   last(path: string): Entry | undefined;
-  /** The entry of a photo of this content under any name. */
+  /** The entry of a photo with this content, under any name. */
   same(sha256: string): Entry | undefined;
-  /** Adds a caption of the photo at `path`, on disk before it returns. */
+  /** Appends a caption of the photo at `path`; synced to disk when it returns. */
   add(path: string, sha256: string, caption: string): Entry;
-  /** Whether `entry` comes from the model and question of this run. */
+  /** Whether `entry` has the model and the prompt of this run. */
   current(entry: Entry): boolean;
 }
 
 /**
  * Opens the journal at `path` for captions from `origin`.
- * @param options `trust`: a journal of another folder becomes ours
+ * @param options `trust`: accept a journal of another folder
  */
 export function openCaptionJournal(
   path: string,
@@ -82,7 +82,7 @@ function isEntry(line: unknown): line is Entry {
   return FIELDS.every((key) => typeof fields[key] === "string");
 }
 
-/** An entry alone, without what else its line says. */
+/** The fields of an entry, without others on its line. */
 function entryOf({ photo, caption, sha256, model, ask }: Entry): Entry {
   return { photo, caption, sha256, model, ask };
 }
@@ -93,8 +93,9 @@ export function sha256Of(text: string): string {
 }
 
 /**
- * SHA-256 that names a model: of its metadata, which hold the SHA-256 of every
- * tensor. A file without those is refused: it could change unnoticed.
+ * SHA-256 that identifies a model: of its metadata, which contain the SHA-256
+ * of every tensor. A file without checksums is refused, because it could change
+ * unnoticed.
  */
 export function modelHash(path: string): string {
   using file = openModelFile(fileSource(path));

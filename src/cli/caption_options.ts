@@ -1,5 +1,5 @@
 /**
- * Options of `caption`, and what the library is asked for with them.
+ * Options of `caption`, and the library options that follow from them.
  * @module
  */
 import { open } from "../mod.ts";
@@ -110,10 +110,10 @@ export const CAPTION_OPTIONS = {
   quiet: { type: "boolean", help: "print only errors on stderr" },
 } as const;
 
-/** What was asked for on the command line. */
+/** Parsed options of `caption`. */
 export type CaptionValues = Values<typeof CAPTION_OPTIONS>;
 
-/** The model that was asked for, opened. */
+/** Opens the model. */
 export async function openSession(
   values: CaptionValues,
   signal: AbortSignal,
@@ -126,7 +126,10 @@ export async function openSession(
   });
 }
 
-/** A session that is opened when it is first needed: where all is known, none is. */
+/**
+ * A session that is opened at its first use, so that a run with nothing to do
+ * opens none.
+ */
 export function lazily(open: () => Promise<Session>) {
   let opened: Promise<Session> | undefined;
   return {
@@ -137,7 +140,7 @@ export function lazily(open: () => Promise<Session>) {
   };
 }
 
-/** A question, with what stops the answer. */
+/** Library options of a question. */
 export function askOptions(
   question: Question,
   signal: AbortSignal,
@@ -145,10 +148,13 @@ export function askOptions(
   return { ...given(question), signal };
 }
 
-/** All of a command line that bears on an answer. */
+/** The options that affect an answer. */
 export type Question = ReturnType<typeof questionOf>;
 
-/** The question of a command line. Asked for once in a run: the file of a schema may change meanwhile. */
+/**
+ * The options that affect an answer. Call it once per run: the schema file may
+ * change meanwhile.
+ */
 export function questionOf(values: CaptionValues) {
   return {
     prompt: values.prompt,
@@ -176,7 +182,7 @@ function schemaIn(path: string | undefined): JsonSchema | undefined {
   }
 }
 
-/** `object` without what is not given. */
+/** `object` without undefined properties. */
 function given<T extends object>(
   object: T,
 ): { [K in keyof T]?: Exclude<T[K], undefined> } {

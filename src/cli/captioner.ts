@@ -1,6 +1,6 @@
 /**
- * Captions of many photos by one model, for one question. Both are read once: a
- * caption is noted under their hashes, and the files may change meanwhile.
+ * Captions many photos with one model and one prompt. Model and prompt are
+ * hashed once, because the files may change during the run.
  * @module
  */
 import type { Result } from "../mod.ts";
@@ -16,19 +16,20 @@ import { decoding } from "./decoding.ts";
 import type { Io } from "./io.ts";
 import { modelPath } from "./model_path.ts";
 
-/** What captions photos. */
+/** A captioner. */
 export interface Captioner extends AsyncDisposable {
-  /** Where its captions come from. */
+  /** Model and prompt of its captions. */
   readonly origin: Origin;
   /**
-   * Captions the bytes of a photo, which are handed over; opens the model for the first one.
-   * @param path what errors call it
-   * @throws where it cannot be decoded, or the model not be opened
+   * Captions the bytes of a photo (the buffer is transferred); opens the model
+   * at the first call.
+   * @param path names the photo in errors
+   * @throws if the photo cannot be decoded or the model cannot be opened
    */
   caption(bytes: Uint8Array<ArrayBuffer>, path: string): Promise<Result>;
 }
 
-/** The captioner that a command line asks for. */
+/** The captioner of a command line. */
 export function captioner(values: CaptionValues, io: Io): Captioner {
   const question = questionOf(values), path = modelPath(values.model);
   const hash = modelHash(path), decoder = decoding();

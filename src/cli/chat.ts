@@ -1,5 +1,5 @@
 /**
- * `chat`: a conversation about images, line by line.
+ * `chat`: a conversation about images in the terminal.
  * @module
  */
 import { open } from "../mod.ts";
@@ -77,7 +77,7 @@ const options = {
   quiet: { type: "boolean", help: "print only answers and errors" },
 } as const;
 
-/** A conversation and what is to be shown with its next line. */
+/** A conversation, and the images for its next line. */
 interface Talk {
   readonly messages: Message[];
   readonly pending: Image[];
@@ -160,7 +160,7 @@ function system(text: string | undefined): Message[] {
   return [{ role: "system", content: [{ type: "text", text }] }];
 }
 
-/** The conversation, a line each, images by their size. */
+/** The conversation as text, one line per message; images as their size. */
 function historyText(messages: readonly Message[]): string {
   const lines = messages.map(({ role, content }) => {
     const parts = typeof content === "string"
@@ -191,13 +191,16 @@ async function showImage(
   say.err(dim(`${image.width} × ${image.height} pixels, with the next line`));
 }
 
-/** Terminals quote paths that are dropped on them. */
+/** Removes the quotes that terminals add to a dropped path. */
 function unquoted(path: string): string {
   const quoted = /^(["'])(.*)\1$/.exec(path);
   return quoted ? quoted[2] : path.replaceAll("\\ ", " ");
 }
 
-/** One line and its answer; a line that fails is as if it had not been written. */
+/**
+ * Asks one line and prints the answer; a line that fails is removed from the
+ * conversation.
+ */
 async function turn(
   session: Session,
   { messages, pending }: Talk,

@@ -1,6 +1,6 @@
 /**
- * What a command is: a table of options, and a function. Parsing, help text,
- * docs/cli.md and "did you mean" all read the same table.
+ * A command: a table of options and a function. Parsing, help, docs/cli.md,
+ * shell completion and suggestions all read this table.
  * @module
  */
 import { parseArgs } from "node:util";
@@ -10,19 +10,19 @@ import { nearest } from "./suggest.ts";
 
 /** One `--option`. */
 export interface Option {
-  /** What its value must be; a boolean has none. */
+  /** Type of its value; a boolean has none. */
   readonly type: "string" | "boolean" | "integer" | "number";
-  /** What help calls the value. */
+  /** Placeholder of the value in help. */
   readonly value?: string;
   /** One line of help. */
   readonly help: string;
-  /** Smallest number allowed. */
+  /** Minimum. */
   readonly min?: number;
-  /** Largest number allowed. */
+  /** Maximum. */
   readonly max?: number;
-  /** The only values allowed. */
+  /** Allowed values. */
   readonly choices?: readonly string[];
-  /** Value where it is not given. */
+  /** Default. */
   readonly default?: string | number;
 }
 
@@ -39,28 +39,28 @@ export type Values<T extends Options> = {
   readonly [K in keyof T]: ValueOf<T[K]>;
 };
 
-/** A command with its option types known. */
+/** A command with typed options. */
 export interface Definition<T extends Options> {
   /** Word after `mquant`. */
   readonly name: string;
   /** One line: what it does. */
   readonly summary: string;
-  /** What comes beside the options, as help shows it, such as `PHOTO...`. */
+  /** Operands as shown in help, such as `PHOTO...`. */
   readonly operands: string;
-  /** Fewest and most operands. */
+  /** Minimum and maximum number of operands. */
   readonly arity: readonly [number, number];
   /** Its options. */
   readonly options: T;
-  /** More help: a few lines after the options. */
+  /** Further help text, after the options. */
   readonly notes?: string;
-  /** Permissions it needs under Deno. */
+  /** Deno permissions that it needs. */
   readonly permissions: string;
   /**
-   * What Ctrl-C does: `ask` (default) aborts `io.signal`, for work that lets
-   * the event loop turn; `kill` leaves it to the system, for work that does not.
+   * Effect of Ctrl-C: `ask` (default) aborts `io.signal`, for work that lets
+   * the event loop run; `kill` leaves it to the system.
    */
   readonly interrupt?: "ask" | "kill";
-  /** Does it; returns the exit code. */
+  /** Runs the command; returns the exit code. */
   run(
     operands: readonly string[],
     options: Values<T>,
@@ -72,7 +72,7 @@ export interface Definition<T extends Options> {
 // deno-lint-ignore no-explicit-any
 export type Command = Definition<any>;
 
-/** Keeps the types of the option table. */
+/** Defines a command; infers the types of its options. */
 export function command<const T extends Options>(
   definition: Definition<T>,
 ): Definition<T> {
@@ -87,13 +87,16 @@ export const COMMON = {
 
 /** A parsed command line. */
 export interface Parsed {
-  /** Values by option; defaults filled in. */
+  /** Values by option name, including defaults. */
   readonly values: Record<string, string | number | boolean | undefined>;
-  /** What is no option. */
+  /** Arguments that are not options. */
   readonly operands: string[];
 }
 
-/** Parses `args` by the table of `c`; throws `UsageError`. */
+/**
+ * Parses `args` with the option table of `c`.
+ * @throws {UsageError}
+ */
 export function parse(c: Command, args: readonly string[]): Parsed {
   const table: Options = { ...c.options, ...COMMON };
   const fail = (problem: string, next?: string): never => {
@@ -193,7 +196,7 @@ function convert(
   );
 }
 
-/** What a value must be, in words. */
+/** The allowed values in words. */
 export function expected(o: Option): string {
   if (o.choices) return o.choices.join(" or ");
   if (o.type === "string") return o.value ?? "text";

@@ -1,6 +1,6 @@
 /**
- * The commands, loaded when they are called: `caption` does not pay for the
- * quantizer.
+ * The commands. Each is loaded when it is called, so `caption` does not load
+ * the quantizer.
  * @module
  */
 import type { Command } from "./command.ts";
@@ -31,7 +31,7 @@ const LOADERS = {
 /** Names of the commands, in the order help lists them. */
 export const COMMANDS = Object.keys(LOADERS) as (keyof typeof LOADERS)[];
 
-/** The command called `name`; undefined where there is none. */
+/** Loads the command `name`; undefined if there is none. */
 export async function load(name: string): Promise<Command | undefined> {
   if (!Object.hasOwn(LOADERS, name)) return undefined;
   return (await LOADERS[name as keyof typeof LOADERS]()).default as Command;

@@ -1,5 +1,5 @@
 /**
- * `compare A B`: how far the tensors of two files are apart.
+ * `compare A B`: compares the tensors of two files.
  * @module
  */
 import { openCheckpoint } from "../format/checkpoint.ts";
@@ -11,10 +11,10 @@ import { printable } from "./io.ts";
 import { bitsOf, numbersOf } from "./statistics.ts";
 import { table } from "./table.ts";
 
-/** Result for one tensor that both files have. */
+/** The difference of one tensor. */
 interface Row {
   readonly name: string;
-  /** Root mean square of B − A over that of A; 0 where all are equal, null where sizes differ. */
+  /** RMS(B − A) / RMS(A); 0 if equal, null if the sizes differ. */
   readonly error: number | null;
   /** Largest |B − A|. */
   readonly most: number | null;
@@ -62,7 +62,10 @@ export default command({
   },
 });
 
-/** Tensors with numbers: no assets, no scales of weights, which count with their weight. */
+/**
+ * Names of the compared tensors: no assets, and no weight scales, which belong
+ * to their weight.
+ */
 function namesOf(file: TensorFile): string[] {
   const scales = new Set([...bitsOf(file).keys()].map(weightScale));
   return [...file.tensors.keys()].filter((n) =>
@@ -70,7 +73,7 @@ function namesOf(file: TensorFile): string[] {
   );
 }
 
-/** Numbers of a tensor; integer weights times their scales. */
+/** Values of a tensor; quantized weights are dequantized. */
 function values(file: TensorFile, name: string): Float64Array {
   const x = numbersOf(file, name);
   if (!bitsOf(file).has(name) || !file.tensors.has(weightScale(name))) return x;

@@ -1,6 +1,6 @@
 /**
- * `completions SHELL`: what a shell needs to complete commands, options and
- * values, made from the tables that are parsed.
+ * `completions SHELL`: shell completion of commands, options and values,
+ * generated from the option tables.
  * @module
  */
 import { type Command, command, COMMON, type Option } from "./command.ts";
@@ -9,7 +9,10 @@ import { nearest } from "./suggest.ts";
 
 const SHELLS = { bash, zsh, fish } as const;
 
-/** The command; `all` loads every command there is. */
+/**
+ * The command.
+ * @param all loads every command
+ */
 export const completions = (all: () => Promise<Command[]>): Command =>
   command({
     name: "completions",
@@ -39,17 +42,17 @@ To keep them, add the line to ~/.bashrc, ~/.zshrc or ~/.config/fish/config.fish.
     },
   });
 
-/** Options of a command by name, those of every command included. */
+/** Options of a command by name, including the common ones. */
 function optionsOf(c: Command): [string, Option][] {
   return Object.entries({ ...c.options, ...COMMON });
 }
 
-/** The words that a value can be, where they are known. */
+/** The possible values, if they are a fixed list. */
 function choices(o: Option): readonly string[] {
   return o.choices ?? [];
 }
 
-/** Bash: words of the command that was typed; files where nothing else fits. */
+/** Completion for bash: the words of the command, else file names. */
 function bash(commands: readonly Command[]): string {
   const names = commands.map((c) => c.name).join(" ");
   const cases = commands.map((c) => {
@@ -85,10 +88,10 @@ complete -o default -F _mquant mquant
 `;
 }
 
-/** Text between single quotes of a shell. */
+/** Quotes text for a shell. */
 const quoted = (text: string) => `'${text.replaceAll("'", `'\\''`)}'`;
 
-/** Zsh: `_arguments` with the help of each option. */
+/** Completion for zsh: `_arguments` with the help of each option. */
 function zsh(commands: readonly Command[]): string {
   const escaped = (text: string) => text.replaceAll(/[\\[\]:]/g, "\\$&");
   const cases = commands.map((c) => {
@@ -134,7 +137,7 @@ compdef _mquant mquant
 `;
 }
 
-/** Fish: one line per command and per option. */
+/** Completion for fish: one line per command and option. */
 function fish(commands: readonly Command[]): string {
   const lines = commands.flatMap((c) => [
     `complete -c mquant -n __fish_use_subcommand -a ${c.name} -d ${

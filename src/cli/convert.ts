@@ -1,6 +1,6 @@
 /**
- * `convert OLD NEW`: a model file of version 1 becomes one that this version
- * opens. The checkpoint it was made from is not needed.
+ * `convert OLD NEW`: converts a model file of version 1 to the current version,
+ * without its checkpoint.
  * @module
  */
 import { convertFile } from "../convert/version1.ts";
@@ -66,7 +66,7 @@ function statOf(path: string): Deno.FileInfo | undefined {
   }
 }
 
-/** Whether two paths lead to one file, through links too. */
+/** Whether two paths are the same file, also through links. */
 function isSame(a: Deno.FileInfo, b: Deno.FileInfo | undefined): boolean {
   return b !== undefined && a.ino !== null && a.ino === b.ino &&
     a.dev === b.dev;

@@ -9,16 +9,16 @@ import type { Image } from "../image/image.ts";
 /** A photo to decode. */
 export interface ToDecode {
   readonly bytes: Uint8Array<ArrayBuffer>;
-  /** What messages call it. */
+  /** Its name in messages. */
   readonly name: string;
 }
 
-/** What became of it. */
+/** The result. */
 export type Decoded = { readonly image: Image } | {
   readonly error: ThreadError;
 };
 
-/** The worker's side of the global scope, which the library types do not name. */
+/** The global scope of a worker, which the library types do not include. */
 interface Scope {
   onmessage: ((event: MessageEvent<ToDecode>) => void) | null;
   postMessage(message: Decoded, transfer?: Transferable[]): void;

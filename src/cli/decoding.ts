@@ -1,9 +1,9 @@
 /**
- * Large photos are decoded in a thread of their own: Ctrl-C is heard meanwhile,
- * and one that takes too long costs itself only. Such a thread cannot be ended
- * from outside (measured: Deno 2.9 lets one that spins go on); it works on, and
- * is used again once it has come to an end. Small ones are decoded at once: to
- * start the thread takes 50 to 100 ms.
+ * Decodes large photos in their own thread, so that Ctrl-C works and a slow
+ * photo only delays itself. A thread cannot be stopped from outside (measured:
+ * Deno 2.9 does not interrupt a busy worker); it continues and is reused when
+ * it is done. Small photos are decoded directly, because starting the thread
+ * takes 50 to 100 ms.
  * @module
  */
 import { unpackError } from "../graph/thread_error.ts";
@@ -14,21 +14,27 @@ import type { Decoded, ToDecode } from "./decode_worker.ts";
 
 const WORKER = new URL("./decode_worker.ts", import.meta.url);
 
-/** Pixels that are decoded at once: a tenth of a second, two with as many scans as there may be. */
+/**
+ * Maximum pixels of a photo that is decoded directly: 0.1 s, or 2 s with the
+ * maximum number of scans.
+ */
 const SMALL = 1 << 23;
 
-/** Longest time for a photo: the largest take 5 s on a slow machine. */
+/** Time limit per photo in milliseconds; the largest take 5 s on a slow machine. */
 const DECODE_MS = 60_000;
 
-/** Most threads at work: on one photo, and on those that were given up. */
+/**
+ * Maximum number of busy threads: one for the current photo, the others for
+ * photos that were given up.
+ */
 const MOST_BUSY = 3;
 
 /** Decodes photos, one at a time. */
 export interface Decoding extends Disposable {
   /**
-   * The photo in `bytes`, which are handed over.
-   * @param name what messages call it
-   * @throws {ImageError} where it cannot be decoded, or not in time
+   * Decodes a photo; the buffer is transferred.
+   * @param name names the photo in messages
+   * @throws {ImageError} if it cannot be decoded, or not in time
    */
   decode(
     bytes: Uint8Array<ArrayBuffer>,
@@ -37,16 +43,16 @@ export interface Decoding extends Disposable {
   ): Promise<Image>;
 }
 
-/** How photos are decoded; less for tests. */
+/** Options of `decoding`; tests use lower limits. */
 export interface DecodingOptions {
   readonly worker?: URL;
-  /** Longest time for a photo, in milliseconds. */
+  /** Time limit per photo, in milliseconds. */
   readonly ms?: number;
-  /** Pixels of a photo that is decoded at once. */
+  /** Maximum pixels of a photo that is decoded directly. */
   readonly small?: number;
 }
 
-/** Starts nothing before the first large photo. */
+/** Creates a decoder; its thread starts with the first large photo. */
 export function decoding(
   { worker = WORKER, ms = DECODE_MS, small = SMALL }: DecodingOptions = {},
 ): Decoding {
@@ -95,7 +101,7 @@ export function decoding(
   };
 }
 
-/** What a thread makes of a photo; rejects where the thread itself fails. */
+/** The result of a thread; rejects if the thread itself fails. */
 function answerOf(thread: Worker, photo: ToDecode): Promise<Decoded> {
   return new Promise((resolve, reject) => {
     thread.onmessage = ({ data }: MessageEvent<Decoded>) => resolve(data);

@@ -1,6 +1,6 @@
 /**
- * `doctor`: what this machine and this Deno give, what is missing, and how fast
- * a caption will be. Every line is found out, none is assumed.
+ * `doctor`: reports what this machine and this Deno support, what is missing,
+ * and the speed of a caption. Every line is measured or tested.
  * @module
  */
 import { bestBuild, supportsRelaxed, wideDots } from "../kernels/load.ts";
@@ -12,15 +12,15 @@ import { EXIT, sentence } from "./errors.ts";
 import { MODEL_OPTION, modelPath } from "./model_path.ts";
 import { bytes, table } from "./table.ts";
 
-/** What was found. */
+/** A finding. */
 interface Finding {
-  /** What was looked at. */
+  /** Its subject. */
   readonly what: string;
-  /** How it is. */
+  /** Its state. */
   readonly is: string;
-  /** What to do about it, where something is to be done. */
+  /** What the user can do about it. */
   readonly advice?: string;
-  /** Nothing runs without it. */
+  /** mquant cannot run without it. */
   readonly broken?: boolean;
 }
 
@@ -159,7 +159,7 @@ async function captions(
   ];
 }
 
-/** The fastest of three captions of a picture of no photo: noise is as much work as any. */
+/** The fastest of three captions of a noise picture. */
 async function fastest(session: Session, signal: AbortSignal) {
   const side = 512;
   const data = Uint8Array.from(

@@ -1,6 +1,6 @@
 /**
- * One file of a hub into a folder: taken up where an earlier run ended, checked
- * against the hub's hash, and only then given its name.
+ * Downloads one file of a hub: resumes an earlier download, verifies the hub's
+ * hash, and only then renames the file.
  * @module
  */
 import { createHash, type Hash } from "node:crypto";
@@ -14,13 +14,13 @@ export interface HubFile {
   readonly path: string;
   /** Bytes. */
   readonly size: number;
-  /** SHA-256 of the bytes, hex; or the name of the git blob where the hub has no other. */
+  /** SHA-256 of the bytes, hex; or the git blob id if the hub has no SHA-256. */
   readonly hash: string;
 }
 
 /**
- * The path of a hub's file below `folder`. The hub's listing is not trusted.
- * @throws where it would lie outside, or a link stands in its place
+ * The path of a hub file below `folder`. The hub's listing is not trusted.
+ * @throws if the path leaves the folder or goes through a link
  */
 export function placeOf(folder: string, path: string): string {
   const parts = path.split("/");
@@ -49,7 +49,7 @@ export function placeOf(folder: string, path: string): string {
   return join(folder, path);
 }
 
-/** Whether the file at `path` is `file`, whole: size and hash. */
+/** Whether the file at `path` has the size and hash of `file`. */
 export function isWhole(path: string, file: HubFile): boolean {
   try {
     const { size, isFile } = Deno.lstatSync(path);
@@ -65,9 +65,10 @@ export function isWhole(path: string, file: HubFile): boolean {
 }
 
 /**
- * Brings `file` to `path`. `bytesFrom` gives its bytes from an offset on; what
- * arrived before a failure stays in `.NAME.part` for the next try.
- * @param arrived told of each piece: bytes in all
+ * Downloads `file` to `path`. After a failure the received part stays in
+ * `.NAME.part` for the next attempt.
+ * @param bytesFrom returns the bytes from an offset on
+ * @param arrived called with the total number of received bytes
  */
 export async function download(
   path: string,
@@ -116,7 +117,10 @@ export async function download(
   Deno.renameSync(part, path);
 }
 
-/** The hash a hub tells: SHA-256 of large files, the git blob's SHA-1 of small ones. */
+/**
+ * The hash of the hub's listing: SHA-256 for large files, the git blob's SHA-1
+ * for small ones.
+ */
 function hashOf({ hash, size }: HubFile): Hash {
   return hash.length === 64
     ? createHash("sha256")

@@ -1,5 +1,5 @@
 /**
- * What can go wrong on a command line, as one sentence and an exit code.
+ * Errors of the command line as one sentence and an exit code.
  * @module
  */
 import { FormatError } from "../format/error.ts";
@@ -9,30 +9,33 @@ import type { ImageErrorCode } from "../image/image.ts";
 
 /** Exit codes of every command. */
 export const EXIT = {
-  /** All done. */
+  /** Success. */
   ok: 0,
-  /** What was asked for could not be done. */
+  /** Failure. */
   failure: 1,
-  /** What was asked for makes no sense; nothing was tried. */
+  /** Wrong usage; nothing was started. */
   usage: 2,
   /** Some files of a batch failed. */
   partial: 3,
-  /** The model's thread stood still; whoever watches starts the server again. */
+  /** The model's thread hung; a supervisor restarts the server. */
   stuck: 70,
   /** Ctrl-C. */
   interrupted: 130,
 } as const;
 
-/** A command line that makes no sense. */
+/** A wrong command line. */
 export class UsageError extends Error {
-  /** `message` is a whole sentence: what was attempted, the value, what is allowed, the next step. */
+  /**
+   * @param message what was attempted, the value, what is allowed, the next
+   * step
+   */
   constructor(message: string) {
     super(message);
     this.name = "UsageError";
   }
 }
 
-/** The next step, for errors of other rooms that leave it to their caller. */
+/** The next step for errors that leave it to the caller. */
 const FILE_NEXT: Partial<Record<FormatErrorCode, string>> = {
   not_found: "check the path",
   not_a_file: "give the path of a file",
@@ -54,7 +57,10 @@ function nextStep(error: Error): string | undefined {
   return error instanceof ImageError ? IMAGE_NEXT[error.code] : undefined;
 }
 
-/** `error` as one sentence for people; `attempt` says what was tried, such as `caption "a.jpg"`. */
+/**
+ * `error` as one sentence.
+ * @param attempt what was attempted, such as `caption "a.jpg"`
+ */
 export function sentence(error: unknown, attempt: string): string {
   if (!(error instanceof Error)) return `Cannot ${attempt}: ${String(error)}`;
   const known = system(error);

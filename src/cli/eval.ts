@@ -1,7 +1,7 @@
 /**
- * `eval DIR`: how good a model file is, and how far from the float checkpoint
- * that it was made from: captions, answers to questions, the next token under
- * teacher forcing, and the value at each quantized site.
+ * `eval DIR`: measures a model file and its distance from the float checkpoint:
+ * captions, answers, next tokens under teacher forcing, and the value at each
+ * quantization site.
  * @module
  */
 import { bleu } from "../evaluate/bleu.ts";
@@ -203,7 +203,7 @@ function asksOf({ captions, questions }: References, prompt: string): Ask[] {
   ];
 }
 
-/** When a file or folder was last written. */
+/** Modification time of a file or folder. */
 function changed(path: string): string {
   return `${Deno.statSync(path).mtime?.toISOString()}`;
 }

@@ -1,12 +1,12 @@
 /**
- * The result of an evaluation, and as text.
+ * The result of an evaluation, and its text form.
  * @module
  */
 import type { SiteRow } from "../evaluate/sites.ts";
 import { table } from "./table.ts";
 import type { TextResult } from "./texts.ts";
 
-/** Scores of one side's captions. */
+/** Scores of the captions of one model. */
 export interface Scores {
   readonly cider: number;
   readonly bleu4: number;
@@ -15,14 +15,17 @@ export interface Scores {
 
 /** What `eval --json` prints. */
 export interface Result {
-  /** Null where there is no checkpoint, or no captions. */
+  /** Null without a checkpoint or without captions. */
   readonly float: Scores | null;
   readonly quantized: Scores | null;
-  /** Share of captions and answers that are the same words. */
+  /** Fraction of captions and answers with identical words. */
   readonly identical: number | null;
   /** Photos with captions. */
   readonly images: number;
-  /** Under teacher forcing with float's words: how often the likeliest next token is the same, and the mean divergence in nats. */
+  /**
+   * Teacher forcing with the float answers: fraction of equal most likely
+   * tokens, and mean KL divergence in nats.
+   */
   readonly agreement: {
     readonly top1: number;
     readonly kl: number;
@@ -39,12 +42,12 @@ export interface Result {
   readonly sites: readonly SiteRow[] | null;
 }
 
-/** How many of the sites that lose most are shown. */
+/** Number of worst sites that are shown. */
 const WORST = 5;
 
 const percent = (x: number, digits = 1) => `${(100 * x).toFixed(digits)} %`;
 
-/** A result for people. */
+/** The result as text. */
 export function evalText(result: Result): string {
   const { identical, agreement, sites } = result;
   const rows = [

@@ -1,7 +1,7 @@
 /**
- * Photos that a command line names: files, folders with all below them, and
- * globs that no shell has expanded. Symbolic links are refused: Deno follows
- * one out of the folder that a run was allowed to read.
+ * Finds the photos of a command line: files, folders with all subfolders, and
+ * globs that the shell has not expanded. Symbolic links are refused, because
+ * Deno follows them out of the folder that a run may read.
  * @module
  */
 import { globToRegExp, join } from "@std/path";
@@ -9,22 +9,25 @@ import { globToRegExp, join } from "@std/path";
 const PHOTO = /\.(jpe?g|png|webp)$/i;
 const GLOB = /[*?[\]{}]/;
 
-/** What a command line names. */
+/** The result of `findPhotos`. */
 export interface FoundPhotos {
-  /** Paths as they will be shown; `-` is stdin. Each once, in the order named, folders by name. */
+  /**
+   * Paths as they are shown; `-` is stdin. Each once, in the order of the
+   * operands, folders sorted by name.
+   */
   readonly photos: readonly string[];
-  /** Operands that name nothing, and why. */
+  /** Operands without photos, and why. */
   readonly problems: readonly (readonly [operand: string, why: Error])[];
-  /** Links that were left out within folders. */
+  /** Links in folders, which are skipped. */
   readonly links: readonly string[];
-  /** Folders they were looked for in, in the order named. */
+  /** Searched folders, in the order of the operands. */
   readonly folders: readonly string[];
 }
 
 /**
- * Finds what `operands` name; reads folders, opens no photo.
- * @param options `wanted`: names to look for in folders; `mayBeEmpty`: folders
- * and patterns that name nothing yet are no problem
+ * Finds the photos of `operands`; reads folders but opens no photo.
+ * @param options `wanted`: file names to find in folders; `mayBeEmpty`: folders
+ * and patterns without photos are allowed
  */
 export function findPhotos(
   operands: readonly string[],
@@ -55,7 +58,7 @@ export function findPhotos(
   return { photos: [...photos], problems, links, folders: [...folders] };
 }
 
-/** Where to look for an operand, how deep, and for what; depth 0 is the operand itself. */
+/** Folder, depth and pattern of an operand; depth 0 is the operand itself. */
 function reach(operand: string, wanted: RegExp) {
   const itself = (base: string) => ({ base, accept: () => true, depth: 0 });
   if (operand === "-") return itself(".");

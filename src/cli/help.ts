@@ -1,5 +1,5 @@
 /**
- * Help text, from the same tables that are parsed.
+ * Help text, generated from the option tables.
  * @module
  */
 import { COMMON, expected } from "./command.ts";

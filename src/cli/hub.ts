@@ -1,6 +1,6 @@
 /**
- * A model hub, as `pull` needs it: the commit that a revision names, the files
- * of a commit with their hashes, the bytes of a file from an offset on.
+ * A client of a model hub for `pull`: the commit of a revision, the files of a
+ * commit with hashes, the bytes of a file from an offset on.
  * @module
  */
 import {
@@ -12,9 +12,9 @@ import {
 import type { HubFile } from "./download.ts";
 import { UsageError } from "./errors.ts";
 
-/** A repository of a hub. Errors are sentences. */
+/** A repository of a hub. Its errors are messages for users. */
 export interface Repository {
-  /** The commit that the revision names. */
+  /** The commit of the revision. */
   commit(): Promise<string>;
   /** Its files, by path. */
   files(commit: string): Promise<HubFile[]>;
@@ -26,7 +26,7 @@ export interface Repository {
   ): Promise<ReadableStream<Uint8Array>>;
 }
 
-/** A repository of a hub, asked through `signal`. */
+/** Opens a repository of a hub; `signal` aborts its requests. */
 export function repository(
   repo: string,
   values: {

@@ -1,6 +1,6 @@
 /**
- * `inspect FILE TENSOR`: what is in one tensor; `inspect FILE --verify`:
- * whether the file is what it was when it was written.
+ * `inspect FILE TENSOR`: prints the values of a tensor. `inspect FILE
+ * --verify`: compares a model file with its checksums.
  * @module
  */
 import { openCheckpoint } from "../format/checkpoint.ts";
@@ -80,7 +80,7 @@ least ${n(s.least)}, greatest ${n(s.greatest)}, mean ${
   },
 });
 
-/** Compares a file with its checksums, and says so. */
+/** Compares a file with its checksums; returns the message. */
 async function verified(
   path: string,
   json: boolean,

@@ -1,12 +1,12 @@
 /**
- * Ctrl-C: the first asks the work to stop at its next step, the second ends the
- * process. A worker that spins cannot be terminated from outside, so the work
- * itself must listen.
+ * Ctrl-C: the first asks the work to stop at its next step; the second ends the
+ * process. A busy worker cannot be terminated from outside, so the work must
+ * check the signal itself.
  * @module
  */
 import { EXIT } from "./errors.ts";
 
-/** Runs `work`; from then on Ctrl-C aborts what `controller` controls. */
+/** Runs `work`; Ctrl-C aborts `controller`, a second Ctrl-C exits. */
 export async function interruptible<T>(
   controller: AbortController,
   work: () => Promise<T>,

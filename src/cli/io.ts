@@ -1,30 +1,30 @@
 /**
- * Where a command writes: results on stdout, everything else on stderr. A
- * closed pipe ends the command quietly.
+ * The output of a command: results on stdout, everything else on stderr. A
+ * closed pipe ends the command without an error.
  * @module
  */
 import { styleText } from "node:util";
 
-/** Thrown where the reader of our output has gone. */
+/** Thrown when the reader of the output has closed the pipe. */
 export class PipeClosed extends Error {}
 
-/** Where a command writes, and how it learns of Ctrl-C. */
+/** Output of a command, and its Ctrl-C signal. */
 export interface Io {
-  /** Results. */
+  /** Writes a result to stdout. */
   out(text: string): void;
-  /** Messages, a line each. */
+  /** Writes a message line to stderr. */
   err(line: string): void;
-  /** Rewrites the last line of stderr; where stderr is no terminal, a line now and then. */
+  /** Rewrites the last line of a terminal; otherwise writes a line every 30 s. */
   status(line: string): void;
   /** Aborted by Ctrl-C. */
   readonly signal: AbortSignal;
-  /** What aborts `signal`. */
+  /** The controller of `signal`. */
   readonly controller: AbortController;
 }
 
 const encoder = new TextEncoder();
 
-/** A log hears of progress so often. */
+/** Interval of progress lines in a log, in milliseconds. */
 const LOG_MS = 30_000;
 
 function write(stream: { writeSync(p: Uint8Array): number }, text: string) {
@@ -40,10 +40,10 @@ function write(stream: { writeSync(p: Uint8Array): number }, text: string) {
 }
 
 /**
- * Text as a terminal or a log may have it: names of files and words of others
- * can hold what moves the cursor, hides or reverses text. Such characters are
- * written as in JSON, so a line of JSON stays the same JSON; tabs and newlines
- * stay. All that is written passes through here.
+ * Escapes characters that control a terminal. File names and texts from others
+ * can contain characters that move the cursor, hide text or reverse it; they
+ * are written as JSON escapes, so a line of JSON keeps its meaning. Tabs and
+ * newlines stay. All output passes through this function.
  */
 export function harmless(text: string): string {
   return text.replace(
@@ -52,12 +52,12 @@ export function harmless(text: string): string {
   );
 }
 
-/** A name as one field of a line: without tabs and newlines, too. */
+/** Escapes a name for one field of a line: also tabs and newlines. */
 export function field(name: string): string {
   return harmless(name).replaceAll("\n", "\\n").replaceAll("\t", "\\t");
 }
 
-/** Text without the control characters that could drive a terminal; tabs and newlines stay. */
+/** Removes terminal control characters; tabs and newlines stay. */
 export function printable(text: string): string {
   return text.replace(/(?![\n\t])[\p{Cc}\p{Bidi_Control}]/gu, "");
 }
@@ -66,14 +66,14 @@ const [DIM, PLAIN] = styleText("dim", "|", { validateStream: false }).split(
   "|",
 );
 
-/** Text in a weak colour, where stderr is a terminal that shows colours. */
+/** Dimmed text, if stderr is a terminal with colours. */
 export function dim(text: string): string {
   return Deno.stderr.isTerminal() && !Deno.noColor
     ? `${DIM}${text}${PLAIN}`
     : text;
 }
 
-/** A line, made harmless but for the colour of `dim` around it. */
+/** Escapes a line but keeps the colour of `dim`. */
 export function message(line: string): string {
   return line.startsWith(DIM) && line.endsWith(PLAIN)
     ? `${DIM}${harmless(line.slice(DIM.length, -PLAIN.length))}${PLAIN}`
@@ -117,7 +117,10 @@ export function processIo(): Io {
   };
 }
 
-/** `io` without messages, for `--quiet`; errors are still returned as exit codes and thrown. */
+/**
+ * `io` without messages, for `--quiet`; errors are still thrown and returned as
+ * exit codes.
+ */
 export function quiet(io: Io): Io {
   return { ...io, err() {}, status() {} };
 }

@@ -1,19 +1,22 @@
 /**
- * Results so far, so that a long evaluation can be taken up again. A line counts
- * only under the key of its run: another model or prompt has another key.
+ * A journal of results, so that a long evaluation can be resumed. A line is
+ * valid only for its run key (model, prompt).
  * @module
  */
 import { openJsonLines } from "./json_lines.ts";
 
 /** Results by item. */
 export interface Journal<T> extends Disposable {
-  /** The result of `item` in this run, where there is one. */
+  /** The result of `item` in this run, if there is one. */
   get(item: string): T | undefined;
-  /** Adds one, on disk before it returns. */
+  /** Appends a result; synced to disk when it returns. */
   add(item: string, result: T): void;
 }
 
-/** Opens the journal at `path` for the run `key`; in memory alone without a path. */
+/**
+ * Opens the journal at `path` for the run `key`; without a path it is kept in
+ * memory.
+ */
 export function openJournal<T>(
   path: string | undefined,
   key: string,

@@ -1,8 +1,8 @@
 /**
- * A file of JSON objects, one a line, that only grows: what was done so far, for
- * whoever takes it up again. Each line is one write, so a crash tears the last
- * line at most; a torn line is passed over. Each line says which folder it was
- * written in: a journal that came with somebody's photos is not taken for ours.
+ * An append-only file of JSON objects, one per line, from which a run resumes.
+ * Each line is one write, so a crash leaves at most one incomplete line, which
+ * is skipped. Each line names the folder where it was written, so a journal
+ * that came with somebody's photos is not accepted.
  * @module
  */
 import { dirname } from "@std/path";
@@ -11,25 +11,27 @@ import { openOwnFile, readWhole } from "../format/own_file.ts";
 
 /** An open file of JSON lines. */
 export interface JsonLines extends Disposable {
-  /** Objects that were there when it was opened. */
+  /** Objects that the file had when it was opened. */
   readonly before: readonly Line[];
-  /** Adds one, on disk before it returns. */
+  /** Appends an object; synced to disk when it returns. */
   add(value: Line): void;
 }
 
 type Line = Record<string, unknown>;
 
-/** Bytes of a journal: half a million photos. */
+/** Maximum bytes of a journal, about half a million photos. */
 const MOST_BYTES = 2 ** 28;
 
-/** How the first line of a journal begins, of captions and of results. */
+/** Beginnings of the first line: of a caption journal and of a result journal. */
 const BEGINNINGS = ['{"photo":"', '{"key":"'];
 
 /**
- * Opens or makes the file at `path`, for this process alone.
- * Needs `--allow-read --allow-write` of it.
- * @param options `trust`: a journal of another folder, machine or version becomes ours
- * @throws {RangeError} where something else has that name, or another folder's journal
+ * Opens or creates the file at `path`, for this process only. Needs
+ * `--allow-read --allow-write` for it.
+ * @param options `trust`: accept a journal of another folder, machine or
+ * version
+ * @throws {RangeError} if the path is another kind of file, or a journal of
+ * another folder
  */
 export function openJsonLines(
   path: string,
@@ -83,16 +85,16 @@ function lock(file: Deno.FsFile, path: string) {
 }
 
 /**
- * What names the folder of `path` on this machine: its number in the file
- * system, which nobody knows who packed it elsewhere, and which stays when it is
- * moved; its path where there are no numbers.
+ * Identifies the folder of `path` on this machine: its inode number, which
+ * another machine cannot know and which survives moving; without inodes its
+ * path.
  */
 function folderOf(path: string): string {
   const folder = dirname(path);
   return String(Deno.statSync(folder).ino ?? Deno.realPathSync(folder));
 }
 
-/** The first whole line decides; a crash may have torn the one before it. */
+/** Whether a journal belongs to `folder`: the first complete line decides. */
 function isOurs(text: string, folder: string): boolean {
   if (text === "") return true;
   if (!isJournal(text)) return false;

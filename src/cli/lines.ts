@@ -1,12 +1,15 @@
 /**
- * Lines of a byte stream, as a person or a pipe writes them.
+ * Splits a byte stream into lines.
  * @module
  */
 
-/** Longest line that is taken, in characters. */
+/** Maximum characters of a line. */
 export const LONGEST_LINE = 100_000;
 
-/** The lines of `bytes`, without their ends; the last needs none. Throws where one is too long. */
+/**
+ * The lines of `bytes` without line ends; the last needs none.
+ * @throws {RangeError} if a line is too long
+ */
 export async function* lines(
   bytes: ReadableStream<Uint8Array<ArrayBuffer>>,
 ): AsyncGenerator<string> {

@@ -12,7 +12,7 @@ import { stray } from "./stray.ts";
 import { nearest } from "./suggest.ts";
 import { versionText } from "./version.ts";
 
-/** Runs a command line; returns the exit code. Throws nothing. */
+/** Runs a command line; returns the exit code and never throws. */
 export async function main(args: readonly string[], io: Io): Promise<number> {
   const [name, ...rest] = args;
   try {

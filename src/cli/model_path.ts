@@ -1,5 +1,5 @@
 /**
- * Where models are: the bundled one beside the code, or the one that is named.
+ * Paths of models: the bundled one, or a given one.
  * @module
  */
 import { fromFileUrl } from "@std/path";
@@ -10,14 +10,14 @@ export const BUNDLE: URL = new URL(
   import.meta.url,
 );
 
-/** Help line of `--model`. */
+/** The option `--model`. */
 export const MODEL_OPTION = {
   type: "string",
   value: "FILE",
   help: "model file; default: the bundled one in models/flickr-mini",
 } as const;
 
-/** Help line of `--max-memory`. */
+/** The option `--max-memory`. */
 export const MEMORY_OPTION = {
   type: "number",
   value: "MB",
@@ -47,7 +47,7 @@ export function modelPath(given: string | undefined): string {
   );
 }
 
-/** The checkpoint the bundled model was made from, where it lies in the repository. */
+/** The checkpoint of the bundled model, if the repository contains it. */
 export function bundledCheckpoint(): string | undefined {
   const folder = new URL("../checkpoints/flickr-mini/", BUNDLE);
   if (folder.protocol !== "file:") return undefined;

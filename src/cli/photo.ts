@@ -1,12 +1,12 @@
 /**
- * Reading a photo from a path or from stdin, within limits.
+ * Reads a photo from a path or from stdin, within limits.
  * @module
  */
 import type { Image } from "../image/image.ts";
 import { readFile, readStream } from "../image/read.ts";
 import type { Decoding } from "./decoding.ts";
 
-/** The photo at `path`; `-` is stdin. Errors name the path. */
+/** Reads and decodes the photo at `path`; `-` is stdin. Errors name the path. */
 export async function readPhoto(
   path: string,
   { decode }: Decoding,
@@ -15,7 +15,7 @@ export async function readPhoto(
   return await decode(await readPhotoBytes(path, signal), path, signal);
 }
 
-/** The bytes of the photo at `path`, not decoded; `-` is stdin. */
+/** Reads the bytes of the photo at `path`; `-` is stdin. */
 export function readPhotoBytes(
   path: string,
   signal: AbortSignal,

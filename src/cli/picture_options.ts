@@ -1,11 +1,11 @@
 /**
- * Options that say how much of a picture a model is shown.
+ * Options for the resolution of pictures.
  * @module
  */
 import type { PictureOptions } from "../mod.ts";
 import type { Values } from "./command.ts";
 
-/** The options, the same for every command that shows pictures. */
+/** The options, shared by all commands that take pictures. */
 export const PICTURE_OPTIONS = {
   "max-tiles": {
     type: "integer",
@@ -30,7 +30,7 @@ export const PICTURE_OPTIONS = {
   },
 } as const;
 
-/** As `open` and a request take them. */
+/** The options in the form of `open` and of requests. */
 export function pictureOptions(
   values: Values<typeof PICTURE_OPTIONS>,
 ): PictureOptions {

@@ -1,6 +1,6 @@
 /**
- * What running a model will take, known before a byte is allocated, and the
- * steps it will walk: `show --plan`.
+ * `show --plan`: memory and steps of a model, computed before anything is
+ * allocated.
  * @module
  */
 import { openModelFile } from "../format/model_file.ts";
@@ -18,11 +18,11 @@ import { isFolder } from "../convert/calibration.ts";
 import { bytes, table } from "./table.ts";
 
 /**
- * What `deno task caption` takes in all: beside the model's own memory Deno, V8,
- * this program, the decoders and a photo of 512×512. Measured as peak RSS less
- * the plan, 1 to 4 threads: 87, 99, 112, 123 MB (Deno 2.9.6, x86-64 Linux,
- * 2026-11-23). The task holds V8's young generation to 2 MiB, which saves 12 MB
- * and costs no time that could be measured.
+ * Peak memory of the process of `deno task caption`: the model's plan plus
+ * Deno, V8, this program, the decoders and a photo of 512 × 512. Measured as
+ * peak RSS minus the plan, with 1 to 4 threads: 87, 99, 112, 123 MB (Deno
+ * 2.9.6, x86-64 Linux, 2026-11-23). The task limits V8's young generation to 2
+ * MiB, which saves 12 MB at no measurable cost of time.
  */
 function processBytes({ memory, threads }: Plan): number {
   return memory.total + 87e6 + 12e6 * (threads - 1);
@@ -36,7 +36,7 @@ function planOf(path: string, threads: number | undefined): Plan {
   return planFor(model, image, threads === undefined ? {} : { threads });
 }
 
-/** The plan of the W4A8 file that a checkpoint would make; no weight is read. */
+/** The plan of the w4a8 file of a checkpoint; no weight is read. */
 function planOfCheckpoint(folder: string, threads: number | undefined): Plan {
   using checkpoint = openFloatCheckpoint(folder);
   const { model, processor } = checkpoint;
@@ -56,7 +56,7 @@ const PARTS = {
   scratch: "scratch of all threads",
 } as const;
 
-/** How many memories it takes, and how large they are where there are several. */
+/** Number and sizes of its WebAssembly memories. */
 function memoriesOf({ memories }: Plan): string {
   if (memories.length === 1) return "one WebAssembly memory";
   const sizes = memories.map((m) => bytes(m.bytes)).join(" + ");

@@ -1,10 +1,10 @@
 /**
- * One line of progress on a terminal: what, how far, how long yet.
+ * A progress line on a terminal: label, progress, time left.
  * @module
  */
 import type { Io } from "./io.ts";
 
-/** Seconds in words: `48 s`, `3 min 05 s`, `2 h 10 min`. */
+/** A duration as text: `48 s`, `3 min 05 s`, `2 h 10 min`. */
 export function duration(seconds: number): string {
   const s = Math.round(seconds);
   const two = (n: number) => String(n).padStart(2, "0");
@@ -13,21 +13,24 @@ export function duration(seconds: number): string {
   return `${Math.floor(s / 3600)} h ${two(Math.floor(s % 3600 / 60))} min`;
 }
 
-/** A work of known length. */
+/** Progress of a task with known length. */
 export interface Progress {
-  /** `done` of the total are done, which is `share` of the work, 0 to 1. */
+  /**
+   * Reports that `done` of the total are finished.
+   * @param share fraction of the work, 0 to 1
+   */
   at(done: number, what?: string, share?: number): void;
-  /** Clears the line; returns the seconds it took. */
+  /** Clears the line; returns the elapsed seconds. */
   end(): number;
 }
 
-/** A bar of 20 signs, filled by `share` of 0 to 1. */
+/** A bar of 20 characters, filled to `share` (0 to 1). */
 function bar(share: number): string {
   const full = Math.floor(20 * Math.min(share, 1));
   return `[${"#".repeat(full)}${".".repeat(20 - full)}]`;
 }
 
-/** Starts a line for a work of `total` steps. */
+/** Starts a progress line for `total` steps. */
 export function progress(io: Io, label: string, total: number): Progress {
   const start = performance.now();
   const seconds = () => (performance.now() - start) / 1000;

@@ -1,5 +1,5 @@
 /**
- * `pull`: a checkpoint or a model file from a model hub into a folder.
+ * `pull`: downloads a checkpoint or a model file from a hub.
  * @module
  */
 import { globToRegExp, join } from "@std/path";
@@ -11,11 +11,11 @@ import { dim, type Io, printable, quiet } from "./io.ts";
 import { progress } from "./progress.ts";
 import { bytes, count } from "./table.ts";
 
-/** What was pulled, kept beside it: how `--offline` knows what must be there. */
+/** A record of the download, stored beside the files; `--offline` reads it. */
 interface Manifest {
   readonly repository: string;
   readonly revision: string;
-  /** The commit that the revision named. */
+  /** The commit of the revision. */
   readonly commit: string;
   readonly files: readonly HubFile[];
 }
@@ -23,11 +23,14 @@ interface Manifest {
 /** Name of the manifest. */
 const MANIFEST = "pulled.json";
 
-/** What mquant reads of a checkpoint, and what says whose it is. */
+/**
+ * The files of a checkpoint that mquant reads, and the ones with its origin and
+ * licence.
+ */
 const NEEDED =
   /^([^/]+\.(safetensors|json|jinja|tiktoken)|tokenizer\.model|merges\.txt|README\.md|LICENSE[^/]*)$/;
 
-/** Tries of one file; each goes on where the one before ended. */
+/** Attempts per file; each resumes the previous one. */
 const TRIES = 4;
 
 export default command({
@@ -157,7 +160,7 @@ function report(
   return EXIT.ok;
 }
 
-/** Tries again where the line broke; what arrived is kept. */
+/** Retries after network errors; received bytes are kept. */
 async function patiently(io: Io, work: () => Promise<void>) {
   for (let n = 1;; n++) {
     try {

@@ -1,6 +1,6 @@
 /**
- * `quantize CHECKPOINT --calibration DIR --out FILE`: a Hugging Face checkpoint
- * becomes one static model file. Same inputs, same bytes.
+ * `quantize CHECKPOINT --calibration DIR --out FILE`: quantizes a Hugging Face
+ * checkpoint into one model file. The same inputs give the same bytes.
  * @module
  */
 import type { QuantizeProgress, QuantizeStage } from "../convert/options.ts";
@@ -69,14 +69,17 @@ export async function quantizeShown(
   io.err(`${out}: ${bytes(result.bytes)}, ${took}`);
 }
 
-/** What the stages that take long are called. */
+/** Labels of the long stages. */
 const LABELS: Partial<Record<QuantizeStage, string>> = {
   read: "read photos",
   answer: "answer in float",
   quantize: "quantize",
 };
 
-/** Shows progress: a line per stage, and where it is `verbose` the error of each linear. */
+/**
+ * Prints progress: one line per stage; with `verbose` also the error of each
+ * linear.
+ */
 function shown(part: string, verbose: boolean, io: Io) {
   let stage: QuantizeStage | undefined, line: Progress | undefined;
   return (now: QuantizeProgress) => {

@@ -1,24 +1,27 @@
 /**
- * Telling whoever started the server how it is: systemd by its socket
- * (sd_notify(3)) where that is allowed, anybody else by a file that is there
- * while the server is ready.
+ * Reports the state of the server: to systemd through its socket
+ * (sd_notify(3)), to others through a file that exists while the server is
+ * ready.
  * @module
  */
 
-/** Told of what becomes of a server. */
+/** Receives the state of a server. */
 export interface Readiness {
-  /** It answers. */
+  /** The server answers requests. */
   ready(): Promise<void>;
-  /** It takes no more. */
+  /** The server accepts no more requests. */
   stopping(): Promise<void>;
   [Symbol.dispose](): void;
 }
 
-/** Names in the environment that systemd sets. */
+/** Environment variables that systemd sets. */
 const SOCKET = "NOTIFY_SOCKET", FOLDER = "RUNTIME_DIRECTORY";
 const WATCHDOG = "WATCHDOG_USEC";
 
-/** Tells systemd, and keeps `file` there while the server is ready. @param say told of what could not be done */
+/**
+ * Notifies systemd, and keeps `file` while the server is ready.
+ * @param say called with what could not be done
+ */
 export function readiness(
   file: string | undefined,
   say: (text: string) => void,
@@ -66,13 +69,16 @@ export function readiness(
   };
 }
 
-/** A variable of the environment, where it may be read. */
+/** An environment variable; undefined if it may not be read. */
 function env(name: string): string | undefined {
   const { state } = Deno.permissions.querySync({ name: "env", variable: name });
   return state === "granted" ? Deno.env.get(name) : undefined;
 }
 
-/** A file of our own: never through a link, never into somebody else's. */
+/**
+ * Writes a new file; never through a link and never into an existing foreign
+ * file.
+ */
 async function writeAnew(path: string, text: string): Promise<void> {
   const before = await Deno.lstat(path).catch(() => undefined);
   if (before && !before.isFile) {
@@ -82,7 +88,7 @@ async function writeAnew(path: string, text: string): Promise<void> {
   await Deno.writeTextFile(path, text, { createNew: true, mode: 0o644 });
 }
 
-/** Datagrams between local sockets, which Deno has under --unstable-net. */
+/** Unix datagram sockets, which Deno has under --unstable-net. */
 interface Datagrams {
   listenDatagram?(options: { transport: "unixpacket"; path: string }): {
     send(

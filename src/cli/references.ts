@@ -6,23 +6,23 @@
  */
 import { join } from "@std/path";
 
-/** A photo, what was asked of it, and what people said. */
+/** A photo, the question about it, and the reference texts. */
 export interface Reference {
   /** Name of the file in images/. */
   readonly file: string;
   /** Path of the photo. */
   readonly path: string;
-  /** What is asked; absent where a caption is wanted. */
+  /** The question; absent for captions. */
   readonly question?: string;
-  /** What people said: captions, or answers. */
+  /** References: captions or answers. */
   readonly texts: readonly string[];
 }
 
-/** Lists in a folder. */
+/** The lists of a folder. */
 export interface References {
   readonly captions: readonly Reference[];
   readonly questions: readonly Reference[];
-  /** Path of a text to be read. */
+  /** Path of a text for the perplexity. */
   readonly text?: string;
 }
 
@@ -39,7 +39,10 @@ const LISTS = {
   },
 } as const;
 
-/** Reads the lists of `folder`; errors say what is wrong in them. */
+/**
+ * Reads the lists of `folder`.
+ * @throws {RangeError} with what is wrong in them
+ */
 export function readReferences(folder: string): References {
   const there = (list: keyof typeof LISTS) => exists(folder, LISTS[list].file);
   const text = exists(folder, "text.txt");

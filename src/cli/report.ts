@@ -1,5 +1,5 @@
 /**
- * `report MODEL`: one HTML page about a model file, for people.
+ * `report MODEL`: writes an HTML report on a model file.
  * @module
  */
 import { addSpread, spread } from "../evaluate/report/spread.ts";
@@ -38,7 +38,7 @@ import { sitesShown } from "./sites.ts";
 import { THREADS_OPTION } from "./quantize_options.ts";
 import { bytes } from "./table.ts";
 
-/** Longest answer that the sites are compared along. */
+/** Maximum tokens of the answers on which sites are compared. */
 const ANSWER_TOKENS = 24;
 
 export default command({
@@ -286,7 +286,10 @@ function scalesOf(model: StaticModel): ScalePair[] {
 
 type Looked = Pick<Report, "weights" | "activations" | "sites">;
 
-/** What needs the checkpoint: weights and activations before and after, and each site's error. */
+/**
+ * The parts of a report that need the checkpoint: weights and activations
+ * before and after the passes, and the error of each site.
+ */
 async function look(
   file: StaticModel,
   checkpoint: FloatCheckpoint,
@@ -336,7 +339,7 @@ function weightSpread(before: Model, after: Model, io: Io): BeforeAfter {
   return result;
 }
 
-/** Values entering the products, by whose rows they are. */
+/** Distributions of the activations that enter matmuls, per modality. */
 function activationSpread(
   before: Model,
   after: Model,

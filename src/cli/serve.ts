@@ -26,7 +26,7 @@ import { outlive } from "./stray.ts";
 
 const DRAIN_MS = 30_000;
 
-/** How long the end waits for the log, in milliseconds. */
+/** Time for writing the log at the end, in milliseconds. */
 const FLUSH_MS = 500;
 
 const options = {
@@ -214,8 +214,8 @@ async function serveHere(
 }
 
 /**
- * Opens the model in a thread of its own, so that sockets and signals are heard
- * whatever it does; here where there are no threads.
+ * Opens the model in its own thread, so that sockets and signals are served
+ * while it computes; without threads, here.
  */
 function opening(
   path: string,
@@ -256,7 +256,10 @@ function lostLines({ lost }: ServeLog): Metric {
   };
 }
 
-/** The model's thread cannot be ended while it computes: the process is, and whoever watches starts it again. */
+/**
+ * Ends the process because the model's thread hangs and cannot be stopped; a
+ * supervisor restarts it.
+ */
 async function stuck(log: ServeLog, ms: number) {
   log.line(
     `Cannot go on: the model's thread has shown no life for ${
@@ -267,7 +270,10 @@ async function stuck(log: ServeLog, ms: number) {
   Deno.exit(EXIT.stuck);
 }
 
-/** Resolves at the first signal, which ends the loading; the second ends the process. */
+/**
+ * Resolves at the first signal, which cancels loading; a second one ends the
+ * process.
+ */
 function signalled(
   say: (text: string) => void,
   stop: AbortController,
@@ -303,12 +309,12 @@ function words(list: string | undefined): string[] {
   return (list ?? "").split(",").map((w) => w.trim()).filter((w) => w !== "");
 }
 
-/** `dir/flickr-mini.w4a8.safetensors` is flickr-mini.w4a8. */
+/** Name of a model: `dir/flickr-mini.w4a8.safetensors` is flickr-mini.w4a8. */
 function nameOf(path: string): string {
   return path.replace(/^.*[/\\]/, "").replace(/\.safetensors$/, "");
 }
 
-/** Whoever watches the server asks for its health all the time. */
+/** Whether a request is logged: health checks with status 200 are not. */
 function isNews({ route, status }: LogEntry): boolean {
   return route !== "health" || status >= 400;
 }

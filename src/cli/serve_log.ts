@@ -1,25 +1,28 @@
 /**
- * The log of a server: lines that wait for their turn to be written. Whatever
- * becomes of where they go (a reader that stalls or has gone, a full disk), no
- * answer waits for it and nothing is thrown; lines that find no room are counted.
+ * The log of a server: a queue of lines to write. If the output stalls, is
+ * closed or is full, no answer waits and nothing is thrown; lines that do not
+ * fit are counted.
  * @module
  */
 import { message } from "./io.ts";
 
 /** A log. */
 export interface ServeLog {
-  /** Adds a line. */
+  /** Appends a line. */
   line(text: string): void;
   /** Lines that could not be written. */
   readonly lost: number;
-  /** Waits until all lines are written, for `ms` at most. */
+  /** Waits until all lines are written, at most `ms`. */
   flush(ms: number): Promise<void>;
 }
 
-/** Lines that may wait, and characters of one. */
+/** Maximum queued lines, and characters per line. */
 export const LOG_LIMITS = { lines: 1000, length: 2000 } as const;
 
-/** A log that is written by `write`, which may fail, wait for ever, or write less than it was given. */
+/**
+ * Creates a log.
+ * @param write may fail, never return, or write only a part
+ */
 export function serveLog(
   write: (bytes: Uint8Array) => Promise<number>,
 ): ServeLog {

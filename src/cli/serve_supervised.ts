@@ -1,21 +1,25 @@
 /**
- * `serve --supervise`: the same command in a process of its own, watched.
+ * `serve --supervise`: runs the same command in a second process and watches
+ * it.
  * @module
  */
 import { UsageError } from "./errors.ts";
 import type { ServeLog } from "./serve_log.ts";
 import { supervise, type Supervised } from "./supervise.ts";
 
-/** Where the server is reached, and what it may do beside that. */
+/** Address and files of the supervised server. */
 export interface SupervisedServe {
   readonly host: string;
   readonly port: number;
-  /** File that it writes. */
+  /** The ready file. */
   readonly readyFile?: string | undefined;
   readonly log: ServeLog;
 }
 
-/** Runs this command line without `--supervise` for as long as it is to run; returns its exit code. */
+/**
+ * Runs this command line without `--supervise` and restarts it; returns the
+ * exit code.
+ */
 export async function serveSupervised(
   { host, port, readyFile, log }: SupervisedServe,
 ): Promise<number> {
@@ -71,7 +75,7 @@ export async function serveSupervised(
   });
 }
 
-/** Arguments of the server's process: no more permissions than this one has. */
+/** Arguments of the server's process, with the permissions of this one. */
 function commandLine(
   host: string,
   port: number,

@@ -1,5 +1,6 @@
 /**
- * `show FILE`: what a model file holds; `--plan`: what running it will take.
+ * `show FILE`: prints the contents of a model file; with `--plan` also its
+ * memory and steps.
  * @module
  */
 import { openCheckpoint } from "../format/checkpoint.ts";

@@ -1,6 +1,6 @@
 /**
- * Captions beside their photos: `photo.txt`, `photo.json`, `photo.xmp`. A file
- * that a person wrote or changed stays as it is.
+ * Sidecars: captions in files beside the photos: `photo.txt`, `photo.json`,
+ * `photo.xmp`. A file that a person wrote or edited is not changed.
  * @module
  */
 import { basename } from "@std/path";
@@ -14,7 +14,7 @@ export const KINDS = ["txt", "json", "xmp"] as const;
 /** A kind of sidecar. */
 export type Kind = (typeof KINDS)[number];
 
-/** What each kind holds, and whether a file is of our making. */
+/** Content of each kind, and whether mquant wrote a file. */
 const FORMS: Readonly<
   Record<Kind, {
     readonly text: (entry: Entry) => string;
@@ -30,22 +30,25 @@ const FORMS: Readonly<
   xmp: { text: ({ caption }) => xmp(caption), ours: isOurXmp },
 };
 
-/** Path of the sidecar of `photo`; with `full`, behind the photo's whole name. */
+/** Path of the sidecar of `photo`; with `full`, after the whole file name. */
 export function sidecarPath(photo: string, kind: Kind, full: boolean): string {
   const stem = full ? photo : photo.replace(/\.[^./\\]+$/, "");
   return `${stem}.${kind}`;
 }
 
-/** Why a sidecar is not to be written, or that it may be. */
+/** Whether a sidecar is written, and why not. */
 export type Standing =
-  /** There is none, or it is ours and out of date, or may be replaced. */
+  /** It does not exist, is out of date, or may be replaced. */
   | "write"
-  /** It is what would be written. */
+  /** It is up to date. */
   | "same"
-  /** A person's: it stays. */
+  /** A person wrote it; it stays. */
   | "keep";
 
-/** What becomes of the sidecar at `path` if its photo has the caption of `entry`; undefined where it has none yet. */
+/**
+ * State of the sidecar at `path` for the caption in `entry`; undefined if the
+ * photo has none yet.
+ */
 export function standing(
   path: string,
   kind: Kind,
@@ -67,7 +70,7 @@ export function standing(
   );
 }
 
-/** Writes a sidecar whole or not at all. Needs `--allow-write` of the folder. */
+/** Writes a sidecar atomically. Needs `--allow-write` of the folder. */
 export function writeSidecar(path: string, kind: Kind, entry: Entry): void {
   const bytes = new TextEncoder().encode(FORMS[kind].text(entry));
   writeAtomically(path, (file) => writeAll(file, bytes));
@@ -88,7 +91,7 @@ function readOrUndefined(path: string): string | undefined {
   );
 }
 
-/** Photos whose sidecars would have one name: each with another that has it. */
+/** Photos whose sidecars would have the same name, with the other photo. */
 export function clashes(
   photos: readonly string[],
   full: boolean,
@@ -106,7 +109,7 @@ export function clashes(
   return found;
 }
 
-/** Why neither of two photos gets a sidecar. */
+/** The error for two photos with the same sidecar name. */
 export function clashError(a: string, b: string): Error {
   const [x, y] = [a, b].map((p) => JSON.stringify(p));
   return new Error(

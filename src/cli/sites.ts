@@ -1,5 +1,5 @@
 /**
- * The quantized sites of a model file beside float, with progress.
+ * Compares the quantization sites of a model file with float, with progress.
  * @module
  */
 import { compareSites, type Twin } from "../convert/twin.ts";

@@ -1,10 +1,10 @@
 /**
- * Numbers of stored tensors, and a few facts about them.
+ * Values of stored tensors and their statistics.
  * @module
  */
 import type { TensorFile } from "../format/safetensors.ts";
 
-/** Facts about numbers. */
+/** Statistics of values. */
 export interface Statistics {
   /** How many. */
   readonly count: number;
@@ -16,11 +16,11 @@ export interface Statistics {
   readonly mean: number;
   /** Standard deviation. */
   readonly deviation: number;
-  /** How many are exactly 0. */
+  /** Number of exact zeros. */
   readonly zeros: number;
 }
 
-/** Facts about `x`. */
+/** Computes the statistics of `x`. */
 export function statistics(x: Float64Array): Statistics {
   let least = Infinity, greatest = -Infinity, sum = 0, zeros = 0;
   for (const v of x) {
@@ -42,7 +42,7 @@ export function statistics(x: Float64Array): Statistics {
   };
 }
 
-/** Bits of each packed weight of a model file; empty for a float checkpoint. */
+/** Bits of each quantized weight; empty for a float checkpoint. */
 export function bitsOf(file: TensorFile): ReadonlyMap<string, number> {
   try {
     const bits = JSON.parse(file.metadata.get("bits") ?? "{}");
@@ -52,7 +52,7 @@ export function bitsOf(file: TensorFile): ReadonlyMap<string, number> {
   }
 }
 
-/** Elements of a tensor as numbers; 4-bit values unpacked. */
+/** Values of a tensor; 4-bit values are unpacked. */
 export function numbersOf(file: TensorFile, name: string): Float64Array {
   const elements = file.tensor(name).read();
   if (bitsOf(file).get(name) !== 4) {

@@ -1,6 +1,6 @@
 /**
- * Errors that nobody awaited, such as a worker's: a sentence, and the end of the
- * command; of a server, which has others to answer, a line of its log.
+ * Unhandled errors, such as a worker's: a command ends with a message; a server
+ * logs it and continues.
  * @module
  */
 import { EXIT, sentence } from "./errors.ts";
@@ -8,14 +8,14 @@ import { harmless } from "./io.ts";
 
 let heard: ((error: unknown) => void) | undefined;
 
-/** Told of an error that nobody awaited. */
+/** Handles an unhandled error. */
 export function stray(error: unknown): void {
   if (heard) return heard(error);
   console.error(harmless(sentence(error, Deno.args[0] ?? "start")));
   Deno.exit(EXIT.failure);
 }
 
-/** From now on `hear` is told instead, and the process goes on. */
+/** Installs `hear` for unhandled errors; the process continues. */
 export function outlive(hear: (error: unknown) => void): void {
   heard = hear;
 }

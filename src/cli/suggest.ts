@@ -1,9 +1,12 @@
 /**
- * "Did you mean": the nearest known word to one that is not known.
+ * "Did you mean": the known word nearest to an unknown one.
  * @module
  */
 
-/** Edits (insert, delete, replace, swap of neighbours) that lead from `a` to `b`. */
+/**
+ * Edit distance with insertions, deletions, substitutions and swaps of
+ * neighbours (Damerau–Levenshtein, optimal string alignment).
+ */
 export function distance(a: string, b: string): number {
   const d = Array.from({ length: a.length + 1 }, (_, i) => [i]);
   for (let j = 0; j <= b.length; j++) d[0][j] = j;
@@ -22,7 +25,7 @@ export function distance(a: string, b: string): number {
   return d[a.length][b.length];
 }
 
-/** The known word nearest to `word`, where it is near enough to be meant. */
+/** The known word nearest to `word`; undefined if none is near enough. */
 export function nearest(
   word: string,
   known: readonly string[],

@@ -1,56 +1,55 @@
 /**
- * A server that is started again when it crashes, and ended and started again
- * when it no longer answers.
+ * Supervisor: restarts a server that crashes or no longer answers.
  * @module
  */
 import { EXIT } from "./errors.ts";
 
 /** Times of a supervisor, in milliseconds. */
 export const SUPERVISE = {
-  /** Wait before the first new start; doubled by each further one. */
+  /** Delay before the first restart; doubled for each further one. */
   backOffMs: 500,
-  /** Longest wait. */
+  /** Longest delay. */
   mostBackOffMs: 30_000,
-  /** A server that was well so long begins with the first wait again. */
+  /** Uptime after which the delay is reset. */
   wellMs: 60_000,
-  /** It is asked so often, until it first answers and then. */
+  /** Interval of health checks before the first answer. */
   firstMs: 200,
   askMs: 2000,
-  /** Time it has to answer. */
+  /** Timeout of a health check. */
   answerMs: 5000,
-  /** Questions in a row without an answer, after which it is ended. */
+  /** Failed health checks in a row after which the server is killed. */
   mostSilent: 3,
-  /** Time it has for its first answer. */
+  /** Time limit until the first answer. */
   startMs: 120_000,
 } as const;
 
-/** A server at work. */
+/** A running server process. */
 export interface Supervised {
-  /** Its end. */
+  /** Resolves when it ends. */
   readonly status: Promise<
     { readonly code: number; readonly signal: string | null }
   >;
   kill(signal: "SIGTERM" | "SIGINT" | "SIGKILL"): void;
 }
 
-/** What a supervisor needs. */
+/** Dependencies of a supervisor. */
 export interface Supervising {
   /** Starts a server. */
   start(): Supervised;
-  /** Whether the server answers; what it answers does not matter. */
+  /** Whether the server answers, with any status. */
   answers(ms: number): Promise<boolean>;
-  /** Told of starts and ends. */
+  /** Called with messages about starts and ends. */
   say(text: string): void;
-  /** Aborted when the server is to end for good. */
+  /** Aborted when the server shall end. */
   readonly stop: AbortSignal;
   /** Times other than `SUPERVISE`, for tests. */
   readonly times?: Partial<Record<keyof typeof SUPERVISE, number>>;
 }
 
-/** Codes with which a server ends because it was told to or cannot begin: they are passed on. */
+/** Exit codes that are final: the server ended on request or could not start. */
 const FINAL: readonly number[] = [EXIT.ok, EXIT.usage, EXIT.interrupted];
 
-/** Keeps a server running; returns the exit code of its last end. */
+/** Keeps a server running; returns its last exit code. */
 export async function supervise(
   { start, answers, say, stop, times }: Supervising,
 ): Promise<number> {

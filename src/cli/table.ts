@@ -3,7 +3,7 @@
  * @module
  */
 
-/** Rows as lines; a column is right-aligned where its cells below the head are numbers. */
+/** Formats rows as lines; columns of numbers are right-aligned. */
 export function table(rows: readonly (readonly string[])[]): string {
   const columns = rows[0]?.map((_, c) => rows.map((r) => r[c] ?? "")) ?? [];
   const widths = columns.map((cells) =>
@@ -21,7 +21,7 @@ export function table(rows: readonly (readonly string[])[]): string {
   ).join("");
 }
 
-/** A number with its noun: `1 file`, `2 files`. */
+/** A number with its noun, `1 file` or `2 files`. */
 export function count(
   n: number,
   one: string,
@@ -30,7 +30,7 @@ export function count(
   return `${n} ${n === 1 ? one : more}`;
 }
 
-/** Bytes in words: `512 B`, `18.4 MB`. */
+/** A number of bytes as text: `512 B`, `18.4 MB`. */
 export function bytes(n: number): string {
   if (n < 1e3) return `${n} B`;
   if (n < 1e6) return `${(n / 1e3).toFixed(1)} kB`;

@@ -1,6 +1,5 @@
 /**
- * Perplexity of a text: what a model file expects of it, and what its float
- * checkpoint does.
+ * Perplexity of a text under a model file and its float checkpoint.
  * @module
  */
 import {
@@ -17,10 +16,10 @@ import type { Io } from "./io.ts";
 import type { Journal } from "./journal.ts";
 import { progress } from "./progress.ts";
 
-/** Tokens of a window, where the model has so many positions. */
+/** Tokens of a window, if the model has as many positions. */
 const WINDOW = 256;
 
-/** Perplexity of both sides over the same windows. */
+/** Perplexity of both models on the same windows. */
 export interface TextResult {
   readonly float: number | null;
   readonly quantized: number;
@@ -28,7 +27,7 @@ export interface TextResult {
   readonly tokens: number;
 }
 
-/** Reads the first `count` windows of the text at `path`, or as many as it has. */
+/** Computes the perplexity on the first `count` windows of the text at `path`. */
 export async function textResult(
   path: string,
   count: number,

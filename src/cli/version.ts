@@ -1,10 +1,13 @@
 /**
- * What `--version` prints.
+ * The text of `--version`.
  * @module
  */
 import { VERSION } from "../platform/version.ts";
 
-/** Version, and which kernels: results are a function of the two and of the model file. */
+/**
+ * Version and hash of the kernels; together with the model file they determine
+ * all results.
+ */
 export async function versionText(): Promise<string> {
   const [simd, relaxed] = await Promise.all([
     import("../kernels/generated/simd.ts"),

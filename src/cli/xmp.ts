@@ -1,14 +1,14 @@
 /**
- * Alternative text as XMP, in the field that IPTC made for it: sidecars that
- * Lightroom, digiKam, exiftool and others read (IPTC Photo Metadata Standard
- * 2021.1, "Alt Text (Accessibility)"; ISO 16684-1, 7.4 and 7.9).
+ * Alt text as XMP in the IPTC accessibility field, for sidecars that Lightroom,
+ * digiKam, exiftool and others read (IPTC Photo Metadata Standard 2021.1, "Alt
+ * Text (Accessibility)"; ISO 16684-1, 7.4 and 7.9).
  * @module
  */
 
-/** Name by which a sidecar of ours is known again. */
+/** Toolkit name that identifies sidecars of mquant. */
 const TOOLKIT = "mquant";
 
-/** An XMP packet of one property: the alternative text, in one language. */
+/** An XMP packet with the alt text in one language. */
 export function xmp(altText: string): string {
   return `<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?>
 <x:xmpmeta xmlns:x="adobe:ns:meta/" x:xmptk="${TOOLKIT}">
@@ -31,7 +31,7 @@ export function isOurXmp(text: string): boolean {
   return text.includes(`x:xmptk="${TOOLKIT}"`);
 }
 
-/** Text for XML 1.0: escaped, without the characters that it cannot hold. */
+/** Escapes text for XML 1.0 and removes characters that XML cannot contain. */
 function xmlText(text: string): string {
   return text.toWellFormed()
     .replace(/(?![\t\n\r])[\p{Cc}\ufffe\uffff]/gu, "")

@@ -19,7 +19,10 @@ import type { FloatCheckpoint } from "./checkpoint.ts";
 
 const PHOTO = /\.(jpe?g|png|webp)$/i;
 
-/** Paths of the photos in `folder`, or in `folder`/images where there is one, by name. */
+/**
+ * Paths of the photos in `folder`/images if it exists, else in `folder`; sorted
+ * by name.
+ */
 export function photosIn(folder: string): string[] {
   const images = join(folder, "images");
   const place = isFolder(images) ? images : folder;
@@ -51,7 +54,11 @@ export function isFolder(path: string): boolean {
   }
 }
 
-/** Prompts about `photos`, the given questions in turn; their tiles; and a hash of the photos' bytes. */
+/**
+ * Builds the calibration prompts.
+ * @returns one prompt per photo, with the questions in turn; the photos' tiles;
+ * a hash of the photos' bytes
+ */
 export async function readPrompts(
   { model, assets, promptIds }: FloatCheckpoint,
   photos: readonly string[],
@@ -84,7 +91,7 @@ export async function readPrompts(
   return { prompts, tiles, sha256: hash.digest("hex") };
 }
 
-/** The one tile of a photo, as the tower takes it. */
+/** The tile of a photo at the size of the vision tower. */
 async function tileOf(
   bytes: Uint8Array,
   name: string,
@@ -102,7 +109,7 @@ async function tileOf(
   );
 }
 
-/** What `work` returns; an `ImageError` of its own names the photo. */
+/** Runs `work`; an `ImageError` gets the name of the photo. */
 function named<T>(name: string, work: () => T): T {
   try {
     return work();
@@ -142,9 +149,9 @@ export function patchesOf(
 const WINDOW = 256;
 
 /**
- * The first windows of a text as prompts without an answer, as many as it has,
- * at most `count`, and a hash of its bytes.
- * @throws {RangeError} where the path is no file, or the text has no window
+ * The first windows of a text as prompts without answers, at most `count`, and
+ * a hash of the text.
+ * @throws {RangeError} if the path is not a file, or the text is too short
  */
 export function readWindows(
   { tokenizer }: Pick<FloatCheckpoint, "tokenizer">,

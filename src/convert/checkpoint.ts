@@ -1,7 +1,7 @@
 /**
- * A Hugging Face checkpoint folder as the quantizer and the evaluator need it:
- * the model its own files describe, its tokenizer and chat template, its image
- * settings. Nothing is read before it is asked for but headers and JSON.
+ * Opens a Hugging Face checkpoint folder for quantizer and evaluator: model,
+ * tokenizer, chat template, image settings. Only headers and JSON files are
+ * read at first; tensors are read when they are needed.
  * @module
  */
 import { createHash } from "node:crypto";
@@ -22,16 +22,16 @@ import type { Tokenizer } from "../tokenizer/tokenizer.ts";
 import { rankedTokenizerJson, readRanks } from "../tokenizer/tiktoken.ts";
 import { weightsOf } from "./weights.ts";
 
-/** What a caption asks where nothing else is said. */
+/** Default prompt of a caption. */
 export const DEFAULT_PROMPT = "Describe this image.";
 
-/** Image settings: there must be some where the model takes images. */
+/** Image settings; required if the model takes images. */
 const PROCESSOR = "preprocessor_config.json";
 
-/** Where the ids stand that end an answer, beside config.json. */
+/** File with the stop token ids, in addition to config.json. */
 const GENERATION = "generation_config.json";
 
-/** Files that go into a model file, so that it is complete alone. */
+/** Files that are stored in a model file. */
 const ASSETS = [
   "tokenizer.json",
   "tokenizer_config.json",
@@ -48,20 +48,27 @@ export interface FloatCheckpoint extends Disposable {
   readonly model: Model;
   /** Its tokenizer. */
   readonly tokenizer: Tokenizer;
-  /** How its chats are written. */
+  /** Its chat template. */
   readonly format: ChatFormat;
-  /** Parsed preprocessor_config.json; empty where the model reads text only. */
+  /** Parsed preprocessor_config.json; empty for a text-only model. */
   readonly processor: Record<string, unknown>;
-  /** Files the model file carries along, by name. */
+  /** Files to store in the model file, by name. */
   readonly assets: Readonly<Record<string, Uint8Array<ArrayBuffer>>>;
   /**
    * Reads all weights once: a few seconds for 2 billion parameters.
    * @throws {RangeError} naming the first one the model uses that holds NaN or infinity
    */
   checkWeights(): void;
-  /** SHA-256 of all its files, read anew: for 2 billion parameters a few seconds. */
+  /**
+   * SHA-256 of all its files, read again: a few seconds for 2 billion
+   * parameters.
+   */
   sha256(): string;
-  /** Token ids of a prompt about one image, of the tower's own size or the given grid, image tokens expanded; of a text alone where the model reads text only. */
+  /**
+   * Token ids of a prompt about one image, with image tokens expanded; for a
+   * text-only model, of the text alone.
+   * @param grid patches of the image; default: the tower's own size
+   */
   promptIds(text: string, grid?: Grid): number[];
 }
 
@@ -141,7 +148,10 @@ export function openFloatCheckpoint(folder: string): FloatCheckpoint {
   }
 }
 
-/** The model with the ids of generation_config.json among those that end an answer, so that calibration's answers end where a session's do. */
+/**
+ * Adds the stop token ids of generation_config.json, so that calibration
+ * answers end where a session's answers end.
+ */
 function withStops(
   model: Model,
   { eos_token_id: ids }: Record<string, unknown>,
@@ -195,7 +205,7 @@ function readAssets(
   return assets;
 }
 
-/** What the family's code says where a checkpoint has no file of that name. */
+/** The family's substitute for a missing file. */
 function standIn(
   folder: string,
   name: string,
@@ -217,13 +227,13 @@ function standIn(
   return rankedTokenizerJson(vocabulary, words);
 }
 
-/** Image settings of a processor_config.json, where transformers 5 keeps them. */
+/** Image settings in processor_config.json, as transformers 5 writes them. */
 function newerSettings(folder: string): Record<string, unknown> | undefined {
   const path = join(folder, "processor_config.json");
   return statOf(path) ? nestedSettings(readJson(path)) : undefined;
 }
 
-/** The template of a chat_template.json, where older checkpoints keep it. */
+/** The template in chat_template.json, as older checkpoints have it. */
 function olderTemplate(folder: string): unknown {
   const path = join(folder, "chat_template.json");
   return statOf(path) ? readJson(path).chat_template : undefined;
@@ -263,7 +273,7 @@ function parseJson(text: string, name: string): Record<string, unknown> {
   }
 }
 
-/** `bos_token`, `eos_token` … of a tokenizer_config.json, as templates name them. */
+/** Special tokens of tokenizer_config.json, as templates name them. */
 function tokensOf(settings: Record<string, unknown>): Record<string, string> {
   const tokens: Record<string, string> = {};
   for (const [key, value] of Object.entries(settings)) {
@@ -274,7 +284,7 @@ function tokensOf(settings: Record<string, unknown>): Record<string, string> {
   return tokens;
 }
 
-/** SHA-256 over names and bytes of the files a checkpoint is made of. */
+/** SHA-256 of the names and bytes of a checkpoint's files. */
 function contentHash(folder: string): string {
   const hash = createHash("sha256"), chunk = new Uint8Array(1 << 22);
   const names = [...Deno.readDirSync(folder)].map((e) => e.name)

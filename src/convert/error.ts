@@ -1,5 +1,5 @@
 /**
- * The error of this room: a checkpoint that cannot be quantized as asked.
+ * The error of quantization: an input that cannot be used.
  * @module
  */
 
@@ -20,7 +20,7 @@ export type QuantizeErrorCode =
   | "checkpoint"
   /** The calibration photos or text cannot be used. */
   | "calibration"
-  /** OUT.part belongs to other inputs, or another process works on it. */
+  /** `out`.part belongs to other inputs, or another process is using it. */
   | "unfinished";
 
 /**
@@ -44,7 +44,10 @@ export class QuantizeError extends RangeError {
   /** Which input is the cause. */
   readonly code: QuantizeErrorCode;
 
-  /** `message` says what was attempted, the value, what is allowed and the next step. */
+  /**
+   * @param message what was attempted, the value, what is allowed, the next
+   * step
+   */
   constructor(
     code: QuantizeErrorCode,
     message: string,
@@ -56,7 +59,7 @@ export class QuantizeError extends RangeError {
   }
 }
 
-/** Runs `work`; a `RangeError` with a message for users becomes a `QuantizeError` of this code. */
+/** Runs `work`; turns a `RangeError` into a `QuantizeError` with this code. */
 export async function withCode<T>(
   code: QuantizeErrorCode,
   work: () => T | Promise<T>,

@@ -1,6 +1,5 @@
 /**
- * Whether a model file will open, asked before it gets its name: what `open`
- * would refuse in months to come is refused by whoever makes the file.
+ * Checks that a new model file can be opened, before it gets its name.
  * @module
  */
 import { planFor } from "../execute/options.ts";
@@ -10,8 +9,8 @@ import { readStaticModel } from "../graph/static_model.ts";
 import { readAssets } from "../session/assets.ts";
 
 /**
- * Does what `open` does, but for the memory and the weights' codes: checks graph,
- * tensors and assets, plans, computes every constant.
+ * Does what `open` does without allocating memory and reading weight values:
+ * checks graph, tensors and assets, plans, and computes every constant.
  * @throws the error that `open` would throw
  */
 export function checkOpens(file: ModelFile): void {

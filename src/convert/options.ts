@@ -5,7 +5,7 @@
  */
 import type { ThreadError } from "../graph/thread_error.ts";
 
-/** Smallest and largest value of each option that is a number. */
+/** Minimum and maximum of each numeric option. */
 export const QUANTIZE_LIMITS = {
   samples: [1, 4096],
   answerTokens: [0, 256],
@@ -38,17 +38,21 @@ export type QuantizeStage = "resume" | "read" | "answer" | "quantize" | "write";
  * ```
  */
 export interface QuantizeProgress {
-  /** What is being done. */
+  /** Current stage. */
   readonly stage: QuantizeStage;
-  /** How many photos, answers, linears or records are done. */
+  /** Number of finished photos, answers, linears or records. */
   readonly done: number;
-  /** How many there are in this stage. */
+  /** Total number in this stage. */
   readonly total: number;
-  /** Fraction of the stage's work that is done, 0 to 1. */
+  /** Finished fraction of the stage's work, 0 to 1. */
   readonly share: number;
   /** The linear that was quantized last, in stage `quantize`. */
   readonly linear?: string;
-  /** Signal-to-noise ratio of that linear's output on the samples, in dB; Infinity where it shares a weight that was done before, NaN where no row arrives. */
+  /**
+   * Signal-to-noise ratio of that linear's output on the calibration samples,
+   * in dB; Infinity if it shares a weight that is quantized already, NaN if it
+   * gets no rows.
+   */
   readonly sqnr?: number;
 }
 
@@ -68,23 +72,38 @@ export interface QuantizeProgress {
  * ```
  */
 export interface QuantizeOptions {
-  /** Folder of photos like those to be captioned (or with images/ in it); a text file for a model that takes no pictures. */
+  /**
+   * Folder of calibration photos, similar to those that will be captioned, or
+   * folder with images/ in it; for a text-only model a text file.
+   */
   calibration: string;
   /** File to write. Unfinished work is kept in `out`.part. */
   out: string;
-  /** How weights are rounded: w4a8 (default), w4a8-fine, w4a8-g64, w4a8-mixed, w8a8-w4a8 or w8a8. */
+  /** Recipe: w4a8 (default), w4a8-fine, w4a8-g64, w4a8-mixed, w8a8-w4a8 or w8a8. */
   recipe?: string;
-  /** Photos to calibrate with, the first by name, or windows of 256 tokens of the text; 1 to 4096, default 128. */
+  /**
+   * Number of calibration photos (the first by name), or of text windows of 256
+   * tokens; 1 to 4096, default 128.
+   */
   samples?: number;
-  /** Questions that calibration asks in turn, one per photo; default several kinds of question. */
+  /**
+   * Prompts for the calibration photos, in turn; default: several kinds of
+   * questions.
+   */
   prompts?: readonly string[];
-  /** Longest answer of the float model that calibration learns from, in tokens; 0 to 256, default 32. */
+  /**
+   * Calibrate on prompts with the float model's answers of at most so many
+   * tokens; 0 to 256, default 32.
+   */
   answerTokens?: number;
-  /** Threads; 1 to 64, default one per CPU, at most 4. */
+  /** Number of threads; 1 to 64, default one per CPU, at most 4. */
   threads?: number;
-  /** Stops the work after the matrix product it is in. What is done is kept in `out`.part. */
+  /** Stops the work after the current matmul. Finished work stays in `out`.part. */
   signal?: AbortSignal;
-  /** Called with the progress of the work. Where it throws, the work stops and the promise rejects with what it threw. */
+  /**
+   * Called with progress. If it throws, the work stops and the promise rejects
+   * with that error.
+   */
   onProgress?: (progress: QuantizeProgress) => void;
 }
 
@@ -100,7 +119,7 @@ export interface QuantizeOptions {
  * ```
  */
 export interface QuantizeResult {
-  /** The file: `out` as it was given. */
+  /** Path of the file: `out`. */
   readonly path: string;
   /** Its size. */
   readonly bytes: number;
@@ -108,18 +127,21 @@ export interface QuantizeResult {
   readonly sha256: string;
 }
 
-/** The work as plain data. */
+/** The options as plain data. */
 export type Order =
   & Omit<QuantizeOptions, "signal" | "onProgress">
   & { readonly checkpoint: string };
 
-/** The one message to the worker: the work, and a word that is 1 once it must stop. */
+/**
+ * The message to the worker: the options, and a shared word that becomes 1 to
+ * stop the work.
+ */
 export interface ToWorker {
   readonly order: Order;
   readonly stop: Int32Array;
 }
 
-/** Messages of the worker: progress, then a result or an error. */
+/** Messages from the worker: progress, then a result or an error. */
 export type FromWorker =
   | { readonly progress: QuantizeProgress }
   | { readonly result: QuantizeResult }

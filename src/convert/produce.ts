@@ -1,7 +1,7 @@
 /**
- * The work of `quantize()`, in the thread that calls it: read the inputs, let
- * the float model answer, quantize, write, verify. What each step finds goes
- * into records, so that the same work goes on after a crash.
+ * The work of `quantize()`, in the calling thread: reads the inputs, generates
+ * answers with the float model, quantizes, writes, verifies. Results of each
+ * step are written to records, from which a run resumes.
  * @module
  */
 import { createHash } from "node:crypto";
@@ -42,15 +42,15 @@ import {
   type QuantizeResult,
 } from "./options.ts";
 
-/** Who listens to the work. */
+/** Receives progress, and can stop the work. */
 export interface Listener {
-  /** Hears of progress. */
+  /** Called with progress. */
   report(progress: QuantizeProgress): void;
-  /** Throws where the work must stop; asked before each matrix product. */
+  /** Throws to stop the work; called before each matmul. */
   throwIfStopped(): void;
 }
 
-/** The work, all choices made. */
+/** The options with all defaults resolved. */
 interface Plan {
   readonly checkpoint: string;
   readonly calibration: string;
@@ -63,8 +63,8 @@ interface Plan {
 }
 
 /**
- * Questions of calibration by default: captions, alt text, and questions with
- * short answers, so that the scales fit every kind of answer.
+ * Default calibration prompts: captions, alt text, and questions with short
+ * answers, so that the scales fit every kind of answer.
  */
 const PROMPTS = [
   DEFAULT_PROMPT,
@@ -73,12 +73,12 @@ const PROMPTS = [
   "Is there a person in this picture?",
 ] as const;
 
-/** Prompts that the float model answers at once. */
+/** Prompts per batch of the float model. */
 const BATCH = 16;
 
 /**
- * Does the work of `order`.
- * @param open opens the records; a test may let it fail
+ * Quantizes as `order` says.
+ * @param open opens the records; tests let it fail
  * @throws as `quantize()`
  */
 export async function produce(
@@ -125,7 +125,7 @@ export async function produce(
   return result;
 }
 
-/** The order with its defaults. */
+/** Resolves the defaults of the options. */
 function planOf(order: Order): Plan {
   const { recipe = "w4a8", samples = 128, answerTokens = 32, threads } = order;
   const fail = (problem: string): never => {
@@ -172,7 +172,10 @@ function planOf(order: Order): Plan {
   };
 }
 
-/** Prompts to calibrate with and what the file says about them: photos and questions, or windows of a text where the model takes no pictures. */
+/**
+ * Calibration prompts and their description for the file: photos with
+ * questions, or text windows for a text-only model.
+ */
 async function readCalibration(
   checkpoint: FloatCheckpoint,
   { calibration, samples, prompts: questions }: Plan,
@@ -196,7 +199,7 @@ async function readCalibration(
   return { prompts, record: { photos: total, sha256, questions } };
 }
 
-/** What the result depends on: work under another key is not gone on with. */
+/** Key of the inputs: records with another key are not resumed. */
 function keyOf(
   { recipe, answerTokens }: Plan,
   checkpoint: FloatCheckpoint,
@@ -223,7 +226,7 @@ function reportResumed({ size }: RecordFile, { report }: Listener) {
   report({ stage: "resume", done: size, total: size, share: 1 });
 }
 
-/** `engine`, asking before each of its works whether to stop. */
+/** `engine` with a stop check before each matmul. */
 function stoppable(engine: Engine, { throwIfStopped }: Listener): Engine {
   const asking = Object.entries(engine).map(([name, work]) => [
     name,
@@ -235,7 +238,7 @@ function stoppable(engine: Engine, { throwIfStopped }: Listener): Engine {
   return Object.fromEntries(asking);
 }
 
-/** The float model's own greedy answers: what decoding will see. */
+/** The float model's greedy answers, which represent decoding in calibration. */
 function answer(
   { model }: FloatCheckpoint,
   prompts: readonly Prompt[],
@@ -288,7 +291,10 @@ function run(
   );
 }
 
-/** Numbers that were finite in the checkpoint may no longer be once they are multiplied. */
+/**
+ * Checks that the file opens: values that are finite in the checkpoint can
+ * overflow when passes multiply them.
+ */
 function mustOpen(path: string) {
   try {
     checkFileOpens(path);
@@ -303,7 +309,7 @@ function mustOpen(path: string) {
   }
 }
 
-/** Reads the file back: it must hold what was written. */
+/** Reads the file back and compares its checksums. */
 async function verified(path: string): Promise<QuantizeResult> {
   using source = fileSource(path);
   const file = openModelFile(source);

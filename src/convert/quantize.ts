@@ -1,6 +1,6 @@
 /**
- * `quantize()`: makes a model file of a checkpoint, in a thread of its own.
- * This module loads nothing of the quantizer; its worker does.
+ * `quantize()`: quantizes a checkpoint in its own thread. This module does not
+ * load the quantizer; its worker does.
  * @module
  */
 import { fromFileUrl } from "@std/path";
@@ -90,7 +90,7 @@ export async function quantize(
 const pathOf = (path: string | URL) =>
   path instanceof URL ? fromFileUrl(path) : path;
 
-/** What the worker's messages come to in the end. */
+/** Resolves with the worker's result, or rejects with its error. */
 function ended(
   worker: Worker,
   report: (progress: QuantizeProgress) => void,

@@ -1,6 +1,6 @@
 /**
- * A model file and the checkpoint it was made from as two models of one graph,
- * so that both can be watched at the same places.
+ * A model file and its float checkpoint as two models of one graph, so that
+ * their values can be compared at the same sites.
  * @module
  */
 import { fromFile } from "../evaluate/file_model.ts";
@@ -15,13 +15,16 @@ import type { StaticModel } from "../graph/static_model.ts";
 import type { FloatCheckpoint } from "./checkpoint.ts";
 import { readPrompts } from "./calibration.ts";
 
-/** The float model after the recipe's passes: the graph of the file, nothing rounded. */
+/**
+ * The float model after the passes of the recipe: the graph of the file,
+ * without quantization.
+ */
 export interface Twin {
   readonly recipe: Recipe;
   readonly model: Model;
 }
 
-/** The twin of a file; undefined where the checkpoint becomes another graph. */
+/** The float twin of a file; undefined if the checkpoint leads to another graph. */
 export function twinOf(
   file: StaticModel,
   checkpoint: FloatCheckpoint,
@@ -37,7 +40,7 @@ export function twinOf(
     : undefined;
 }
 
-/** Prompts with float's own greedy answers. */
+/** Prompts with the float model's greedy answers. */
 export async function samplesOf(
   checkpoint: FloatCheckpoint,
   loaded: Loaded,
@@ -53,7 +56,10 @@ export async function samplesOf(
   return prompts.map((p, i) => ({ ...p, answer: answers[i] }));
 }
 
-/** Every site of the file beside its twin; `report` hears how many samples are done. */
+/**
+ * Compares every site of the file with its twin; `report` is called with the
+ * number of finished samples.
+ */
 export function compareSites(
   file: StaticModel,
   { recipe, model }: Twin,

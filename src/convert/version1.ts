@@ -1,7 +1,7 @@
 /**
- * A model file of version 1 as one of this version: ops, fields and tensors get
- * the names they have now; weights and scales stay as they are, so the converted
- * model gives the same bits. The checkpoint is not needed.
+ * Converts a model file of version 1 to the current version: ops, fields and
+ * tensors get their new names; weights and scales are unchanged, so the
+ * converted model gives the same bits. The checkpoint is not needed.
  * @module
  */
 import { FormatError, quoted } from "../format/error.ts";
@@ -17,7 +17,10 @@ import { checkOpens } from "./opens.ts";
 /** New names by old ones. */
 type Names = Readonly<Record<string, string>>;
 
-/** What became of an op of version 1: its name, its fields, values of its field `by`. */
+/**
+ * The new name of an op of version 1, of its fields, and of the values of its
+ * field `by`.
+ */
 interface Renamed {
   readonly op: string;
   readonly fields?: Names;
@@ -94,20 +97,21 @@ const IMAGE: Names = {
 
 type Json = Record<string, unknown>;
 
-/** What `convertFile` has done. */
+/** Result of `convertFile`. */
 export interface Converted {
   /** Tensors of the new file, assets included. */
   readonly tensors: number;
-  /** How many of them have another name than before. */
+  /** Number of renamed tensors. */
   readonly renamed: number;
 }
 
 /**
- * Writes the model file `from`, of version 1, to `to` in this version: crash-safe,
- * a piece of a tensor at a time. The old file is verified first and the new graph
- * is checked as `open` checks it, before anything is written.
- * @throws {FormatError} where `from` is no model file of version 1, or is damaged
- * @throws {RuntimeError} where its graph is not one that this version can run
+ * Converts the model file `from` (version 1) and writes `to`: crash-safe, one
+ * part of a tensor at a time. The old file is verified and the new graph is
+ * checked as in `open` before anything is written.
+ * @throws {FormatError} if `from` is not a model file of version 1, or is
+ * damaged
+ * @throws {RuntimeError} if its graph cannot run in this version
  */
 export async function convertFile(
   from: string,
@@ -148,7 +152,7 @@ function checkVersion({ name, metadata }: TensorFile): void {
   );
 }
 
-/** Metadata of the new file, and the new name of each tensor. */
+/** The new metadata, and the new name of each tensor. */
 function converted(old: TensorFile): {
   metadata: Record<string, string>;
   rename: (tensor: string) => string;
@@ -193,7 +197,7 @@ function parsed({ name, metadata }: TensorFile, key: string): unknown {
   );
 }
 
-/** An object whose keys have their new names, and so have the values of `by`. */
+/** Renames the keys of an object and the values of its `by`. */
 function renamed(json: Json, fields: Names, values: Names = {}): Json {
   return Object.fromEntries(
     Object.entries(json).map(([key, value]) => [
@@ -217,10 +221,10 @@ function convertedInfo(info: Json): Json {
 }
 
 /**
- * Nodes of version 1 in the words of this version; what else is wrong with them
- * is left to who reads them.
- * @param file what messages call where they come from
- * @throws {FormatError} "metadata" where an op is not one of version 1
+ * Converts nodes of version 1; other errors in them are left to the reader of
+ * the graph.
+ * @param file name of the file in errors
+ * @throws {FormatError} "metadata" if an op is not one of version 1
  */
 export function convertGraph(graph: unknown, file: string): Json[] {
   if (!Array.isArray(graph)) {
@@ -242,7 +246,7 @@ export function convertGraph(graph: unknown, file: string): Json[] {
   });
 }
 
-/** What `open` would say of the new file. */
+/** Checks the new file as `open` does. */
 function checkModel(
   { name }: TensorFile,
   metadata: Readonly<Record<string, string>>,
@@ -256,7 +260,7 @@ function checkModel(
   else readStaticModel(file);
 }
 
-/** Bytes of a tensor that are held at a time. */
+/** Bytes of a tensor that are copied at a time. */
 const PIECE = 4 * 2 ** 20;
 
 function copy(stored: StoredTensor): TensorToWrite {

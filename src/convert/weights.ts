@@ -1,6 +1,6 @@
 /**
- * The weights of a checkpoint, with a look at all their numbers before any work:
- * one NaN makes every answer NaN, and calibration would take hours to end in it.
+ * The weights of a checkpoint, with a check of all values before any work: one
+ * NaN makes every answer NaN, and calibration would fail only after hours.
  * @module
  */
 import { quoted } from "../format/error.ts";
@@ -15,15 +15,16 @@ import type { Tensor } from "../tensor/tensor.ts";
 export interface Weights {
   readonly tensors: ReadonlyMap<string, Tensor>;
   /**
-   * Looks at all numbers of the file.
-   * @throws {RangeError} naming the first tensor of `model` that holds NaN or infinity
+   * Checks all values.
+   * @throws {RangeError} naming the first tensor of `model` that contains NaN
+   * or infinity
    */
   check(model: Model): void;
 }
 
 /**
- * The weights of a file, quantized ones as floats.
- * @throws {RangeError} where they do not fit their scheme
+ * The weights of a file; quantized weights are dequantized.
+ * @throws {RangeError} if they do not fit their scheme
  */
 export function weightsOf(
   file: TensorFile,

@@ -6,7 +6,7 @@ import { packError } from "../graph/thread_error.ts";
 import type { FromWorker, ToWorker } from "./options.ts";
 import { produce } from "./produce.ts";
 
-/** The worker's side of the global scope, which the library types do not name. */
+/** The global scope of a worker, which the library types do not include. */
 interface Scope {
   onmessage: ((event: MessageEvent<ToWorker>) => void) | null;
   postMessage(message: FromWorker): void;
