@@ -1,6 +1,6 @@
 /**
- * Added tokens: strings such as `<image>` that are cut out of the text before
- * BPE sees it (https://huggingface.co/docs/tokenizers, "Added tokens").
+ * Added tokens: strings such as `<image>` that are split off before BPE
+ * (https://huggingface.co/docs/tokenizers, "Added tokens").
  * @module
  */
 import { budget } from "../platform/budget.ts";
@@ -12,22 +12,25 @@ export interface AddedToken {
   readonly id: number;
   /** Its text. */
   readonly content: string;
-  /** Only where it stands alone, not within a word. */
+  /** Matches only whole words. */
   readonly singleWord: boolean;
-  /** Swallows white space before it. */
+  /** Also matches white space before it. */
   readonly lstrip: boolean;
-  /** Swallows white space after it. */
+  /** Also matches white space after it. */
   readonly rstrip: boolean;
-  /** Looked for in the normalized text. */
+  /** Is searched in the normalized text. */
   readonly normalized: boolean;
-  /** Left out when decoding for people. */
+  /** Is skipped in decoded text. */
   readonly special: boolean;
 }
 
-/** A stretch of plain text, or the id of an added token. */
+/** A part of the text, or the id of an added token. */
 export type Piece = string | number;
 
-/** Reads `added_tokens`; throws `TokenizerError`. */
+/**
+ * Reads `added_tokens` of tokenizer.json.
+ * @throws {TokenizerError}
+ */
 export function readAddedTokens(json: unknown): AddedToken[] {
   if (json === undefined || json === null) return [];
   if (!Array.isArray(json)) {
@@ -58,10 +61,13 @@ const WORD_START = new RegExp(`^${WORD}`, "u");
 
 const SPACE = /^\p{White_Space}$/u;
 
-/** Steps for each character of a text, and for any text, to find added tokens. */
+/** Step limit for finding added tokens: per character, and per text. */
 const FINDER_STEPS = { character: 400, text: 1_000_000 } as const;
 
-/** A function that cuts `tokens` out of a text: leftmost first, longest first. */
+/**
+ * Returns a function that splits a text at `tokens`: leftmost match first,
+ * longest first.
+ */
 export function finder(
   tokens: readonly AddedToken[],
 ): (text: string) => Piece[] {
@@ -91,7 +97,10 @@ export function finder(
   };
 }
 
-/** Where `tokens` stand in a text, one behind the other, the longest at each place. */
+/**
+ * Positions of `tokens` in a text, without overlap, the longest at each
+ * position.
+ */
 function longestOf(tokens: readonly AddedToken[]) {
   const byContent = new Map<string, AddedToken>();
   const lengths = new Map<string, Set<number>>(); // of those that begin so

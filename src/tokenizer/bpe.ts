@@ -1,9 +1,8 @@
 /**
- * Byte-pair encoding of one word: join the adjacent pair that stands earliest
- * in the list of merges, leftmost first, until none is left (Sennrich et al.
- * 2016, §3.2; on bytes: Radford et al. 2019, §2.2). A vocabulary of ranks
- * (tiktoken) has no list: any two neighbours that make a token join, the lowest
- * id first.
+ * Byte-pair encoding of one word: repeatedly merge the adjacent pair with the
+ * lowest rank in the list of merges, leftmost first (Sennrich et al. 2016,
+ * §3.2; on bytes: Radford et al. 2019, §2.2). A tiktoken vocabulary has no list
+ * of merges: any adjacent pair that is a token merges, the lowest id first.
  * @module
  */
 import { CHAR_OF_BYTE } from "./bytes.ts";
@@ -12,22 +11,25 @@ import { pieceSymbols } from "./pieces.ts";
 
 /** Vocabulary and merges of a BPE model. */
 export interface BpeModel {
-  /** Token text → id; in the byte alphabet, unless `pieces`. */
+  /** Token text → id; in the byte alphabet, except with `pieces`. */
   readonly vocab: ReadonlyMap<string, number>;
-  /** Pairs in order of rank; undefined where a token's id is its rank. */
+  /** Merges in order of rank; undefined if a token's id is its rank. */
   readonly merges: readonly (readonly [string, string])[] | undefined;
-  /** Take a word that is itself a token as it is, whatever the merges say. */
+  /** A word that is itself a token is not split. */
   readonly ignoreMerges: boolean;
-  /** Words begin as characters, not as bytes (pieces.ts). */
+  /** Words are split into characters, not bytes (pieces.ts). */
   readonly pieces: boolean;
 }
 
 const CACHED_WORDS = 16_384;
 const CACHED_LENGTH = 48;
-/** Positions must fit below the rank in one float64 key: rank · 2^31 + position. */
+/** Rank and position share one float64 key: rank · 2^31 + position. */
 const POSITIONS = 2 ** 31;
 
-/** The function word → ids of `model`; throws `TokenizerError` where it is not sound. */
+/**
+ * Returns the function from a word to its ids.
+ * @throws {TokenizerError} if the model is inconsistent
+ */
 export function bpe(model: BpeModel): (word: string) => readonly number[] {
   const { vocab, pieces } = model;
   const symbols = pieces ? pieceSymbols(vocab) : byteSymbols(vocab);
@@ -61,7 +63,7 @@ function inByteAlphabet(word: string): string {
     .join("");
 }
 
-/** Ids of a word's bytes, before any joins. */
+/** Ids of the bytes of a word, before merging. */
 function byteSymbols(
   vocab: BpeModel["vocab"],
 ): (word: string) => Int32Array {
@@ -82,9 +84,9 @@ function byteSymbols(
 }
 
 interface Pairs {
-  /** Rank of a pair of ids; undefined where they do not join. */
+  /** Rank of a pair of ids; undefined if they do not merge. */
   rank(left: number, right: number): number | undefined;
-  /** Id of the token that a pair of that rank makes. */
+  /** Id of the merged token of that rank. */
   joined(rank: number): number;
 }
 
@@ -125,7 +127,7 @@ function byId(vocab: BpeModel["vocab"]): Pairs {
   };
 }
 
-/** Joins `ids` in place along a linked list; a heap finds the next pair: O(n log n). */
+/** Merges `ids` in place, with a linked list and a heap of pairs: O(n log n). */
 function merge(ids: Int32Array, { rank, joined }: Pairs): number[] {
   const n = ids.length;
   const next = Int32Array.from(ids, (_, i) => i + 1);

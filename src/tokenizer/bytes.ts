@@ -1,15 +1,15 @@
 /**
  * The alphabet of byte-level BPE: every byte as one printable character, so
- * that a vocabulary can be written as JSON. Printable Latin-1 stands for
- * itself, the other 68 bytes take U+0100 and up in order (GPT-2, encoder.py,
- * `bytes_to_unicode`).
+ * that a vocabulary can be written as JSON. Printable Latin-1 characters
+ * represent themselves; the other 68 bytes map to U+0100 and up (GPT-2,
+ * encoder.py, `bytes_to_unicode`).
  * @module
  */
 
-/** The character that stands for each byte. */
+/** Character of each byte. */
 export const CHAR_OF_BYTE: readonly string[] = makeChars();
 
-/** The byte each character stands for. */
+/** Byte of each character. */
 export const BYTE_OF_CHAR: ReadonlyMap<string, number> = new Map(
   CHAR_OF_BYTE.map((char, byte) => [char, byte]),
 );
@@ -23,7 +23,7 @@ function makeChars(): string[] {
   });
 }
 
-/** Bytes a token's text stands for; undefined where a character is not of the alphabet. */
+/** Bytes of a token's text; undefined if a character is not in the alphabet. */
 export function bytesOfToken(token: string): Uint8Array | undefined {
   const bytes = new Uint8Array(token.length);
   for (let i = 0; i < token.length; i++) {

@@ -1,8 +1,8 @@
 /**
- * Chat templates: messages of text and images → token ids. What a user writes
- * never passes through the template: the template is rendered with markers in
- * its place, and the text is put where the markers stand as a part in which no
- * added token is looked for. So a prompt that spells `<image>` stays text.
+ * Chat templates: messages with text and images → token ids. User text never
+ * passes through the template: the template is rendered with markers, and the
+ * text replaces the markers as a part in which added tokens are not recognised.
+ * So a prompt that contains `<image>` stays text.
  * @module
  */
 import { TokenizerError } from "./error.ts";
@@ -14,26 +14,29 @@ export type ChatPart =
   | { readonly type: "text"; readonly text: string }
   | { readonly type: "image" };
 
-/** One turn of a chat. */
+/** A message of a chat. */
 export interface ChatMessage {
-  /** Who speaks. */
+  /** Role. */
   readonly role: "system" | "user" | "assistant";
-  /** What is said, in order. */
+  /** Parts of the message, in order. */
   readonly content: readonly ChatPart[];
 }
 
-/** What a chat template needs besides the messages. */
+/** A chat template and its settings. */
 export interface ChatFormat {
   /** The Jinja template (chat_template.jinja). */
   readonly template: string;
-  /** Absent where the model reads text only: its template takes a message's content as one text, not as parts. */
+  /**
+   * Absent for a text-only model; its template takes the content of a message
+   * as one string instead of a list of parts.
+   */
   readonly image?: {
-    /** What the template writes for an image, such as `<image>`. */
+    /** The string that the template writes for an image, such as `<image>`. */
     readonly token: string;
-    /** What stands in its place in the prompt, for the image of that index. */
+    /** The text that replaces it in the prompt, for the image with that index. */
     tokens(index: number): string;
   };
-  /** Further variables of the template: bos_token, eos_token. */
+  /** Further template variables: bos_token, eos_token. */
   readonly variables?: Readonly<Record<string, string>>;
 }
 
@@ -41,7 +44,7 @@ export interface ChatFormat {
 export interface ChatPrompt {
   /** Token ids. */
   readonly ids: number[];
-  /** The prompt as one text, for people. */
+  /** The prompt as text. */
   readonly text: string;
 }
 
@@ -51,9 +54,9 @@ const [OPEN, CLOSE, SPACE] = ["\u{F0000}", "\u{F0001}", "\u2003"];
 const MARKER = new RegExp(`(${SPACE}?)${OPEN}(\\d+)${CLOSE}(${SPACE}?)`, "gu");
 
 /**
- * Renders and encodes `messages`, up to where the assistant begins to answer.
- * Throws `TokenizerError` where the template fails or does not write exactly
- * one image token per image part.
+ * Renders and encodes `messages`, up to the point where the assistant answers.
+ * @throws {TokenizerError} if the template fails or does not write exactly one
+ * image token per image part
  */
 export function chat(
   tokenizer: Tokenizer,
@@ -67,7 +70,7 @@ export function chat(
   };
 }
 
-/** The prompt as parts: the template's own text special, the user's not. */
+/** The prompt as parts; only the template's own text may contain added tokens. */
 export function chatParts(
   messages: readonly ChatMessage[],
   format: ChatFormat,

@@ -1,17 +1,17 @@
 /**
- * The one error of this room.
+ * The error of the tokenizer.
  * @module
  */
 
-/** A tokenizer.json or chat template that cannot be used, or a prompt that does not fit it. */
+/** A tokenizer.json or chat template is invalid, or a prompt does not fit it. */
 export class TokenizerError extends Error {
-  /** `message` in the grammar of std: what was attempted, the value, the wish. */
+  /** @param message what was attempted, the value, what is allowed */
   constructor(message: string) {
     super(message);
     this.name = "TokenizerError";
   }
 
-  /** A fault of tokenizer.json itself. */
+  /** An error in tokenizer.json. */
   static inFile(problem: string): TokenizerError {
     // What it quotes comes out of the file: no end of it.
     return new TokenizerError(

@@ -1,20 +1,26 @@
 /**
- * The normalizers of tokenizer.json: what is done to a text before words are
- * cut (https://huggingface.co/docs/tokenizers, "Normalizers").
+ * The normalizers of tokenizer.json, which change a text before it is split
+ * (https://huggingface.co/docs/tokenizers, "Normalizers").
  * @module
  */
 import { TokenizerError } from "./error.ts";
 
-/** Most normalizers of a Sequence. */
+/** Maximum normalizers of a Sequence. */
 const MOST_STEPS = 16;
 
-/** Characters that a text may grow to, or four times what it was. */
+/**
+ * Maximum characters of a normalized text; a text may also grow to four times
+ * its length.
+ */
 const MOST_TEXT = 4_000_000;
 
-/** Changes a text that may grow to `most` characters. */
+/** Normalizes a text; the result may have `most` characters. */
 type Step = (text: string, most: number) => string;
 
-/** What the `normalizer` of a tokenizer.json does to a text; throws `TokenizerError`. */
+/**
+ * The function of a tokenizer.json's `normalizer`.
+ * @throws {TokenizerError}
+ */
 export function readNormalizer(json: unknown): (text: string) => string {
   const step = readStep(json, 0);
   return (text) => step(text, Math.max(MOST_TEXT, 4 * text.length));
@@ -64,7 +70,7 @@ function readStep(json: unknown, depth: number): Step {
   }
 }
 
-/** A text of a normalizer's settings. */
+/** A string in a normalizer's settings. */
 function textOf(json: unknown, key: string): string {
   const value = (json as Record<string, unknown> | null | undefined)?.[key];
   if (typeof value === "string" && value !== "" && value.length <= 64) {
@@ -77,7 +83,7 @@ function textOf(json: unknown, key: string): string {
   );
 }
 
-/** How often `part` stands in `text`. */
+/** Number of occurrences of `part` in `text`. */
 function countOf(part: string, text: string): number {
   let count = 0;
   for (let at = text.indexOf(part); at >= 0; count++) {

@@ -1,13 +1,13 @@
 /**
- * Vocabularies of SentencePiece kind (Llama 2, InternLM2, Gemma): tokens are
- * characters and what they join to, a blank is written ▁, and a character that
- * is no token becomes the tokens `<0xNN>` of its bytes
- * (https://huggingface.co/docs/tokenizers, "BPE", byte_fallback).
+ * SentencePiece vocabularies (Llama 2, InternLM2, Gemma): tokens consist of
+ * characters, a space is written ▁, and a character without token becomes the
+ * tokens `<0xNN>` of its bytes (https://huggingface.co/docs/tokenizers, "BPE",
+ * byte_fallback).
  * @module
  */
 import { TokenizerError } from "./error.ts";
 
-/** Ids of a word's characters, before any joins. */
+/** Ids of the characters of a word, before merging. */
 export function pieceSymbols(
   vocab: ReadonlyMap<string, number>,
 ): (word: string) => Int32Array {
@@ -34,7 +34,7 @@ function nameOf(byte: number): string {
   return `<0x${byte.toString(16).toUpperCase().padStart(2, "0")}>`;
 }
 
-/** Bytes a token's text stands for. */
+/** Bytes of a token's text. */
 export function bytesOfPiece(token: string): Uint8Array {
   const byte = /^<0x([0-9A-F]{2})>$/.exec(token)?.[1];
   return byte === undefined

@@ -1,5 +1,5 @@
 /**
- * Cutting text into the words that BPE works on: the pre-tokenizers Sequence,
+ * Splits text into the words that BPE encodes: the pre-tokenizers Sequence,
  * Digits, ByteLevel and Split of tokenizer.json
  * (https://huggingface.co/docs/tokenizers, "Pre-tokenizers").
  * @module
@@ -8,17 +8,23 @@ import { TokenizerError } from "./error.ts";
 import { type Matcher, matcher } from "./regex.ts";
 import { isQuick } from "./regex_cost.ts";
 
-/** Cuts a text into words whose concatenation is the text (or less, where a split removes). */
+/**
+ * Splits a text into words. Their concatenation is the text, or less if a Split
+ * removes matches.
+ */
 export type Cut = (text: string) => string[];
 
-/** GPT-2's words (encoder.py, `self.pat`). */
+/** GPT-2's word pattern (encoder.py, `self.pat`). */
 const GPT2 =
   /'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\p{White_Space}\p{L}\p{N}]+|\p{White_Space}+(?!\P{White_Space})|\p{White_Space}+/gu;
 
-/** Most pre-tokenizers of a Sequence. */
+/** Maximum pre-tokenizers of a Sequence. */
 const MOST_CUTS = 16;
 
-/** The cut that the `pre_tokenizer` of a tokenizer.json describes; throws `TokenizerError`. */
+/**
+ * The function of a tokenizer.json's `pre_tokenizer`.
+ * @throws {TokenizerError}
+ */
 export function readCut(json: unknown, depth = 0): Cut {
   if (json === null || json === undefined) return (text) => [text];
   const config = json as Record<string, unknown>;
@@ -107,8 +113,9 @@ function split(config: Record<string, unknown>): Cut {
 }
 
 /**
- * The pattern in JavaScript's dialect: Oniguruma's \s, \S and \d follow
- * Unicode (\s holds U+0085 and not U+FEFF), JavaScript's do not quite.
+ * Translates an Oniguruma pattern to JavaScript: \s, \S and \d follow Unicode
+ * in Oniguruma (\s contains U+0085 and not U+FEFF), which differs from
+ * JavaScript.
  */
 function translate(pattern: string): string {
   return pattern.replace(/\\(.)/gsu, (whole, c) => {
@@ -134,7 +141,7 @@ function translate(pattern: string): string {
   });
 }
 
-/** The matcher of a pattern of our own, which never goes back far. */
+/** The matcher of a built-in pattern, which needs little backtracking. */
 function native(pattern: RegExp): Matcher {
   return (text) => {
     const found: number[] = [];
@@ -145,7 +152,10 @@ function native(pattern: RegExp): Matcher {
   };
 }
 
-/** What lies between matches, or, inverted, the matches. */
+/**
+ * Split behaviour Removed: the text between matches, or with `inverted` the
+ * matches.
+ */
 function removed(pattern: Matcher, inverted: boolean): Cut {
   return (text) => {
     const all = [0, ...pattern(text), text.length];
@@ -157,7 +167,7 @@ function removed(pattern: Matcher, inverted: boolean): Cut {
   };
 }
 
-/** Each match ends the word in front of it. */
+/** Split behaviour MergedWithPrevious: each match ends the preceding word. */
 function mergeWithPrevious(pattern: Matcher): Cut {
   return (text) => {
     const words: string[] = [], found = pattern(text);
@@ -171,7 +181,7 @@ function mergeWithPrevious(pattern: Matcher): Cut {
   };
 }
 
-/** Each match a word of its own, and each stretch between matches. */
+/** Split behaviour Isolated: each match and each text between matches is a word. */
 function isolate(pattern: Matcher): Cut {
   return (text) => {
     const words: string[] = [], found = pattern(text);

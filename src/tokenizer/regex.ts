@@ -1,14 +1,13 @@
 /**
- * Finding a pattern in a text in a time that grows with the text, whatever the
- * pattern: JavaScript's own engine tries every way to match before it gives up,
- * `a+b` from every letter to the end of the text. Patterns come out of model
- * files and texts out of requests, so the work is bounded here.
- *
- * The ways are tried in JavaScript's order and the matches are the same. Where
- * two of them come to the same instruction at the same character, what follows
- * is the same, so it is tried once: that it failed is remembered, for later
- * beginnings as well (Norvig 1991; RE2's "bit state"). Looks are answered for
- * all places at once, in one pass over the text.
+ * Matches regular expressions in time linear in the text, for every pattern.
+ * JavaScript's own engine backtracks: `a+b` is tried from every letter to the
+ * end of the text. Patterns come from model files and texts from requests, so
+ * the work must be bounded. Alternatives are tried in JavaScript's order and
+ * the matches are equal. If two attempts reach the same instruction at the same
+ * character, their continuations are equal, so a failed pair is remembered and
+ * not tried again, also for later starting points (Norvig 1991; RE2's "bit
+ * state"). Lookarounds are evaluated for all positions in one pass over the
+ * text.
  * @module
  */
 import { budget, type Spend } from "../platform/budget.ts";
@@ -22,13 +21,23 @@ import {
   type Program,
 } from "./regex_program.ts";
 
-/** Finds a pattern: beginnings and ends of its matches that are not empty, in UTF-16 units, in a row. */
+/**
+ * Returns the starts and ends of all non-empty matches, in UTF-16 units, in one
+ * list.
+ */
 export type Matcher = (text: string) => number[];
 
-/** Steps for each character of a text, and for any text; words of real tokenizers take up to 60. */
+/**
+ * Step limit: per character, and per text; the patterns of real tokenizers take
+ * up to 60 per character.
+ */
 export const PATTERN_STEPS = { character: 300, text: 100_000 } as const;
 
-/** The matcher of a pattern in JavaScript's Unicode dialect; throws `TokenizerError`, as it does itself where a text takes too many steps. */
+/**
+ * The matcher of a pattern in JavaScript's Unicode dialect. It throws
+ * `TokenizerError` if a text takes too many steps.
+ * @throws {TokenizerError} if the pattern is not supported
+ */
 export function matcher(source: string): Matcher {
   const { node, sets } = parsePattern(source);
   const { program, looks } = compilePattern(node);
@@ -52,21 +61,24 @@ export function matcher(source: string): Matcher {
   };
 }
 
-/** A text as the classes of its characters. */
+/** A text as character classes. */
 interface Read {
   /** Class of each character. */
   readonly kinds: Uint16Array;
-  /** Where each begins in UTF-16 units, and the end. */
+  /** Start of each character in UTF-16 units, and the end. */
   readonly starts: Int32Array;
-  /** Whether a class lies in a set: `has[class · sets + set]` is 1. */
+  /** Whether class c is in set s: `has[c · sets + s]` is 1. */
   readonly has: readonly number[];
   readonly sets: number;
 }
 
-/** Classes times sets of a pattern. */
+/** Maximum of classes × sets of a pattern. */
 const MOST_MEMBERS = 2 ** 20;
 
-/** Sorts characters into classes of those that lie in the same sets; each is looked at once. */
+/**
+ * Groups characters that are in the same sets into classes; each character is
+ * tested once.
+ */
 function classesOf(
   sets: readonly RegExp[],
 ): (text: string, spend: Spend) => Read {
@@ -112,7 +124,7 @@ function classesOf(
   };
 }
 
-/** Whether a look holds, for each place of a text: 1 or 0. */
+/** Whether a lookaround holds, for each position of a text: 1 or 0. */
 function answers(
   { program, behind, not }: Look,
   order: Int32Array,
@@ -168,7 +180,7 @@ function answers(
   return answer;
 }
 
-/** Numbers of a program's forks, by place, and how many there are. */
+/** Numbers the forks of a program. */
 function numbered({ op }: Program): { of: Int32Array; count: number } {
   let count = 0;
   return {

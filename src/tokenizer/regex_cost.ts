@@ -1,26 +1,28 @@
 /**
- * Whether a regular expression may take long where every way to match is tried
- * before giving up, as most engines do: `(a+)+b` takes as many as 2ⁿ for n
- * letters. A pattern whose ways can grow by more than the square of a text is
- * refused when a model file is read, since every other program that reads the
- * file would stand still; none of a known model does. The time here is bounded
- * by regex.ts, whatever the pattern.
+ * Detects regular expressions that are slow in backtracking engines: `(a+)+b`
+ * takes up to 2ⁿ attempts for n letters. A pattern whose attempts can grow
+ * faster than the square of the text is refused when a model file is read,
+ * because other programs that read the file would hang; no known model has one.
+ * The matcher here (regex.ts) is bounded for every pattern.
  * @module
  */
 
-/** A piece of a pattern, and how often it may stand there. */
+/** A part of a pattern and its repetition. */
 interface Piece {
   /** Alternatives of a group; undefined for one character. */
   readonly group?: readonly Piece[][];
-  /** `(?=` and its like: takes no character, and may fail. */
+  /** A lookaround: consumes no character and may fail. */
   readonly look: boolean;
-  /** `(?<=` and its like: read from its end. */
+  /** A lookbehind: is matched backwards. */
   readonly behind: boolean;
   readonly least: number;
   readonly most: number;
 }
 
-/** Ways to match: `loops` unbounded choices, each times `ways` bounded ones. */
+/**
+ * Number of attempts: `loops` unbounded repetitions times `ways` bounded
+ * alternatives.
+ */
 interface Cost {
   readonly loops: number;
   readonly ways: number;
@@ -28,14 +30,20 @@ interface Cost {
 
 const MOST: Cost = { loops: 1, ways: 64 };
 
-/** Whether a pattern in JavaScript's Unicode dialect is over in the square of a text's length. */
+/**
+ * Whether a backtracking engine needs at most the square of the text's length
+ * for a pattern.
+ */
 export function isQuick(pattern: string): boolean {
   const read = { text: pattern, at: 0 };
   const { loops, ways } = costOf(alternatives(read), false);
   return read.at === pattern.length && loops <= MOST.loops && ways <= MOST.ways;
 }
 
-/** Ways through alternatives; `fails`: what follows them may fail, so that all are tried. */
+/**
+ * Attempts of a group.
+ * @param fails whether what follows may fail, so that all attempts are made
+ */
 function costOf(group: readonly Piece[][], fails: boolean): Cost {
   const costs = group.map((pieces) => sequenceCost(pieces, fails));
   const ways = costs.map((c) => c.ways);
@@ -80,7 +88,7 @@ function alternatives(read: Reader): Piece[][] {
   return all;
 }
 
-/** Characters, classes, and what begins a group. */
+/** Matches a character, a class, or the start of a group. */
 const ATOM =
   /\[(?:\\.|[^\]\\])*\]|\\[pPux]\{[^}]*\}|\\u[0-9a-fA-F]{4}|\\x[0-9a-fA-F]{2}|\\.|[^]/uy;
 const OPEN = /\((?:\?(?::|<?[=!]|[a-z-]+:|<[^>]*>))?/y;

@@ -1,21 +1,21 @@
 /**
- * Regular expressions of JavaScript's Unicode dialect as a tree, as far as the
- * words of tokenizers need them: characters and classes, groups, alternatives,
- * counts, looks ahead and behind, anchors. Groups capture nothing, and nothing
- * refers back to one.
+ * Parses regular expressions of JavaScript's Unicode dialect into a tree, as
+ * far as tokenizers use them: characters and classes, groups, alternatives,
+ * repetition, lookahead and lookbehind, anchors. Capturing and backreferences
+ * are not supported.
  * @module
  */
 import { TokenizerError } from "./error.ts";
 
-/** A piece of a pattern. */
+/** A node of the tree. */
 export type Node =
-  /** One character of the set of that number. */
+  /** One character of a set, by its index. */
   | { readonly kind: "set"; readonly set: number }
-  /** All of them, one behind the other. */
+  /** A sequence. */
   | { readonly kind: "sequence"; readonly nodes: readonly Node[] }
-  /** The first of them that leads to a match. */
+  /** Alternatives; the first one that leads to a match. */
   | { readonly kind: "choice"; readonly nodes: readonly Node[] }
-  /** `least` to `most` of it; as many as can be, or as few where `lazy`. */
+  /** `least` to `most` repetitions; greedy, or `lazy`. */
   | {
     readonly kind: "repeat";
     readonly node: Node;
@@ -23,7 +23,7 @@ export type Node =
     readonly most: number;
     readonly lazy: boolean;
   }
-  /** Whether `node` stands behind this place, or before it; takes nothing. */
+  /** A lookaround; consumes nothing. */
   | {
     readonly kind: "look";
     readonly node: Node;
@@ -31,23 +31,26 @@ export type Node =
     readonly not: boolean;
   };
 
-/** A pattern that was read. */
+/** A parsed pattern. */
 export interface Parsed {
   readonly node: Node;
-  /** Each set: whether it holds a character, given as a text of one code point. */
+  /** The sets; each tests a string of one code point. */
   readonly sets: readonly RegExp[];
 }
 
-/** Characters, classes and escapes, anchors and groups' beginnings, counts. */
+/** Matches a character, class, escape, anchor, group start, or repetition. */
 const ATOM =
   /\[\^?(?:\\.|[^\]\\])*\]|\\[pP]\{[^}]*\}|\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|\\c[a-zA-Z]|\\u\{[^}]*\}|\\u[0-9a-fA-F]{4}|\\x[0-9a-fA-F]{2}|\\.|[^]/uy;
 const OPEN = /\((?:\?(?::|<?[=!]|([a-z]*)(?:-([a-z]+))?:|<[^>=!]+>))?/y;
 const COUNT = /(?:([*+?])|\{(\d+)(?:(,)(\d*))?\})(\??)/y;
 
-/** Groups within each other. */
+/** Maximum nesting of groups. */
 const DEEPEST = 100;
 
-/** Reads `source`, which `new RegExp(source, "u")` takes; throws `TokenizerError` where it has more. */
+/**
+ * Parses `source`, a valid argument of `new RegExp(source, "u")`.
+ * @throws {TokenizerError} if it uses unsupported syntax
+ */
 export function parsePattern(source: string): Parsed {
   const { sets, setOf } = setBook();
   let at = 0, depth = 0;
@@ -108,7 +111,7 @@ export function parsePattern(source: string): Parsed {
     return setOf(found, flags);
   }
 
-  /** `^` or `$`: no character stands there, or, of lines, a line's end. */
+  /** `^` or `$`: the start or end of the text, or of a line with the flag m. */
   function edge(behind: boolean, flags: string): Node {
     const lines = flags.includes("m");
     const node = setOf(lines ? "[^\\n\\r\\u2028\\u2029]" : "[^]", "u");
@@ -126,7 +129,7 @@ function unread(what: string): TokenizerError {
   );
 }
 
-/** Sets by what they are written as. */
+/** Collects the sets; equal source text gives the same set. */
 function setBook() {
   const sets: RegExp[] = [], known = new Map<string, number>();
   const setOf = (atom: string, flags: string): Node => {

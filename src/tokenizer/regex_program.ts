@@ -1,50 +1,57 @@
 /**
- * A pattern's tree as a program: take a character of a set, go on at either of
- * two places, ask a look, be done. A count of n is written n times.
+ * Compiles the tree of a pattern to a program with the instructions take, fork,
+ * jump, look and done. A repetition of n is unrolled n times.
  * @module
  */
 import { TokenizerError } from "./error.ts";
 import type { Node } from "./regex_parse.ts";
 
-/** What an instruction does; `a` and `b` are its numbers. */
+/** Opcodes; `a` and `b` are their operands. */
 export const OP = {
-  /** Takes a character of set `a`. */
+  /** Consumes a character of set `a`. */
   take: 0,
-  /** Goes on at `a`, or, where that leads nowhere, at `b`. */
+  /** Continues at `a`, and if that fails at `b`. */
   fork: 1,
-  /** Goes on at `a`. */
+  /** Continues at `a`. */
   jump: 2,
-  /** Goes on where look `a` holds. */
+  /** Continues if lookaround `a` holds. */
   look: 3,
-  /** Has matched. */
+  /** The pattern has matched. */
   done: 4,
 } as const;
 
-/** Instructions, by place. */
+/** Instructions, by address. */
 export interface Program {
   readonly op: Uint8Array;
   readonly a: Int32Array;
   readonly b: Int32Array;
 }
 
-/** A look: what must stand, or must not, before or behind a place. */
+/** A lookaround: what must, or must not, precede or follow a position. */
 export interface Look {
   readonly program: Program;
   readonly behind: boolean;
   readonly not: boolean;
 }
 
-/** A whole pattern. */
+/** A compiled pattern. */
 export interface Compiled {
   readonly program: Program;
-  /** In an order in which each asks only those before it. */
+  /** The lookarounds; each uses only earlier ones. */
   readonly looks: readonly Look[];
 }
 
-/** Most instructions of a pattern, looks included; real ones have up to 120. */
+/**
+ * Maximum instructions of a pattern, including lookarounds; real ones have up
+ * to 120.
+ */
 export const MOST_INSTRUCTIONS = 1000;
 
-/** The program of a tree; throws `TokenizerError` where it is too long, or a group that may be empty repeats. */
+/**
+ * Compiles a tree.
+ * @throws {TokenizerError} if it is too long, or a group that may be empty
+ * repeats
+ */
 export function compilePattern(tree: Node): Compiled {
   const looks: Look[] = [], pay = payment();
 
@@ -54,7 +61,7 @@ export function compilePattern(tree: Node): Compiled {
       pay();
       return code.push([op, a, b]) - 1;
     };
-    /** Tries what comes next before `b`, or behind it where `lazy`. */
+    /** Tries the next instruction before `b`, or after it if `lazy`. */
     const fork = (lazy: boolean): (elsewhere: number) => void => {
       const at = emit(OP.fork), here = at + 1;
       return (elsewhere) =>
@@ -125,7 +132,7 @@ export function compilePattern(tree: Node): Compiled {
   return { program: program(tree), looks };
 }
 
-/** Counts what a pattern takes; throws where it is too much. */
+/** Counts instructions; throws beyond the limit. */
 function payment(): () => void {
   let count = 0;
   return () => {
@@ -136,7 +143,7 @@ function payment(): () => void {
   };
 }
 
-/** Whether a text of no characters matches. */
+/** Whether the empty text matches. */
 function mayBeEmpty(node: Node): boolean {
   switch (node.kind) {
     case "set":
@@ -152,7 +159,10 @@ function mayBeEmpty(node: Node): boolean {
   }
 }
 
-/** The places of a program, each behind those that it goes on at without taking a character. */
+/**
+ * Addresses of a program in an order in which each follows those that it
+ * reaches without consuming a character.
+ */
 export function inOrder({ op, a, b }: Program): Int32Array {
   const order: number[] = [], state = new Uint8Array(op.length); // 1: open, 2: listed
   for (let root = 0; root < op.length; root++) {

@@ -1,7 +1,6 @@
 /**
- * Running a chat template. It is a program out of a model file, so it gets a
- * fixed number of steps and a time, and neither a text nor a list may outgrow a
- * limit.
+ * Renders chat templates. A template is a program from a model file, so its
+ * steps, time, texts and lists are limited.
  * @module
  */
 import { Environment, parse, tokenize } from "@huggingface/jinja";
@@ -11,7 +10,10 @@ import { Bounded } from "./template_run.ts";
 
 export { TEMPLATE_LIMITS } from "./template_limits.ts";
 
-/** What the template writes, given `variables`; throws an `Error` where it fails or takes too long. */
+/**
+ * Renders a template.
+ * @throws {Error} if it fails or exceeds a limit
+ */
 export function renderTemplate(
   template: string,
   variables: Readonly<Record<string, unknown>>,
@@ -30,7 +32,7 @@ export function renderTemplate(
 
 type Program = ReturnType<typeof parse>;
 
-/** Programs of the templates seen last: a model has one. */
+/** Cache of parsed templates. */
 const programs = new Map<string, Program>(), MOST_PROGRAMS = 4;
 
 function programOf(template: string): Program {
@@ -67,7 +69,7 @@ const MONTHS = [
   ...["August", "September", "October", "November", "December"],
 ];
 
-/** What every template may use, as transformers has it. */
+/** Global functions of templates, as in transformers. */
 function globals(spend: Spend): Readonly<Record<string, unknown>> {
   return {
     true: true,

@@ -1,6 +1,7 @@
 /**
- * What filters and methods of templates cost, from their operands: in steps of
- * about a microsecond, and refused where the text they make would be too long.
+ * Costs of template filters and methods, computed from their operands before
+ * they run: in steps of about a microsecond. Results that would be too long are
+ * refused.
  * @module
  */
 import { TEMPLATE_LIMITS, tooMuch } from "./template_limits.ts";
@@ -14,7 +15,10 @@ export interface Value {
 type Arguments = readonly Value[];
 type Named = ReadonlyMap<string, Value>;
 
-/** Steps of filter or method `name` of `object`; throws where what it makes is too long. */
+/**
+ * Steps of the filter or method `name` of `object`.
+ * @throws {Error} if the result would be too long
+ */
 export function costOf(
   name: string,
   object: Value,
@@ -120,7 +124,10 @@ function ofContainer(
   }
 }
 
-/** Steps of writing a value as JSON, indented; throws where that would be too long. */
+/**
+ * Steps of serialising a value as indented JSON.
+ * @throws {Error} if the result would be too long
+ */
 function walk(value: unknown, indent: number, between: number): number {
   let length = 0;
   const open: [unknown, number][] = [[value, 0]];
@@ -141,7 +148,10 @@ function walk(value: unknown, indent: number, between: number): number {
   return length >> 3;
 }
 
-/** Values within a list or an object, and within those, a text for one in 8 characters; counting ends at `most`. */
+/**
+ * Number of values nested in a list or an object, where a string counts one per
+ * 8 characters; counting stops at `most`.
+ */
 export function leaves(value: unknown, most: number): number {
   let count = 0;
   for (const open = [value]; open.length > 0 && count <= most;) {
@@ -157,12 +167,15 @@ export function leaves(value: unknown, most: number): number {
   return count;
 }
 
-/** Steps of looking for a text at every place of another, its letters compared one by one. */
+/** Steps of a naive substring search. */
 function searchSteps(text: string, part: string): number {
   return text.length * (1 + part.length) / 64;
 }
 
-/** How often `part` stands in `text`; not looked for where that alone takes too long. */
+/**
+ * Number of occurrences of `part` in `text`; not searched if the search itself
+ * exceeds the limit.
+ */
 function countOf(part: string, text: string, search: number): number {
   if (search > TEMPLATE_LIMITS.steps) throw tooMuch("steps", "its run");
   let count = 0;

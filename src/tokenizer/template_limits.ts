@@ -1,23 +1,23 @@
 /**
- * What a chat template may take.
+ * Limits of chat templates.
  * @module
  */
 
-/** Limits of a template's run; real ones take some 40 steps a message. */
+/** Limits of rendering; real templates take about 40 steps per message. */
 export const TEMPLATE_LIMITS = {
   /** Characters of the template. */
   length: 65_536,
-  /** White space in a row in the template. */
+  /** Consecutive white space in the template. */
   blanks: 1000,
-  /** Statements and expressions, and more for what is large: see template_run.ts. */
+  /** Statements and expressions; large operands cost more (template_run.ts). */
   steps: 100_000,
-  /** Characters of any text that it makes. */
+  /** Characters of any string that it creates. */
   text: 1_000_000,
   /** Milliseconds, for machines on which a step takes far more than a microsecond. */
   ms: 2000,
 } as const;
 
-/** The error of a limit that was met. */
+/** The error for an exceeded limit. */
 export function tooMuch(
   limit: keyof typeof TEMPLATE_LIMITS,
   what: string,

@@ -1,13 +1,10 @@
 /**
- * An interpreter of templates that counts what a run costs. What depends on
- * operands only once they are known (a text that is replaced, split, joined,
- * indented) is paid for before it is done, with the operands in hand.
- *
- * About a microsecond a step: one for each statement and expression; one for 64
- * characters of a text, as often as it is used; four for each element of a list
- * that is made, two where a loop goes through it, an eighth where it is used
- * otherwise; and where all of it may be gone through down to its leaves (to
- * print it, say), an eighth for each of those.
+ * A template interpreter that counts the cost of a run. Operations whose cost
+ * depends on their operands (replace, split, join, indent) are paid before they
+ * run. A step takes about a microsecond. Costs: one step per statement and
+ * expression; one per 64 characters of a string at each use; four per element
+ * of a new list, two per element in a loop, an eighth at other uses; an eighth
+ * per nested value if an operation visits all of them, for example printing.
  * @module
  */
 import { Interpreter } from "@huggingface/jinja";
@@ -20,13 +17,13 @@ type Statement = Parameters<Evaluate>[0];
 type Environment = Parameters<Evaluate>[1];
 type Result = ReturnType<Evaluate>;
 
-/** Statements and expressions of the interpreter, as far as they matter here. */
+/** The used fields of the interpreter's statements and expressions. */
 interface Node {
   readonly type: string;
   readonly [field: string]: unknown;
 }
 
-/** An expression whose value is known. */
+/** An expression whose value is already computed. */
 interface Given extends Node {
   readonly type: "Given";
   readonly given: Result;
@@ -34,7 +31,7 @@ interface Given extends Node {
 
 const given = (value: Result): Given => ({ type: "Given", given: value });
 
-/** Whether a list that `node` uses is only put away, or asked for one element. */
+/** Whether `node` only stores a list or reads one element of it. */
 function isShallow(node: Node | undefined): boolean {
   if (node?.type === "Set") return node.value !== null; // else it is a block
   const filter = node?.filter as { value?: unknown } | undefined;
@@ -43,7 +40,7 @@ function isShallow(node: Node | undefined): boolean {
     /^(length|count|first|last)$/.test(String(filter?.value));
 }
 
-/** The interpreter; `spend` throws where a run takes too much. */
+/** The interpreter; `spend` throws beyond the limit. */
 export class Bounded extends Interpreter {
   readonly #spend: Spend;
   #user: Node | undefined;
@@ -68,7 +65,10 @@ export class Bounded extends Interpreter {
     return result;
   }
 
-  /** Evaluates a node whose operands are evaluated and paid for first, where that matters. */
+  /**
+   * Evaluates a node; its operands are evaluated and paid first if its cost
+   * depends on them.
+   */
   #known(node: Node, environment: Environment): Result {
     const run = (node: Node) =>
       super.evaluate(node as unknown as Statement, environment);
@@ -118,7 +118,7 @@ export class Bounded extends Interpreter {
     return run(node);
   }
 
-  /** A filter with its operand and arguments known. */
+  /** Evaluates a filter with known operand and arguments. */
   #filter(node: Node, operand: Result, environment: Environment): Node {
     const filter = node.filter as Node;
     const value = (node: unknown) =>
@@ -153,7 +153,7 @@ export class Bounded extends Interpreter {
     return { ...node, operand: given(operand), filter: { ...filter, args } };
   }
 
-  /** A method that pays before it works. */
+  /** A method that is paid before it runs. */
   #method(name: string, object: Result, method: Result): Result {
     const { type, value: work } = method as { type: string; value?: unknown };
     if (type !== "FunctionValue" || typeof work !== "function") return method;
@@ -188,7 +188,7 @@ export class Bounded extends Interpreter {
     }
   }
 
-  /** Objects and lists within a node of the program. */
+  /** Number of objects and lists in a node of the program. */
   #size(node: Node): number {
     let size = this.#sizes.get(node);
     if (size === undefined) {
@@ -206,7 +206,7 @@ export class Bounded extends Interpreter {
   }
 }
 
-/** The value of an argument, where it is known. */
+/** The value of an argument, if known. */
 function valueOf(node: Node): Value {
   if (node.type === "Given") return node.given as Value;
   return { type: "StringValue", value: node.value };

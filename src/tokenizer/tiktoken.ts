@@ -1,30 +1,33 @@
 /**
- * Vocabularies of tiktoken: a file of ranks (`qwen.tiktoken`, GLM-4's
- * `tokenizer.model`), one line `base64 rank` per token; the pattern that cuts
- * words and the special tokens stand in the family's code or settings. Here they
- * become one tokenizer.json, whose model is of a type of its own: a vocabulary
- * without merges, in which a token's id is its rank.
+ * tiktoken vocabularies: a file with a line `base64 rank` per token
+ * (`qwen.tiktoken`, GLM-4's `tokenizer.model`). The word pattern and the
+ * special tokens are in the family's code or settings. They are converted to a
+ * tokenizer.json whose model has its own type: a vocabulary without merges in
+ * which a token's id is its rank.
  * @module
  */
 import { CHAR_OF_BYTE } from "./bytes.ts";
 import { TokenizerError } from "./error.ts";
 
-/** Type of the model in tokenizer.json. */
+/** Model type in tokenizer.json. */
 export const RANKED = "Tiktoken";
 
-/** What a file of ranks does not say. */
+/** Settings that the vocabulary file does not contain. */
 export interface RankedWords {
-  /** The pattern of words. */
+  /** The word pattern. */
   readonly pattern: string;
   /** Special tokens, by id. */
   readonly special: ReadonlyMap<number, string>;
-  /** Whether text is composed (NFC) first. */
+  /** Whether text is normalized (NFC) first. */
   readonly compose: boolean;
 }
 
 const MOST_TOKENS = 2 ** 20;
 
-/** Token text (in the byte alphabet) → rank; throws `TokenizerError` with the line that is wrong. */
+/**
+ * Reads a vocabulary file: token text (in the byte alphabet) → rank.
+ * @throws {TokenizerError} with the wrong line
+ */
 export function readRanks(text: string): Map<string, number> {
   const ranks = new Map<string, number>();
   const seen = new Set<number>();
@@ -65,7 +68,7 @@ function bad(line: number, text: string, want: string): TokenizerError {
   );
 }
 
-/** The tokenizer.json of a vocabulary of ranks. */
+/** Builds a tokenizer.json from a tiktoken vocabulary. */
 export function rankedTokenizerJson(
   ranks: ReadonlyMap<string, number>,
   { pattern, special, compose }: RankedWords,

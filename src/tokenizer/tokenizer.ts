@@ -1,7 +1,6 @@
 /**
- * A BPE tokenizer from a tokenizer.json, over bytes or over SentencePiece's
- * pieces, equal to the reference on what it supports and refusing the rest by
- * name.
+ * A BPE tokenizer from a tokenizer.json, byte-level or SentencePiece. It equals
+ * the reference on supported settings and refuses others by name.
  * @module
  */
 import { finder, readAddedTokens } from "./added.ts";
@@ -14,25 +13,28 @@ import { readNormalizer } from "./normalize.ts";
 import { readCut } from "./pre_tokenize.ts";
 import { RANKED } from "./tiktoken.ts";
 
-/** A stretch of a prompt. */
+/** A part of a prompt. */
 export interface TextPart {
   /** The text. */
   readonly text: string;
-  /** Whether text that spells an added token (`<image>`) becomes that token: never for what a user wrote. */
+  /** Whether added tokens (`<image>`) are recognised in it; never for user text. */
   readonly special: boolean;
 }
 
-/** Choices of decoding. */
+/** Options of decoding. */
 export interface DecodeOptions {
-  /** Leave special tokens out; default true. */
+  /** Skip special tokens; default true. */
   readonly skipSpecial?: boolean;
 }
 
-/** Text that grows token by token. */
+/** Decodes token by token. */
 export interface DecodeStream {
-  /** The text that `id` completes: empty while a character's bytes are incomplete. */
+  /**
+   * Returns the text that `id` completes; empty while a character is
+   * incomplete.
+   */
   push(id: number): string;
-  /** What is left: a replacement character where bytes stayed incomplete. */
+  /** Returns the rest: a replacement character if bytes are incomplete. */
   end(): string;
 }
 
@@ -40,17 +42,26 @@ export interface DecodeStream {
 export interface Tokenizer {
   /** One more than the largest id. */
   readonly size: number;
-  /** Ids of `text`; with `special` false, no added token can come out of it. */
+  /** Encodes `text`; with `special` false, added tokens are not recognised. */
   encode(text: string, options: { readonly special: boolean }): number[];
-  /** Ids of the concatenation of `parts`: BPE sees through the seams, added tokens are found within special parts only. */
+  /**
+   * Encodes the concatenation of `parts`. BPE merges across parts; added tokens
+   * are recognised in special parts only.
+   */
   encodeParts(parts: readonly TextPart[]): number[];
-  /** Text of `ids`; throws `TokenizerError` for an id that is not in the vocabulary. */
+  /**
+   * Decodes `ids`.
+   * @throws {TokenizerError} for an id outside the vocabulary
+   */
   decode(ids: Iterable<number>, options?: DecodeOptions): string;
-  /** Decoding token by token: pushes and end concatenate to `decode` of all. */
+  /**
+   * A decoder for one token at a time; its outputs concatenate to `decode` of
+   * all ids.
+   */
   decodeStream(options?: DecodeOptions): DecodeStream;
   /** Id of the added token or vocabulary entry spelled `token`. */
   idOf(token: string): number | undefined;
-  /** Bytes that `id` stands for; undefined where it is no token. */
+  /** Bytes of `id`; undefined if there is no such token. */
   bytesOf(id: number): Uint8Array | undefined;
   /** Whether `id` is a special token. */
   isSpecial(id: number): boolean;
@@ -58,7 +69,10 @@ export interface Tokenizer {
 
 const MOST_TOKENS = 2 ** 20;
 
-/** Reads the text of a tokenizer.json; throws `TokenizerError`. */
+/**
+ * Reads a tokenizer.json.
+ * @throws {TokenizerError}
+ */
 export function readTokenizer(text: string): Tokenizer {
   const json = parse(text);
   const model = (json.model ?? {}) as Record<string, unknown>;
@@ -139,7 +153,7 @@ export function readTokenizer(text: string): Tokenizer {
   };
 }
 
-/** A vocabulary of pieces has no normalized added tokens. */
+/** Checks that a SentencePiece vocabulary has no normalized added tokens. */
 function checkNoneNormalized(normalized: readonly AddedToken[]): void {
   if (normalized.length > 0) {
     throw TokenizerError.inFile(
@@ -150,7 +164,7 @@ function checkNoneNormalized(normalized: readonly AddedToken[]): void {
   }
 }
 
-/** Turns ids into text, one by one; `strip`: without a blank in front of all. */
+/** Returns a decoder; with `strip` it removes the leading space. */
 function decoderOf(
   bytes: readonly (Uint8Array | undefined)[],
   specialIds: ReadonlySet<number>,
@@ -194,7 +208,7 @@ function parse(text: string): Record<string, unknown> {
   return json;
 }
 
-/** Settings that would change the ids in ways not built here. */
+/** Refuses settings that would change ids and are not supported. */
 function checkModel(model: Record<string, unknown>) {
   if (model.type !== "BPE" && model.type !== RANKED) {
     throw TokenizerError.inFile(
@@ -216,7 +230,10 @@ function checkModel(model: Record<string, unknown>) {
   }
 }
 
-/** How tokens become text: as bytes, or as pieces, perhaps without the blank in front of all. */
+/**
+ * Decoding settings: byte-level or SentencePiece, with or without the leading
+ * space.
+ */
 interface Decoding {
   readonly pieces: boolean;
   readonly strip: boolean;
@@ -289,7 +306,7 @@ function sameId(id: number, one: string, two: string): TokenizerError {
   return TokenizerError.inFile(`${a} and ${b} have the same id ${id}`);
 }
 
-/** Bytes by id. An added token may also stand in the vocabulary, under the same id. */
+/** Bytes by id. An added token may also be in the vocabulary, with the same id. */
 function tokenBytes(
   vocab: ReadonlyMap<string, number>,
   added: readonly AddedToken[],
@@ -316,7 +333,7 @@ function tokenBytes(
   return bytes;
 }
 
-/** Merges are pairs; older files write them as "left right". */
+/** Reads merges: pairs, or "left right" in older files. */
 function readMerges(json: unknown): [string, string][] {
   if (!Array.isArray(json) || json.length > MOST_TOKENS) {
     throw TokenizerError.inFile("its merges are not a list, or too many");
