@@ -26,6 +26,7 @@ export const EXIT = {
 /** A wrong command line. */
 export class UsageError extends Error {
   /**
+   * Creates the error.
    * @param message what was attempted, the value, what is allowed, the next
    * step
    */

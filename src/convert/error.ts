@@ -45,6 +45,7 @@ export class QuantizeError extends RangeError {
   readonly code: QuantizeErrorCode;
 
   /**
+   * Creates the error.
    * @param message what was attempted, the value, what is allowed, the next
    * step
    */

@@ -70,6 +70,7 @@ export class ApiError extends Error {
   readonly headers: Readonly<Record<string, string>>;
 
   /**
+   * Creates the error.
    * @param message what was attempted, the value, what is allowed, the next
    * step
    */

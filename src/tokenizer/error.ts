@@ -5,7 +5,10 @@
 
 /** A tokenizer.json or chat template is invalid, or a prompt does not fit it. */
 export class TokenizerError extends Error {
-  /** @param message what was attempted, the value, what is allowed */
+  /**
+   * Creates the error.
+   * @param message what was attempted, the value, what is allowed
+   */
   constructor(message: string) {
     super(message);
     this.name = "TokenizerError";
