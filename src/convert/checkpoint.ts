@@ -17,6 +17,7 @@ import type { Model } from "../graph/node.ts";
 import { checkSupported, describe, supplementOf } from "../models/mod.ts";
 import type { Supplement } from "../models/supplement.ts";
 import { chat, type ChatFormat } from "../tokenizer/chat.ts";
+import { tokenizerJsonOf } from "../tokenizer/side_files.ts";
 import { readTokenizer } from "../tokenizer/tokenizer.ts";
 import type { Tokenizer } from "../tokenizer/tokenizer.ts";
 import { rankedTokenizerJson, readRanks } from "../tokenizer/tiktoken.ts";
@@ -215,7 +216,13 @@ function standIn(
     const settings = newerSettings(folder) ?? processor ?? set;
     return settings && JSON.stringify(settings);
   }
-  if (name !== "tokenizer.json" || !ranks) return undefined;
+  if (name !== "tokenizer.json") return undefined;
+  if (!ranks) {
+    return tokenizerJsonOf((file) => {
+      const path = join(folder, file);
+      return statOf(path) && Deno.readFileSync(path);
+    });
+  }
   const path = join(folder, ranks.file);
   if (!statOf(path)) throw missing(path);
   const vocabulary = readRanks(Deno.readTextFileSync(path));
@@ -288,7 +295,9 @@ function tokensOf(settings: Record<string, unknown>): Record<string, string> {
 function contentHash(folder: string): string {
   const hash = createHash("sha256"), chunk = new Uint8Array(1 << 22);
   const names = [...Deno.readDirSync(folder)].map((e) => e.name)
-    .filter((name) => /\.(json|jinja|safetensors)$/.test(name)).sort();
+    .filter((name) =>
+      /\.(json|jinja|safetensors|tiktoken|model)$|^merges\.txt$/.test(name)
+    ).sort();
   for (const name of names) {
     hash.update(`${name}\n`);
     using file = Deno.openSync(join(folder, name));

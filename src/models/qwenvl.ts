@@ -30,12 +30,8 @@ import {
   resamplerSource,
 } from "./resampler.ts";
 import { headRowsOf, transposed } from "./rows.ts";
-import {
-  chatml,
-  clipPixels,
-  QWEN_WORDS,
-  type Supplement,
-} from "./supplement.ts";
+import { chatml, clipPixels, type Supplement } from "./supplement.ts";
+import { QWEN_WORDS } from "../tokenizer/side_files.ts";
 
 const VISUAL = "transformer.visual.", POOL = `${VISUAL}attn_pool.`;
 const TOWER = `${VISUAL}transformer.resblocks.$1.`;

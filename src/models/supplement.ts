@@ -30,10 +30,6 @@ export interface Supplement {
   };
 }
 
-/** Words of Qwen's vocabularies (tokenization_qwen.py, PAT_STR). */
-export const QWEN_WORDS = String
-  .raw`(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+`;
-
 /** Small differences between the ChatML of families, as a template writes them. */
 export interface Spacing {
   /** Between the parts of a message. */
