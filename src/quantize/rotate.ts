@@ -4,6 +4,7 @@
  * and one online transform before each down projection.
  * @module
  */
+import { BOUNDED } from "../graph/activation.ts";
 import {
   consumersOf,
   index,
@@ -199,11 +200,15 @@ function sourceLinears(
  * With `signs`, a random diagonal before the Hadamard spreads the positive mean of
  * GELU outputs over all channels (method §6, finding 2). Without, the mean is in
  * channel 0, and Rotation Magnitude Suppression splits it off.
+ *
+ * Values of a bounded function (ReLU6) stay as they are: they have no outliers, and
+ * unrotated they go from the layer before to int8 in one step.
  */
 export function rotateOnline(seed: number, { signs = true } = {}): Pass {
   return pass(signs ? "rotate-online" : "rotate-online-plain", (draft) => {
     for (const node of draft.model.nodes) {
       if (node.op !== "activation" && node.op !== "causal_conv1d") continue;
+      if (node.op === "activation" && BOUNDED.has(node.fn)) continue;
       const linears = consumersOf(draft.model.nodes, node.id)
         .filter((n) => n.op === "linear");
       if (linears.length === 0) continue;
