@@ -23,7 +23,7 @@ export interface Siege {
 /** How a siege is laid. */
 export interface SiegeOptions {
   readonly port: number;
-  /** Ends after so long. */
+  /** Ends after this time, or later where an attack has not run yet. */
   readonly ms: number;
   /** A request that normal clients make, over and over. */
   readonly body: string;
@@ -37,7 +37,10 @@ export interface SiegeOptions {
 export async function siege(
   { port, ms, body, clients, tick }: SiegeOptions,
 ): Promise<Siege> {
-  const end = Date.now() + ms;
+  const end = Date.now() + ms,
+    all: [string, Attack][] = Object.entries(ATTACKS);
+  let made = 0;
+  const lasts = () => Date.now() < end || made < all.length;
   const out: Siege = {
     attacks: {},
     statuses: {},
@@ -52,9 +55,8 @@ export async function siege(
   if (want.text === undefined) find(`before: ${want.status}`);
 
   async function attackers() {
-    const all: [string, Attack][] = Object.entries(ATTACKS);
-    for (let i = 0; Date.now() < end; i++) {
-      const [name, attack] = all[i % all.length];
+    for (; lasts(); made++) {
+      const [name, attack] = all[made % all.length];
       for (const status of await attack(port)) {
         out.statuses[status] = (out.statuses[status] ?? 0) + 1;
         if (status === 500) find(`${name}: 500`);
@@ -65,7 +67,7 @@ export async function siege(
   }
 
   async function client() {
-    while (Date.now() < end) {
+    while (lasts()) {
       try {
         const { status, text, later } = await answer(port, body);
         if (status === 503) {
@@ -83,7 +85,7 @@ export async function siege(
   }
 
   async function health() {
-    while (Date.now() < end) {
+    while (lasts()) {
       const begun = performance.now();
       try {
         await getHealth(port);

@@ -28,14 +28,14 @@ Deno.test("no attack costs a normal client its answer, or the server its life", 
     });
     const out = await siege({
       port: Number(new URL(server.url).port),
-      ms: 8000,
+      ms: 4000,
       body: JSON.stringify(say("hi", { max_tokens: 6 })),
       clients: 2,
     });
     assertEquals([out.findings, errors], [[], []]);
     assert(out.answers > 5, `${out.answers} answers`);
     assert(out.health.length > 20);
-    assert(Object.keys(out.attacks).length > Object.keys(ATTACKS).length / 2);
+    assertEquals(Object.keys(out.attacks), Object.keys(ATTACKS));
     assertEquals(await server.shutdown(5000), true);
   } finally {
     Deno.removeSync(folder, { recursive: true });
