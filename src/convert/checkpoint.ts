@@ -88,11 +88,11 @@ export function openFloatCheckpoint(folder: string): FloatCheckpoint {
     : {};
   const textOf = (ids: readonly number[]) =>
     tokenizer.decode(ids, { skipSpecial: false });
-  const template = "chat_template.jinja" in assets
+  const stated = "chat_template.jinja" in assets
     ? text("chat_template.jinja")
     : olderTemplate(folder) ?? madeTemplate(supplement, textOf) ??
       settings.chat_template;
-  if (typeof template !== "string") {
+  if (typeof stated !== "string") {
     throw new RangeError(
       `Cannot read checkpoint ${
         JSON.stringify(folder)
@@ -116,6 +116,9 @@ export function openFloatCheckpoint(folder: string): FloatCheckpoint {
     if (info.image && !(PROCESSOR in assets)) {
       throw missing(join(folder, PROCESSOR));
     }
+    const template = info.image
+      ? withLeading(stated, tokenizer.leading)
+      : stated;
     const format: ChatFormat = {
       template,
       ...imageFormat(tokenizer, info),
@@ -244,6 +247,17 @@ function newerSettings(folder: string): Record<string, unknown> | undefined {
 function olderTemplate(folder: string): unknown {
   const path = join(folder, "chat_template.json");
   return statOf(path) ? readJson(path).chat_template : undefined;
+}
+
+/**
+ * A template that writes the tokenizer's leading token. transformers' processors
+ * let the tokenizer add it where the prompt does not begin with it; tokenizers of
+ * text-only models do not.
+ */
+function withLeading(template: string, token: string | undefined): string {
+  if (token === undefined) return template;
+  const writes = template.includes(token) || /\bbos_token\b/.test(template);
+  return writes ? template : token + template;
 }
 
 /** The family's own template. */

@@ -22,6 +22,14 @@ export interface TileCount {
 export type Tiling =
   /** One tile of a fixed size; the aspect ratio is not kept. */
   | { readonly kind: "resize"; readonly size: Size }
+  /** The middle of a picture whose shorter edge was resized to `shortest` (CLIP). */
+  | { readonly kind: "crop"; readonly shortest: number; readonly size: Size }
+  /** The picture in the middle of a square of one color, resized (LLaVA). */
+  | {
+    readonly kind: "pad";
+    readonly size: Size;
+    readonly color: readonly [number, number, number];
+  }
   /** Resized, then cut along whole tiles, the whole picture last (Idefics3). */
   | {
     readonly kind: "split";
@@ -104,6 +112,8 @@ function single(tiling: Tiling): Tiling {
         kind: "resize",
         size: { height: tiling.tile, width: tiling.tile },
       };
+    case "crop":
+    case "pad":
     case "resize":
       return tiling;
   }
@@ -137,6 +147,8 @@ function fewer(tiling: Tiling, parts: number): Tiling {
       return { ...tiling, most: parts };
     case "split":
       return { ...tiling, most: parts + 1 };
+    case "crop":
+    case "pad":
     case "resize":
       return tiling;
   }

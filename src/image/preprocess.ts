@@ -21,6 +21,12 @@ export interface Tiles {
   readonly cols: number;
 }
 
+/** Longer edge of a picture that is resized by its shorter one. */
+const LARGEST_RESIZED = 65_535;
+
+/** Rows that are padded at once. */
+const STRIP = 64;
+
 /** A tiling of one kind. */
 type Of<K extends Tiling["kind"]> = Extract<Tiling, { readonly kind: K }>;
 
@@ -32,6 +38,10 @@ export function preprocess(image: Image, plan: ImagePlan): Tiles {
   switch (tiling.kind) {
     case "resize":
       return fit(tiling.size);
+    case "crop":
+      return whole(middle(image, tiling, resampling));
+    case "pad":
+      return whole(squared(image, tiling, resampling));
     case "split":
       return splitTiles(image, tiling, resampling);
     case "grid":
@@ -54,6 +64,65 @@ export function preprocess(image: Image, plan: ImagePlan): Tiles {
 /** A picture that is not cut. */
 function whole(image: Image): Tiles {
   return { tiles: [image], rows: 0, cols: 0 };
+}
+
+/** `get_resize_output_image_size` and `center_crop`. */
+function middle(
+  image: Image,
+  { shortest, size }: Of<"crop">,
+  resampling: Resampling,
+): Image {
+  const short = Math.min(image.width, image.height);
+  const to = (n: number) =>
+    n === short ? shortest : Math.trunc(shortest * n / short);
+  const { width, height } = {
+    width: to(image.width),
+    height: to(image.height),
+  };
+  if (Math.max(width, height) > LARGEST_RESIZED) {
+    refuse(
+      `the picture of ${image.width} × ${image.height} pixels becomes ${width} × ${height} before its middle is taken, at most ${LARGEST_RESIZED} are allowed`,
+    );
+  }
+  const left = Math.floor((width - size.width) / 2);
+  const top = Math.floor((height - size.height) / 2);
+  const large = resize(image, width, height, resampling);
+  return crop(large, left, top, size.width, size.height);
+}
+
+/**
+ * `pad_to_square`, then a resize. A resize of a square goes across first, so the
+ * square is made and narrowed a few rows at a time: of a long picture it would
+ * not fit into memory.
+ */
+function squared(
+  image: Image,
+  { size: { width, height }, color }: Of<"pad">,
+  resampling: Resampling,
+): Image {
+  const side = Math.max(image.width, image.height);
+  const left = Math.floor((side - image.width) / 2);
+  const top = Math.floor((side - image.height) / 2);
+  const narrow = new Uint8Array(side * width * 3);
+  for (let y = 0; y < side; y += STRIP) {
+    const rows = Math.min(STRIP, side - y);
+    const data = new Uint8Array(rows * side * 3);
+    for (let i = 0; i < data.length; i++) data[i] = color[i % 3];
+    for (let r = 0; r < rows; r++) {
+      const from = y + r - top;
+      if (from < 0 || from >= image.height) continue;
+      const begin = from * image.width * 3;
+      const row = image.data.subarray(begin, begin + image.width * 3);
+      data.set(row, (r * side + left) * 3);
+    }
+    const strip = { width: side, height: rows, data };
+    narrow.set(
+      resize(strip, width, rows, resampling).data,
+      y * width * 3,
+    );
+  }
+  const square = { width, height: side, data: narrow };
+  return resize(square, width, height, resampling);
 }
 
 /** Idefics3's tiles, or one. */

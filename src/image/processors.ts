@@ -50,6 +50,13 @@ const CLIP = {
   image_std: [0.26862954, 0.26130258, 0.27577711],
 };
 const square = (side: number) => ({ size: { height: side, width: side } });
+const CROPPED = {
+  ...CLIP,
+  resample: BICUBIC,
+  size: { shortest_edge: 224 },
+  do_center_crop: true,
+  crop_size: { height: 224, width: 224 },
+};
 const IDEFICS3 = {
   ...HALF,
   resample: LANCZOS,
@@ -59,8 +66,7 @@ const IDEFICS3 = {
 };
 
 const PROCESSORS: Readonly<Record<string, Processor>> = {
-  // CLIP's class has a crop by default, which no family here uses: its size must be stated.
-  CLIP: { defaults: { ...CLIP, resample: BICUBIC }, tiling: resized },
+  CLIP: { defaults: CROPPED, tiling: cropped },
   Gemma3: {
     defaults: { ...HALF, resample: BILINEAR, ...square(224) },
     tiling: resized,
@@ -76,6 +82,14 @@ const PROCESSORS: Readonly<Record<string, Processor>> = {
     tiling: nearestGrid,
   },
   Idefics3: { defaults: IDEFICS3, tiling: resized },
+  Llava: {
+    defaults: { ...CROPPED, do_pad: false },
+    tiling: (s) => s.do_pad === true ? paddedSquare(s) : cropped(s),
+  },
+  LlavaOnevision: {
+    defaults: { ...CLIP, resample: BICUBIC, ...square(384) },
+    tiling: paddedSquare,
+  },
   Lfm2Vl: {
     defaults: {
       ...HALF,
@@ -243,6 +257,45 @@ function resized(settings: Settings): Tiling {
   }
   if ("longestEdge" in first) refuse("size.longest_edge needs max_image_size");
   return { kind: "resize", size: first };
+}
+
+/** The middle of the picture where its shorter edge is resized; else one size, of which the middle is all. */
+function cropped(settings: Settings): Tiling {
+  const { size, crop_size, do_center_crop, do_resize } = settings;
+  const edge = (size as Settings | null | undefined)?.shortest_edge;
+  if (edge === undefined) return resized(settings);
+  if (do_center_crop === false || do_resize === false) {
+    refuse(
+      "size.shortest_edge needs do_resize and do_center_crop: the tower needs one size",
+    );
+  }
+  const shortest = readSide("size.shortest_edge", edge);
+  const kept = readSize(crop_size);
+  if (Math.max(kept.height, kept.width) > shortest) {
+    refuse(
+      `crop_size must be at most size.shortest_edge, ${shortest}: it is ${kept.height} × ${kept.width}`,
+    );
+  }
+  return { kind: "crop", shortest, size: kept };
+}
+
+/** The picture in a square of the mean color. */
+function paddedSquare(settings: Settings): Tiling {
+  const { size, crop_size } = settings;
+  const edge = (size as Settings | null | undefined)?.shortest_edge;
+  const color = readTriple("image_mean", settings.image_mean)
+    .map((mean) => Math.min(Math.max(Math.trunc(mean * 255), 0), 255));
+  const to = readSize(edge === undefined ? size : crop_size ?? edge);
+  if (to.width !== to.height) {
+    refuse(
+      `the size of a padded picture must be a square: it is ${to.width} × ${to.height}`,
+    );
+  }
+  return {
+    kind: "pad",
+    size: to,
+    color: color as [number, number, number],
+  };
 }
 
 /** transformers' InternVLProcessor asks this class to cut, whatever its settings say. */

@@ -100,6 +100,12 @@ export class Config {
     return new Config({ ...this.json, ...fields }, this.path);
   }
 
+  /** The same object with fields that it leaves out. */
+  or(defaults: Record<string, unknown>): Config {
+    const stated = Object.entries(this.json).filter(([, v]) => v !== null);
+    return this.with({ ...defaults, ...Object.fromEntries(stated) });
+  }
+
   /** A square's side: one number, or a pair of equal ones. */
   side(key: string, fallback: number): number {
     const v = this.json[key];

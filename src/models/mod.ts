@@ -15,6 +15,7 @@ import { internvl } from "./internvl.ts";
 import { internvlSupplement } from "./internvl_prompt.ts";
 import { lfm2vl } from "./lfm2vl.ts";
 import { llama } from "./llama.ts";
+import { llava } from "./llava.ts";
 import { minicpmv, minicpmvSupplement } from "./minicpmv.ts";
 import { moondream, moondreamSupplement } from "./moondream.ts";
 import { nanovlm, nanovlmSupplement } from "./nanovlm.ts";
@@ -32,6 +33,8 @@ const ARCHITECTURES: Record<string, (checkpoint: Checkpoint) => Model> = {
   internvl,
   internvl_chat: internvl,
   lfm2_vl: lfm2vl,
+  llava,
+  llava_onevision: llava,
   llama,
   qwen2: llama,
   qwen3: llama,

@@ -35,12 +35,12 @@ export function siglipOf(
   };
 }
 
-/** Writes a tower down; returns the rows behind its last norm. `positions` says how its table becomes a picture's. */
-export function siglip(
+/** Writes a tower's blocks down. `positions` says how its table becomes a picture's. */
+export function siglipStream(
   g: Builder,
   { block: c, layers, patch }: Siglip,
   positions: Pick<LearnedEmbeddingNode, "gridSize" | "interpolation"> = {},
-): string {
+): void {
   const wide = 3 * patch * patch, bias = { bias: true };
   g.residualAdd(
     "vision",
@@ -49,7 +49,17 @@ export function siglip(
   const pixels = g.patchInput("vision.pixels", wide);
   g.residualAdd("vision", g.linear("vision.patch", pixels, wide, c.dim, bias));
   for (let i = 0; i < layers; i++) block(g, `vision.${i}`, c);
-  return g.norm("vision.norm", "vision", c.dim, c.norm, c.eps);
+}
+
+/** Writes a tower down; returns the rows behind its last norm. */
+export function siglip(
+  g: Builder,
+  tower: Siglip,
+  positions: Pick<LearnedEmbeddingNode, "gridSize" | "interpolation"> = {},
+): string {
+  siglipStream(g, tower, positions);
+  const { dim, norm, eps } = tower.block;
+  return g.norm("vision.norm", "vision", dim, norm, eps);
 }
 
 /** Name of a tensor below `at` in files that have `vision_model` in between, or as it is. */

@@ -62,7 +62,7 @@ Deno.test("quantized and unknown checkpoints are named before their tensors are 
       RangeError,
       message,
     );
-  refused({ model_type: "llava" }, 'model_type "llava"');
+  refused({ model_type: "mllama" }, 'model_type "mllama"');
   const quantization_config = { quant_method: "gptq", bits: 3 };
   refused(
     { model_type: "llama", quantization_config },

@@ -65,6 +65,8 @@ export interface Tokenizer {
   bytesOf(id: number): Uint8Array | undefined;
   /** Whether `id` is a special token. */
   isSpecial(id: number): boolean;
+  /** The token that its post-processor puts in front of every text, such as `<s>`. Nothing here adds it: a chat template writes it. */
+  readonly leading: string | undefined;
 }
 
 const MOST_TOKENS = 2 ** 20;
@@ -150,7 +152,24 @@ export function readTokenizer(text: string): Tokenizer {
     idOf: (token) => addedIds.get(token) ?? vocab.get(token),
     bytesOf: (id) => bytes[id],
     isSpecial: (id) => specialIds.has(id),
+    leading: leadingToken(json.post_processor),
   };
+}
+
+/** First token of a TemplateProcessing, alone or in a sequence. */
+function leadingToken(json: unknown): string | undefined {
+  const { type, processors, single } = (json ?? {}) as Record<string, unknown>;
+  if (type === "Sequence" && Array.isArray(processors)) {
+    return processors.map((p) =>
+      (p as { type?: unknown } | null)?.type === "Sequence"
+        ? undefined
+        : leadingToken(p)
+    ).find((token) => token !== undefined);
+  }
+  if (type !== "TemplateProcessing" || !Array.isArray(single)) return undefined;
+  const id = (single[0] as { SpecialToken?: { id?: unknown } } | undefined)
+    ?.SpecialToken?.id;
+  return typeof id === "string" ? id : undefined;
 }
 
 /** Checks that a SentencePiece vocabulary has no normalized added tokens. */

@@ -37,6 +37,8 @@ export const FAMILIES = [
   "internvl35-toy",
   "internvl6b-toy",
   "lfm2vl-toy",
+  "llava-toy",
+  "llavaonevision-toy",
   "minicpmv-toy",
   "moondream-toy",
   "nanovlm-toy",

@@ -14,6 +14,7 @@ const KNOWN: Record<string, number> = {
   "Qwen2-VL-2B": 2208.99,
   "Qwen2.5-VL-3B": 3754.6,
   "Qwen3-VL-2B": 2127.5,
+  "LLaVA-1.5-7B": 7063.4,
   "Qwen-VL-Chat": 9655.9,
   "MiniCPM-V-2.6": 8099.2,
   "GLM-4V-9B": 13906,
@@ -23,6 +24,7 @@ const KNOWN: Record<string, number> = {
   "moondream2": 1867,
 };
 const TOO_LARGE = [
+  "JoyCaption",
   "InternVL3-8B",
   "Qwen2-VL-7B",
   "Qwen-VL-Chat",

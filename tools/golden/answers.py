@@ -69,7 +69,11 @@ def answers(
         ids = inputs["input_ids"][0].tolist()
         item, given = {"name": name, "parts": parts, "input_ids": ids} | fields(name), {}
         if names:
-            given = {k: v for k, v in inputs.items() if k.startswith(("pixel", "image_grid", "spatial"))}
+            given = {
+                k: v
+                for k, v in inputs.items()
+                if k.startswith(("pixel", "image_grid", "image_sizes", "batch_num", "spatial"))
+            }
             item["pixels_sha256"] = [h for p in pictures for h in hashes(p, **options(name))]
             seen, rows = look(given)
             item["vision"], item["connector"] = summary(seen), summary(rows)

@@ -20,6 +20,10 @@ from transformers import (
     Lfm2VlForConditionalGeneration,
     LlamaConfig,
     LlamaForCausalLM,
+    LlavaConfig,
+    LlavaForConditionalGeneration,
+    LlavaOnevisionConfig,
+    LlavaOnevisionForConditionalGeneration,
     Qwen2Config,
     Qwen2ForCausalLM,
     Qwen2_5_VLConfig,
@@ -144,9 +148,7 @@ def qwen3vl(dim: int, layers: int, heads: int, kv: int, ffn: int, vision: dict) 
         },
     }
     del text["model_type"]
-    config = Qwen3VLConfig(
-        text_config=text, vision_config=vision | {"out_hidden_size": dim}, tie_word_embeddings=True
-    )
+    config = Qwen3VLConfig(text_config=text, vision_config=vision | {"out_hidden_size": dim}, tie_word_embeddings=True)
     return Qwen3VLForConditionalGeneration, config
 
 
@@ -192,6 +194,54 @@ def lfm2vl(dim: int, layers: int, heads: int, kv: int, ffn: int, attention: list
     return Lfm2VlForConditionalGeneration, Lfm2VlConfig(text_config=text, vision_config=tower | vision)
 
 
+def llava15(text: dict) -> tuple:
+    vision = dict(
+        model_type="clip_vision_model",
+        hidden_size=1024,
+        intermediate_size=4096,
+        num_hidden_layers=24,
+        num_attention_heads=16,
+        image_size=336,
+        patch_size=14,
+        projection_dim=768,
+    )
+    return LlavaForConditionalGeneration, LlavaConfig(vision_config=vision, text_config=text)
+
+
+def joycaption() -> tuple:
+    text = dict(
+        model_type="llama",
+        vocab_size=128256,
+        intermediate_size=14336,
+        num_key_value_heads=8,
+        max_position_embeddings=131072,
+        rms_norm_eps=1e-5,
+        rope_parameters={
+            "rope_type": "llama3",
+            "rope_theta": 500000.0,
+            "factor": 8.0,
+            "low_freq_factor": 1.0,
+            "high_freq_factor": 4.0,
+            "original_max_position_embeddings": 8192,
+        },
+    )
+    config = LlavaConfig(
+        vision_config=SIGLIP_400M | {"model_type": "siglip_vision_model"},
+        text_config=text,
+        vision_feature_select_strategy="full",
+        image_token_index=128077,
+        image_seq_length=729,
+    )
+    return LlavaForConditionalGeneration, config
+
+
+def onevision(dim: int, layers: int, heads: int, kv: int, ffn: int) -> tuple:
+    tower = {"model_type": "siglip_vision_model", "num_hidden_layers": 26, "vision_use_head": False}
+    text = qwen2(dim, layers, heads, kv, ffn, 152000, 32768) | {"tie_word_embeddings": True}
+    config = LlavaOnevisionConfig(vision_config=SIGLIP_400M | tower, text_config=text, tie_word_embeddings=True)
+    return LlavaOnevisionForConditionalGeneration, config
+
+
 SIGLIP2_LARGE = dict(
     depth=24, hidden_size=1024, intermediate_size=4096, num_heads=16, deepstack_visual_indexes=[5, 11, 17]
 )
@@ -213,6 +263,11 @@ MODELS = {
     "Qwen3-VL-4B": qwen3vl(2560, 36, 32, 8, 9728, SIGLIP2_LARGE),
     "LFM2-VL-450M": lfm2vl(1024, 16, 16, 8, 6656, [2, 5, 8, 10, 12, 14], dict(hidden_size=768, num_hidden_layers=12)),
     "Gemma-3-4B": gemma3(2560, 34, 8, 4, 10240),
+    "LLaVA-1.5-7B": llava15(
+        dict(model_type="llama", vocab_size=32064, rms_norm_eps=1e-5, max_position_embeddings=4096)
+    ),
+    "JoyCaption": joycaption(),
+    "LLaVA-OneVision-0.5B": onevision(896, 24, 14, 2, 4864),
     "SmolLM2-135M": smollm2(576, 30, 9, 3, 1536),
     "SmolLM2-360M": smollm2(960, 32, 15, 5, 2560),
     "Qwen2-0.5B": qwen2_text(896, 24, 14, 2, 4864),
@@ -238,6 +293,10 @@ def rename(model, name: str) -> str:
     if isinstance(model, (Qwen2VLForConditionalGeneration, Qwen2_5_VLForConditionalGeneration)):
         return name.replace("model.visual.", "visual.").replace("model.language_model.", "model.")
     if isinstance(model, Lfm2VlForConditionalGeneration):
+        return name.replace("vision_tower.", "vision_tower.vision_model.")
+    if isinstance(model, (LlavaForConditionalGeneration, LlavaOnevisionForConditionalGeneration)):
+        name = re.sub(r"^lm_head\.", "language_model.lm_head.", name).removeprefix("model.")
+        name = re.sub(r"^language_model\.(?!lm_head)", "language_model.model.", name)
         return name.replace("vision_tower.", "vision_tower.vision_model.")
     if isinstance(model, Gemma3ForConditionalGeneration):
         name = name.removeprefix("model.").replace("language_model.", "language_model.model.")

@@ -64,7 +64,7 @@ const tower = (name: "vision_config" | "text_config", changes: object) =>
 
 /** config.json. */
 export const CONFIGS: readonly Case[] = [
-  ["RangeError", "another architecture", config({ model_type: "llava" })],
+  ["RangeError", "another architecture", config({ model_type: "mllama" })],
   [
     "RangeError",
     "an architecture of the prototype",
