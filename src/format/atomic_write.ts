@@ -1,19 +1,19 @@
 /**
- * Writing a file so that a crash leaves the old one or the new one, never a
- * torn one: a temporary file beside it, fsync, rename, fsync of the folder.
- * A killed process leaves its temporary file (`sweep`). Which ones are still
- * being written, their locks tell: the system drops a lock when its process
- * ends, however it ends.
+ * Atomic file writing: a crash leaves the old or the new file, never a partial
+ * one. Steps: a temporary file in the same folder, fsync, rename, fsync of the
+ * folder. A killed process leaves its temporary file, which `sweep` removes.
+ * Temporary files in use are locked; the system releases a lock when its
+ * process ends.
  * @module
  */
 import { createHash } from "node:crypto";
 import { basename, dirname, join } from "@std/path";
 
 /**
- * Writes `path` through `fill`, which gets the open temporary file and its path. Where
- * `fill` throws, `path` stays as it was and the temporary file is removed. `mode`: who may read it,
- * from the first moment on (the system's mask takes away more).
- * Needs `--allow-read --allow-write` of the folder.
+ * Writes `path` atomically. If `fill` throws, `path` is unchanged and the
+ * temporary file is removed. Needs `--allow-read --allow-write` of the folder.
+ * @param fill receives the open temporary file and its path
+ * @param mode permission bits from the creation on, before the umask
  */
 export function writeAtomically(
   path: string,
@@ -40,7 +40,7 @@ export function writeAtomically(
   syncFolder(dirname(path));
 }
 
-/** A new, locked file at `path`. */
+/** Creates and locks a new file at `path`. */
 function lockedNew(path: string, mode?: number): Deno.FsFile {
   removeAbandoned(path); // of a dead process that had our number
   for (;;) {
@@ -62,17 +62,20 @@ function lockedNew(path: string, mode?: number): Deno.FsFile {
   }
 }
 
-/** Bytes of a name that leave room for what a temporary one has beside it, of 255. */
+/**
+ * Maximum bytes of a file name to which the suffix of a temporary name is added
+ * (the system's limit is 255).
+ */
 const MOST_NAME = 230;
 
-/** What stands for `name` in the name of a temporary file. */
+/** The form of `name` within the name of a temporary file. */
 function stemOf(name: string): string {
   return new TextEncoder().encode(name).length <= MOST_NAME
     ? name
     : createHash("sha256").update(name).digest("hex");
 }
 
-/** Makes a rename or a new name in `folder` survive a loss of power. */
+/** Syncs `folder`, so that a rename or a new file survives a power loss. */
 export function syncFolder(folder: string): void {
   if (Deno.build.os === "windows") return; // a folder cannot be opened there
   using file = Deno.openSync(folder, { read: true });
@@ -88,9 +91,8 @@ export function writeAll(
 }
 
 /**
- * Removes what killed writers of `paths` have left; looks through each of their
- * folders once. What is still being written is locked, and what is not the
- * temporary file of one of them is somebody else's: both stay.
+ * Removes temporary files that killed writers of `paths` left; reads each
+ * folder once. Locked files (in use) and files of other targets stay.
  */
 export function sweep(paths: string | Iterable<string>): void {
   const stems = new Map<string, Set<string>>();

@@ -1,5 +1,5 @@
 /**
- * A float checkpoint on disk: one safetensors file, or a folder with one or with
+ * A checkpoint on disk: one safetensors file, or a folder with one file or
  * several shards, as one map of named tensors.
  * @module
  */
@@ -27,7 +27,7 @@ export function openCheckpoint(path: string): TensorFile {
   return openShards(path, readIndex(source));
 }
 
-/** Weights in PyTorch's own format are programs: they are not read. */
+/** Refuses folders with PyTorch pickles only: loading a pickle runs code. */
 function refusePickles(folder: string): void {
   for (const { name } of Deno.readDirSync(folder)) {
     if (!/\.(bin|pt|pth)$/.test(name)) continue;

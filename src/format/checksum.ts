@@ -9,18 +9,18 @@
  * @module
  */
 
-/** Metadata key of the header's hash. */
+/** Metadata key of the header's SHA-256. */
 export const HEADER_SHA256 = "header_sha256";
 
-/** What a header whose hash is not known yet says. */
+/** Placeholder of the hash while the header is built. */
 export const NO_SHA256: string = "0".repeat(64);
 
 const BEFORE = `{"__metadata__":{"${HEADER_SHA256}":"`;
 const DIGITS = 8 + BEFORE.length;
 
 /**
- * What is hashed of a header, its digits taken as zeros; undefined where they
- * do not stand at their place.
+ * The bytes of a header that are hashed, with the digits of the hash replaced
+ * by zeros; undefined if the hash is not at its fixed position.
  * @param header bytes 0 to 8 + N of a file
  */
 export function hashedHeader(header: Uint8Array): Uint8Array[] | undefined {

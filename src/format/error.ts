@@ -1,5 +1,5 @@
 /**
- * The one error of this room: a file that is not what it claims to be.
+ * The error of file formats: a file is not what it claims to be.
  * @module
  */
 
@@ -62,7 +62,10 @@ export class FormatError extends Error {
   /** Which rule the file breaks. */
   readonly code: FormatErrorCode;
 
-  /** Message in the grammar of std: what was attempted, the value, the wish, the next step. */
+  /**
+   * Creates the error.
+   * @param problem the value, what is allowed, the next step
+   */
   constructor(code: FormatErrorCode, file: string, problem: string) {
     super(`Cannot open ${JSON.stringify(file)}: ${problem}`);
     this.name = "FormatError";
@@ -70,7 +73,7 @@ export class FormatError extends Error {
   }
 }
 
-/** `text` quoted and cut, for names that come out of a file. */
+/** `text` quoted and shortened, for names from a file. */
 export function quoted(text: string, most = 80): string {
   return JSON.stringify(text.length > most ? text.slice(0, most) + "…" : text);
 }

@@ -1,15 +1,18 @@
 /**
- * Whether all numbers of a stored tensor are finite: its bits are looked at, a
- * part at a time, so a large checkpoint takes the time of reading it once.
+ * Checks that all values of a stored tensor are finite, by their bit patterns,
+ * a part at a time; this takes as long as reading the file once.
  * @module
  */
 import { type DType, DTYPE_BYTES, elementsOf } from "./dtype.ts";
 import type { StoredTensor } from "./safetensors.ts";
 
-/** Bytes looked at at once. */
+/** Bytes that are checked at a time. */
 const PART = 1 << 20;
 
-/** Bits that are all ones in NaN and infinity: the exponent (IEEE 754-2019 §3.4); of E4M3, which has no infinity, the mantissa as well. */
+/**
+ * Bits that are all ones in NaN and infinity: the exponent (IEEE 754-2019
+ * §3.4); for E4M3, which has no infinity, also the mantissa.
+ */
 const EXPONENTS: Partial<Record<DType, number>> = {
   F64: 0x7ff00000, // of the upper half
   F32: 0x7f800000,
@@ -18,13 +21,13 @@ const EXPONENTS: Partial<Record<DType, number>> = {
   F8_E4M3: 0x7f,
 };
 
-/** A number that is not finite, and where it stands, row by row. */
+/** A value that is not finite, and its row-major index. */
 export interface NotFinite {
   readonly index: number;
   readonly value: number;
 }
 
-/** The first element that is NaN or infinite; undefined where there is none. */
+/** The first NaN or infinite element; undefined if there is none. */
 export function firstNotFinite(
   { dtype, byteLength, readSlice }: StoredTensor,
 ): NotFinite | undefined {
@@ -43,7 +46,7 @@ export function firstNotFinite(
   return undefined;
 }
 
-/** Index of the first element with all those bits; -1 where there is none. */
+/** Index of the first element with all bits of a mask; -1 if there is none. */
 function firstIn(
   { buffer, length }: Uint8Array,
   size: number,

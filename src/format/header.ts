@@ -20,21 +20,21 @@ import type { StrictJson } from "./strict_json.ts";
 
 /** Limits of a header; a file beyond them is refused. */
 export const HEADER_LIMITS = {
-  /** Bytes of JSON. */
+  /** Maximum bytes of JSON. */
   headerBytes: 32 * 2 ** 20,
-  /** Tensors in one file. */
+  /** Maximum number of tensors. */
   tensors: 65_536,
-  /** UTF-8 bytes of a tensor's name. */
+  /** Maximum UTF-8 bytes of a tensor's name. */
   nameBytes: 256,
-  /** Axes of a tensor. */
+  /** Maximum dimensions of a tensor. */
   axes: 8,
 } as const;
 
-/** Where a tensor lies. */
+/** Type, shape and position of a tensor. */
 export interface HeaderEntry {
   /** Element type. */
   readonly dtype: DType;
-  /** Extent of each axis, outermost first. */
+  /** Shape, outermost dimension first. */
   readonly shape: readonly number[];
   /** Offset of its first byte from the start of the file. */
   readonly offset: number;
@@ -46,11 +46,14 @@ export interface HeaderEntry {
 export interface Header {
   /** Tensors in the order of their data. */
   readonly entries: ReadonlyMap<string, HeaderEntry>;
-  /** `__metadata__`, empty where there is none. */
+  /** `__metadata__`; empty if absent. */
   readonly metadata: ReadonlyMap<string, string>;
 }
 
-/** Reads and checks the header of `source`; throws `FormatError`. */
+/**
+ * Reads and checks the header of `source`.
+ * @throws {FormatError}
+ */
 export function readHeader(source: ByteSource): Header {
   const fail = (code: FormatErrorCode, problem: string): never => {
     throw new FormatError(code, source.name, problem);
@@ -233,7 +236,10 @@ function isNumbers(json: StrictJson | undefined): json is number[] {
   return Array.isArray(json) && json.every((x) => typeof x === "number");
 }
 
-/** Tensors must cover the data without gap or overlap and end with the file. */
+/**
+ * Checks that the tensors cover the data without gap or overlap, up to the end
+ * of the file.
+ */
 function checkTiling(
   entries: readonly [string, HeaderEntry][],
   dataStart: number,

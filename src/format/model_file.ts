@@ -9,36 +9,48 @@ import { openSafetensors } from "./safetensors.ts";
 import type { StoredTensor, TensorFile } from "./safetensors.ts";
 import type { ByteSource } from "./source.ts";
 
-/** The format this version writes, and the only major it reads. */
+/** The format version that this program reads and writes. */
 export const MODEL_FORMAT = "mquant/2";
 
-/** How a file of version 1 becomes one of this version. */
+/** How to convert a file of version 1. */
 export const HOW_TO_CONVERT =
   "run `deno task convert OLD NEW` (installed: `mquant convert OLD NEW`)";
 
-/** Begins the name of an asset's tensor. */
+/** Prefix of the tensor name of an asset. */
 export const ASSET = "file:";
 const MOST_ASSET_BYTES = 64 * 2 ** 20;
 
 /** An open model file. */
 export interface ModelFile extends Disposable {
-  /** What messages call it. */
+  /** Its name in messages. */
   readonly name: string;
-  /** Metadata, `format` included. */
+  /** Metadata, including `format`. */
   readonly metadata: ReadonlyMap<string, string>;
-  /** Tensors, without the assets, in the order of their data. */
+  /** Tensors without the assets, in the order of their data. */
   readonly tensors: ReadonlyMap<string, StoredTensor>;
-  /** The safetensors file that it is, assets included. */
+  /** The underlying safetensors file, including the assets. */
   readonly whole: TensorFile;
   /** Names of the assets. */
   readonly assets: readonly string[];
-  /** The tensor called `name`; throws `FormatError` "missing_tensor". */
+  /**
+   * Returns the tensor `name`.
+   * @throws {FormatError} "missing_tensor"
+   */
   tensor(name: string): StoredTensor;
-  /** Metadata that must be there; throws `FormatError` "metadata". */
+  /**
+   * Returns required metadata.
+   * @throws {FormatError} "metadata" if it is missing
+   */
   meta(key: string): string;
-  /** Bytes of an asset; throws `FormatError` "asset". */
+  /**
+   * Returns the bytes of an asset.
+   * @throws {FormatError} "asset"
+   */
   asset(name: string): Uint8Array<ArrayBuffer>;
-  /** An asset as UTF-8 text; throws `FormatError` "asset". */
+  /**
+   * Returns an asset as UTF-8 text.
+   * @throws {FormatError} "asset"
+   */
   assetText(name: string): string;
 }
 
@@ -53,7 +65,7 @@ export function openModelFile(source: ByteSource): ModelFile {
   }
 }
 
-/** Major version of a model file's `format`; undefined where it is no model file's. */
+/** Major version of a `format`; undefined if it is not one of mquant. */
 export function majorOf(format: string | undefined): number | undefined {
   const major = format?.match(/^mquant\/(\d{1,9})(?:\.\d+)*$/)?.[1];
   return major === undefined ? undefined : Number(major);
@@ -90,7 +102,10 @@ function checkFormat({ name, metadata }: TensorFile) {
   );
 }
 
-/** An open safetensors file as a model file; throws `FormatError`. */
+/**
+ * Checks an open safetensors file as a model file.
+ * @throws {FormatError}
+ */
 export function asModelFile(file: TensorFile): ModelFile {
   checkFormat(file);
   const tensors = new Map<string, StoredTensor>();

@@ -1,25 +1,25 @@
 /**
- * Files that a run comes back to by name: journals, records, downloads. Whoever
- * gave us the folder may have put something else under that name: a link out of
- * the folder, a pipe that never ends, a device. Only a regular file with no
- * other name is opened, and only if it still is the one that was looked at.
+ * Files that a run reopens by name: journals, records, downloads. In a folder
+ * from somebody else, such a name may be a link out of the folder, a pipe that
+ * never ends, or a device. Only a regular file without a second name (hard
+ * link) is opened, and only if it is still the same file after opening.
  * @module
  */
 import { quoted } from "./error.ts";
 
-/** How a file of ours is opened. */
+/** Options of `openOwnFile`. */
 export interface OwnFileOptions {
-  /** Each write goes to the end. */
+  /** Append mode. */
   readonly append?: boolean;
-  /** Whoever else may read it; default: as the system's mask says. */
+  /** Permission bits; default: the umask. */
   readonly mode?: number;
 }
 
 /**
- * Opens the file at `path` for reading and writing, or makes it. Its content
- * stays as it is. Needs `--allow-read --allow-write` of it.
- * @throws {RangeError} where a link, a folder, a pipe, a device or a file with a
- * second name stands there, or what stands there changed while it was opened
+ * Opens or creates the file at `path` for reading and writing; its content
+ * stays. Needs `--allow-read --allow-write` of it.
+ * @throws {RangeError} if the path is a link, a folder, a pipe, a device or a
+ * file with a second name, or was replaced while it was opened
  */
 export function openOwnFile(
   path: string,
@@ -42,7 +42,7 @@ export function openOwnFile(
   refuse(path, "it was replaced meanwhile");
 }
 
-/** What stands at `path`, if it may be ours; undefined where nothing does. */
+/** The file at `path`, if it is a plain file; undefined if nothing exists. */
 function checked(path: string): Deno.FileInfo | undefined {
   let info: Deno.FileInfo;
   try {
@@ -60,7 +60,7 @@ function checked(path: string): Deno.FileInfo | undefined {
   return info;
 }
 
-/** Whether two looks saw one file. */
+/** Whether two results of stat are the same file. */
 export function isSame(a: Deno.FileInfo, b: Deno.FileInfo): boolean {
   return b.isFile && a.dev === b.dev && a.ino === b.ino;
 }
@@ -73,7 +73,10 @@ function refuse(path: string, problem: string): never {
   );
 }
 
-/** All bytes of an open file, from its beginning; at most `most`. */
+/**
+ * Reads all bytes of an open file.
+ * @param most maximum size
+ */
 export function readWhole(
   file: Deno.FsFile,
   path: string,

@@ -26,7 +26,7 @@ const ARRAYS = {
   Float64Array,
 } as const;
 
-/** What a record holds: plain values, and arrays of numbers. */
+/** Content of a record: plain values, and arrays of numbers. */
 export type Fields = Readonly<
   Record<
     string,
@@ -47,22 +47,22 @@ export interface Records {
   names(): Iterable<string>;
   /** Whether there is a record of this name. */
   has(name: string): boolean;
-  /** The record of this name, as it was added; undefined where there is none. */
+  /** The record of this name; undefined if there is none. */
   read(name: string): Fields | undefined;
-  /** Adds a record that is not there yet; it outlives a crash from here on. */
+  /** Adds a new record; it is on disk when the call returns. */
   add(name: string, fields: Fields): void;
 }
 
 /** Records in a file. */
 export interface RecordFile extends Records, Disposable {
-  /** How many there are. */
+  /** Number of records. */
   readonly size: number;
 }
 
-/** What is written to: a file, or in a test something that fails on purpose. */
+/** The written file; tests replace it by one that fails. */
 export type RecordSink = Pick<Deno.FsFile, "writeSync" | "syncDataSync">;
 
-/** Records that nobody keeps. */
+/** Records in memory only. */
 export function memoryRecords(): Records {
   const known = new Map<string, Fields>();
   return {
@@ -83,16 +83,17 @@ interface Head {
   readonly arrays: readonly [string, keyof typeof ARRAYS, number][];
 }
 
-/** Where the arrays of a record stand. */
+/** Positions of a record's arrays. */
 interface Place extends Head {
   readonly body: number;
 }
 
 /**
- * Opens the records at `path`, or begins them. `key` stands for everything the
- * work depends on: work under another key is refused, and stays.
- * @throws {RangeError} where the file is something else, of another key, or in
- * use by another process
+ * Opens or creates the records at `path`.
+ * @param key identifies all inputs of the work: records with another key are
+ * refused and stay
+ * @throws {RangeError} if the file is something else, has another key, or is
+ * used by another process
  */
 export function openRecords(
   path: string,
@@ -202,7 +203,7 @@ function encode(name: string, fields: Fields) {
   return { head, json: new TextEncoder().encode(JSON.stringify(head)), bodies };
 }
 
-/** Finds the whole records; `end` is where the last of them ends. */
+/** Finds the complete records; `end` is the end of the last one. */
 function scan(
   file: Deno.FsFile,
   path: string,
@@ -225,7 +226,7 @@ function scan(
   }
 }
 
-/** The record at `at`; undefined where it is not whole. */
+/** The record at `at`; undefined if it is incomplete. */
 function readRecord(
   file: Deno.FsFile,
   at: number,

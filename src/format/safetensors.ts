@@ -1,6 +1,7 @@
 /**
- * Reading safetensors: a file as a map of named tensors. Opening reads the header only; a tensor is read when asked
- * for, so a large checkpoint streams through in the memory of one tensor.
+ * Reads safetensors files as a map of named tensors. Opening reads the header
+ * only; a tensor is read on demand, so a large checkpoint needs the memory of
+ * one tensor.
  * @module
  */
 import { constant } from "../tensor/tensor.ts";
@@ -18,7 +19,7 @@ export interface StoredTensor {
   readonly name: string;
   /** Element type as stored. */
   readonly dtype: DType;
-  /** Extent of each axis, outermost first. */
+  /** Shape, outermost dimension first. */
   readonly shape: readonly number[];
   /** Bytes as stored. */
   readonly byteLength: number;
@@ -32,13 +33,16 @@ export interface StoredTensor {
 
 /** Open tensors by name. */
 export interface TensorFile extends Disposable {
-  /** What messages call it. */
+  /** Its name in messages. */
   readonly name: string;
   /** Tensors in the order of their data. */
   readonly tensors: ReadonlyMap<string, StoredTensor>;
-  /** `__metadata__`; empty where there is none. */
+  /** `__metadata__`; empty if absent. */
   readonly metadata: ReadonlyMap<string, string>;
-  /** The tensor called `name`; throws `FormatError` "missing_tensor". */
+  /**
+   * Returns the tensor `name`.
+   * @throws {FormatError} "missing_tensor"
+   */
   tensor(name: string): StoredTensor;
 }
 
@@ -57,7 +61,7 @@ export function openSafetensors(source: ByteSource): TensorFile {
   }
 }
 
-/** A stored tensor of floats as the lazy float64 tensor of the tensor room. */
+/** A stored float tensor as a lazy float64 tensor. */
 export function floatTensor(stored: StoredTensor): Tensor {
   const read = () => {
     const values = stored.read();
@@ -74,7 +78,10 @@ export function floatTensor(stored: StoredTensor): Tensor {
   return { ...tensor, float32: () => read() as Float32Array };
 }
 
-/** Whether two stored tensors have one type, shape and content; reads a part at a time, up to the first difference. */
+/**
+ * Whether two stored tensors have equal type, shape and content; reads a part
+ * at a time, up to the first difference.
+ */
 export function sameStored(a: StoredTensor, b: StoredTensor): boolean {
   if (a.dtype !== b.dtype || a.shape.join() !== b.shape.join()) return false;
   const size = Math.min(a.byteLength, 1 << 20);
@@ -127,7 +134,7 @@ function storedTensor(
   };
 }
 
-/** Tensors as a file that owns what they are read from. */
+/** A `TensorFile` that owns the sources of its tensors. */
 export function tensorFile(
   name: string,
   tensors: ReadonlyMap<string, StoredTensor>,

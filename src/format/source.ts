@@ -1,6 +1,6 @@
 /**
- * Where bytes come from: a file, or bytes already in memory. Readers see only
- * `ByteSource`, so a test can hand them any bytes and a server any store.
+ * Byte sources: a file, or bytes in memory. Readers use only `ByteSource`, so
+ * tests and servers can supply bytes from anywhere.
  * @module
  */
 import { inDeno } from "../platform/platform.ts";
@@ -8,13 +8,13 @@ import { FormatError } from "./error.ts";
 
 /** Random access to a fixed number of bytes. */
 export interface ByteSource extends Disposable {
-  /** What messages call it: a file's base name, never its path. */
+  /** Its name in messages: the base name of a file, never its path. */
   readonly name: string;
   /** Number of bytes. */
   readonly size: number;
   /**
-   * Fills `buffer` (which may lie in shared memory) with the bytes from
-   * `offset` on. Throws a `FormatError` "short_read" where there are too few.
+   * Reads bytes from `offset` on into `buffer`, which may be in shared memory.
+   * @throws {FormatError} "short_read" if there are too few
    */
   read(offset: number, buffer: Uint8Array): void;
 }
@@ -30,7 +30,7 @@ function checkRange(source: ByteSource, offset: number, length: number) {
   );
 }
 
-/** The bytes of `bytes`, not copied. */
+/** A source over `bytes`, without a copy. */
 export function bytesSource(bytes: Uint8Array, name = "bytes"): ByteSource {
   return {
     name,
@@ -87,7 +87,10 @@ export function fileSource(path: string | URL): ByteSource {
   };
 }
 
-/** Base name of a path or `file:` URL. Not @std/path's: what runs a model imports nothing of Deno or Node. */
+/**
+ * Base name of a path or `file:` URL. Not from @std/path, because code that
+ * runs models imports nothing of Deno or Node.
+ */
 function lastPart(path: string | URL): string {
   const text = path instanceof URL ? decodeURIComponent(path.pathname) : path;
   return text.split(/[\\/]/).findLast((part) => part !== "") ?? text;

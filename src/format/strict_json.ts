@@ -1,7 +1,8 @@
 /**
- * JSON (RFC 8259) for files that may come from an enemy: a key given twice is
- * refused (`JSON.parse` silently keeps the last), objects become `Map`s (no
- * `__proto__`), nesting and the count of values are capped while reading.
+ * A strict JSON parser (RFC 8259) for untrusted files: duplicate keys are
+ * refused (`JSON.parse` keeps the last one), objects become `Map`s (no
+ * `__proto__`), and nesting and the number of values are limited during
+ * parsing.
  * @module
  */
 
@@ -14,22 +15,25 @@ export type StrictJson =
   | StrictJson[]
   | Map<string, StrictJson>;
 
-/** Caps of `parseStrictJson`. */
+/** Limits of `parseStrictJson`. */
 export interface StrictJsonLimits {
-  /** Deepest nesting of arrays and objects. */
+  /** Maximum nesting of arrays and objects. */
   depth: number;
-  /** Most values in all. */
+  /** Maximum number of values. */
   values: number;
-  /** Refuse any number that is not plain digits within 2^53 − 1. */
+  /** Refuse numbers other than non-negative integers up to 2^53 − 1. */
   naturalsOnly?: boolean;
 }
 
-/** Text that is not the JSON asked for. */
+/** Invalid JSON, or JSON beyond a limit. */
 export class StrictJsonError extends Error {
-  /** True where the only fault is a key that stands twice in one object. */
+  /** True if the error is a duplicate key. */
   readonly duplicate: boolean;
 
-  /** `problem` without a subject, as it follows "it". */
+  /**
+   * Creates the error.
+   * @param problem the predicate of a sentence with the subject "it"
+   */
   constructor(problem: string, duplicate = false) {
     super(problem);
     this.name = "StrictJsonError";
@@ -38,9 +42,9 @@ export class StrictJsonError extends Error {
 }
 
 const NUMBER = /-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?/y;
-/** What a string may not hold as it is. */
+/** Characters that a JSON string cannot contain unescaped. */
 const MARK = /["\\]|[^ -\uffff]/g;
-/** Longer strings are not copied. */
+/** Strings longer than this are not copied. */
 const LONG = 2 ** 20;
 const WORDS: [string, boolean | null][] = [
   ["true", true],
@@ -49,7 +53,10 @@ const WORDS: [string, boolean | null][] = [
 ];
 
 // long because a parser is functions over one position in one text
-/** Parses `text`; throws `StrictJsonError`. */
+/**
+ * Parses `text`.
+ * @throws {StrictJsonError}
+ */
 export function parseStrictJson(
   text: string,
   limits: StrictJsonLimits,
@@ -166,8 +173,9 @@ export function parseStrictJson(
 const SETTINGS = { depth: 32, values: 1_000_000 };
 
 /**
- * A settings file of a checkpoint (config.json and its kin): one object, as plain
- * values; throws `StrictJsonError`.
+ * Parses a settings file of a checkpoint such as config.json: one object, as
+ * plain values.
+ * @throws {StrictJsonError}
  */
 export function parseSettings(text: string): Record<string, unknown> {
   const json = parseStrictJson(text, SETTINGS);
@@ -175,7 +183,7 @@ export function parseSettings(text: string): Record<string, unknown> {
   return plain(json) as Record<string, unknown>;
 }
 
-/** The same with objects instead of maps; `__proto__` is a key like any other. */
+/** Converts maps to objects; `__proto__` is a key like any other. */
 export function plain(json: StrictJson): unknown {
   if (Array.isArray(json)) return json.map(plain);
   if (!(json instanceof Map)) return json;

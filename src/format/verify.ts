@@ -1,5 +1,5 @@
 /**
- * Whether a file still holds the bytes that were written into it.
+ * Verifies a file against its checksums.
  * @module
  */
 import { sha256, soon } from "../platform/platform.ts";
@@ -10,9 +10,11 @@ import type { ByteSource } from "./source.ts";
 
 /**
  * Compares the header and every tensor of the file in `source` with the
- * checksums in its metadata. Returns how many tensors were compared: 0 where a
- * file of `mquant/1`, or one that is no model, lists none. Throws `FormatError` "checksum" where
- * one differs or is not listed, and the reason of `signal` where that stops it.
+ * checksums in its metadata.
+ * @returns the number of compared tensors; 0 if the file lists no checksums
+ * (`mquant/1`, or not a model file)
+ * @throws {FormatError} "checksum" if one differs or is missing
+ * @throws the reason of `signal` if it is aborted
  */
 export async function verify(
   source: ByteSource,
@@ -57,7 +59,7 @@ export async function verify(
   return file.tensors.size;
 }
 
-/** The header's hash; undefined where it does not keep one at its place. */
+/** The header's hash; undefined if the header has none at the fixed position. */
 async function headerHash(source: ByteSource): Promise<string | undefined> {
   const prefix = new Uint8Array(8);
   source.read(0, prefix);
@@ -77,7 +79,7 @@ function readHashes(name: string, text: string): Map<string, string> {
   }
 }
 
-/** The bytes of a tensor, as many at a time as `chunk` holds. */
+/** Reads a tensor in parts of the size of `chunk`. */
 function* chunksOf(
   stored: StoredTensor,
   chunk: Uint8Array<ArrayBuffer>,

@@ -1,6 +1,6 @@
 /**
- * Writing safetensors: same input, same bytes. Tensors are made one at a time,
- * as their turn comes, so a large model is written in the memory of one tensor.
+ * Writes safetensors files deterministically. Tensors are created one at a
+ * time, so a large model needs the memory of one tensor.
  * @module
  */
 import { createHash } from "node:crypto";
@@ -12,15 +12,18 @@ import type { DType } from "./dtype.ts";
 import { quoted } from "./error.ts";
 import { readHeader } from "./header.ts";
 
-/** A tensor to be written. */
+/** A tensor to write. */
 export interface TensorToWrite {
   /** Its name. */
   readonly name: string;
   /** Element type. */
   readonly dtype: DType;
-  /** Extent of each axis, outermost first. */
+  /** Shape, outermost dimension first. */
   readonly shape: readonly number[];
-  /** Its elements, row-major, as they shall be stored: at once or in pieces, each of which may reuse the memory of the one before. Called once, when its turn comes. */
+  /**
+   * Returns its elements, row-major, as they are stored: all at once or in
+   * parts, each of which may reuse the memory of the previous one. Called once.
+   */
   data(): ArrayBufferView | Iterable<Uint8Array<ArrayBuffer>>;
 }
 
@@ -28,21 +31,27 @@ export interface TensorToWrite {
 export interface SafetensorsContent {
   /** `__metadata__`, in this order. */
   readonly metadata: Readonly<Record<string, string>>;
-  /** Tensors; those of wider elements are moved to the front, order kept otherwise. */
+  /**
+   * Tensors; those with wider elements are written first, otherwise in this
+   * order.
+   */
   readonly tensors: readonly TensorToWrite[];
   /** Store the SHA-256 of the header and of each tensor's bytes as metadata `header_sha256` and `sha256` (JSON: name → hex). */
   readonly sha256?: boolean;
-  /** Looks at the finished file before it gets its name; where it throws, the name stays with what had it before. */
+  /**
+   * Checks the finished file before it is renamed; if it throws, the old file
+   * stays.
+   */
   readonly check?: (path: string) => void;
 }
 
 const ALIGNMENT = 64; // of the first data byte: one cache line
 
 /**
- * Writes a safetensors file, crash-safe (`writeAtomically`). Tensors are
- * ordered by element size, widest first, so that each is aligned to its
- * elements although the format allows no holes.
- * Throws `RangeError` where data do not have the bytes their shape says.
+ * Writes a safetensors file atomically (`writeAtomically`). Tensors are sorted
+ * by element size, widest first, so that all are aligned although the format
+ * allows no gaps.
+ * @throws {RangeError} if data do not have the size of their shape
  */
 export function writeSafetensors(
   path: string,
@@ -134,7 +143,10 @@ function headerBytes(
   return bytes;
 }
 
-/** What we write, our own strict reader must accept: names, counts, sizes, duplicates. */
+/**
+ * Checks that the file will be accepted by the reader: names, counts, sizes,
+ * duplicates.
+ */
 function checkDraft(
   name: string,
   draft: Uint8Array,

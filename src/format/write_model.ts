@@ -6,9 +6,12 @@ import { ASSET, MODEL_FORMAT } from "./model_file.ts";
 import { writeSafetensors } from "./write.ts";
 import type { TensorToWrite } from "./write.ts";
 
-/** What goes into a model file. */
+/** Content of a model file. */
 export interface ModelContent {
-  /** Metadata beside `format`: architecture, config, recipe, calibration, source … */
+  /**
+   * Metadata in addition to `format`: architecture, config, recipe,
+   * calibration, source …
+   */
   readonly metadata: Readonly<Record<string, string>>;
   /** Weights and scales, in order of execution. */
   readonly tensors: readonly TensorToWrite[];
@@ -17,8 +20,8 @@ export interface ModelContent {
 }
 
 /**
- * Writes a model file, with checksums, crash-safe. Same content, same bytes.
- * @param check looks at the finished file before it gets its name
+ * Writes a model file with checksums, atomically and deterministically.
+ * @param check checks the finished file before it is renamed
  */
 export function writeModelFile(
   path: string,

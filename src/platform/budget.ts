@@ -15,7 +15,7 @@ export interface BudgetLimits {
 /** Spends steps of a budget; throws where none are left. */
 export type Spend = (steps: number) => void;
 
-/** Steps between two readings of the clock. */
+/** Steps between two checks of the clock. */
 const STEPS_PER_LOOK = 4096;
 
 /** A full budget; `over` is called with the exceeded bound and throws. */

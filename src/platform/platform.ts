@@ -1,6 +1,7 @@
 /**
- * Differences between Deno and browsers, detected at run time: the same modules run in
- * both, bundled or not. No other module of the runtime asks where it runs.
+ * Differences between Deno and browsers, detected at run time. The same modules
+ * run in both, bundled or not. No other module of the runtime depends on the
+ * platform.
  * @module
  */
 

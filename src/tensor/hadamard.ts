@@ -65,8 +65,8 @@ function paley2(q: number): Int8Array {
 const matrices = new Map<number, Int8Array>();
 
 /**
- * A Hadamard matrix of the given order, entries ±1 row-major, row 0 all ones.
- * @throws {RangeError} where neither Sylvester's nor Paley's construction applies.
+ * A Hadamard matrix of the given order: ±1, row-major, row 0 all ones.
+ * @throws {RangeError} if neither Sylvester's nor Paley's construction applies
  */
 export function hadamardMatrix(order: number): Int8Array {
   const known = matrices.get(order);
@@ -101,8 +101,8 @@ export function hadamardMatrix(order: number): Int8Array {
 }
 
 /**
- * The smallest K such that n = K·2^p and a matrix of order K exists.
- * @returns K, or undefined where n has no such form with K ≤ 256.
+ * The smallest K such that n = K·2^p and a matrix of order K exists; undefined
+ * if there is none with K ≤ 256.
  */
 export function hadamardOrder(n: number): number | undefined {
   for (let k = oddPart(n); k <= Math.min(n, 256); k *= 2) {
@@ -112,10 +112,9 @@ export function hadamardOrder(n: number): number | undefined {
 }
 
 /**
- * Two orders [outer, inner], neither above `most` and their sum the smallest, with
- * n = outer·inner·2^p and 2^p ≥ 4: the cheapest transform of all n where no single
- * order is small enough.
- * @returns undefined where there is none
+ * Orders [outer, inner] with n = outer·inner·2^p, 2^p ≥ 4, both at most `most`
+ * and with the smallest sum: the cheapest transform if no single order is small
+ * enough. Undefined if there is none.
  */
 export function hadamardPair(
   n: number,
@@ -147,9 +146,9 @@ function oddPart(n: number): number {
 }
 
 /**
- * In-place transform of each row of `x` ([rows, n], n = outer·order·2^p), scaled
- * by 1/√n so that it is orthonormal; `inverse` applies the transpose. Where there
- * is an outer factor N, y = (M_N ⊗ M_K ⊗ S)·x / √n.
+ * Transforms each row of `x` [rows, n] in place, n = outer·order·2^p, scaled by
+ * 1/√n (orthonormal); `inverse` applies the transpose. With an outer factor N:
+ * y = (M_N ⊗ M_K ⊗ S)·x / √n.
  */
 export function transform(
   x: Float64Array | Float32Array,
@@ -174,7 +173,10 @@ export function transform(
   if (outer > 1) dense(x, n, outer, inverse, scale);
 }
 
-/** Each n of x, seen as `order` rows, through the dense matrix of that order (or its transpose), scaled. */
+/**
+ * Multiplies each block of n values, as a matrix of `order` rows, by the dense
+ * matrix of that order or its transpose, scaled.
+ */
 function dense(
   x: Float64Array | Float32Array,
   n: number,

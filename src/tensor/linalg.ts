@@ -4,7 +4,7 @@
  * @module
  */
 
-/** Thrown where a matrix is not positive definite. */
+/** A matrix is not positive definite. */
 export class NotPositiveDefinite extends RangeError {
   /** @param pivot index of the pivot that failed. */
   constructor(readonly pivot: number) {
@@ -61,9 +61,9 @@ export function invertLower(l: Float64Array, n: number): Float64Array {
 }
 
 /**
- * Upper factor U with Uᵀ·U = a⁻¹, whose rows GPTQ uses one after the other. With J the
- * reversal, a' = J·a·J = L·Lᵀ gives a⁻¹ = (J·L⁻¹·J)ᵀ·(J·L⁻¹·J), and J·L⁻¹·J is
- * upper triangular: one factorisation and one triangular inverse suffice.
+ * Upper factor U with Uᵀ·U = a⁻¹, used by GPTQ row by row. With J the reversal,
+ * a' = J·a·J = L·Lᵀ gives a⁻¹ = (J·L⁻¹·J)ᵀ·(J·L⁻¹·J), and J·L⁻¹·J is upper
+ * triangular: one factorisation and one triangular inverse suffice.
  */
 export function inverseUpperFactor(
   a: ArrayLike<number>,

@@ -1,7 +1,7 @@
 /**
- * exp, ln, sin, cos and pow from +, −, × and ÷ only. `Math.sin` and the like may
- * differ in the last bit between engines and processors; these do not, so rotary
- * tables and logits are the same on every machine.
+ * exp, ln, sin, cos and pow with +, −, × and ÷ only. `Math.exp` and others may
+ * differ in the last bit between engines and processors; these do not, so
+ * rotary tables and logits are equal on every machine.
  * @module
  */
 

@@ -1,20 +1,23 @@
 /**
- * Randomised Hadamard rotations Q = D·H of a row vector: signs first, then the
- * transform, on each block of the row (MQuant §5; QuaRot).
+ * Randomised Hadamard rotations Q = D·H of row vectors: random signs, then the
+ * Hadamard transform, on each block of the row (MQuant §5; QuaRot).
  * @module
  */
 import { hadamardOrder, hadamardPair, transform } from "./hadamard.ts";
 import { random, seedOf } from "./random.ts";
 
-/** x → transform(x · diag(signs)), block by block. Plain data: it is stored in the model file. */
+/**
+ * The rotation x → transform(x · diag(signs)), block by block. Plain data,
+ * stored in the model file.
+ */
 export interface Rotation {
   /** Length of the vectors. */
   readonly n: number;
-  /** Length of the blocks transformed independently; divides n. */
+  /** Block length; blocks are transformed independently. Divides n. */
   readonly block: number;
   /** Order K of the dense factor: block = K·2^p, or outer·K·2^p. */
   readonly order: number;
-  /** Order of a second dense factor in front of it; none where absent. */
+  /** Order N of a second, outer dense factor; absent if there is none. */
   readonly outer?: number;
   /** Seed of the ±1 diagonal; 0 means all ones. */
   readonly seed: number;
@@ -23,7 +26,10 @@ export interface Rotation {
 /** Largest order of a dense factor: each output costs that many additions. */
 const MOST = 64;
 
-/** The largest block of a row of n that has a fast transform with K ≤ `most`. */
+/**
+ * Block length and order of the largest block of a row of length n that has a
+ * fast transform with K ≤ `most`.
+ */
 function largestBlock(n: number, most: number): [number, number] {
   for (let count = 1; count <= n; count++) {
     if (n % count !== 0) continue;
@@ -33,7 +39,10 @@ function largestBlock(n: number, most: number): [number, number] {
   return [1, 1];
 }
 
-/** The rotation of vectors of n named `name`; without signs for `seed` 0. */
+/**
+ * The rotation of vectors of length n; its signs depend on `seed` and `name`,
+ * and are all +1 for `seed` 0.
+ */
 export function rotation(n: number, seed: number, name = ""): Rotation {
   const [block, order] = largestBlock(n, MOST);
   const pair = block < n ? hadamardPair(n, MOST) : undefined;
@@ -44,7 +53,10 @@ export function rotation(n: number, seed: number, name = ""): Rotation {
   };
 }
 
-/** The rotation of vectors of n without signs, in one block where a transform of any K exists: channel 0 is √n·mean. */
+/**
+ * The rotation of vectors of length n without signs, in one block if any K
+ * allows it; then channel 0 is √n·mean.
+ */
 export function wholeRotation(n: number): Rotation {
   const [block, order] = largestBlock(n, 256);
   return { n, block, order, seed: 0 };
@@ -78,7 +90,7 @@ function sign(x: Float64Array | Float32Array, r: Rotation): void {
   }
 }
 
-/** Side of the squares that `transpose` moves: their rows stay in cache on both sides. */
+/** Side of the tiles of `transpose`, whose rows stay in cache on both sides. */
 const SQUARE = 32;
 
 /** Transposes [rows, columns] to [columns, rows]. */

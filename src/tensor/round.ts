@@ -1,6 +1,6 @@
 /**
- * The one rounding of the project: to the nearest integer, ties to even, as
- * `f32x4.nearest` does.
+ * Rounding to the nearest integer, ties to even, as in `f32x4.nearest`; the
+ * only rounding in the project.
  * @module
  */
 
@@ -11,7 +11,7 @@ export function roundEven(x: number): number {
   return (x + ROUNDER) - ROUNDER;
 }
 
-/** x quantized to int8 by a symmetric static scale: round(x / scale), clamped. */
+/** Quantizes x to int8 with a symmetric static scale: round(x / scale), clamped. */
 export function quantizeInt8(x: number, scale: number): number {
   return Math.min(127, Math.max(-128, roundEven(x / scale)));
 }

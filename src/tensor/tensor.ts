@@ -1,17 +1,17 @@
 /**
- * Lazy float tensors: a shape and a function that reads the values. Transforming a
- * model computes nothing until a tensor is read, so a large checkpoint needs the
- * memory of one layer.
+ * Lazy float tensors: a shape and a function that reads the values.
+ * Transforming a model computes nothing until a tensor is read, so a large
+ * checkpoint needs the memory of one layer.
  * @module
  */
 
 /** A float tensor, row-major; each call of `read` computes or loads it. */
 export interface Tensor {
-  /** Extent of each axis, outermost first. */
+  /** Shape, outermost dimension first. */
   readonly shape: readonly number[];
   /** All elements in float64, row-major. The caller owns the array. */
   read(): Float64Array;
-  /** All elements in float32; only where this loses nothing. */
+  /** All elements in float32; defined only if this is exact. */
   float32?(): Float32Array;
 }
 
@@ -35,7 +35,7 @@ export function constant(
   return { shape, read: () => Float64Array.from(values) };
 }
 
-/** `t` with `f` applied to its values; `f` may work in place. */
+/** A tensor with `f` applied to the values of `t`; `f` may work in place. */
 export function mapTensor(
   t: Tensor,
   f: (values: Float64Array) => Float64Array,

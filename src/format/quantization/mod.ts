@@ -1,5 +1,5 @@
 /**
- * The tensors of a checkpoint as floats, whatever they are stored as.
+ * The tensors of a checkpoint as floats; quantized weights are dequantized.
  * @module
  */
 import type { Tensor } from "../../tensor/tensor.ts";
@@ -9,19 +9,23 @@ import { scaledFloats } from "./fp8.ts";
 import { type PackedParts, unpacked } from "./packed.ts";
 import type { Scheme } from "./scheme.ts";
 
-/** A tensor of floats and what it is made of. */
+/** A float tensor and the stored tensors it comes from. */
 export interface Decoded {
   readonly tensor: Tensor;
   readonly parts: readonly StoredTensor[];
 }
 
-/** Scales of activations, and of a cache: inference here has its own. */
+/**
+ * Names of activation and cache scales, which are not used: calibration
+ * computes its own.
+ */
 const ACTIVATION_SCALE =
   /\.(input_scale|output_scale|activation_scale|[kvq]_scale|input_scale_ub)$/;
 
 /**
- * Floats by name. Quantized weights have the name that plain ones would have.
- * @throws {RangeError} naming a tensor that is missing or has not the shape of its scheme
+ * Float tensors by name. A quantized weight has the name of its float weight.
+ * @throws {RangeError} naming a tensor that is missing or has not the shape of
+ * its scheme
  */
 export function decodedTensors(
   stored: ReadonlyMap<string, StoredTensor>,

@@ -18,7 +18,7 @@ export interface PackedParts {
   readonly qweight: StoredTensor;
   readonly qzeros: StoredTensor;
   readonly scales: StoredTensor;
-  /** Group of each input, where they are not in order. */
+  /** Group of each input, if they are not in order (desc_act). */
   readonly g_idx?: StoredTensor | undefined;
 }
 
@@ -112,7 +112,7 @@ function expect(
   );
 }
 
-/** Elements that are no 64-bit integers, which `expect` has seen to. */
+/** Elements of a tensor that is not I64 (checked by `expect`). */
 function numbers(stored: StoredTensor): ArrayLike<number> {
   return stored.read() as Exclude<
     ReturnType<StoredTensor["read"]>,

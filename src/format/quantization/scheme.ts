@@ -1,12 +1,12 @@
 /**
- * How the weights of a checkpoint are quantized, as `quantization_config` of its
- * config.json says. Three kinds are plain formulas and are read as floats; the
- * others are refused by name.
+ * The quantization scheme of a checkpoint, from `quantization_config` in
+ * config.json. AWQ, GPTQ and FP8 are dequantized to floats; other schemes are
+ * refused by name.
  * @module
  */
 import { quoted } from "../error.ts";
 
-/** A kind of quantized weights that can be read. */
+/** A supported scheme. */
 export type Scheme =
   /** AutoAWQ's "gemm" layout. */
   | { readonly kind: "awq"; readonly groupSize: number }
@@ -25,7 +25,7 @@ export type Scheme =
 
 type Settings = Readonly<Record<string, unknown>>;
 
-/** What is not read: `quant_method`, and what its weights are. */
+/** Schemes that are not supported: `quant_method` and its description. */
 const REFUSED: Readonly<Record<string, string>> = {
   aqlm: "codes of learned codebooks",
   "auto-round": "integers in one of several packings",
@@ -50,8 +50,9 @@ const INSTEAD =
   "use the original checkpoint that it was made from, or one with AWQ, GPTQ or FP8 weights";
 
 /**
- * The scheme of a config.json; undefined where weights are plain floats.
- * @throws {RangeError} naming a scheme that cannot be read, what it is and what to use instead
+ * The scheme of a config.json; undefined for float weights.
+ * @throws {RangeError} naming an unsupported scheme, what it is and what to use
+ * instead
  */
 export function schemeOf(config: Settings): Scheme | undefined {
   const settings = settingsOf(config);
@@ -77,7 +78,7 @@ export function schemeOf(config: Settings): Scheme | undefined {
   );
 }
 
-/** quantization_config, on whichever level it stands. */
+/** quantization_config, at the top level or in a nested config. */
 function settingsOf(config: Settings): Settings | undefined {
   for (const at of [config, config.text_config, config.llm_config]) {
     for (const key of ["quantization_config", "compression_config"]) {
