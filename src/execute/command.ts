@@ -1,22 +1,22 @@
 /**
- * How the main thread tells the others what to do: a few words in shared
- * memory. A generation that changes is a new command; nobody polls for long.
+ * Commands from the main thread to the workers: a few words in shared memory. A
+ * changed generation is a new command; workers spin briefly, then sleep.
  * @module
  */
 
 /** Int32 words from the command address on. */
 export const COMMAND = {
-  /** Changes with every command. */
+  /** Counter of commands. */
   generation: 0,
-  /** Which list of steps; −1: stop for ever. */
+  /** Index of the list of steps; −1 ends the worker. */
   list: 1,
   /** First step. */
   from: 2,
-  /** End of steps. */
+  /** End of the steps, exclusive. */
   to: 3,
-  /** Threads asleep on the generation. */
+  /** Number of threads that sleep until the generation changes. */
   sleepers: 4,
-  /** Threads whose walk failed. */
+  /** Number of threads whose walk failed. */
   failed: 5,
 } as const;
 
@@ -39,7 +39,10 @@ export function send(
   }
 }
 
-/** Polls before a worker goes to sleep, about 0.2 ms: longer than a token's sampling. */
+/**
+ * Spins before a worker sleeps, about 0.2 ms: longer than the sampling of a
+ * token.
+ */
 const POLLS = 20_000;
 
 /** Waits for a command other than `seen`; returns its generation. */

@@ -1,35 +1,38 @@
 /**
- * What a model has taken in: tokens in their original order, and the image rows
- * that stand for the image tokens among them.
+ * The tokens that a model has processed, in their original order, and the image
+ * rows of their image tokens.
  * @module
  */
 import { defaultGrid, type Grid, tokensIn } from "../graph/grid.ts";
 import type { ImageInfo } from "../graph/info.ts";
 
-/** Tokens and image rows seen. */
+/** Processed tokens and image rows. */
 export class Conversation {
   readonly #ids: number[] = [];
   #rows = new Float32Array(0);
-  /** Grids of its images, in order; one that is missing has the tower's own size. */
+  /** Grids of its images, in order; a missing one has the tower's own size. */
   grids: readonly Grid[] = [];
 
-  /** Nothing is seen; `width` is that of an image row. */
+  /**
+   * Creates an empty conversation.
+   * @param width elements of an image row
+   */
   constructor(
     private readonly image: ImageInfo | undefined,
     private readonly width: number,
   ) {}
 
-  /** Tokens seen. */
+  /** Processed tokens. */
   get ids(): readonly number[] {
     return this.#ids;
   }
 
-  /** Notes tokens. */
+  /** Appends tokens. */
   add(ids: Iterable<number>): void {
     for (const id of ids) this.#ids.push(id);
   }
 
-  /** Notes the rows of image tokens, noted or yet to be. */
+  /** Appends the rows of image tokens, before or after the tokens. */
   addRows(rows: Float32Array): void {
     const all = new Float32Array(this.#rows.length + rows.length);
     all.set(this.#rows);
@@ -37,7 +40,7 @@ export class Conversation {
     this.#rows = all;
   }
 
-  /** Forgets all but the first `keep` tokens. */
+  /** Removes all but the first `keep` tokens. */
   forget(keep: number): void {
     this.#ids.length = keep;
     const { image } = this;
@@ -46,13 +49,14 @@ export class Conversation {
   }
 
   /**
-   * How many tokens a new prompt shares with this conversation from the
-   * beginning, at a point where the cache can be cut.
+   * The length of the common prefix of a new prompt and this conversation at
+   * which the cache can be truncated.
    * @param ids the whole prompt
-   * @param rows rows of all its images, one behind the other
-   * @param grids of its images
+   * @param rows rows of all its images, concatenated
+   * @param grids grids of its images
    * @param order original position of each cached token
-   * @returns always fewer than the prompt has: its last token makes the logits
+   * @returns less than the length of the prompt, because its last token
+   * produces the logits
    */
   shared(
     ids: ArrayLike<number>,

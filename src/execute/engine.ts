@@ -1,6 +1,6 @@
 /**
- * A loaded model: images to rows, tokens to logits. Below it are kernels, above
- * it are prompts and text; it knows neither.
+ * A loaded model: it turns images into image rows, and tokens into logits. It
+ * uses plans and kernels; prompts and text are left to the session.
  * @module
  */
 import { type Grid, mergeOf, tokensIn } from "../graph/grid.ts";
@@ -33,13 +33,13 @@ import type { Step } from "../plan/step.ts";
 import { inOrder, setWindows, tokenAt } from "../plan/windows.ts";
 import { windowsOf } from "../graph/windows.ts";
 
-/** A model in memory. One call at a time. */
+/** A model in memory. It runs one call at a time. */
 export class Engine implements AsyncDisposable {
   readonly #buffer: ArrayBufferLike;
   readonly #pool: Pool;
   readonly #registers: Int32Array;
   readonly #info: ModelInfo;
-  /** Of an image row. */
+  /** Elements of an image row. */
   readonly #width: number;
   readonly #seen: Conversation;
   readonly #prefix: readonly number[];
@@ -50,7 +50,7 @@ export class Engine implements AsyncDisposable {
 
   private constructor(
     model: StaticModel,
-    /** Steps, addresses, memory. */
+    /** Its plan: steps, addresses, memory. */
     readonly plan: Plan,
     /** Instruction set of the kernels. */
     readonly build: Build,
@@ -78,7 +78,7 @@ export class Engine implements AsyncDisposable {
     this.#places.write({ ids: [], grids: [] }, this.#prefix);
   }
 
-  /** Plans, loads and starts a model. The model's file may be closed afterwards. */
+  /** Plans, loads and starts a model. The file may be closed afterwards. */
   static async create(
     model: StaticModel,
     pixels: PixelScale | undefined,
@@ -113,33 +113,36 @@ export class Engine implements AsyncDisposable {
     return new Engine(model, planned, build, places[0].buffer, pool);
   }
 
-  /** Whether a kernel failed: what it left in memory cannot be trusted, load the model anew. */
+  /**
+   * Whether a kernel has failed; then the memory is not valid and the model
+   * must be loaded again.
+   */
   get broken(): boolean {
     return this.#broken;
   }
 
-  /** Tokens seen, those in front of every conversation included. */
+  /** Processed tokens, including prefix tokens. */
   get length(): number {
     return this.#seen.ids.length;
   }
 
-  /** Most tokens of a conversation. */
+  /** Context length in tokens. */
   get context(): number {
     return this.plan.context - this.#prefix.length;
   }
 
-  /** Threads at work, the calling one included. */
+  /** Number of threads, including the calling one. */
   get threads(): number {
     return this.#pool.threads;
   }
 
-  /** Elements of the image rows that stand for the image tokens among `ids`. */
+  /** Number of elements of the image rows of the image tokens in `ids`. */
   rowsOf(ids: readonly number[]): number {
     const { image } = this.#info;
     return ids.filter((id) => id === image?.tokenId).length * this.#width;
   }
 
-  /** Called with each step's time on the main thread. */
+  /** Called with the time of each step on the main thread, in milliseconds. */
   set measure(f: ((step: Step, ms: number) => void) | undefined) {
     this.#pool.measure = f;
   }
@@ -150,11 +153,12 @@ export class Engine implements AsyncDisposable {
   }
 
   /**
-   * Forgets all but what a new prompt begins with, so that only its rest must
-   * be taken in. Logits come out the same, bit for bit, as from nothing.
+   * Truncates the conversation to the common prefix with a new prompt, so that
+   * only the rest must be processed. The logits are bit-identical to a run from
+   * the start.
    * @param ids the whole prompt
-   * @param images rows of all its images, one behind the other
-   * @param grids of its images, where they are not of the tower's own size
+   * @param images rows of all its images, concatenated
+   * @param grids grids of its images, if they do not have the tower's own size
    * @returns tokens kept; always fewer than the prompt has
    */
   rewind(
@@ -174,9 +178,10 @@ export class Engine implements AsyncDisposable {
   }
 
   /**
-   * Vision phase.
-   * @param picture of the tower's size, or of whole squares of tokens where pictures keep their shape
-   * @returns rows for the text phase, [tokens, width]
+   * Runs the vision phase.
+   * @param picture a picture of the tower's size; for native resolution, of
+   * whole tokens
+   * @returns image rows, [tokens, width]
    */
   async encode(picture: Image, signal?: AbortSignal): Promise<Float32Array> {
     const { plan } = this, width = this.#width;
@@ -212,12 +217,14 @@ export class Engine implements AsyncDisposable {
   }
 
   /**
-   * Takes tokens in behind those seen.
+   * Processes tokens after the previous ones.
    * @param ids tokens; each image token takes the next row of `images`
-   * @param images rows of all images, one behind the other, [image tokens, width]
-   * @param grids of the conversation's images, those already seen included, where they are not of the tower's own size
+   * @param images rows of all images, concatenated, [image tokens, width]
+   * @param grids grids of all images of the conversation, if they do not have
+   * the tower's own size
    * @returns logits of the last token, [vocabulary]
-   * @throws {RuntimeError} "prompt" or "context"; after an abort the tokens are not seen
+   * @throws {RuntimeError} "prompt" or "context"; after an abort the tokens are
+   * not part of the conversation
    */
   async prefill(
     ids: ArrayLike<number>,
@@ -248,7 +255,7 @@ export class Engine implements AsyncDisposable {
     });
   }
 
-  /** Takes one text token in; returns the logits behind it. */
+  /** Processes one text token; returns the logits after it, [vocabulary]. */
   async decode(id: number, signal?: AbortSignal): Promise<Float32Array> {
     checkPrompt(this.#room, [id], 0);
     return await this.#alone(async () => {
@@ -265,13 +272,16 @@ export class Engine implements AsyncDisposable {
     });
   }
 
-  /** Bytes of all constants, scales among them: they never change while a model runs. */
+  /**
+   * The bytes of all constants, including scales; they never change while a
+   * model runs.
+   */
   constants(): Uint8Array {
     const { at, bytes } = this.plan.constants;
     return new Uint8Array(this.#buffer, at, bytes).slice();
   }
 
-  /** Memory, for tests that look at codes. */
+  /** The memory, for tests that inspect int8 values. */
   get memory(): ArrayBufferLike {
     return this.#buffer;
   }
@@ -281,7 +291,10 @@ export class Engine implements AsyncDisposable {
     await this.#pool[Symbol.asyncDispose]();
   }
 
-  /** One chunk, image rows first; returns how many image rows it took. */
+  /**
+   * Processes one chunk, image rows first; returns the number of used image
+   * rows.
+   */
   async #chunk(
     ids: readonly number[],
     images: Float32Array,
@@ -346,7 +359,7 @@ export class Engine implements AsyncDisposable {
     return new Float32Array(this.#buffer, at, this.#info.vocabulary).slice();
   }
 
-  /** What bounds the tokens that come next. */
+  /** The limits of the next tokens. */
   get #room(): PromptRoom {
     const { vocabulary, image } = this.#info;
     return {
@@ -375,7 +388,10 @@ export class Engine implements AsyncDisposable {
   }
 }
 
-/** Width of the image rows: what the text phase's vision write takes in. */
+/**
+ * Width of the image rows: the input of the text phase's residual_add of
+ * modality vision.
+ */
 function imageWidth({ nodes }: StaticModel): number {
   const bridge = nodes.find((n) =>
     n.op === "residual_add" && n.phase === "text" && n.modality === "vision"

@@ -1,6 +1,6 @@
 /**
- * Fills WebAssembly memory from a model file: constants as the plan computes them,
- * weights streamed through the memory that activations use later, so that loading
+ * Loads a model file into WebAssembly memory: constants as the plan computes
+ * them; weights are streamed through the memory of the activations, so loading
  * needs no more memory than running.
  * @module
  */
@@ -22,10 +22,13 @@ import type { Plan } from "../plan/plan.ts";
 import type { StaticModel } from "../graph/static_model.ts";
 import type { Place } from "./walk.ts";
 
-/** Most bytes of weights packed at once; between two such pieces a signal may stop the loading. */
+/**
+ * Bytes of weights that are packed at a time; between two parts, a signal can
+ * stop the loading.
+ */
 const PIECE = 4 << 20;
 
-/** Loads all persistent buffers; the promise lets a signal interrupt it. */
+/** Loads all persistent buffers; an abort signal can interrupt it. */
 export async function load(
   model: StaticModel,
   plan: Plan,
@@ -64,7 +67,7 @@ function fill(bytes: Uint8Array, b: Buffer, values: ArrayBufferView): void {
   );
 }
 
-/** Reads a weight, some whole panels at a time, and packs it. */
+/** Reads and packs a weight, several panels at a time. */
 function pack(
   model: StaticModel,
   staging: MemoryLayout["staging"],
@@ -112,8 +115,8 @@ function pack(
 }
 
 /**
- * Scales of a weight's groups, [n, k/group].
- * @throws {RuntimeError} where one is not 1 to 15
+ * Integer group scales of a weight, [n, k/group].
+ * @throws {RuntimeError} if one is not 1 to 15
  */
 function scalesOf({ file }: StaticModel, tensor: string): Uint8Array {
   const scales = file.tensor(groupScale(tensor)).read() as Uint8Array;

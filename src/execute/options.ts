@@ -1,5 +1,5 @@
 /**
- * How a model may be run, and the plan it gets for it.
+ * Options of the engine, and the plan that follows from them.
  * @module
  */
 import { RuntimeError } from "../graph/error.ts";
@@ -11,17 +11,23 @@ import { type Plan, plan } from "../plan/plan.ts";
 import { type PixelScale, pixelTable } from "./pixels.ts";
 import { canStartWorkers, type Sharing } from "./pool.ts";
 
-/** How to run a model. */
+/** Options of the engine. */
 export interface EngineOptions {
-  /** Threads, the calling one included. */
+  /** Number of threads, including the calling one. */
   readonly threads?: number;
-  /** Most tokens of a conversation. */
+  /** Context length in tokens. */
   readonly context?: number;
-  /** Most pixels of a picture, for families whose pictures keep their shape; default as many as the model file says. */
+  /**
+   * Maximum pixels of a picture, for native-resolution families; default: the
+   * model file's value.
+   */
   readonly maxPixels?: number;
-  /** Most bytes its memory may have. */
+  /** Maximum bytes of the model's memory. */
   readonly maxMemory?: number;
-  /** Most bytes of one WebAssembly memory; weights beyond go into further ones. Default 4 GiB, less for tests. */
+  /**
+   * Maximum bytes of one WebAssembly memory; further weights go into further
+   * memories. Default 4 GiB, less for tests.
+   */
   readonly memoryBytes?: number;
   /** First address used of the first memory, for tests. */
   readonly firstAddress?: number;
@@ -29,14 +35,17 @@ export interface EngineOptions {
   readonly signal?: AbortSignal;
   /** Kernels over the given memory instead of the compiled ones, for tests with one thread. */
   readonly kernels?: (buffer: ArrayBufferLike) => Kernels;
-  /** How work is cut and shared, for tests. */
+  /** How work is split over threads, for tests. */
   readonly sharing?: Sharing;
 }
 
-/** Context where none is asked for; less where the model's positions end earlier. */
+/** Default context length; less if the model has fewer positions. */
 export const DEFAULT_CONTEXT = 2048;
 
-/** Throws a `RuntimeError` "memory" where a plan takes more than `most` bytes: before a byte is allocated. */
+/**
+ * Checks the memory of a plan before anything is allocated.
+ * @throws {RuntimeError} "memory" if it needs more than `most` bytes
+ */
 export function checkMemory({ memory, context }: Plan, most = Infinity): void {
   if (memory.total <= most) return;
   const { total, ...parts } = memory;
@@ -52,7 +61,7 @@ export function checkMemory({ memory, context }: Plan, most = Infinity): void {
   );
 }
 
-/** The plan a model gets under options, before any memory is allocated. */
+/** The plan of a model with these options; no memory is allocated. */
 export function planFor(
   model: StaticModel,
   pixels: PixelScale | undefined,

@@ -10,7 +10,7 @@
 export interface ChunkOrder {
   /** π: original index within the chunk of each row. */
   readonly original: Int32Array;
-  /** How many of the rows are image rows. */
+  /** Number of image rows, which come first. */
   readonly imageRows: number;
   /** Row of the chunk's last token. */
   readonly last: number;

@@ -1,25 +1,35 @@
 /**
- * Whether work is faster shared or alone: on a busy machine threads wait for
- * each other longer than sharing saves. Any number of threads gives the same
- * bits, so one may change it at any time.
+ * Adaptive threading: measures whether slices are faster on all threads or on
+ * one. On a busy machine, waiting for other threads can cost more than sharing
+ * saves. Every number of threads gives the same bits, so the choice may change
+ * at any time.
  * @module
  */
 
-/** The first slice tried alone; those before show what sharing gives, warm. */
+/**
+ * Index of the first slice that is tried on one thread; the slices before
+ * measure all threads when warm.
+ */
 const FIRST_ALONE = 4;
 
-/** Slices from then on between two tries of what was slower: a try of twice the time costs 1 %. */
+/**
+ * Slices between two tries of the slower choice; a try that takes twice the
+ * time costs 1 %.
+ */
 const TRY_EVERY = 128;
 
-/** Chooses for slices that are alike. */
+/** Chooses for slices of one kind. */
 export interface Pace {
-  /** Whether the next slice is to be shared. */
+  /** Whether the next slice runs on all threads. */
   shared(): boolean;
-  /** What a slice took. */
+  /** Records the time of a slice. */
   note(shared: boolean, work: number, ms: number): void;
 }
 
-/** Tries both, then keeps to what is faster, by the best of each one's last three slices. */
+/**
+ * Tries both and keeps the faster one, by the best of the last three slices of
+ * each.
+ */
 export function pace(): Pace {
   const alone: number[] = [], together: number[] = [];
   let slices = 0;

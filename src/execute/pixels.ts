@@ -1,18 +1,21 @@
 /**
- * From bytes of pixels to values: normalisation and the static scale of the patch
+ * Maps pixel bytes to int8: normalisation and the static scale of the patch
  * embedding in one table per channel.
  * @module
  */
 import { quantizeInt8 } from "../tensor/round.ts";
 
-/** How a byte of a pixel becomes a value: (byte · rescale − mean) / std, per channel. */
+/** Pixel normalisation: (byte · rescale − mean) / std, per channel. */
 export interface PixelScale {
   readonly rescale: number;
   readonly mean: readonly number[];
   readonly std: readonly number[];
 }
 
-/** Values of all pixel bytes at a scale, half to even: int8 [3][256]. */
+/**
+ * The int8 values of all pixel bytes at a scale, rounded half to even:
+ * [3][256].
+ */
 export function pixelTable(
   { rescale, mean, std }: PixelScale,
   scale: number,

@@ -1,7 +1,7 @@
 /**
- * The threads of a session. The main thread is thread 0 and works too; the
+ * The thread pool of a session. The main thread is thread 0 and also works; the
  * others are workers that share its memory. With one thread there is no worker
- * and no shared memory, and everything else is the same.
+ * and no shared memory.
  * @module
  */
 import { canShare, soon } from "../platform/platform.ts";
@@ -14,20 +14,23 @@ import { mostSteps, REGISTER, type Step, workOf } from "../plan/step.ts";
 import { type Place, walk, type Walker } from "./walk.ts";
 import type { WorkerStart } from "./worker.ts";
 
-/** How the work of a list is cut and shared. Any choice gives the same bits. */
+/** How the work of a list is split. Every choice gives the same bits. */
 export interface Sharing {
-  /** Multiply–adds after which the main thread looks at the clock. */
+  /** Multiply-adds of a slice, after which the main thread checks the clock. */
   readonly sliceWork: number;
-  /** Multiply–adds of a piece of a step that whoever is free takes. */
+  /** Multiply-adds of a piece of a step; free threads take the next piece. */
   readonly pieceWork: number;
-  /** Chooses for slices that are alike. */
+  /** Creates the choice of threading for slices of one kind. */
   readonly pace: () => Pace;
 }
 
-/** A few ms a slice, by what was faster; some 30 µs a piece: fetching it is nothing to that. */
+/**
+ * Defaults: slices of a few ms, threading by measured speed, pieces of about 30
+ * µs (taking one costs far less).
+ */
 const SHARING: Sharing = { sliceWork: 2e8, pieceWork: 2e6, pace };
 
-/** Longest time between two turns of the event loop. */
+/** Longest time between two turns of the event loop, in milliseconds. */
 const TURN_MS = 8;
 
 const WORKER = new URL("./worker.ts", import.meta.url);
@@ -39,7 +42,7 @@ export function canStartWorkers(): boolean {
 
 /** Threads over one memory. */
 export class Pool implements AsyncDisposable {
-  /** Called with the time of each step on the main thread, waiting included. */
+  /** Called with the time of each step on the main thread, including waiting. */
   measure: ((step: Step, ms: number) => void) | undefined;
   readonly #workers: Worker[] = [];
   readonly #lists: readonly (readonly Step[])[];
@@ -47,7 +50,10 @@ export class Pool implements AsyncDisposable {
   readonly #shared: Int32Array;
   readonly #alone: Walker;
   readonly #together: Walker;
-  /** By list and the kernel that does most of a slice: their speeds are not alike. */
+  /**
+   * Choices by list and by the kernel with most of a slice's work, because
+   * kernels scale differently.
+   */
   readonly #paces = new Map<string, Pace>();
   readonly #sharing: Sharing;
   #turn = 0;
@@ -78,9 +84,9 @@ export class Pool implements AsyncDisposable {
   }
 
   /**
-   * Starts the threads of a plan; `module` is what its workers run. Where they
-   * cannot start (a bundle without the worker's file, say), the main thread
-   * works alone.
+   * Starts the threads of a plan. If workers cannot start (for example in a
+   * bundle without the worker's file), the main thread works alone.
+   * @param module the module of the workers
    */
   static async start(
     plan: Plan,
@@ -118,14 +124,14 @@ export class Pool implements AsyncDisposable {
     return pool;
   }
 
-  /** Threads at work, the main one included. */
+  /** Number of threads, including the main one. */
   get threads(): number {
     return this.#workers.length + 1;
   }
 
   /**
    * Runs the steps [0, to) of a list. Between slices the event loop turns, so
-   * signals and timers are heard; an abort stops before the next slice.
+   * signals and timers are served; an abort stops before the next slice.
    */
   async run(
     name: ListName,
@@ -192,7 +198,7 @@ export class Pool implements AsyncDisposable {
   }
 }
 
-/** Settles when a worker says that it is ready, or cannot be. */
+/** Settles when a worker reports that it is ready, or failed. */
 function started(worker: Worker): Promise<void> {
   return new Promise((done, refuse) => {
     worker.onmessage = () => done();
@@ -204,9 +210,10 @@ function started(worker: Worker): Promise<void> {
 }
 
 /**
- * A turn by `soon` takes 0.02 ms, but Deno asks the sockets only every 61 of
- * them: half a second at TURN_MS. So every SOCKETS_MS there are that many at
- * once, 0.1 ms together; a timer would ask each time, and takes 1.2 ms at least.
+ * A turn by `soon` takes 0.02 ms, but Deno polls sockets only every 61 of them:
+ * every half second at TURN_MS. Therefore every SOCKETS_MS that many turns run
+ * together, which takes 0.1 ms; a timer would poll each time, but takes at
+ * least 1.2 ms.
  */
 const SOCKETS_MS = 50, TURNS_TO_SOCKETS = 64;
 let asked = 0;

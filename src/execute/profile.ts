@@ -1,6 +1,6 @@
 /**
- * Where the time goes: milliseconds per kernel, as the main thread sees them,
- * waiting for other threads included.
+ * Profile: milliseconds per kernel on the main thread, including waiting for
+ * other threads.
  * @module
  */
 import type { Engine } from "./engine.ts";
@@ -18,9 +18,9 @@ import type { Engine } from "./engine.ts";
 export interface KernelTime {
   /** The kernel. */
   readonly kernel: string;
-  /** How often it was called. */
+  /** Number of calls. */
   readonly calls: number;
-  /** Milliseconds in all. */
+  /** Total milliseconds. */
   readonly ms: number;
 }
 
@@ -42,11 +42,11 @@ export interface KernelTime {
 export interface Profile {
   /** One entry per kernel. */
   readonly kernels: readonly KernelTime[];
-  /** Milliseconds from begin to end, everything included. */
+  /** Total milliseconds from start to end. */
   readonly totalMs: number;
 }
 
-/** Runs `work` and measures the engine's steps meanwhile. */
+/** Runs `work` and measures the engine's steps. */
 export async function profile(
   engine: Engine,
   work: () => PromiseLike<unknown>,

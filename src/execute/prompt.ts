@@ -1,25 +1,25 @@
 /**
- * What tokens a loaded model can take in next.
+ * Checks whether the engine can process tokens.
  * @module
  */
 import { RuntimeError } from "../graph/error.ts";
 
-/** What bounds them. */
+/** The limits of the next tokens. */
 export interface PromptRoom {
-  /** Tokens seen. */
+  /** Processed tokens. */
   readonly seen: number;
-  /** Most tokens. */
+  /** Context length. */
   readonly context: number;
   readonly vocabulary: number;
-  /** Id of an image token, where the model takes images. */
+  /** Id of the image token, if the model takes images. */
   readonly imageToken: number | undefined;
   /** Elements of an image row. */
   readonly width: number;
 }
 
 /**
- * Refuses tokens that cannot be taken in.
- * @param elements of the image rows that come with them
+ * Checks the next tokens.
+ * @param elements number of elements of their image rows
  * @throws {RuntimeError} "prompt" or "context"
  */
 export function checkPrompt(

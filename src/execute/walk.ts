@@ -1,51 +1,51 @@
 /**
- * Walks a list of steps: what every thread does, the main one included.
+ * Runs a list of steps on one thread; every thread does this.
  * @module
  */
 import type { Kernels } from "../kernels/signatures/mod.ts";
 import { MOVE, REGISTER, type Step, workOf } from "../plan/step.ts";
 
-/** A memory and the kernels over it. */
+/** A memory and the kernels bound to it. */
 export interface Place {
   readonly buffer: ArrayBufferLike;
   readonly kernels: Kernels;
 }
 
-/** What one thread needs to run steps. */
+/** The state of one thread. */
 export interface Walker {
-  /** All memories of the plan, memory 0 first, and the kernels over each. */
+  /** All memories of the plan with their kernels; memory 0 first. */
   readonly memories: readonly Place[];
-  /** Number of this thread; 0 is the main one. */
+  /** Index of this thread; 0 is the main thread. */
   readonly thread: number;
   readonly threads: number;
   /**
-   * Threads whose own copies this walk makes (`each` steps): 1 where each thread
-   * walks; all where the main thread walks for the others, which may read theirs
-   * in the next slice.
+   * Number of threads for which this walk runs `each` steps: 1 if every thread
+   * walks; all if the main thread walks alone, because others may read their
+   * copies in the next slice.
    */
   readonly copies: number;
   /** Address of the barrier. */
   readonly barrier: number;
-  /** Own copy of the registers; [0] is `thread`. */
+  /** The thread's copy of the registers; [0] is `thread`. */
   readonly registers: Int32Array;
-  /** For each step, how many of its pieces are taken; shared, zeroed before a walk. */
+  /** For each step, the number of pieces taken; shared, zero before a walk. */
   readonly taken: Int32Array;
-  /** Multiply–adds of a piece. */
+  /** Multiply-adds of a piece. */
   readonly pieceWork: number;
 }
 
-/** Most pieces of a step, for each thread. */
+/** Maximum pieces of a step per thread. */
 const MOST_PIECES = 4;
 
-/** Polls before a thread at a barrier goes to sleep, some 50 µs. */
+/** Spins at a barrier before a thread sleeps, about 50 µs. */
 export const SPINS = 20_000;
 
 type Call = (...args: number[]) => void;
 
 /**
- * Runs steps [from, to); all threads have passed the last one when it returns.
- * A kernel that traps does not keep the others waiting: the walk goes on
- * without work, and the error is thrown at its end.
+ * Runs the steps [from, to); all threads have passed the last barrier when it
+ * returns. If a kernel traps, the thread still passes all barriers so that the
+ * others do not wait, and throws at the end.
  */
 export function walk(
   w: Walker,
@@ -122,7 +122,7 @@ function call(w: Walker, step: Step, args: number[]): void {
   (kernels[step.kernel] as Call)(...args);
 }
 
-/** Bytes from one memory to another. */
+/** Copies bytes from one memory to another. */
 function move(
   memories: readonly Place[],
   [from, at, to, target, bytes]: readonly number[],

@@ -1,6 +1,6 @@
 /**
- * A thread beside the main one: gets the compiled kernels, the memory and all
- * steps once, then walks what it is told until it is told to stop.
+ * A worker thread: it receives compiled kernels, memory and steps once, then
+ * runs commands until it is stopped.
  * @module
  */
 import { loadKernels } from "../kernels/load.ts";
@@ -9,7 +9,7 @@ import type { ControlAddresses } from "../plan/plan.ts";
 import { mostSteps, REGISTER, type Step } from "../plan/step.ts";
 import { walk } from "./walk.ts";
 
-/** What a worker is given. */
+/** The message that starts a worker. */
 export interface WorkerStart {
   readonly module: WebAssembly.Module;
   /** All memories of the plan, memory 0 first. */
@@ -22,7 +22,7 @@ export interface WorkerStart {
   readonly threads: number;
 }
 
-/** The worker's side of the global scope, which the library types do not name. */
+/** The global scope of a worker, which the library types do not include. */
 interface Scope {
   onmessage: ((event: MessageEvent<WorkerStart>) => void) | null;
   postMessage(message: string): void;

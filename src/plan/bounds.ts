@@ -11,8 +11,8 @@ import type { DraftStep } from "./lower/context.ts";
 import { MOVE } from "./step.ts";
 
 /**
- * What a step touches outside of its buffers under given registers, in words.
- * @returns undefined where it touches nothing else, or is skipped
+ * Describes an access of a step outside its buffers, for given registers.
+ * @returns undefined if there is none, or the step is skipped
  */
 export function outOfBounds(
   step: DraftStep,

@@ -1,6 +1,6 @@
 /**
- * Buffers of a plan before they have an address: what they are, how large, and
- * from which step to which they are needed. Placing them is `place.ts`.
+ * Buffers of a plan before placement: contents, size, and the steps between
+ * which they are needed. place.ts assigns addresses.
  * @module
  */
 import {
@@ -13,26 +13,26 @@ import { REGISTER } from "./step.ts";
 /** Part of WebAssembly memory that a buffer lies in. */
 export type Region = "state" | "constants" | "weights" | "cache" | "arena";
 
-/** A piece of one packed weight matrix. */
+/** A part of a packed weight matrix. */
 export interface WeightPart {
   /** Tensor in the file: row-major values [n, k]. */
   readonly tensor: string;
   /** Rows of the tensor: columns of the matmul. */
   readonly n: number;
-  /** Unpadded length of the reduction. */
+  /** Length of the reduction, without padding. */
   readonly k: number;
   /** Byte offset of its first panel. */
   readonly offset: number;
 }
 
-/** How weights are packed. */
+/** Packing of a weight. */
 export interface Packing {
   readonly bits: WeightBits;
-  /** Columns of a quantization group, for weights with two-level scales. */
+  /** Columns per quantization group, for two-level scales. */
   readonly group?: number;
 }
 
-/** Bytes of packed weights [n, k]; of a panel where n is 8. */
+/** Bytes of packed weights [n, k]; for n = 8, of one panel. */
 export function packedBytes(
   { bits, group }: Packing,
   n: number,
@@ -51,30 +51,33 @@ export interface WeightContent {
 
 /** A range of memory. */
 export interface Buffer {
-  /** For people and errors. */
+  /** Name, for output and errors. */
   readonly name: string;
   readonly region: Region;
   readonly bytes: number;
-  /** Which memory it lies in, where not in memory 0. */
+  /** Index of its memory; default 0. */
   readonly memory?: number;
-  /** Contents of a constant, or what a cache begins with, computed when the model is loaded. */
+  /**
+   * Contents of a constant, or initial contents of a cache; computed when the
+   * model is loaded.
+   */
   readonly fill?: () => ArrayBufferView;
   /** Contents of a weight buffer. */
   readonly weights?: WeightContent;
-  /** Bytes from one thread's copy to the next, where each has its own. */
+  /** Bytes from one thread's copy to the next, if each thread has one. */
   readonly perThread?: number;
   /** Address, once placed. */
   at: number;
-  /** First and last step that uses it, for the arena. */
+  /** First and last step that use it, for buffers of the arena. */
   first: number;
   last: number;
 }
 
-/** A number: fixed, or register · scale. */
+/** A number: constant, or register · scale. */
 export type Amount = number | {
   readonly register: number;
   readonly scale?: number;
-  /** Its largest value, where that matters: for scratch. */
+  /** Its maximum, needed for scratch sizes. */
   readonly most?: number;
 };
 
@@ -91,7 +94,7 @@ export interface Scratch {
   readonly scratch: number;
 }
 
-/** An argument of a step before placement. */
+/** An argument of a step, before placement. */
 export type Arg = Amount | Ref | Scratch;
 
 /** `buffer` + offset + amount · scale. */
@@ -124,18 +127,21 @@ export function ref(
   };
 }
 
-/** Chooses the memory of each weight (memories.ts). */
+/** Assigns weights to memories (memories.ts). */
 export interface Allocator {
-  /** The memory of a weight of `bytes`; a `pinned` one stays in memory 0. */
+  /**
+   * Returns the memory of a weight of `bytes`; a `pinned` weight stays in
+   * memory 0.
+   */
   take(bytes: number, pinned: boolean): number;
 }
 
-/** Buffers that outlive a run, each created once under its key. */
+/** Persistent buffers, each created once per key. */
 export class Store {
-  /** All of them, in the order they were asked for. */
+  /** All persistent buffers, in the order of creation. */
   readonly buffers = new Map<string, Buffer>();
 
-  /** Begins empty. */
+  /** Creates an empty store. */
   constructor(private readonly allocator: Allocator) {}
 
   #once(
@@ -160,7 +166,7 @@ export class Store {
     return buffer;
   }
 
-  /** Numbers that never change: scales, biases, tables. */
+  /** A constant: scales, biases, tables. */
   constant(
     key: string,
     bytes: number,
@@ -172,7 +178,7 @@ export class Store {
     return this.#once(name, "constants", bytes, () => ({ fill, ...place }));
   }
 
-  /** Integer weights, in the memory that has room; a `pinned` one in memory 0. */
+  /** Quantized weights, in the memory that has room; `pinned` ones in memory 0. */
   weight(
     key: string,
     bytes: number,
@@ -185,12 +191,12 @@ export class Store {
     });
   }
 
-  /** Keys and values of the tokens seen; it may begin with some. */
+  /** K/V cache, with optional initial contents (prefix tokens). */
   cache(key: string, bytes: number, fill?: () => ArrayBufferView): Buffer {
     return this.#once(key, "cache", bytes, () => (fill ? { fill } : {}));
   }
 
-  /** What a call hands in: ids, positions. */
+  /** Inputs of a call: token ids, positions. */
   state(key: string, bytes: number): Buffer {
     return this.#once(key, "state", bytes, () => ({}));
   }

@@ -1,5 +1,5 @@
 /**
- * A plan for people: what runs, in order, as a table.
+ * Describes a plan as a table of its steps.
  * @module
  */
 import { type ListName, LISTS } from "./lists.ts";
@@ -20,17 +20,23 @@ import { REGISTER, REGISTERS, type Step } from "./step.ts";
 export interface DescribedStep {
   /** "vision" per image, "prefill" per chunk of tokens, "decode" per token. */
   readonly list: ListName;
-  /** Its number in the list. */
+  /** Its index in the list. */
   readonly step: number;
-  /** The kernel it calls, and the memory where it is not the first; "move" carries bytes between two. */
+  /**
+   * The kernel, and the memory if it is not memory 0; "move" copies bytes
+   * between memories.
+   */
   readonly kernel: string;
-  /** The nodes it comes from. */
+  /** The graph nodes it comes from. */
   readonly nodes: string;
-  /** Rows it works on: all, or those of one modality. */
+  /** Its rows: all, or those of one modality. */
   readonly rows: string;
-  /** All threads share it, each does it for itself, or one does it. */
+  /**
+   * Whether all threads share it, each thread runs all of it, or one thread
+   * runs it.
+   */
   readonly threads: "all" | "each" | "one";
-  /** Multiply–adds, per row where the number of rows is not fixed. */
+  /** Multiply-adds; per row if the number of rows varies. */
   readonly work: number;
 }
 
@@ -54,7 +60,7 @@ export interface Described {
   readonly text: string;
 }
 
-/** Rows of a step in words. */
+/** The rows of a step, in words. */
 function rowsOf(step: Step): string {
   if (step.when === REGISTER.imageRows) return "image";
   if (step.when === REGISTER.textRows) return "text";

@@ -1,7 +1,8 @@
 /**
- * What depends on a picture's grid and not on its pixels: rotary tables by row
- * and column, position tables resampled to it. Written before a picture is
- * looked at, where the one before had another grid.
+ * Tables that depend on a picture's grid but not on its pixels: rotary tables
+ * by row and column, and position tables resampled to the grid. They are
+ * written before the vision phase if the grid differs from the previous
+ * picture's.
  * @module
  */
 import {
@@ -18,7 +19,7 @@ import { rope2dTables } from "../graph/rope.ts";
 import type { Image } from "../image/image.ts";
 import { RuntimeError } from "../graph/error.ts";
 
-/** A table of the plan's memory that the grid fills. */
+/** A table in the plan's memory that depends on the grid. */
 export type GridTable =
   | {
     readonly kind: "rotary";
@@ -40,17 +41,17 @@ export type GridTable =
     readonly interpolation?: NonNullable<LearnedEmbeddingNode["interpolation"]>;
   };
 
-/** Writes the tables; a class because it remembers for which grid they are. */
+/** Writes the tables; a class because it remembers the current grid. */
 export class GridWriter {
   #written: Grid | undefined;
 
-  /** Nothing is written yet. */
+  /** Creates a writer without a current grid. */
   constructor(
     private readonly tables: readonly GridTable[],
     private readonly memory: ArrayBufferLike,
   ) {}
 
-  /** The tables of `grid`; rotary ones in the given order of its patches. */
+  /** Writes the tables of `grid`; rotary tables in the given order of patches. */
   write(grid: Grid, order?: Int32Array): void {
     const { rows, cols } = this.#written ?? {};
     for (const t of this.tables) if (t.kind === "table") checkSides(t, grid);
@@ -82,7 +83,10 @@ export class GridWriter {
   }
 }
 
-/** Refuses a picture longer than a table that has a row for each of its rows and columns. */
+/**
+ * Checks that the picture fits a table with one entry per row and column.
+ * @throws {RuntimeError} "image"
+ */
 function checkSides(
   { interpolation, gridSize }: Pick<LearnedEmbeddingNode, "interpolation"> & {
     readonly gridSize: number;
@@ -96,10 +100,14 @@ function checkSides(
   );
 }
 
-/** Largest picture that memory may be planned for: 4096 × 4096. */
+/** Maximum pixels of a picture for which memory is planned: 4096 × 4096. */
 const MOST_PIXELS = 2 ** 24;
 
-/** Refuses a budget of pixels that no picture of the model fits, or no memory. */
+/**
+ * Checks `maxPixels`.
+ * @throws {RuntimeError} "option" if it is less than one token or above
+ * `MOST_PIXELS`
+ */
 export function checkPixels(
   { image }: ModelInfo,
   maxPixels: number | undefined,
@@ -117,8 +125,9 @@ export function checkPixels(
 }
 
 /**
- * The grid of a picture, which must have the tower's own size, or sides of whole
- * tokens and at most `patches` patches where pictures keep their shape.
+ * The grid of a picture.
+ * @throws {RuntimeError} "image" if it has not the tower's size, or with native
+ * resolution not whole tokens and at most `patches` patches
  */
 export function fittingGrid(
   image: ImageInfo,

@@ -14,15 +14,15 @@ import { roundUp } from "../kernels/layout.ts";
 import type { Allocator, Buffer } from "./buffer.ts";
 import { aligned, placeByLife, placeInOrder } from "./place.ts";
 
-/** Where things stand in one memory. */
+/** The layout of one memory. */
 export interface MemoryLayout {
   /** Its size in bytes, whole wasm pages. */
   readonly bytes: number;
   /** Bytes of weights in it. */
   readonly weights: number;
-  /** Free while loading. */
+  /** Staging area while weights are loaded. */
   readonly staging: { readonly at: number; readonly bytes: number };
-  /** Scratch: that of thread 0, and bytes from one thread's to the next. */
+  /** Scratch: address of thread 0's, and bytes from one thread's to the next. */
   readonly scratch: { readonly at: number; readonly perThread: number };
 }
 
@@ -32,7 +32,7 @@ export const FIRST_ADDRESS = 1024;
 const LEAST_STAGING = 1 << 20;
 const TAIL = 256; // kernels may load a vector that begins before the end
 
-/** Bytes of weights each memory may take. */
+/** Capacity of each memory for weights, in bytes. */
 export interface Room {
   readonly first: number;
   readonly others: number;
@@ -42,7 +42,7 @@ export interface Room {
 export class WeightAllocator implements Allocator {
   readonly #used = [0];
 
-  /** Begins empty. */
+  /** Creates an empty allocator. */
   constructor(private readonly room: Room) {}
 
   /** The memory of a weight; a `pinned` one stays in memory 0, where other kernels read it. */
@@ -57,7 +57,7 @@ export class WeightAllocator implements Allocator {
   }
 }
 
-/** What one memory holds. */
+/** Contents of one memory. */
 export interface Contents {
   readonly constants: readonly Buffer[];
   readonly weights: readonly Buffer[];
@@ -69,7 +69,7 @@ export interface Contents {
   readonly threads: number;
 }
 
-/** A layout with the ends of its first parts, one behind the other. */
+/** A layout with the end addresses of its parts. */
 export interface Placed extends MemoryLayout {
   readonly ends: {
     readonly constants: number;
@@ -78,7 +78,7 @@ export interface Placed extends MemoryLayout {
   };
 }
 
-/** Places constants, weights, keys and values, scratch and the arena behind `start`. */
+/** Places constants, weights, K/V cache, scratch and arena from `start` on. */
 export function placeMemory(start: number, c: Contents): Placed {
   const constants = placeInOrder(c.constants, start);
   const weights = placeInOrder(c.weights, constants);
@@ -95,7 +95,7 @@ export function placeMemory(start: number, c: Contents): Placed {
   };
 }
 
-/** Eight rows of the longest weight must fit. */
+/** Staging must have room for eight rows of the longest weight. */
 function stagingOf(weights: readonly Buffer[]): number {
   let most = 0;
   for (const { weights: content } of weights) {

@@ -1,11 +1,11 @@
 /**
- * Gives buffers their addresses. Buffers of the arena share memory where the
- * steps that need them do not overlap; all others lie one behind the other.
+ * Assigns addresses to buffers. Buffers of the arena share memory if their
+ * lifetimes do not overlap; all others are placed consecutively.
  * @module
  */
 import type { Buffer } from "./buffer.ts";
 
-/** Every buffer begins on a cache line of its own. */
+/** Every buffer starts at a new cache line. */
 export const ALIGNMENT = 64;
 
 /** `x` rounded up to a cache line. */
@@ -13,7 +13,7 @@ export function aligned(x: number): number {
   return Math.ceil(x / ALIGNMENT) * ALIGNMENT;
 }
 
-/** Places buffers one behind the other from `start`; returns the end. */
+/** Places buffers consecutively from `start`; returns the end. */
 export function placeInOrder(buffers: Iterable<Buffer>, start: number): number {
   let at = start;
   for (const buffer of buffers) {
@@ -24,9 +24,9 @@ export function placeInOrder(buffers: Iterable<Buffer>, start: number): number {
 }
 
 /**
- * Places buffers by the steps between which they live, largest first, each at
- * the lowest address that is free all the while.
- * @returns end of the highest
+ * Places buffers by lifetime, largest first, each at the lowest address that is
+ * free during its lifetime.
+ * @returns end of the highest buffer
  */
 export function placeByLife(buffers: readonly Buffer[], start: number): number {
   const placed: Buffer[] = [];

@@ -1,7 +1,7 @@
 /**
- * From a checked model to what runs: three lists of steps (an image, a chunk of
- * tokens, one token) with every address placed, and the memory they need,
- * known before a byte of it is allocated.
+ * Plans a model: three lists of steps (per image, per chunk of tokens, per
+ * token) with all addresses, and the memory they need, before anything is
+ * allocated.
  * @module
  */
 import { maxPatches, mergeOf } from "../graph/grid.ts";
@@ -48,9 +48,9 @@ export interface MemoryPlan {
   readonly weights: number;
   /** Scales, biases, rotary tables. */
   readonly constants: number;
-  /** Keys and values of the whole context. */
+  /** K/V cache of the whole context. */
   readonly kv: number;
-  /** Everything between two steps. */
+  /** Activations between steps. */
   readonly activations: number;
   /** Scratch of all threads. */
   readonly scratch: number;
@@ -61,27 +61,27 @@ export interface MemoryPlan {
 /** A list of steps. */
 export interface StepList {
   readonly steps: readonly Step[];
-  /** First step that only the logits need. */
+  /** First step that is needed only for the logits. */
   readonly tail: number;
-  /** Where its result stands: float32 rows. */
+  /** Position of its result: float32 rows. */
   readonly result: { readonly at: number; readonly stride: number };
 }
 
-/** What a plan depends on beside the model. */
+/** Options of a plan. */
 export interface PlanOptions {
-  /** Most tokens of a conversation, a multiple of 8. */
+  /** Context length in tokens, a multiple of 8. */
   readonly context: number;
-  /** Threads that share the work. */
+  /** Number of threads. */
   readonly threads: number;
-  /** Most pixels of a picture, where pictures keep their shape. */
+  /** Maximum pixels of a picture, for native resolution. */
   readonly maxPixels?: number;
-  /** Most bytes of one memory; default 4 GiB. */
+  /** Maximum bytes of one memory; default 4 GiB. */
   readonly memoryBytes?: number;
   /** First address used of the first memory; default `FIRST_ADDRESS`, higher for tests. */
   readonly firstAddress?: number;
-  /** Sees each list of steps before its buffers have addresses, for tests. */
+  /** Called with each list of steps before placement, for tests. */
   readonly inspect?: (list: ListName, steps: readonly DraftStep[]) => void;
-  /** Quantized value of each pixel byte at a scale, [3][256]. */
+  /** Returns the int8 value of each pixel byte for a scale, [3][256]. */
   readonly pixelTable?: (scale: number) => Int8Array;
 }
 
@@ -92,60 +92,66 @@ export interface Plan {
   readonly decode: StepList;
   readonly context: number;
   readonly threads: number;
-  /** Most tokens of one prefill chunk. */
+  /** Maximum tokens of a prefill chunk. */
   readonly chunk: number;
-  /** Most patches of a picture. */
+  /** Maximum patches of a picture. */
   readonly patches: number;
-  /** Int32 registers of its steps. */
+  /** Number of int32 registers of its steps. */
   readonly registers: number;
-  /** Windows of a picture, where the tower looks within some: patches a side, and how many at most. */
+  /**
+   * Windowed attention of the vision tower: patches per side of a window, and
+   * the maximum number of windows.
+   */
   readonly windows?: { readonly side: number; readonly most: number };
   readonly memory: MemoryPlan;
-  /** Addresses of what a call hands in. */
+  /** Addresses of a call's inputs. */
   readonly inputs: {
     readonly ids: number;
     readonly order: number;
-    /** Last position that each token of the cache sees, where that is not its own. */
+    /** Attention mask end of each cached token, if it is not its own position. */
     readonly maskEnd?: number;
     readonly pixels?: number;
     readonly images?: { readonly at: number; readonly stride: number };
-    /** Rotary tables whose rows are written as tokens come. */
+    /** Rotary tables whose rows are written per token (M-RoPE). */
     readonly positionTables: readonly PositionTable[];
-    /** Tables that are written for the grid of each picture. */
+    /** Tables that depend on a picture's grid. */
     readonly grids: readonly GridTable[];
   };
   readonly control: ControlAddresses;
   /** Buffers to fill when the model is loaded. */
   readonly persistent: readonly Buffer[];
-  /** All memories; memory 0 holds everything but weights that have no room there. */
+  /** All memories; memory 0 contains everything except weights that do not fit. */
   readonly memories: readonly MemoryLayout[];
-  /** The constants: they must not change while a model runs. */
+  /** Position of the constants, which never change while a model runs. */
   readonly constants: { readonly at: number; readonly bytes: number };
 }
 
-/** Where threads find each other. */
+/** Addresses for synchronising threads. */
 export interface ControlAddresses {
   /** Barrier of BARRIER_BYTES. */
   readonly barrier: number;
-  /** Command words, see pool.ts. */
+  /** Command words (command.ts). */
   readonly command: number;
   /** Registers, int32. */
   readonly registers: number;
-  /** For each step of a list, how many of its pieces are taken, int32 (walk.ts). */
+  /** For each step of a list, the number of pieces taken, int32 (walk.ts). */
   readonly taken: number;
 }
 
-/** Longest chunk of a prefill: longer prompts are taken in several. */
+/**
+ * Maximum tokens of a prefill chunk; longer prompts are processed in several
+ * chunks.
+ */
 export const CHUNK = 256;
 
 const MOST_BYTES = 2 ** 32;
 
-/** Attempts to cut a model that does not fit into one memory. */
+/** Attempts to split a model over memories. */
 const MOST_CUTS = 16;
 
 /**
- * Plans a model. What does not fit into one memory is cut: weights go into
- * further ones (memories.ts), as few as it takes.
+ * Plans a model. If it does not fit into one memory, weights go into as few
+ * further memories as possible (memories.ts).
  */
 export function plan(model: StaticModel, options: PlanOptions): Plan {
   const limit = options.memoryBytes ?? MOST_BYTES;
@@ -175,7 +181,7 @@ export function plan(model: StaticModel, options: PlanOptions): Plan {
 
 const gib = (bytes: number) => (bytes / 2 ** 30).toFixed(2);
 
-/** Where a call puts what it hands in, ids and order aside, which every plan has. */
+/** Input addresses other than token ids and order, which every plan has. */
 function inputsOf(
   { nodes }: StaticModel,
   store: Store,
@@ -195,7 +201,10 @@ function inputsOf(
   };
 }
 
-/** What memory is for; `stateEnd` is where constants begin in the first one. */
+/**
+ * The memory use by purpose.
+ * @param stateEnd start of the constants in memory 0
+ */
 function memoryOf(
   placed: readonly Placed[],
   stateEnd: number,
@@ -217,7 +226,7 @@ function memoryOf(
   };
 }
 
-/** A plan whose memories hold so many bytes of weights each. */
+/** A plan with given weight capacities per memory. */
 function planWithin(
   model: StaticModel,
   options: PlanOptions,
@@ -294,7 +303,7 @@ function planWithin(
   };
 }
 
-/** Windows of pictures, where attention looks within some. */
+/** The windows of a tower with windowed attention. */
 function windowsOf(
   { nodes, info }: StaticModel,
   patches: number,
@@ -304,7 +313,7 @@ function windowsOf(
   return { side, most: maxWindows(patches, side, mergeOf(info.image)) };
 }
 
-/** Tables of the attention nodes whose tokens have a place, each once. */
+/** Position tables of attention nodes with M-RoPE, each once. */
 function positionTablesOf(
   nodes: readonly Node[],
   store: Store,

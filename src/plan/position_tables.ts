@@ -1,7 +1,7 @@
 /**
- * Rotary tables of tokens that have a place (M-RoPE): one row per token of the
- * conversation, written when the token comes. Kernels look rows up by a token's
- * index, as they do in tables that never change.
+ * Rotary tables for M-RoPE position ids: one row per token of the conversation,
+ * written when the token is processed. Kernels look up rows by token index, as
+ * in constant tables.
  * @module
  */
 import type { AttentionNode } from "../graph/node.ts";
@@ -21,9 +21,9 @@ export interface PositionTable {
   readonly cos: number;
   /** Address of as many sines. */
   readonly sin: number;
-  /** How heads turn. */
+  /** Rotary settings. */
   readonly rotary: Rotary;
-  /** By what each pair turns. */
+  /** Position axis (time, row or column) of each pair of channels. */
   readonly axes: readonly number[];
 }
 
@@ -35,19 +35,19 @@ export function positionTableKey(
   return `${part} ${rotaryKey(node)} ${mropeAxes(node)}`;
 }
 
-/** Writes the rows of tokens; a class because it remembers how far it counted. */
+/** Writes the rows of tokens; a class because it remembers the current position. */
 export class PositionTableWriter {
   #at = newPositionCounter();
   #counted = 0;
 
-  /** Counts from the beginning of a conversation. */
+  /** Starts at the beginning of a conversation. */
   constructor(
     private readonly tables: readonly PositionTable[],
     private readonly info: ModelInfo,
     private readonly memory: ArrayBufferLike,
   ) {}
 
-  /** Rows of `ids`, which come behind what was `seen`. */
+  /** Writes the rows of `ids`, which follow `seen` tokens. */
   write(
     { ids: seen, grids }: {
       readonly ids: readonly number[];

@@ -5,7 +5,7 @@
 import { type Grid, patchesIn } from "../graph/grid.ts";
 import { MOST_RATIO, quadRegister, REGISTER } from "./step.ts";
 
-/** Registers for an image of `grid` that becomes `tokens` rows. */
+/** Sets the registers for an image of `grid` that becomes `tokens` rows. */
 export function setImage(
   registers: Int32Array,
   grid: Grid,
@@ -26,7 +26,7 @@ export interface Chunk {
   readonly last: number;
 }
 
-/** Registers for a chunk of tokens. */
+/** Sets the registers for a chunk of tokens. */
 export function setChunk(
   registers: Int32Array,
   { imageRows, textRows, slot, last }: Chunk,

@@ -14,27 +14,27 @@ export interface Segment {
   /** Index of its scale: 0 vision, 1 text. */
   readonly modality: 0 | 1;
   readonly rows: Amount;
-  /** Its first row among float rows. */
+  /** First row in float layout. */
   readonly start: Amount;
-  /** Its first row among packed rows: each segment begins a new row block. */
+  /** First row in packed layout: each segment starts a new row block. */
   readonly packed: Amount;
-  /** Register that is 0 where the segment is empty. */
+  /** Register that is 0 if the segment is empty. */
   readonly when?: number;
 }
 
-/** Rows of a value. */
+/** The rows of a value. */
 export interface RowLayout {
   readonly rows: Amount;
-  /** Most rows there can be. */
+  /** Maximum number of rows. */
   readonly maxRows: number;
   /** Packed layout of its int8 values: A4, or A1 for a single row. */
   readonly rowBlock: RowBlock;
   readonly segments: readonly Segment[];
-  /** The layout of all rows, where this has only those of one modality. */
+  /** The layout of all rows, if this one has only those of one modality. */
   readonly of?: RowLayout;
 }
 
-/** The rows of one modality, at their places among all rows. */
+/** The rows of one modality, at their positions among all rows. */
 export function only(layout: RowLayout, modality: number): RowLayout {
   const segments = layout.segments.filter((s) => s.modality === modality);
   return { ...layout, segments, of: layout.of ?? layout };
@@ -50,7 +50,7 @@ export function fixedRows(rows: number, modality: 0 | 1): RowLayout {
   };
 }
 
-/** As many rows of an image as a register states, at most `maxRows`. */
+/** Image rows whose number is in a register, at most `maxRows`. */
 export function registerRows(register: number, maxRows: number): RowLayout {
   const rows = { register, most: maxRows };
   return {
@@ -64,7 +64,7 @@ export function registerRows(register: number, maxRows: number): RowLayout {
 /** One text row. */
 export const ONE_ROW: RowLayout = fixedRows(1, 1);
 
-/** A chunk of up to `maxRows` tokens: image rows, if there can be any, then text rows. */
+/** A chunk of up to `maxRows` tokens: image rows, if `images`, then text rows. */
 export function chunkRows(maxRows: number, images: boolean): RowLayout {
   const { imageRows, imageEnd, textRows, rows: all } = REGISTER;
   const of = (register: number) => ({ register, most: maxRows });
@@ -96,7 +96,10 @@ export function chunkRows(maxRows: number, images: boolean): RowLayout {
   };
 }
 
-/** Packed rows that a layout needs: each segment may leave a row block unfinished. */
+/**
+ * Number of packed rows of a layout: each segment may leave a row block
+ * unfinished.
+ */
 export function packedRows(layout: RowLayout): number {
   const { segments } = layout.of ?? layout;
   return layout.rowBlock === 1

@@ -1,8 +1,8 @@
 /**
- * A plan's step: one kernel call as plain data. Every pointer is placed and
- * every scale is baked in; the few numbers that differ from call to call (how
- * many image rows, which cache slot) stand in registers, and an argument is
- * `base + register · scale`. The same steps are posted to every thread.
+ * A step of a plan: one kernel call as plain data. Every pointer is placed and
+ * every scale is a constant. The few numbers that differ between calls (number
+ * of image rows, cache slot) are in registers; an argument is `base + register
+ * · scale`. All threads receive the same steps.
  * @module
  */
 import {
@@ -11,7 +11,7 @@ import {
   signatures,
 } from "../kernels/signatures/mod.ts";
 
-/** What differs from call to call. `thread` differs from thread to thread. */
+/** Names of the registers; `thread` differs per thread. */
 export const REGISTERS = [
   "thread",
   "imageRows", // image rows of the chunk: they come first (AIFS)
@@ -29,7 +29,7 @@ export const REGISTERS = [
 /** Name of a register. */
 export type RegisterName = (typeof REGISTERS)[number];
 
-/** Number of a register; registers of attention items follow the named ones. */
+/** Index of a register; registers of attention items follow the named ones. */
 export const REGISTER = Object.fromEntries(
   REGISTERS.map((name, i) => [name, i]),
 ) as Readonly<Record<RegisterName, number>>;
@@ -45,7 +45,7 @@ export const MOST_RATIO = 64;
 /** Int32 registers of every plan: the named ones and one per possible heads/kvHeads. */
 export const REGISTER_COUNT = REGISTERS.length + MOST_RATIO;
 
-/** What a window of a picture (src/graph/windows.ts) has registers for, behind those of every plan. */
+/** Registers of a window (src/graph/windows.ts), after those of every plan. */
 const WINDOW = [
   "start", // its first row
   "end",
@@ -54,7 +54,7 @@ const WINDOW = [
   "quads", // ceil(rows / 4)
 ] as const;
 
-/** Registers of so many windows. */
+/** Number of registers of `windows` windows. */
 export const windowRegisters = (windows: number): number =>
   windows * WINDOW.length;
 
@@ -71,10 +71,13 @@ export const STEP_KERNELS: readonly KernelName[] = KERNEL_NAMES.filter((name) =>
   signatures[name].stage === "step"
 );
 
-/** A step that calls no kernel: (from memory, address, to memory, address, bytes). */
+/**
+ * A step without a kernel: copies (from memory, address, to memory, address,
+ * bytes).
+ */
 export const MOVE = "move";
 
-/** Arguments [lo] and [hi] are a range; threads take pieces of it in whole units. */
+/** Arguments [lo] and [hi] are a range that threads split in whole units. */
 export interface Split {
   /** Index of the argument with the start of the range. */
   readonly lo: number;
@@ -87,27 +90,27 @@ export interface Split {
 /** One kernel call. */
 export interface Step {
   readonly kernel: KernelName | typeof MOVE;
-  /** Memory that its pointers mean, where not memory 0. */
+  /** Memory of its pointers; default memory 0. */
   readonly memory?: number;
-  /** Node it came from, for people. */
+  /** Node it came from, for output. */
   readonly label: string;
   /** Arguments with all registers at 0. */
   readonly args: readonly number[];
   /** [argument, register, scale]: adds register · scale. */
   readonly dynamic: readonly (readonly [number, number, number])[];
-  /** How threads share it; thread 0 does it alone where there is none. */
+  /** How threads split it; without, thread 0 runs it alone. */
   readonly split?: Split;
-  /** Every thread does all of it, into memory of its own: cheaper than to meet. */
+  /** Every thread runs all of it, into its own memory; cheaper than a barrier. */
   readonly each?: true;
-  /** Register that must not be 0 for the call to happen. */
+  /** The step is skipped if this register is 0. */
   readonly when?: number;
-  /** All threads meet behind it. False where the next step does not depend on it. */
+  /** Whether a barrier follows; false if the next step does not depend on it. */
   readonly sync: boolean;
-  /** Multiply–adds: constant + perUnit · register. */
+  /** Multiply-adds: constant + perUnit · register. */
   readonly work: readonly [constant: number, register: number, perUnit: number];
 }
 
-/** Multiply–adds of a step. */
+/** Multiply-adds of a step. */
 export function workOf(
   { work: [constant, register, perUnit] }: Step,
   registers: Int32Array,
@@ -115,7 +118,7 @@ export function workOf(
   return constant + perUnit * registers[register];
 }
 
-/** Steps of the longest of some lists. */
+/** Number of steps of the longest list. */
 export function mostSteps(lists: readonly (readonly unknown[])[]): number {
   return Math.max(...lists.map((steps) => steps.length));
 }

@@ -1,6 +1,6 @@
 /**
- * A model before it is quantized, as its W4A8 file would be: what it will take
- * is known without a weight being read.
+ * Plans a model before it is quantized, as its w4a8 file: its memory and steps
+ * are known without reading weights.
  * @module
  */
 import type { Model } from "../graph/node.ts";
@@ -11,15 +11,18 @@ import { tensorsOf } from "../graph/tensors.ts";
 import type { StaticModel } from "../graph/static_model.ts";
 
 /**
- * The model after the recipe's passes. The one that looks at weights to decide
- * whether channel 0 goes its own way is left out: it adds no weight.
+ * The model after the recipe's passes, without the pass that inspects weights
+ * to keep channel 0 in float; that pass adds no weights.
  */
 export function transformed(model: Model): Model {
   return RECIPES.w4a8.passes.filter((p) => p.name !== "suppress")
     .reduce((m, pass) => pass.apply(m), model);
 }
 
-/** A transformed model with the bits of `w4a8`, checked; its scales and floats are ones. */
+/**
+ * A transformed model with the bits of `w4a8`, checked; all scales and floats
+ * are 1.
+ */
 export function unquantized({ nodes, info }: Model): StaticModel {
   const bits = new Map<string, number>();
   for (const node of nodes) {

@@ -1,8 +1,8 @@
 /**
- * Pictures whose patches stand in the order of windows (src/graph/windows.ts):
- * pixels go in in that order, each window has registers of its own, and the rows
- * that come out go back to where their tokens lie. So every kernel sees rows one
- * behind the other.
+ * Windowed attention: patches are processed in window order
+ * (src/graph/windows.ts), each window has its own registers, and the output
+ * rows go back to the order of their tokens. So kernels always see consecutive
+ * rows.
  * @module
  */
 import type { Grid } from "../graph/grid.ts";
@@ -10,11 +10,11 @@ import type { Windows } from "../graph/windows.ts";
 import type { Image } from "../image/image.ts";
 import { windowRegister } from "./step.ts";
 
-/** Slots of the keys of one window. */
+/** Cache slots of the keys of one window. */
 export const windowSlots = (side: number): number =>
   Math.ceil(side * side / 8) * 8;
 
-/** Pixels with the patches in another order: patch i of the result is patch order[i]. */
+/** Reorders patches: patch i of the result is patch order[i]. */
 export function inOrder(
   { width, data }: Image,
   patch: number,
@@ -33,13 +33,13 @@ export function inOrder(
   return out;
 }
 
-/** Where the token that a patch begins lies, row by row. */
+/** Row-major index of the token that starts at a patch. */
 export function tokenAt(patch: number, { cols }: Grid, merge: number): number {
   const row = Math.floor(patch / cols) / merge, column = patch % cols / merge;
   return row * (cols / merge) + column;
 }
 
-/** Registers of a picture's windows; windows it has not are empty. */
+/** Sets the registers of a picture's windows; missing windows are empty. */
 export function setWindows(
   registers: Int32Array,
   { sizes }: Windows,

@@ -11,7 +11,7 @@ import { MOST_RATIO, REGISTER } from "../step.ts";
 import type { Lowered, LowerOptions } from "./context.ts";
 import { lower } from "./lower.ts";
 
-/** Refuses more query heads per key head than the kernels take. */
+/** Checks the number of query heads per key head. */
 export function checkRatios(model: StaticModel): void {
   for (const n of model.nodes) {
     if (n.op === "attention" && n.heads / n.kvHeads > MOST_RATIO) {

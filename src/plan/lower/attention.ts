@@ -1,6 +1,6 @@
 /**
- * Attention: heads to int8 on their static scales, keys and values into the
- * cache, the rest in one kernel.
+ * Lowers attention: heads are quantized with their static scales, keys and
+ * values go into the cache, and one kernel does the rest.
  * @module
  */
 import { quoted } from "../../format/error.ts";
@@ -25,11 +25,14 @@ import { prefixFill } from "./prefix.ts";
 import { maskEnd, orderBuffer, rotaryArgs, tokenOrder } from "./rotary.ts";
 import type { Floats } from "./value.ts";
 
-/** Largest capacity of a cache (attention_s8). */
+/** Maximum slots of a cache (kernel attention_s8). */
 const MOST_SLOTS = 65536;
 
 // long because its steps share buffers, scales and registers, in the order in which they run
-/** Attention within an image, whose queries may have other rows than its keys and values, or through the cache. */
+/**
+ * Lowers attention within an image (its queries may have other rows than its
+ * keys and values), or over the cache.
+ */
 export function lowerAttention(l: Lowering, node: AttentionNode): Floats {
   const { heads, kvHeads, headDim, id } = node;
   const text = l.options.phase === "text";
@@ -239,7 +242,7 @@ function checkRows(
   }
 }
 
-/** Rows that see each other: all, or those of a window. */
+/** A range of rows that attend to each other: all rows, or those of a window. */
 interface Piece {
   /** Slot of row 0. */
   readonly slot: Amount;
@@ -247,7 +250,7 @@ interface Piece {
   readonly row1: Amount;
   /** Its first slot. */
   readonly at: number;
-  /** How many rows, where not all. */
+  /** Number of rows, if not all. */
   readonly rows?: Amount;
   readonly quads?: { readonly register: number };
   readonly when?: number;

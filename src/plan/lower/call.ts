@@ -1,6 +1,6 @@
 /**
- * A kernel call before its buffers have addresses: operands by name become the
- * arguments of a step, in the order of the kernel's parameters.
+ * A kernel call before placement: named operands become the arguments of a
+ * step, in the order of the kernel's parameters.
  * @module
  */
 import type {
@@ -14,13 +14,13 @@ import type {
 import type { Amount, Arg, Ref } from "../buffer.ts";
 import type { Split } from "../step.ts";
 
-/** First and end of a range. */
+/** A range [first, end). */
 export interface Span {
   readonly from: Amount;
   readonly to: Amount;
 }
 
-/** Everything from 0 to `to`. */
+/** The range from 0 to `to`. */
 export const all = (to: Amount): Span => ({ from: 0, to });
 
 type PlannedOperand<O> = O extends Range ? Span
@@ -28,18 +28,21 @@ type PlannedOperand<O> = O extends Range ? Span
   : O extends Pointer ? Ref | 0
   : Amount;
 
-/** Operands of a call by name. Scratch is not among them: its size follows from the others. */
+/**
+ * Operands of a call by name. Scratch is not included, because its size follows
+ * from the others.
+ */
 export type PlannedCall<O extends Operands> = {
   readonly [
     K in keyof O as O[K] extends ScratchOperand ? never : K
   ]: PlannedOperand<O[K]>;
 };
 
-/** Largest value of an amount; undefined where a register's is not stated. */
+/** Maximum of an amount; undefined if it is a register without a stated maximum. */
 const largest = (amount: Amount): number | undefined =>
   typeof amount === "number" ? amount : amount.most;
 
-/** Arguments of a step, and which of them threads cut. */
+/** The arguments of a step, and the range that threads split. */
 export function argsOf<O extends Operands>(
   kernel: Signature<O>,
   call: PlannedCall<O>,

@@ -13,13 +13,13 @@ import { type Buffer, type Ref, ref } from "../buffer.ts";
 import type { Lowering } from "./context.ts";
 import type { Diagonal } from "./value.ts";
 
-/** f32 [n] signs of a rotation; none where all are +1. */
+/** f32 [n]: the signs of a rotation; undefined if all are +1. */
 export function signsBuffer(l: Lowering, r: Rotation): Buffer | undefined {
   if (r.seed === 0) return undefined;
   return diagonalBuffer(l, [{ signs: r }]);
 }
 
-/** f32 [n]: the product of factors. */
+/** f32 [n]: the product of per-channel factors. */
 export function diagonalBuffer(
   l: Lowering,
   parts: readonly Diagonal[],
@@ -61,11 +61,17 @@ function multiply(
   }
 }
 
-/** Whether the Hadamard kernels take a rotation: 2^p must be at least one vector. */
+/**
+ * Whether the Hadamard kernels support a rotation: 2^p must be at least the
+ * vector length.
+ */
 export const isFast = (r: Rotation): boolean =>
   r.block / (r.outer ?? 1) / r.order >= 4;
 
-/** A rotation that is too short for them, as a float matrix [n, n] in panels. */
+/**
+ * A rotation that is too short for the kernels, as a packed float matrix [n,
+ * n].
+ */
 export function denseRotation(
   l: Lowering,
   r: Rotation,
@@ -94,7 +100,10 @@ export function zeros(l: Lowering, n: number, memory = 0): Buffer {
   return l.store.constant(`zeros ${n}`, n * 4, make, memory);
 }
 
-/** The dense factors of a Hadamard transform, as the kernels read them, inner first; 0 where there are none. */
+/**
+ * The dense factors of a Hadamard transform in the layout of the kernels, inner
+ * first; 0 if absent.
+ */
 export function matricesOf(
   l: Lowering,
   { order, outer = 1 }: Rotation,

@@ -1,6 +1,6 @@
 /**
- * What all parts of lowering share: the model, the steps so far, and the values
- * they have made.
+ * The shared state of lowering: the model, the steps so far, and the values
+ * they produce.
  * @module
  */
 import {
@@ -38,7 +38,7 @@ import type {
   Value,
 } from "./value.ts";
 
-/** A step whose buffers have no address yet. */
+/** A step before placement. */
 export interface DraftStep {
   readonly kernel: Step["kernel"];
   readonly label: string;
@@ -51,7 +51,7 @@ export interface DraftStep {
   readonly work: readonly [number, number, number];
 }
 
-/** What one list of steps needs beside the model. */
+/** Options of lowering one list of steps. */
 export interface LowerOptions {
   readonly phase: Phase;
   /** Rows at the start of the phase. */
@@ -59,58 +59,61 @@ export interface LowerOptions {
   readonly threads: number;
   /** Slots of the K/V cache, a multiple of 8. */
   readonly capacity: number;
-  /** Most image rows of one chunk. */
+  /** Maximum image rows of a chunk. */
   readonly imageRows: number;
-  /** Most patches of a picture. */
+  /** Maximum patches of a picture. */
   readonly patches: number;
-  /** Patches stand in the order of windows: patches a side, and how many windows at most. */
+  /**
+   * Windowed attention: patches per side of a window, and the maximum number of
+   * windows.
+   */
   readonly windows?: { readonly side: number; readonly most: number };
-  /** Pixel values: int8 per channel and byte, [3][256], at a given scale. */
+  /** Returns the int8 value per channel and pixel byte, [3][256], for a scale. */
   readonly pixelTable?: (scale: number) => Int8Array;
 }
 
 /** A lowered phase. */
 export interface Lowered {
   readonly steps: readonly DraftStep[];
-  /** First step that is needed for the logits only. */
+  /** First step that is needed only for the logits. */
   readonly tail: number;
   /** Buffers of the arena. */
   readonly arena: readonly Buffer[];
   /** Image rows or logits, float32, row stride `stride` elements. */
   readonly result: { readonly buffer: Buffer; readonly stride: number };
-  /** Tables to write for each picture's grid, once buffers have addresses. */
+  /** Tables that depend on a picture's grid, available after placement. */
   readonly grids: readonly (() => GridTable)[];
-  /** Where image rows enter the text phase. */
+  /** The input of image rows in the text phase. */
   readonly images?: {
     readonly buffer: Buffer;
     readonly stride: number;
-    /** The value of the vision phase that they are. */
+    /** Id of the vision phase's value. */
     readonly x: string;
   };
 }
 
-/** How a call is run. */
+/** Options of a kernel call. */
 export interface CallOptions {
-  /** Every thread does all of it, into memory of its own: cheaper than waiting for each other. */
+  /** Every thread runs all of it, into its own memory; cheaper than waiting. */
   readonly each?: boolean;
-  /** False: thread 0 does it alone. */
+  /** If false, thread 0 runs it alone. */
   readonly split?: boolean;
-  /** Register that must not be 0 for the call to happen. */
+  /** The call is skipped if this register is 0. */
   readonly when?: number;
-  /** Whether threads wait for each other behind it; default true. */
+  /** Whether threads wait for each other after it; default true. */
   readonly sync?: boolean;
-  /** Memory that its addresses mean; default 0. */
+  /** Memory of its addresses; default 0. */
   readonly memory?: number;
 }
 
-/** Most steps of a phase: a real model has some hundreds. */
+/** Maximum steps of a phase; real models have some hundreds. */
 const MOST_STEPS = 2 ** 17;
 
 /** A phase being lowered. */
 export class Lowering {
   /** Nodes of the phase. */
   readonly nodes: readonly Node[];
-  /** Who takes a value in, in any phase. */
+  /** The nodes that use a value, in any phase. */
   readonly consumers: (id: string) => readonly Node[];
   /** Node by id, of the whole graph. */
   readonly byId: (id: string) => Node;
@@ -118,23 +121,23 @@ export class Lowering {
   readonly steps: DraftStep[] = [];
   /** Buffers that live between steps. */
   readonly arena: Buffer[] = [];
-  /** Values by node. */
+  /** Values by node id. */
   readonly values = new Map<string, Value>();
-  /** Quantized values by value and split. */
+  /** Quantized values by value and row split. */
   readonly quantized = new Map<string, Quantized>();
   /** Streams by name. */
   readonly streams = new Map<string, StreamState>();
-  /** Linears that are part of an emitted matmul already. */
+  /** Linears that are already part of an emitted matmul. */
   readonly emitted = new Set<string>();
   /** First step that only the logits need. */
   tail = Infinity;
-  /** Buffers that steps not waited for may still read. */
+  /** Buffers that earlier steps without barrier may still read. */
   readonly open = new Set<Buffer>();
-  /** Where image rows come in. */
+  /** The input of image rows. */
   images: Lowered["images"];
   readonly #grids = new Map<string, () => GridTable>();
 
-  /** Nothing is lowered yet. */
+  /** Starts lowering. */
   constructor(
     readonly model: StaticModel,
     readonly store: Store,
@@ -145,7 +148,7 @@ export class Lowering {
     this.byId = index(model.nodes);
   }
 
-  /** What a model that cannot be planned is refused with. */
+  /** The error for a model that cannot be planned. */
   error(problem: string): RuntimeError {
     return new RuntimeError("plan", `Cannot plan the model: ${problem}`);
   }
@@ -157,7 +160,7 @@ export class Lowering {
     return value;
   }
 
-  /** A buffer of the arena; with `each`, one for each thread. */
+  /** Allocates a buffer in the arena; with `each`, one per thread. */
   temporary(name: string, bytes: number, each = false, memory = 0): Buffer {
     const perThread = aligned(bytes);
     const buffer: Buffer = {
@@ -174,24 +177,24 @@ export class Lowering {
     return buffer;
   }
 
-  /** Float rows of their own. */
+  /** Allocates float rows. */
   rows(name: string, layout: RowLayout, width: number): Floats {
     const stride = roundUp(width, 8);
     const buffer = this.temporary(name, layout.maxRows * stride * 4);
     return { kind: "floats", buffer, column: 0, stride, layout };
   }
 
-  /** Notes a table that every picture's grid fills, once under its key. */
+  /** Registers a table that depends on the grid, once per key. */
   grid(key: string, table: () => GridTable): void {
     this.#grids.set(key, table);
   }
 
-  /** Tables so noted. */
+  /** The registered tables. */
   get grids(): readonly (() => GridTable)[] {
     return [...this.#grids.values()];
   }
 
-  /** The layout of the rows that a linear makes: those of its modality, where it has one. */
+  /** Layout of a linear's output rows: those of its modality, if it has one. */
   madeBy(node: LinearNode, layout: RowLayout): RowLayout {
     if (node.modality === undefined) return layout;
     const key = `${node.modality}`, made = this.#cut.get(layout) ?? new Map();
@@ -204,8 +207,8 @@ export class Lowering {
   readonly #cut = new Map<RowLayout, Map<string, RowLayout>>();
 
   /**
-   * Adds a kernel call. Threads share its range, unless `each` of them runs all
-   * of it or `split` is false and thread 0 does.
+   * Appends a kernel call. Threads split its range, unless `each` thread runs
+   * all of it or `split` is false and thread 0 runs it.
    * @param cost multiply-adds: rows · perRow
    */
   emit<O extends Operands>(
@@ -231,7 +234,7 @@ export class Lowering {
     });
   }
 
-  /** Adds a copy of float rows of `k` elements. */
+  /** Appends a copy of float rows of `k` elements. */
   copy(
     label: string,
     y: Ref,
@@ -246,7 +249,7 @@ export class Lowering {
     this.emit(copy_f32, label, call, [rows, k], options);
   }
 
-  /** Adds a copy of bytes from one memory to another: [memory, address] each. */
+  /** Appends a copy of bytes between memories: [memory, address] each. */
   move(
     label: string,
     [from, source]: readonly [number, Buffer],
@@ -274,8 +277,8 @@ export class Lowering {
   }
 
   /**
-   * Makes threads meet before a step that writes `buffer`, where a step not
-   * waited for may still read it.
+   * Inserts a barrier before a step that writes `buffer` if an earlier step may
+   * still read it.
    */
   meetBefore(buffer: Buffer): void {
     const last = this.steps.at(-1);
@@ -284,18 +287,21 @@ export class Lowering {
     this.#closeAt(this.steps.length - 1);
   }
 
-  /** Ends the list: behind its last step all threads meet. */
+  /** Ends the list with a barrier. */
   close(): void {
     this.#closeAt(this.steps.length - 1);
   }
 
-  /** All steps up to `at` are done by all threads there: until then nobody may reuse their buffers. */
+  /**
+   * Marks a barrier after step `at`: buffers of earlier steps are free after
+   * it.
+   */
   #closeAt(at: number): void {
     for (const b of this.open) b.last = Math.max(b.last, at);
     this.open.clear();
   }
 
-  /** Refuses values whose rows are not those of `layout`. */
+  /** Checks that a value has the rows of `layout`. */
   expectRows(id: string, layout: RowLayout, ...values: readonly Value[]): void {
     if (values.every((v) => v.layout === layout)) return;
     throw this.error(
@@ -303,7 +309,7 @@ export class Lowering {
     );
   }
 
-  /** Once per segment; threads wait only behind the last. */
+  /** Calls `emit` once per segment; threads wait only after the last one. */
   perSegment(
     layout: RowLayout,
     emit: (s: Segment, sync: boolean) => void,
@@ -326,7 +332,7 @@ export class Lowering {
     return ref(v.buffer, v.column * 4, start, v.stride * 4);
   }
 
-  /** The stream of a read, as it was when the read stood in the graph. */
+  /** The stream of a norm; throws if it was written since. */
   current(v: NormValue, id: string): StreamState {
     const stream = this.streams.get(v.node.stream)!;
     if (stream.version !== v.version) {

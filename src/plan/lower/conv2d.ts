@@ -1,5 +1,5 @@
 /**
- * Depthwise convolutions of int8 rows, a row for each pixel.
+ * Lowers depthwise convolutions over int8 rows, one row per pixel.
  * @module
  */
 import { quoted } from "../../format/error.ts";
@@ -18,7 +18,10 @@ import type { Lowering } from "./context.ts";
 import { quantizedPixels } from "./quantized.ts";
 import type { Deferred } from "./value.ts";
 
-/** A convolution: its input is quantized now, it runs when someone needs it. */
+/**
+ * Lowers a convolution: its input is quantized now; the kernel runs when its
+ * value is needed.
+ */
 export function lowerDepthwiseConv2d(
   l: Lowering,
   node: DepthwiseConv2dNode,

@@ -7,7 +7,7 @@ import type { Amount, Buffer } from "../buffer.ts";
 import type { Lowering } from "./context.ts";
 import type { Floats, Quantized } from "./value.ts";
 
-/** Where a matmul finds its operands. */
+/** The operands of a matmul. */
 export interface Operands {
   readonly values: Buffer;
   readonly sums: Buffer;

@@ -28,7 +28,7 @@ import {
 import type { Lowering } from "./context.ts";
 import type { Diagonal, Floats, NormValue } from "./value.ts";
 
-/** The value as float rows. */
+/** Returns a value as float rows. */
 export function floatsOf(l: Lowering, id: string, diagonal = false): Floats {
   const v = l.value(id);
   let f: Floats;
@@ -84,7 +84,7 @@ function activated(
   return y;
 }
 
-/** x ⊙ diagonal, where no rotation behind it includes that. */
+/** x ⊙ diagonal, for a diagonal that no following rotation includes. */
 function scaled(
   l: Lowering,
   id: string,
@@ -110,7 +110,7 @@ function scaled(
   return y;
 }
 
-/** A norm in float. */
+/** Computes a norm in float. */
 function normed(l: Lowering, id: string, v: NormValue): Floats {
   const { buffer, stride } = l.current(v, id), { width, eps, bias } = v.node;
   const start = v.last ? { register: REGISTER.last } : 0;
@@ -159,8 +159,8 @@ function normed(l: Lowering, id: string, v: NormValue): Floats {
 }
 
 /**
- * x − mean(x), by a Hadamard transform: its channel 0 is the mean and nothing
- * else, so transform, set channel 0 to 0, and transform back.
+ * x − mean(x) by a Hadamard transform, whose channel 0 is the mean: transform,
+ * set channel 0 to 0, transform back.
  */
 function centered(l: Lowering, id: string, x: Floats, width: number): Floats {
   const h = wholeRotation(width);
@@ -175,7 +175,7 @@ function centered(l: Lowering, id: string, x: Floats, width: number): Floats {
   return rotated(l, id, there, h, [{ mean: width }], true);
 }
 
-/** x · diagonal through a rotation in float, or through its inverse without the signs behind it. */
+/** Rotates x · diagonal in float, or applies the inverse rotation. */
 export function rotated(
   l: Lowering,
   id: string,
@@ -230,7 +230,7 @@ export function rotated(
   return y;
 }
 
-/** Inputs of an activation: fn(g)·u, or fn(g). */
+/** Inputs of an activation fn(g)·u or fn(g). */
 export function activationInputs(
   l: Lowering,
   node: ActivationNode,

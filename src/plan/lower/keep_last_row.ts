@@ -1,7 +1,7 @@
 /**
- * Behind the keys and values of the last attention (or the state of the last
- * convolution) only the chunk's last token matters. From there on one row is
- * computed, and chunks that need no logits stop.
+ * After the keys and values of the last attention (or the state of the last
+ * convolution), only the chunk's last token is needed. From there on one row is
+ * computed, and chunks without logits stop.
  * @module
  */
 import {
@@ -21,7 +21,10 @@ type Mixer = AttentionNode | CausalConv1dNode;
 const behind = ({ nodes }: Lowering, node: Mixer) =>
   nodes.slice(nodes.indexOf(node) + 1);
 
-/** Whether only the last row is needed behind a mixer: it is the last one, and later nodes need nothing older but streams. */
+/**
+ * Whether only the last row is needed after a mixer: it is the last mixer, and
+ * later nodes use no older values except streams.
+ */
 export function keepsLastRowOnly(l: Lowering, node: Mixer): boolean {
   if (l.options.phase !== "text" || l.options.layout.maxRows === 1) {
     return false;
@@ -35,7 +38,10 @@ export function keepsLastRowOnly(l: Lowering, node: Mixer): boolean {
     );
 }
 
-/** The last row of a mixer's input; streams that are read behind it are reduced to that row, too. */
+/**
+ * Reduces a mixer's input to its last row, and the streams that are read after
+ * it.
+ */
 export function lastRowOf(l: Lowering, node: Mixer, q: Floats): Floats {
   l.tail = Math.min(l.tail, l.steps.length);
   const used = new Set(

@@ -1,7 +1,7 @@
 /**
- * Lowers a phase of the graph to kernel calls. Each node becomes a value that is
- * written down only when someone needs it, and in the layout needed: float rows or
- * int8 values. That is where fusion comes from.
+ * Lowers a phase of the graph to kernel calls. A node's value is computed only
+ * when it is needed, and in the layout that is needed: float rows or int8
+ * values. This fuses norms, activations and rotations with quantization.
  * @module
  */
 import { quoted } from "../../format/error.ts";
@@ -58,7 +58,7 @@ function run(l: Lowering): Lowered {
   };
 }
 
-/** The value a phase is run for; it must outlive all steps. */
+/** The result of a phase; its buffer stays valid after all steps. */
 function resultOf(l: Lowering): Lowered["result"] {
   const bridge = l.model.nodes.find((n) =>
     n.op === "residual_add" && n.phase === "text" && n.modality === "vision"
@@ -81,7 +81,10 @@ function resultOf(l: Lowering): Lowered["result"] {
   return { buffer: value.buffer, stride: value.stride };
 }
 
-/** How the nodes of an op are lowered: to a value, or, where nothing is returned, by whatever else it takes. */
+/**
+ * The lowering of each op: returns the node's value, or nothing for ops without
+ * a value.
+ */
 type Lowerings = {
   readonly [O in Node["op"]]: (
     l: Lowering,

@@ -1,6 +1,6 @@
 /**
- * Linears as integer matmuls: those that share an input become one, and one whose
- * only reader is a residual addition adds to the stream itself.
+ * Lowers linears to integer matmuls. Linears with the same input become one
+ * matmul; a linear that only a residual_add uses adds to the stream directly.
  * @module
  */
 import { channel0Weight, siteScale, weightScale } from "../../graph/names.ts";
@@ -30,10 +30,13 @@ import { copyOperands, copyResultBack } from "./cross_memory.ts";
 import type { Lowering } from "./context.ts";
 import type { Deferred, Floats, Quantized } from "./value.ts";
 
-/** Multiply-adds of one step above which it is cut, so that cancelling stays quick. */
+/**
+ * Multiply-adds of a step above which it is split, so that cancellation stays
+ * fast.
+ */
 const MOST_WORK = 1.5e9;
 
-/** The write that takes a linear's output and nothing else does. */
+/** The residual_add that is the only user of a linear's output. */
 export function fusedWrite(
   l: Lowering,
   node: LinearNode,
@@ -56,7 +59,7 @@ function samePacking(a: Packing, b: Packing): boolean {
   return a.bits === b.bits && a.group === b.group;
 }
 
-/** A linear, with those that share its input. */
+/** Lowers a linear together with those that share its input. */
 export function lowerLinear(l: Lowering, node: LinearNode): void {
   if (l.emitted.has(node.id)) return;
   const input = quantizedInput(l, node);
@@ -86,7 +89,10 @@ export function lowerLinear(l: Lowering, node: LinearNode): void {
   }
 }
 
-/** Whether a linear's rows go into one convolution only, at most through an activation, and a kernel writes them as int8. */
+/**
+ * Whether one convolution is the only user of a linear, directly or through an
+ * activation, and a kernel can write its rows as int8.
+ */
 function entersConvolution(l: Lowering, node: LinearNode): boolean {
   const only = (id: string) => {
     const users = l.consumers(id);
@@ -100,7 +106,7 @@ function entersConvolution(l: Lowering, node: LinearNode): boolean {
     packedWeights(l, [node], packing).memory === undefined;
 }
 
-/** A matmul that waits for whoever needs its rows. */
+/** A matmul that runs when its rows are needed. */
 function deferred(l: Lowering, node: LinearNode, input: Quantized): Deferred {
   const { layout, kp } = input, width = roundUp(node.n, 8);
   return {
@@ -140,7 +146,7 @@ function deferred(l: Lowering, node: LinearNode, input: Quantized): Deferred {
   };
 }
 
-/** Columns of a matmul, cut so that no step takes long. */
+/** Splits the columns of a matmul into steps of limited work. */
 function piecesOf(
   { maxRows }: RowLayout,
   kp: number,
@@ -154,7 +160,7 @@ function piecesOf(
   }));
 }
 
-/** One matmul with the weights of `linears` side by side. */
+/** Emits one matmul with the concatenated weights of `linears`. */
 export function emitMatmul(
   l: Lowering,
   linears: readonly LinearNode[],
@@ -226,7 +232,7 @@ export function emitMatmul(
   if (input.outlier) emitRank1(l, first, input, input.outlier, out, width);
 }
 
-/** The weights of `linears` in one buffer. */
+/** The concatenated weights of `linears`. */
 function packedWeights(
   l: Lowering,
   linears: readonly LinearNode[],

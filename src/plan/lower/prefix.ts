@@ -1,6 +1,6 @@
 /**
- * The tokens in front of every conversation: their keys and values lie in the
- * cache from the beginning, in the slots of their positions.
+ * Prefix tokens: their keys and values are in the cache from the start, in the
+ * slots of their positions.
  * @module
  */
 import { prefixValues } from "../../graph/names.ts";
@@ -8,7 +8,10 @@ import type { AttentionNode } from "../../graph/node.ts";
 import { cacheBytes, keyOffset, valueOffset } from "../../kernels/layout.ts";
 import type { Lowering } from "./context.ts";
 
-/** What a cache of `capacity` slots begins with; undefined where nothing stands in front. */
+/**
+ * Initial contents of a cache of `capacity` slots; undefined without prefix
+ * tokens.
+ */
 export function prefixFill(
   l: Lowering,
   node: AttentionNode,

@@ -1,6 +1,6 @@
 /**
- * Values as int8 on their static scales, one call per modality (MSQ). A norm, an
- * activation or a rotation becomes one kernel with the quantization behind it.
+ * Quantizes values with their static scales, one call per modality (MSQ). A
+ * norm, an activation or a rotation is fused with the quantization after it.
  * @module
  */
 import { quoted } from "../../format/error.ts";
@@ -39,7 +39,7 @@ import type { Lowering } from "./context.ts";
 import { activationInputs, floatsOf } from "./floats.ts";
 import type { Deferred, NormValue, Quantized, Value } from "./value.ts";
 
-/** Operands that all quantizing kernels share. */
+/** Operands that all quantization kernels share. */
 interface Output {
   readonly q: Ref;
   readonly sums: Ref;
@@ -48,7 +48,7 @@ interface Output {
   readonly rowBlock: number;
 }
 
-/** What is quantized, and where to. */
+/** The source and target of a quantization. */
 interface Target {
   readonly id: string;
   readonly layout: RowLayout;
@@ -56,7 +56,7 @@ interface Target {
   readonly k: number;
   /** 1 / the segment's static scale. */
   inv(s: Segment): number;
-  /** Where channel 0 goes in float; 0 if it stays. */
+  /** Address of channel 0 in float, or 0 if it is quantized like the others. */
   outlier(s: Segment): Ref | 0;
   output(s: Segment): Output;
   /** Emits one call per segment. */
@@ -67,12 +67,12 @@ interface Target {
   ): void;
 }
 
-/** The input of `linear` as int8 on its static scales; shared by all linears that read it. */
+/** The quantized input of `linear`, shared by all linears with the same input. */
 export function quantizedInput(l: Lowering, linear: LinearNode): Quantized {
   return quantized(l, linear, linear.k, l.value(linear.x).layout.rowBlock);
 }
 
-/** The input of a convolution as int8 on its static scale: a row for each pixel. */
+/** The quantized input of a convolution: one row per pixel. */
 export function quantizedPixels(
   l: Lowering,
   node: DepthwiseConv2dNode,
@@ -80,7 +80,7 @@ export function quantizedPixels(
   return quantized(l, node, node.width, 1);
 }
 
-/** What reads a value as int8. */
+/** A user of a quantized value. */
 interface Site {
   readonly id: string;
   readonly x: string;
@@ -147,7 +147,7 @@ function quantized(
   return made;
 }
 
-/** Writes a value by the kernel that takes the least way. */
+/** Quantizes a value with the kernel that needs the fewest passes. */
 function write(
   l: Lowering,
   target: Target,
@@ -200,7 +200,7 @@ const isRelu6 = (v: Value): boolean =>
   v.kind === "activation" && v.node.fn === "relu6" &&
   v.node.gate === undefined;
 
-/** What can write a value as int8 itself. */
+/** The deferred computation that can write a value as int8, if there is one. */
 function deferredBy(l: Lowering, v: Value): Deferred | undefined {
   const from = v.kind === "activation" && isRelu6(v) ? l.value(v.node.x) : v;
   return from.kind === "deferred" ? from : undefined;
@@ -289,7 +289,7 @@ function quantizedActivation(
   }));
 }
 
-/** A rotation of the whole row, together with an activation in front of it. */
+/** A rotation of the whole row, fused with the preceding activation. */
 function quantizedRotation(
   l: Lowering,
   t: Target,

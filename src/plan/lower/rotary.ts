@@ -1,6 +1,6 @@
 /**
- * By how much queries and keys turn (rotary embedding): tables of cosines and
- * sines, and which row of them each token takes.
+ * Rotary embedding: tables of cosines and sines, and the table row of each
+ * token.
  * @module
  */
 import { quoted } from "../../format/error.ts";
@@ -20,16 +20,19 @@ import type { Lowering } from "./context.ts";
 
 const PARTS = ["cos", "sin"] as const;
 
-/** Arguments of the kernels that turn heads: 0 where nothing turns. */
+/** Rotary arguments of the kernels; 0 without rotary embedding. */
 export interface RotaryArgs {
-  /** Row of the tables for each row of the value. */
+  /** Table row of each row of the value. */
   readonly positions: Ref | 0;
   /** f32 [rows][headDim/2]. */
   readonly cos: Ref | 0;
   readonly sin: Ref | 0;
 }
 
-/** How the rows of a value turn; with `last`, the one row of the chunk's last token. */
+/**
+ * Rotary arguments for the rows of a value; with `last`, for the chunk's last
+ * token only.
+ */
 export function rotaryArgs(
   l: Lowering,
   node: AttentionNode,
@@ -46,13 +49,19 @@ export function rotaryArgs(
   };
 }
 
-/** Original positions, int32: of all cached tokens in cache order, or from the chunk's first (or last) on. */
+/**
+ * Original positions, int32: of all cached tokens in cache order, or from the
+ * chunk's first (or last) token on.
+ */
 export function tokenOrder(l: Lowering, last: boolean): Ref {
   const register = last ? REGISTER.lastSlot : REGISTER.slot;
   return ref(orderBuffer(l), 0, { register }, 4);
 }
 
-/** The last position that each row sees, from the chunk's first on: its own, or where its image ends. */
+/**
+ * Attention mask end: the last position that each row attends to, from the
+ * chunk's first row on: its own position, or the end of its image.
+ */
 export function maskEnd(l: Lowering): Ref {
   if (!l.model.info.image?.bidirectional) return tokenOrder(l, false);
   const buffer = l.store.state("mask end", l.options.capacity * 4);
@@ -64,7 +73,10 @@ export function orderBuffer(l: Lowering): Buffer {
   return l.store.state("order", l.options.capacity * 4);
 }
 
-/** [cos, sin] by a token's index, by its place, or by a patch's row and column: [rows, headDim/2] each. */
+/**
+ * [cos, sin] by token index, by position id (M-RoPE), or by a patch's row and
+ * column: [rows, headDim/2] each.
+ */
 function rotaryTables(l: Lowering, node: AttentionNode): Buffer[] {
   const { ropeTheta: theta, headDim: d, rope2d, mropeSection } = node;
   const { capacity } = l.options;
@@ -109,7 +121,7 @@ function rotaryTables(l: Lowering, node: AttentionNode): Buffer[] {
   return [cos, sin];
 }
 
-/** 0, 1, 2 …: patches stand in the order of their table's rows. */
+/** 0, 1, 2 …: patches are in the order of the table's rows. */
 function rasterBuffer(l: Lowering): Buffer {
   const rows = l.options.layout.maxRows;
   return l.store.constant(

@@ -1,5 +1,5 @@
 /**
- * Nodes that select, move, rotate or scale rows.
+ * Lowers nodes that select, concatenate, rotate or scale rows.
  * @module
  */
 import { quoted } from "../../format/error.ts";
@@ -29,7 +29,7 @@ import type { Lowering } from "./context.ts";
 import { floatsOf, rotated } from "./floats.ts";
 import type { Floats, Value } from "./value.ts";
 
-/** The chunk's last row goes on alone: what comes from here on is for the logits only. */
+/** Lowers last_row: the steps from here on are needed for the logits only. */
 export function lowerLastRow(l: Lowering, { id, x }: LastRowNode): Value {
   if (l.options.phase !== "text") {
     throw l.error(`${quoted(id)} must be of the text phase`);
@@ -42,7 +42,10 @@ export function lowerLastRow(l: Lowering, { id, x }: LastRowNode): Value {
   return { ...from, layout: ONE_ROW, last: true };
 }
 
-/** A constant: rows of their own, or those at the start of the vision phase. */
+/**
+ * Lowers learned_embedding: constant rows, or the first rows of the vision
+ * phase.
+ */
 export function lowerLearnedEmbedding(
   l: Lowering,
   node: LearnedEmbeddingNode,
@@ -79,7 +82,7 @@ export function lowerLearnedEmbedding(
   return { ...value, buffer };
 }
 
-/** The first rows of each image go on. */
+/** Lowers slice_rows: the first rows of each image. */
 export function lowerSliceRows(l: Lowering, node: SliceRowsNode): Floats {
   const x = floatsOf(l, node.x);
   if (l.options.phase !== "vision" || node.count > x.layout.maxRows) {
@@ -92,7 +95,7 @@ export function lowerSliceRows(l: Lowering, node: SliceRowsNode): Floats {
   return { ...x, layout: fixedRows(node.count, 0) };
 }
 
-/** A rotation: forward ones wait for the quantization behind them. */
+/** Lowers hadamard: a forward rotation is fused with the quantization after it. */
 export function lowerHadamard(
   l: Lowering,
   { id, x, rotation, inverse }: HadamardNode,
@@ -105,7 +108,10 @@ export function lowerHadamard(
   return rotation.seed === 0 ? y : { ...y, diagonal: [{ signs: rotation }] };
 }
 
-/** A factor per channel: goes with the norm before it or the rotation behind it. */
+/**
+ * Lowers channel_scale: the factor is fused with the preceding norm or the
+ * following rotation.
+ */
 export function lowerChannelScale(
   l: Lowering,
   { x, weight: gain }: ChannelScaleNode,
@@ -118,7 +124,7 @@ export function lowerChannelScale(
   return { ...f, diagonal: [...(f.diagonal ?? []), { gain }] };
 }
 
-/** A norm of each head: all rows of one head are one call. */
+/** Lowers qk_norm: one call per head, for all rows. */
 export function lowerQkNorm(l: Lowering, node: QkNormNode): Floats {
   const x = floatsOf(l, node.x), { width, headDim: d } = node;
   const y = l.rows(node.id, x.layout, width), { rows } = x.layout;
@@ -144,7 +150,7 @@ export function lowerQkNorm(l: Lowering, node: QkNormNode): Floats {
   return y;
 }
 
-/** Values side by side. */
+/** Lowers concat_features. */
 export function lowerConcatFeatures(
   l: Lowering,
   node: ConcatFeaturesNode,
@@ -180,7 +186,7 @@ export function lowerConcatFeatures(
   return y;
 }
 
-/** Values one behind the other. */
+/** Lowers concat_rows. */
 export function lowerConcatRows(l: Lowering, node: ConcatRowsNode): Floats {
   const xs = node.xs.map((x) => floatsOf(l, x));
   const counts = xs.map(({ layout }) => layout.rows);
@@ -217,7 +223,7 @@ export function lowerConcatRows(l: Lowering, node: ConcatRowsNode): Floats {
   return y;
 }
 
-/** Pixel shuffle: squares of patches become rows. */
+/** Lowers pixel_shuffle: squares of patches become rows. */
 export function lowerPixelShuffle(l: Lowering, node: PixelShuffleNode): Floats {
   if (l.options.phase !== "vision") {
     throw l.error(`${quoted(node.id)} must be of the vision phase`);

@@ -1,5 +1,6 @@
 /**
- * Residual streams: what writes them, and when what was read is out of date.
+ * Lowers residual streams, and checks that a value read from a stream is used
+ * before the stream changes.
  * @module
  */
 import { quoted } from "../../format/error.ts";
@@ -29,7 +30,7 @@ import { floatsOf } from "./floats.ts";
 import { emitMatmul, fusedWrite } from "./matmul.ts";
 import type { Floats, NormValue, StreamState } from "./value.ts";
 
-/** A norm: taken when someone needs it. */
+/** Lowers a norm; it is computed when its value is needed. */
 export function lowerNorm(l: Lowering, node: NormNode): NormValue {
   const { layout, version } = whole(l, node);
   return {
@@ -41,7 +42,7 @@ export function lowerNorm(l: Lowering, node: NormNode): NormValue {
   };
 }
 
-/** The stream a node reads, all of whose rows must be written. */
+/** The stream that a node reads; all its rows must be written. */
 function whole(l: Lowering, node: NormNode | ResidualReadNode): StreamState {
   const stream = l.streams.get(node.stream)!;
   if (stream.written.size < stream.layout.segments.length) {
@@ -50,7 +51,7 @@ function whole(l: Lowering, node: NormNode | ResidualReadNode): StreamState {
   return stream;
 }
 
-/** The stream as it stands, in a copy: it may be written again. */
+/** Lowers residual_read: a copy of the stream. */
 export function lowerResidualRead(l: Lowering, node: ResidualReadNode): Floats {
   const { buffer, stride, layout } = whole(l, node);
   const y = l.rows(node.id, layout, node.width);
@@ -67,8 +68,9 @@ export function lowerResidualRead(l: Lowering, node: ResidualReadNode): Floats {
 }
 
 /**
- * Adds to a stream; what comes first is stored, and says how many rows the
- * stream has. What has fewer rows than an image goes to the first of them.
+ * Lowers residual_add. The first one stores its rows and determines the number
+ * of rows of the stream. A value with fewer rows than an image is added to the
+ * image's first rows.
  */
 export function lowerResidualAdd(l: Lowering, node: ResidualAddNode): void {
   const x = l.model.nodes.find((n) => n.id === node.x)!;
@@ -112,7 +114,7 @@ export function lowerResidualAdd(l: Lowering, node: ResidualAddNode): void {
   wrote(stream, segments);
 }
 
-/** Token embeddings go straight into the text rows of their stream. */
+/** Writes token embeddings directly into the text rows of their stream. */
 function writeEmbeddings(
   l: Lowering,
   node: ResidualAddNode,
@@ -167,7 +169,7 @@ function writeEmbeddings(
   wrote(stream, segments);
 }
 
-/** The stream a write adds rows of `layout` to. */
+/** The stream of a residual_add of rows of `layout`. */
 function target(
   l: Lowering,
   node: ResidualAddNode,
@@ -197,7 +199,7 @@ function wrote(stream: StreamState, segments: readonly Segment[]): void {
   stream.version++;
 }
 
-/** Rows to be added. */
+/** Rows to add. */
 interface Source {
   readonly buffer: Buffer;
   readonly column: number;
@@ -235,7 +237,7 @@ function sourceOf(l: Lowering, x: Node, write: ResidualAddNode): Source {
   return { ...from, column: from.column + column, width };
 }
 
-/** Where a chunk's image rows come in. */
+/** The input buffer of a chunk's image rows. */
 function imageRows(l: Lowering, x: string, width: number) {
   const stride = roundUp(width, 8);
   const buffer = l.temporary("image rows", l.options.imageRows * stride * 4);

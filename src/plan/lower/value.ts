@@ -1,6 +1,6 @@
 /**
- * What a node of the graph is while it is lowered: rows of floats somewhere, or a
- * recipe for them that is followed when someone needs them.
+ * The value of a node during lowering: float rows, or a description of how to
+ * compute them when they are needed.
  * @module
  */
 import type {
@@ -21,19 +21,22 @@ export interface Floats {
   /** Elements from row to row. */
   readonly stride: number;
   readonly layout: RowLayout;
-  /** Only the chunk's last row counts; it is row `last` of the buffer. */
+  /** Only the chunk's last row is valid; it is row `last` of the buffer. */
   readonly last?: true;
-  /** Channels still to be multiplied by this: no kernel does only that. */
+  /** Factors that are still to be applied; no kernel does only that. */
   readonly diagonal?: readonly Diagonal[];
 }
 
-/** Factors per channel: signs of a rotation, a learned gain, or 0 for channel 0 (where a plain Hadamard puts the mean) and 1 for the rest. */
+/**
+ * Factors per channel: the signs of a rotation, a learned gain, or 0 for
+ * channel 0 (the mean after a Hadamard transform) and 1 for the rest.
+ */
 export type Diagonal =
   | { readonly signs: Rotation }
   | { readonly gain: string }
   | { readonly mean: number };
 
-/** A value: there, or how to get it. */
+/** A value: computed, or deferred. */
 export type Value =
   | Floats
   | NormValue
@@ -55,21 +58,24 @@ export type Value =
     readonly layout: RowLayout;
   };
 
-/** Where int8 rows go, and how floats become them: round(clamp(x·inv, low, high)). */
+/** Target of int8 rows and their quantization: round(clamp(x·inv, low, high)). */
 export interface Levels {
   readonly q: Ref;
   readonly sums: Ref;
-  /** Bytes from row to row where rows are not in blocks. */
+  /** Bytes per row, if rows are not in row blocks. */
   readonly kp: number;
   readonly rowBlock: number;
   readonly inv: number;
   readonly low: number;
   readonly high: number;
-  /** Every thread writes all of it, into memory of its own. */
+  /** Every thread writes all of it, into its own memory. */
   readonly each: boolean;
 }
 
-/** Rows of a kernel that can write floats or int8: it runs when someone needs them. */
+/**
+ * The rows of a kernel that can write floats or int8; it runs when they are
+ * needed.
+ */
 export interface Deferred {
   readonly kind: "deferred";
   readonly layout: RowLayout;
@@ -79,20 +85,20 @@ export interface Deferred {
   levels(to: Levels): void;
 }
 
-/** A norm of a stream, not taken yet. */
+/** A norm that is not computed yet. */
 export interface NormValue {
   readonly kind: "norm";
   readonly node: NormNode;
-  /** Of the stream: it must not be written until the norm is taken. */
+  /** Version of the stream, which must not change until the norm is computed. */
   readonly version: number;
   readonly layout: RowLayout;
-  /** Only the chunk's last row counts. */
+  /** Only the chunk's last row is valid. */
   readonly last?: true;
-  /** Gain to apply behind the norm. */
+  /** Gain to apply after the norm. */
   readonly gain?: string;
 }
 
-/** A value as packed int8, with its row sums. */
+/** A quantized value: packed int8, with row sums. */
 export interface Quantized {
   /** No value is negative. */
   readonly nonNegative?: true;
@@ -100,7 +106,7 @@ export interface Quantized {
   readonly sums: Buffer;
   readonly kp: number;
   readonly layout: RowLayout;
-  /** Channel 0 in float, where it is kept apart. */
+  /** Channel 0 in float, if it is kept separately. */
   readonly outlier?: Buffer;
 }
 
@@ -108,10 +114,10 @@ export interface Quantized {
 export interface StreamState {
   readonly buffer: Buffer;
   readonly stride: number;
-  /** Of its first write. */
+  /** Row layout of its first residual_add. */
   readonly layout: RowLayout;
-  /** Modalities that hold something already. */
+  /** Modalities whose rows are written. */
   readonly written: Set<number>;
-  /** Counts its writes. */
+  /** Number of residual_adds so far. */
   version: number;
 }
