@@ -113,10 +113,7 @@ export class Engine implements AsyncDisposable {
     return new Engine(model, planned, build, places[0].buffer, pool);
   }
 
-  /**
-   * Whether a kernel has failed; then the memory is not valid and the model
-   * must be loaded again.
-   */
+  /** Whether a kernel has failed; then the model must be loaded again. */
   get broken(): boolean {
     return this.#broken;
   }
