@@ -1,18 +1,21 @@
 /**
- * Batch norms behind convolutions, folded at import: y = (W·x − mean)·g + bias,
- * with g = weight/√(variance + eps), is a convolution with weight g·W.
+ * Folds the batch norm after a convolution at import: y = (W·x − mean)·g + bias
+ * with g = weight/√(variance + eps) is a convolution with weight g·W.
  * @module
  */
 import type { Tensor } from "../tensor/tensor.ts";
 import type { Combined } from "./checkpoint.ts";
 
-/** g of each channel. */
+/** g per channel. */
 function gains(weight: Tensor, variance: Tensor, eps: number): Float64Array {
   const v = variance.read();
   return weight.read().map((w, i) => w / Math.sqrt(v[i] + eps));
 }
 
-/** The weight of a convolution without bias, [n, …], with the norm behind it folded in. */
+/**
+ * Weight [n, …] of a convolution without bias, with the following batch norm
+ * folded in.
+ */
 export function foldedWeight(
   convolution: string,
   norm: string,
@@ -31,7 +34,7 @@ export function foldedWeight(
   };
 }
 
-/** The bias that the norm leaves, [n]. */
+/** Bias [n] after folding the batch norm. */
 export function foldedBias(norm: string, eps: number): Combined {
   const names = ["weight", "running_var", "bias", "running_mean"];
   return {

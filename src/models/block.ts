@@ -1,6 +1,6 @@
 /**
- * Transformer blocks and the text tower, as most families have them: pre-norm,
- * attention, pre-norm, MLP. What differs between families is a value.
+ * Transformer blocks and the text decoder that most families share: pre-norm,
+ * attention, pre-norm, MLP. Differences between families are parameters.
  * @module
  */
 import type { Activation } from "../graph/activation.ts";
@@ -9,7 +9,7 @@ import type { Builder } from "./builder.ts";
 import type { Config } from "./config.ts";
 import { rope, type RopeFields } from "./rope.ts";
 
-/** HF's spelling of the activations. */
+/** Activation names of transformers. */
 const ACTIVATION: Record<string, Activation> = {
   gelu_pytorch_tanh: "gelu_tanh",
   gelu_new: "gelu_tanh",
@@ -18,7 +18,7 @@ const ACTIVATION: Record<string, Activation> = {
   silu: "silu",
 };
 
-/** The activation that `key` of a config names. */
+/** The activation in the field `key` of a config. */
 export function activation(
   config: Config,
   key: string,
@@ -27,7 +27,7 @@ export function activation(
   return ACTIVATION[config.choice(key, Object.keys(ACTIVATION), fallback)];
 }
 
-/** A transformer block: reads its residual stream twice and writes it twice. */
+/** A transformer block. */
 export interface Block {
   readonly stream: string;
   readonly dim: number;
@@ -55,15 +55,24 @@ export interface Block {
     | "rope2d"
     | "windowSize"
   >;
-  /** Where norms stand, if not in front of the sub-layers: behind them, x + norm(f(x)), or in both places, x + norm(f(norm(x))). */
+  /**
+   * Position of the norms; default before the sub-layers. "behind": x +
+   * norm(f(x)); "both": x + norm(f(norm(x))).
+   */
   readonly norms?: "behind" | "both";
-  /** RMS norms of queries and keys: of each head, or of all heads of a row together (InternViT-6B). */
+  /**
+   * RMSNorm of queries and keys: per head, or "together" over all heads
+   * (InternViT-6B).
+   */
   readonly qkNorm?: boolean | "together";
-  /** Learned gains in front of both writes (LayerScale). */
+  /** Learned gains before both residual additions (LayerScale). */
   readonly layerScale?: boolean;
 }
 
-/** A block of a ViT as most have it: LayerNorms, biases everywhere, as many key heads as heads, all patches seen. */
+/**
+ * A usual ViT block: LayerNorms, biases, as many key heads as query heads,
+ * attention over all patches.
+ */
 export function towerBlock(
   sizes: Pick<Block, "dim" | "ffn" | "heads" | "activation"> & Partial<Block>,
 ): Block {
@@ -81,7 +90,10 @@ export function towerBlock(
   };
 }
 
-/** Writes a block down. Parameters: norm1, q, k, v, qnorm, knorm, o, scale1, norm2, gate, up, down, scale2; post1 and post2 where norms stand in both places. */
+/**
+ * Adds a block to the graph. Parameters: norm1, q, k, v, qnorm, knorm, o,
+ * scale1, norm2, gate, up, down, scale2; post1 and post2 with norms "both".
+ */
 export function block(g: Builder, id: string, c: Block): void {
   const { bias } = c;
   const q = c.heads * c.headDim, kv = c.kvHeads * c.headDim;
@@ -122,14 +134,14 @@ export function feedForward(g: Builder, id: string, c: Block): void {
   leave(g, id, 2, c, down);
 }
 
-/** The stream as a sub-layer takes it. */
+/** The input of a sub-layer: the stream, through its norm if that comes first. */
 function entered(g: Builder, id: string, i: 1 | 2, c: Block): string {
   return c.norms === "behind"
     ? g.residualRead(`${id}.enter${i}`, c.stream, c.dim)
     : g.norm(`${id}.norm${i}`, c.stream, c.dim, c.norm, c.eps);
 }
 
-/** Adds what a sub-layer makes of it. */
+/** Adds the output of a sub-layer to the stream. */
 function leave(g: Builder, id: string, i: 1 | 2, c: Block, x: string): void {
   if (c.layerScale) x = g.channelScale(`${id}.scale${i}`, x, c.dim);
   if (c.norms) { // a norm of a stream of its own
@@ -186,7 +198,10 @@ export function decoderBlock(t: Config): Block {
   };
 }
 
-/** Writes the text phase down: image rows, where there are any, and embeddings in, logits out. */
+/**
+ * Adds the text phase to the graph: image rows, if any, and embeddings →
+ * logits.
+ */
 export function decoder(
   g: Builder,
   image: string | undefined,
@@ -195,9 +210,15 @@ export function decoder(
     readonly layers: number;
     readonly vocabulary: number;
     readonly tied: boolean;
-    /** Image rows are wider by so many more values, added behind layers 0, 1, … (DeepStack). */
+    /**
+     * Number of additional values per image row, which are added after layers
+     * 0, 1, … (DeepStack).
+     */
     readonly deep?: number;
-    /** Layer i, where not all are the same block: another one, or the function that writes it down. */
+    /**
+     * Layer i, if layers differ: a block, or a function that adds it to the
+     * graph.
+     */
     readonly layer?: (i: number) => Block | ((id: string) => void);
   },
 ): void {
@@ -223,7 +244,7 @@ export function decoder(
   );
 }
 
-/** Ids that end an answer, from a config and its text_config: one id or a list. */
+/** Stop token ids of a config and its text_config: one id or a list. */
 export function stopIds(...configs: readonly Config[]): number[] {
   return [...new Set(configs.flatMap((c) => c.ids("eos_token_id")))];
 }

@@ -1,7 +1,7 @@
 /**
- * Helpers to write a model down as a graph: each adds one node and returns its
- * id, so a model file reads like the forward pass it describes. What a field
- * means stands in the op's record (src/graph/ops/).
+ * Builds the graph of a model. Each method adds one node and returns its id, so
+ * a model file reads like a forward pass. The op records describe the fields
+ * (src/graph/ops/).
  * @module
  */
 import type { Activation } from "../graph/activation.ts";
@@ -14,19 +14,19 @@ type Own<O extends Node["op"]> = Omit<
   "op" | "id" | "phase"
 >;
 
-/** T, where a field that may be missing may be undefined as well. */
+/** T with optional fields that may also be undefined. */
 type Loose<T> = {
   [K in keyof T]: object extends Pick<T, K> ? T[K] | undefined : T[K];
 };
 
 /** A graph under construction. */
 export class Builder {
-  /** Nodes so far, in running order. */
+  /** Nodes so far, in execution order. */
   readonly nodes: Node[] = [];
-  /** Phase of the nodes to come. */
+  /** Phase of the next nodes. */
   phase: Phase = "vision";
 
-  /** Adds a node of any op; fields that are undefined are left out. */
+  /** Adds a node of any op; undefined fields are omitted. */
   add<O extends Node["op"]>(op: O, id: string, fields: Loose<Own<O>>): string {
     const given = Object.entries(fields).filter(([, v]) => v !== undefined);
     const node = { op, id, phase: this.phase, ...Object.fromEntries(given) };
@@ -34,7 +34,10 @@ export class Builder {
     return id;
   }
 
-  /** Image patches of `width` values, and rows without pixels behind them; or windows around the patches. */
+  /**
+   * Image patches of `width` values, followed by rows without pixels; or
+   * overlapping windows around the patches.
+   */
   patchInput(
     id: string,
     width: number,
@@ -43,7 +46,10 @@ export class Builder {
     return this.add("patch_input", id, { width, ...fields });
   }
 
-  /** A learned table: as many rows as the phase begins with, or `rows`; or a square of `gridSize` rows a side, resampled to each picture. */
+  /**
+   * A learned table with as many rows as the phase starts with, or `rows`; or
+   * with `gridSize` rows per side, resampled to each picture.
+   */
   learnedEmbedding(
     id: string,
     width: number,
@@ -74,7 +80,7 @@ export class Builder {
     return this.add("linear", id, { x, k, n, weight, bias: b, modality });
   }
 
-  /** A convolution of each channel by itself, with bias. */
+  /** A depthwise convolution with bias. */
   depthwiseConv2d(
     id: string,
     x: string,
@@ -84,7 +90,7 @@ export class Builder {
     return this.add("depthwise_conv2d", id, { x, weight, bias, ...fields });
   }
 
-  /** stream += x, or its `columns`; on all rows or those of one modality. */
+  /** stream += x, or some `columns` of x; on all rows or those of one modality. */
   residualAdd(
     stream: string,
     x: string,
@@ -108,17 +114,17 @@ export class Builder {
     return this.add("norm", id, { stream, width, kind, eps, weight, bias });
   }
 
-  /** A stream as it stands. */
+  /** The current value of a stream. */
   residualRead(id: string, stream: string, width: number): string {
     return this.add("residual_read", id, { stream, width });
   }
 
-  /** Values side by side. */
+  /** Concatenates features. */
   concatFeatures(id: string, xs: readonly string[]): string {
     return this.add("concat_features", id, { xs });
   }
 
-  /** Rows of values, one behind the other. */
+  /** Concatenates rows. */
   concatRows(id: string, xs: readonly string[]): string {
     return this.add("concat_rows", id, { xs });
   }
@@ -150,7 +156,7 @@ export class Builder {
     return this.add("attention", id, fields);
   }
 
-  /** A causal convolution of each channel along the tokens. */
+  /** A causal depthwise convolution over tokens. */
   causalConv1d(
     id: string,
     x: string,

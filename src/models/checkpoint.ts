@@ -1,13 +1,13 @@
 /**
- * Matches a checkpoint's tensors against the parameters a graph names: every
- * tensor accounted for, missing and unused ones are errors.
+ * Binds the parameters of a graph to the tensors of a checkpoint. Missing and
+ * unused tensors are errors.
  * @module
  */
 import type { Node } from "../graph/node.ts";
 import { recordOf } from "../graph/ops/mod.ts";
 import { reshape, sizeOf, type Tensor } from "../tensor/tensor.ts";
 
-/** A checkpoint as a model description sees it. */
+/** The parts of a checkpoint that model files use. */
 export interface Checkpoint {
   /** Parsed config.json. */
   readonly config: Record<string, unknown>;
@@ -15,15 +15,15 @@ export interface Checkpoint {
   readonly tensors: ReadonlyMap<string, Tensor>;
   /** Whether two tensors are stored as the same bytes; absent where only their shapes are known. */
   readonly sameBytes?: (a: string, b: string) => boolean;
-  /** Parsed preprocessor_config.json, for families whose image size stands there. */
+  /** Parsed preprocessor_config.json, for families whose image size is in it. */
   readonly processor?: Record<string, unknown>;
-  /** Id of a token by its text, for families whose config does not name it. */
+  /** Id of a token by its text, for families whose config does not contain it. */
   readonly idOf?: (token: string) => number | undefined;
-  /** Text of tokens, for families whose config names them by id. */
+  /** Text of tokens, for families whose config contains only ids. */
   readonly textOf?: (ids: readonly number[]) => string;
 }
 
-/** Shapes of the parameters that the nodes name. */
+/** Shapes of the parameters of the nodes. */
 function shapesOf(
   nodes: readonly Node[],
   vocabulary: number,
@@ -37,17 +37,20 @@ function shapesOf(
   );
 }
 
-/** Where a parameter comes from: a tensor as it stands, or several and how to make it of them. */
+/**
+ * Source of a parameter: a tensor, or several tensors and a function that
+ * combines them.
+ */
 export type Source = string | Combined;
 
-/** A parameter made of several tensors. */
+/** A parameter computed from several tensors. */
 export interface Combined {
   readonly from: readonly string[];
   readonly make: (...tensors: Tensor[]) => Tensor;
 }
 
 /**
- * Rows [from, to) of a tensor, as parts of a fused projection are stored.
+ * Rows [from, to) of a tensor, for the parts of a fused projection.
  * @param t [rows, ...]
  */
 export function rowsOf(t: Tensor, from: number, to: number): Tensor {
@@ -57,10 +60,11 @@ export function rowsOf(t: Tensor, from: number, to: number): Tensor {
 }
 
 /**
- * Parameters of a graph from a checkpoint.
- * @param rows rows of a table: those of one image
- * @param sourceOf the checkpoint's tensor, or tensors, behind one of our parameters
- * @throws {RangeError} naming a missing tensor, a wrong shape, or tensors left over
+ * Binds all parameters of a graph.
+ * @param rows rows per image, for learned tables
+ * @param sourceOf the source of a parameter in the checkpoint
+ * @throws {RangeError} naming a missing tensor, a wrong shape, or unused
+ * tensors
  */
 export function bind(
   checkpoint: Checkpoint,
@@ -112,8 +116,8 @@ export function bind(
 }
 
 /**
- * A table of names: the first pattern that fits one of our parameters gives the checkpoint's name.
- * @throws {RangeError} where none fits
+ * Maps parameter names to checkpoint names: the first matching pattern applies.
+ * @throws {RangeError} if none matches
  */
 export function naming(
   table: readonly (readonly [RegExp, string])[],

@@ -1,10 +1,8 @@
 /**
- * CLIP's tower as transformers has it (models/clip/modeling_clip.py): a class
- * token, learned positions, a convolution over patches without bias, a norm in
- * front of usual blocks. What reads it takes the stream between two blocks.
- *
- * The class token's row stands behind the patches here; attention without a mask
- * cannot tell.
+ * The CLIP tower of transformers (models/clip/modeling_clip.py): a class token,
+ * learned positions, a patch convolution without bias, a norm before usual
+ * blocks. Users read the stream between two blocks. The class token's row is
+ * last here; attention without a mask is invariant to that.
  * @module
  */
 import { activation, block, towerBlock } from "./block.ts";
@@ -14,7 +12,7 @@ import type { Config } from "./config.ts";
 import { classTokenLast } from "./patch.ts";
 import { type Siglip, siglipNames } from "./siglip.ts";
 
-/** Sizes from a `vision_config`; what it leaves out is CLIPVisionConfig's. */
+/** Sizes from a `vision_config`, with the defaults of CLIPVisionConfig. */
 export function clipOf(v: Config): Siglip {
   return {
     block: towerBlock({
@@ -29,7 +27,10 @@ export function clipOf(v: Config): Siglip {
   };
 }
 
-/** Writes the tower down; returns the rows of `patches` patches as the last block leaves them. */
+/**
+ * Adds the tower to the graph; returns the rows of `patches` patches after the
+ * last block.
+ */
 export function clip(
   g: Builder,
   { block: c, layers, patch }: Siglip,
@@ -45,12 +46,12 @@ export function clip(
   return g.sliceRows("vision.take", seen, patches);
 }
 
-/** Names of its tensors below `at`. */
+/** Tensor names below `at`. */
 export function clipNames(at: string): (readonly [RegExp, string])[] {
   return [[/^vision\.pre\./, `${at}pre_layrnorm.`], ...siglipNames(at)];
 }
 
-/** Where a parameter comes from that is not one tensor. */
+/** Source of a parameter that is not a single tensor. */
 export function clipSource(param: string, at: string): Source | undefined {
   if (param !== "vision.position.weight") return undefined;
   const names = ["position_embedding.weight", "class_embedding"];

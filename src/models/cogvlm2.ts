@@ -1,12 +1,10 @@
 /**
- * CogVLM2: GLM-4V's tower, and a Llama-3 decoder in which the rows of an image
- * go through linears of their own, its visual experts (modeling_cogvlm.py of the
- * published checkpoint). Experts are where modality-specific quantization finds
- * its two ranges of rows already cut: image rows first, then text rows.
- *
- * An image begins with a learned row, which goes through the experts and has a
- * position of its own; the others share the next one. The row that ends it goes
- * through the language's linears: it is a token's embedding, a text row.
+ * CogVLM2: GLM-4V's tower and a Llama 3 decoder with separate linears for image
+ * rows, its visual experts (modeling_cogvlm.py of the published checkpoint).
+ * Image rows come first, then text rows, so each expert has one contiguous
+ * range. An image starts with a learned row that has its own position and
+ * passes the experts; the other rows share the next position. Its end row is a
+ * token embedding and passes the language's linears.
  * @module
  */
 import type { Modality } from "../graph/phase.ts";
@@ -30,7 +28,10 @@ import { clipPixels, type Supplement } from "./supplement.ts";
 
 const VISION = "model.vision.", LAYER = "model.layers.$1.";
 
-/** Our parameter names → the checkpoint's; an expert's parameters stand below `text.N.vision` or `text.N.text`. */
+/**
+ * Parameter names → the checkpoint's names; an expert's parameters are below
+ * `text.N.vision` or `text.N.text`.
+ */
 const NAMES: readonly (readonly [RegExp, string])[] = [
   ...evaNames(VISION),
   [/^connector\.begin\.weight/, `${VISION}boi`],
@@ -54,7 +55,10 @@ function experts(rows: Modality, name: string): (readonly [RegExp, string])[] {
   ];
 }
 
-/** Stands for an image row, and for its end: reserved tokens of the vocabulary, with their ids. */
+/**
+ * Placeholder tokens of an image row and of the image's end: reserved tokens,
+ * with their ids.
+ */
 const ROW = ["<|reserved_special_token_0|>", 128002] as const;
 const END = ["<|reserved_special_token_1|>", 128003] as const;
 
@@ -118,7 +122,7 @@ export function cogvlm2(checkpoint: Checkpoint): Model {
   };
 }
 
-/** A block of the decoder whose linears are two, one for each modality. */
+/** A decoder block with two linears each, one per modality. */
 function expertBlock(g: Builder, id: string, c: Block): void {
   const q = c.heads * c.headDim, kv = c.kvHeads * c.headDim;
   const both = (make: (at: string, modality: Modality) => void) => {
@@ -162,7 +166,7 @@ function expertBlock(g: Builder, id: string, c: Block): void {
   });
 }
 
-/** Where the parameters come from. */
+/** Sources of the parameters. */
 function sources(
   { heads, kvHeads, headDim: d }: Block,
   tower: Eva,
@@ -190,9 +194,10 @@ function sources(
 }
 
 /**
- * What CogVLM2's repository keeps in code (`build_conversation_input_ids`, chat):
- * the pictures of a message in front of its question, on lines of their own where
- * there are several, so that the original's rule for experts would tell them apart.
+ * Prompts that CogVLM2's repository builds in code
+ * (`build_conversation_input_ids`, chat): the pictures of a message come before
+ * its question; several pictures are on separate lines, so that the original's
+ * expert rule would separate them.
  */
 export function cogvlm2Supplement(config: Config): Supplement {
   return {

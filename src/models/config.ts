@@ -3,16 +3,17 @@
  * @module
  */
 
-/** Layers of one tower: four times those of the deepest known. */
+/** Maximum layers of a tower: four times the deepest known one. */
 const MOST_LAYERS = 512;
 
 const NUMBER = /^-?\d{1,20}(\.\d{1,20})?(e[+-]?\d{1,3})?$/i;
 
-/** A JSON object read field by field, with errors that name the field. */
+/** Typed access to a JSON object, with errors that name the field. */
 export class Config {
   /**
-   * @param json the parsed object
-   * @param path where it stands in the file, for messages
+   * Wraps a parsed object.
+   * @param json the object
+   * @param path its name in messages
    */
   constructor(
     private readonly json: Record<string, unknown>,
@@ -27,7 +28,10 @@ export class Config {
     );
   }
 
-  /** A finite number, or its text ("1e-5"), as some files were written; `fallback` where the field is absent. */
+  /**
+   * A finite number, or a string with one ("1e-5"), as some files have;
+   * `fallback` if the field is absent.
+   */
   number(key: string, fallback?: number): number {
     const v = this.json[key] ?? fallback;
     const number = typeof v === "string" && NUMBER.test(v) ? Number(v) : v;
@@ -50,7 +54,10 @@ export class Config {
       : this.#fail(key, "a positive integer");
   }
 
-  /** A number of layers; `fallback` where the field is absent. A graph has a node for each part of each. */
+  /**
+   * A number of layers, limited because each layer becomes several nodes;
+   * `fallback` if the field is absent.
+   */
   layers(key: string, fallback?: number): number {
     const v = this.size(key, fallback);
     return v <= MOST_LAYERS ? v : this.#fail(key, `at most ${MOST_LAYERS}`);
@@ -74,13 +81,16 @@ export class Config {
       : this.#fail(key, choices.join(" or "));
   }
 
-  /** A text; `fallback` where the field is absent. */
+  /** A string; `fallback` if the field is absent. */
   text(key: string, fallback?: string): string {
     const v = this.json[key] ?? fallback;
     return typeof v === "string" ? v : this.#fail(key, "a string");
   }
 
-  /** A text, or a number as its text, as versions are written; `fallback` where the field is absent. */
+  /**
+   * A string, or a number as a string (for versions); `fallback` if the field
+   * is absent.
+   */
   label(key: string, fallback: string): string {
     const v = this.json[key] ?? fallback;
     return typeof v === "string" || typeof v === "number"
@@ -100,13 +110,13 @@ export class Config {
     return new Config({ ...this.json, ...fields }, this.path);
   }
 
-  /** The same object with fields that it leaves out. */
+  /** The same object with defaults for absent fields. */
   or(defaults: Record<string, unknown>): Config {
     const stated = Object.entries(this.json).filter(([, v]) => v !== null);
     return this.with({ ...defaults, ...Object.fromEntries(stated) });
   }
 
-  /** A square's side: one number, or a pair of equal ones. */
+  /** The side of a square: one number, or a pair of equal ones. */
   side(key: string, fallback: number): number {
     const v = this.json[key];
     if (!Array.isArray(v)) return this.size(key, fallback);
@@ -133,7 +143,7 @@ export class Config {
       : this.#fail(key, "a list of numbers above 0");
   }
 
-  /** A list of texts; empty where the field is absent. */
+  /** A list of strings; empty if the field is absent. */
   texts(key: string): string[] {
     const list = this.json[key] ?? [];
     return Array.isArray(list) && list.every((v) => typeof v === "string")
@@ -149,7 +159,7 @@ export class Config {
       : this.#fail(key, "a whole number from 0 or a list of them");
   }
 
-  /** Whether the field is there and not null. */
+  /** Whether the field is present and not null. */
   has(key: string): boolean {
     return this.json[key] !== undefined && this.json[key] !== null;
   }

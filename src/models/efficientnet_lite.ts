@@ -1,8 +1,8 @@
 /**
- * EfficientNet-Lite towers as timm has them (timm/models/efficientnet.py,
- * tf_efficientnet_lite0 to 4; Tan & Le 2019 without squeeze-and-excite): a stem,
- * seven stages of inverted residuals, a head of 1 × 1. Batch norms are folded.
- * Widths, depths and window sizes are those of the file's tensors.
+ * EfficientNet-Lite towers of timm (timm/models/efficientnet.py,
+ * tf_efficientnet_lite0 to 4; Tan & Le 2019 without squeeze-and-excite): a
+ * stem, seven stages of inverted residuals, a 1 × 1 head. Batch norms are
+ * folded. Widths, depths and kernel sizes follow from the tensors of the file.
  * @module
  */
 import { mapTensor, type Tensor } from "../tensor/tensor.ts";
@@ -18,16 +18,19 @@ export const EFFICIENTNET_LITE = [0, 1, 2, 3, 4].map((n) =>
 /** Stride of the first block of each stage. */
 const STRIDES = [1, 2, 2, 2, 1, 2, 1];
 
-/** Pixels from a window of the stem to the next. */
+/** Stride of the stem. */
 export const STEM_STRIDE = 2;
 
-/** Of TensorFlow's batch norms. */
+/** Epsilon of TensorFlow's batch norms. */
 const EPS = 1e-3;
 
-/** Most blocks of a stage: three times those of the deepest known. */
+/** Maximum blocks of a stage: three times the deepest known one. */
 const MOST_BLOCKS = 32;
 
-/** Rows and columns that "SAME" of TensorFlow adds in front, where it adds (before, behind) of equal or one more. */
+/**
+ * Rows and columns that TensorFlow's "SAME" padding adds before the image, if
+ * it adds (before, after) equally or one more after.
+ */
 function samePadding(size: number, kernel: number, stride: number): number {
   const all = (Math.ceil(size / stride) - 1) * stride + kernel - size;
   return Math.max(0, Math.floor(all / 2));
@@ -36,11 +39,11 @@ function samePadding(size: number, kernel: number, stride: number): number {
 /** Shape of the weight of a convolution, [n, c, k, k]. */
 type ShapeOf = (convolution: string) => readonly number[];
 
-/** A tower being written down. */
+/** A tower under construction. */
 interface Tower {
   readonly g: Builder;
   readonly shapeOf: ShapeOf;
-  /** Pixels a side where the next block begins. */
+  /** Side length of the next block's input. */
   side: number;
 }
 
@@ -80,7 +83,10 @@ function depthwise(
   return relu6(tower, y, width);
 }
 
-/** An inverted residual, or the first stage's block without expansion; returns the width it leaves. */
+/**
+ * An inverted residual, or the first stage's block without expansion; returns
+ * its output width.
+ */
 function block(
   tower: Tower,
   id: string,
@@ -103,11 +109,11 @@ function block(
 }
 
 /**
- * Writes a tower down; returns the rows behind its head, [side², width] with one
- * row for each 32 × 32 pixels.
- * @param tensors of the checkpoint, by name
- * @param at where the tower's names begin
- * @param size pixels a side of a picture, even
+ * Adds a tower to the graph; returns the rows after its head, [side², width],
+ * one row per 32 × 32 pixels.
+ * @param tensors tensors of the checkpoint, by name
+ * @param at prefix of the tower's names
+ * @param size side of a picture in pixels, even
  */
 export function efficientnetLite(
   g: Builder,
@@ -154,12 +160,12 @@ export function efficientnetLite(
   return { x: relu6(tower, head.id, head.n), width: head.n, side: tower.side };
 }
 
-/** Columns of a window's row: a multiple of 4. */
+/** Columns of a window, padded to a multiple of 4. */
 function windowWidth(kernelSize: number): number {
   return Math.ceil(3 * kernelSize ** 2 / 4) * 4;
 }
 
-/** The stem's weight with columns of zeros behind, as its rows of pixels have: [n, windowWidth]. */
+/** The stem's weight padded with zero columns to [n, windowWidth]. */
 function padded(w: Tensor): Tensor {
   const [n, c, k] = w.shape, own = c * k * k, wide = windowWidth(k);
   return mapTensor(w, (values) => {
@@ -171,7 +177,10 @@ function padded(w: Tensor): Tensor {
   }, [n, wide]);
 }
 
-/** Convolution and norm of each part of a block that expands, and of one that does not. */
+/**
+ * Names of convolution and norm of each part of a block, with and without
+ * expansion.
+ */
 const PARTS: Record<string, readonly [string, string]> = {
   expand: ["conv_pw", "bn1"],
   depthwise: ["conv_dw", "bn2"],
@@ -182,7 +191,7 @@ const FIRST_PARTS: typeof PARTS = {
   project: ["conv_pw", "bn2"],
 };
 
-/** Where the tower's parameters come from; undefined for another's. */
+/** Sources of the tower's parameters; undefined for others. */
 export function efficientnetLiteSource(
   tensors: ReadonlyMap<string, Tensor>,
   at: string,

@@ -1,7 +1,7 @@
 /**
- * EVA2-CLIP as GLM-4V and CogVLM2 have it (visual.py of both): a class token,
- * norms behind the sub-layers, no norm at its end, a convolution over 2 × 2
- * patches, and a gated connector with a norm and a GELU in front.
+ * EVA2-CLIP of GLM-4V and CogVLM2 (visual.py of both): a class token, norms
+ * after the sub-layers, no final norm, a convolution over 2 × 2 patches, and a
+ * gated connector after a norm and a GELU.
  * @module
  */
 import { activation, type Block, block, towerBlock } from "./block.ts";
@@ -15,11 +15,11 @@ export interface Eva {
   readonly tower: Block;
   readonly layers: number;
   readonly patch: number;
-  /** Pixels a side. */
+  /** Side of a picture in pixels. */
   readonly size: number;
-  /** Channels behind the convolution. */
+  /** Channels after the convolution. */
   readonly merged: number;
-  /** Channels of the text stream, and between the connector's gated pair. */
+  /** Channels of the text stream, and of the connector's hidden layer. */
   readonly text: number;
   readonly ffn: number;
 }
@@ -57,7 +57,10 @@ export function patchesOf({ size, patch }: Eva): number {
   return (size / patch) ** 2;
 }
 
-/** Writes tower and connector down; returns rows of the text stream, one for 2 × 2 patches. */
+/**
+ * Adds tower and connector to the graph; returns rows of the text stream, one
+ * per 2 × 2 patches.
+ */
 export function eva(g: Builder, c: Eva): string {
   const { dim } = c.tower, { patch, merged, text, ffn } = c;
   const wide = 3 * patch * patch, bias = { bias: true };
@@ -78,7 +81,7 @@ export function eva(g: Builder, c: Eva): string {
   return g.linear("connector.down", both, ffn, text);
 }
 
-/** Names of the originals' tensors below their `vision`. */
+/** Tensor names of the originals below `vision`. */
 export function evaNames(at: string): (readonly [RegExp, string])[] {
   const layer = `${at}transformer.layers.$1.`, glu = `${at}linear_proj.`;
   return [
@@ -98,7 +101,7 @@ export function evaNames(at: string): (readonly [RegExp, string])[] {
   ];
 }
 
-/** Where its parameters come from; undefined for one that is a tensor as it stands. */
+/** Sources of its parameters; undefined for a single tensor. */
 export function evaSource(
   param: string,
   at: string,

@@ -1,7 +1,7 @@
 /**
  * FastVLM: a convolutional tower of timm, two linears with a GELU between them,
  * and a Llama or Qwen2 decoder (transformers: `fast_vlm`). Each pixel of the
- * tower's last map is a row.
+ * tower's last feature map is a row.
  * @module
  */
 import type { ModelInfo } from "../graph/info.ts";
@@ -21,7 +21,7 @@ import { maxPositions } from "./rope.ts";
 
 const TOWER = "model.vision_tower.timm_model.";
 
-/** Our parameter names → the checkpoint's, tower aside. */
+/** Parameter names → the checkpoint's names, without the tower. */
 const NAMES = [
   [/^connector\.up\./, "model.multi_modal_projector.linear_1."],
   [/^connector\.down\./, "model.multi_modal_projector.linear_2."],

@@ -1,13 +1,11 @@
 /**
- * Gemma 3: a SigLIP tower, patches averaged to tokens, one matrix, and a decoder
- * whose norms stand in front of its sub-layers and behind them, most of whose
- * layers see a window of tokens only (transformers: `gemma3`,
- * models/gemma3/modeling_gemma3.py).
- *
- * Gains are kept as what they differ from 1. Embeddings are multiplied by √width
- * and the head, which shares their table, is not: the table here holds the
- * product, and the last norm's gain takes the factor back. A score's scale that
- * is not 1/√headDim goes into the gain of the queries' norms.
+ * Gemma 3: a SigLIP tower, patches averaged to tokens, one matrix, and a
+ * decoder with norms before and after its sub-layers and mostly sliding-window
+ * attention (transformers: `gemma3`, models/gemma3/modeling_gemma3.py). Gains
+ * are stored as differences from 1. Embeddings are multiplied by √width, the
+ * head, which shares their table, is not: here the table contains the product,
+ * and the last norm's gain divides by the factor. An attention scale other than
+ * 1/√headDim is part of the gain of the query norms.
  * @module
  */
 import type { Model } from "../graph/node.ts";
@@ -30,7 +28,7 @@ import { siglip, siglipNames, siglipOf, towerAt } from "./siglip.ts";
 
 const LAYER = "language_model.model.layers.$1.";
 
-/** Our parameter names → the checkpoint's. */
+/** Parameter names → the checkpoint's names. */
 const NAMES: readonly (readonly [RegExp, string])[] = [
   ...siglipNames("vision_tower."),
   [/^connector\.norm\./, "multi_modal_projector.mm_soft_emb_norm."],
@@ -149,7 +147,10 @@ function textBlock(t: Config): Block {
   };
 }
 
-/** Whether layer i sees its window only: as a list says, or all but every sixth in older files. */
+/**
+ * Whether layer i has a sliding window: from a list, or in older files all but
+ * every sixth.
+ */
 function localLayers(t: Config): (i: number) => boolean {
   const types = t.texts("layer_types");
   const every = t.size("sliding_window_pattern", 6);
@@ -157,7 +158,10 @@ function localLayers(t: Config): (i: number) => boolean {
     types.length > 0 ? types[i] === "sliding_attention" : (i + 1) % every !== 0;
 }
 
-/** How far each kind of layer sees, and how its heads turn. Older files keep θ and factor beside each other. */
+/**
+ * Sliding window and rotary settings of each kind of layer; older files have θ
+ * and factor side by side.
+ */
 function turns(
   t: Config,
   headDim: number,
@@ -177,7 +181,7 @@ function turns(
   };
 }
 
-/** Where the parameters come from. */
+/** Sources of the parameters. */
 function sources(
   { tensors }: Checkpoint,
   t: Config,

@@ -1,12 +1,11 @@
 /**
  * GLM-4V-9B: EVA2-CLIP (eva.ts) and the GLM-4 decoder (modeling_chatglm.py of
- * the published checkpoint: `chatglm` with a `vision_config`).
- *
- * The rows that the original puts in front of an image and behind it (boi, eoi)
- * stand where its tokens `<|begin_of_image|>` and `<|end_of_image|>` stood: here
- * they are those tokens' embeddings, text rows. Only the first half of a head's
- * channels turns, in neighbouring pairs: queries and keys are put in the order
- * of half-split pairs at import, alike, which no product of the two can tell.
+ * the published checkpoint: `chatglm` with a `vision_config`). The original
+ * replaces the tokens `<|begin_of_image|>` and `<|end_of_image|>` by learned
+ * rows (boi, eoi); here these rows are the embeddings of the tokens. Rotary
+ * embedding covers the first half of a head's channels, in neighbouring pairs;
+ * queries and keys are reordered to half-split pairs at import, which does not
+ * change their dot products.
  * @module
  */
 import type { Model } from "../graph/node.ts";
@@ -30,7 +29,7 @@ import { clipPixels, type Supplement } from "./supplement.ts";
 const VISION = "transformer.vision.", TEXT = "transformer.encoder.";
 const LAYER = `${TEXT}layers.$1.`;
 
-/** Our parameter names → the checkpoint's. */
+/** Parameter names → the checkpoint's names. */
 const NAMES: readonly (readonly [RegExp, string])[] = [
   ...evaNames(VISION),
   [/^text\.embed\./, "transformer.embedding.word_embeddings."],
@@ -44,7 +43,10 @@ const NAMES: readonly (readonly [RegExp, string])[] = [
   [/^text\.head\./, "transformer.output_layer."],
 ];
 
-/** Special tokens in order of their ids, where tokenizer_config.json does not list them. */
+/**
+ * Special tokens in order of their ids, if tokenizer_config.json does not list
+ * them.
+ */
 const SPECIAL = [
   ...["<|endoftext|>", "[MASK]", "[gMASK]", "[sMASK]", "<sop>", "<eop>"],
   ...["<|system|>", "<|user|>", "<|assistant|>", "<|observation|>"],
@@ -52,7 +54,10 @@ const SPECIAL = [
   ...["<|begin_of_video|>", "<|end_of_video|>"],
 ];
 
-/** Stands for an image row: a special token that no prompt of the original holds. */
+/**
+ * Placeholder of an image row: a special token that the original's prompts
+ * never contain.
+ */
 const ROW = "[MASK]";
 
 /** Builds the model that a GLM-4V checkpoint holds. */
@@ -100,7 +105,7 @@ export function glm4v(checkpoint: Checkpoint): Model {
   };
 }
 
-/** Where the parameters come from. */
+/** Sources of the parameters. */
 function sources(
   config: Config,
   tower: Eva,
@@ -178,7 +183,10 @@ function decoderOf(config: Config): Block {
   };
 }
 
-/** What GLM-4V's repository keeps in code (tokenization_chatglm.py). */
+/**
+ * Prompts and tokens that GLM-4V's repository defines in code
+ * (tokenization_chatglm.py).
+ */
 export function glm4vSupplement(config: Config): Supplement {
   return {
     template: "[gMASK]<sop>{% for message in messages %}" +

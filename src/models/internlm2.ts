@@ -14,7 +14,7 @@ import type { Source } from "./checkpoint.ts";
 import type { Config } from "./config.ts";
 import { headRowsOf } from "./rows.ts";
 
-/** Its block, from its config. */
+/** The decoder block of a config. */
 export function internlm2Block(t: Config): Block {
   t.object("rope_scaling").choice("type", ["dynamic", "linear"], "dynamic");
   return decoderBlock(t.with({
@@ -23,7 +23,7 @@ export function internlm2Block(t: Config): Block {
   }));
 }
 
-/** Our names → the original's, below `prefix`. */
+/** Parameter names → the original's names, below `prefix`. */
 export function internlm2Names(
   prefix: string,
 ): (readonly [RegExp, string])[] {
@@ -42,7 +42,7 @@ export function internlm2Names(
   ];
 }
 
-/** Where q, k and v of a block come from; undefined for a parameter that has its tensor. */
+/** Sources of q, k and v of a block; undefined for other parameters. */
 export function internlm2Source(
   param: string,
   name: string,

@@ -1,13 +1,12 @@
 /**
- * InternVL 2, 2.5 and 3: InternViT (class token, LayerScale, no norm at its
- * end), pixel shuffle, LayerNorm over the shuffled row, a two-layer connector,
- * and a Qwen2, Llama or InternLM2 decoder. Two layouts: transformers' `internvl`, and the
- * original `internvl_chat` (modeling_intern_vit.py, modeling_internvl_chat.py)
- * with its fused qkv. One image tile.
- *
- * The class token comes first in both originals; here its row stands behind the
- * patches. Attention without a mask or rotary embedding cannot tell, and what
- * drops it again keeps the first rows, where they are.
+ * InternVL 2, 2.5 and 3: InternViT (class token, LayerScale, no final norm),
+ * pixel shuffle, LayerNorm over the shuffled row, a two-layer connector, and a
+ * Qwen2, Llama or InternLM2 decoder. Two layouts: transformers' `internvl`, and
+ * the original `internvl_chat` (modeling_intern_vit.py,
+ * modeling_internvl_chat.py) with its fused qkv. One image tile. The class
+ * token is first in both originals and last here: attention without mask and
+ * rotary embedding is invariant to that, and dropping it keeps the first rows
+ * in place.
  * @module
  */
 import type { Model } from "../graph/node.ts";
@@ -41,7 +40,7 @@ import { maxPositions } from "./rope.ts";
 
 type Names = readonly (readonly [RegExp, string])[];
 
-/** transformers' layout, below `vision` and `connector`. */
+/** Names of transformers' layout, below `vision` and `connector`. */
 const names = (vision: string, connector: string, text: Names): Names => [
   [/^vision\.patch\./, `${vision}embeddings.patch_embeddings.projection.`],
   [
@@ -73,7 +72,7 @@ const names = (vision: string, connector: string, text: Names): Names => [
   ...text,
 ];
 
-/** The original layout. */
+/** Names of the original layout. */
 const ORIGINAL: Names = [
   [/^vision\.patch\./, "vision_model.embeddings.patch_embedding."],
   [
@@ -97,7 +96,7 @@ const ORIGINAL: Names = [
   [/^connector\.down\./, "mlp1.3."],
 ];
 
-/** Where the tensors stand: names, position table, class token. */
+/** Names of the tensors, the position table and the class token. */
 interface Layout {
   readonly nameOf: (param: string) => string;
   readonly position: string;
@@ -254,7 +253,10 @@ export function internvl(checkpoint: Checkpoint): Model {
   };
 }
 
-/** The original's code stops at the token that ends a turn, which its config may not name. */
+/**
+ * Puts the token that ends a turn first among the stop ids: the original's code
+ * stops there, and its config may not contain it.
+ */
 function turnEndFirst({ idOf }: Checkpoint, ids: number[]): number[] {
   const end = idOf?.("<|im_end|>");
   return end === undefined || ids.includes(end) ? ids : [end, ...ids];

@@ -1,6 +1,6 @@
 /**
  * Prompts of the original InternVL repositories (conversation.py, and
- * `InternVLChatModel.chat`, which puts a line break behind each picture).
+ * `InternVLChatModel.chat`, which adds a line break after each picture).
  * @module
  */
 import type { Config } from "./config.ts";
@@ -11,7 +11,10 @@ const FIRST =
 const LATER =
   "你是书生·万象，英文名是InternVL，是由上海人工智能实验室、清华大学及多家合作单位联合开发的多模态大语言模型。";
 
-/** What a checkpoint of `internvl_chat` keeps in code: its conversation, by the config's `template`. */
+/**
+ * The conversation format that `internvl_chat` defines in code, by the config's
+ * `template`.
+ */
 export function internvlSupplement(config: Config): Supplement {
   const name = config.choice(
     "template",
@@ -31,7 +34,10 @@ export function internvlSupplement(config: Config): Supplement {
   };
 }
 
-/** The tiles of the original's `dynamic_preprocess`, which GotOcr2's processor cuts alike; its preprocessor_config.json does not tell of them. */
+/**
+ * Tile settings of the original's `dynamic_preprocess`, equal to GotOcr2's
+ * processor; its preprocessor_config.json does not contain them.
+ */
 function tiled(config: Config): Readonly<Record<string, unknown>> {
   const side = config.size(
     "force_image_size",

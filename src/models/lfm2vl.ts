@@ -1,8 +1,7 @@
 /**
- * LFM2-VL: a SigLIP 2 tower over pictures of any shape, squares of 2 × 2 patches
- * through two linears, and a decoder most of whose layers are short gated
- * convolutions instead of attention (transformers: `lfm2_vl`, models/lfm2_vl and
- * models/lfm2).
+ * LFM2-VL: a SigLIP 2 tower for native resolution, 2 × 2 patches through two
+ * linears, and a decoder with mostly short gated convolutions instead of
+ * attention (transformers: `lfm2_vl`, models/lfm2_vl and models/lfm2).
  * @module
  */
 import type { Model } from "../graph/node.ts";
@@ -31,7 +30,7 @@ import { maxPositions, rope } from "./rope.ts";
 
 const TEXT = "model.language_model.", LAYER = `${TEXT}layers.$1.`;
 
-/** Our parameter names → the checkpoint's. */
+/** Parameter names → the checkpoint's names. */
 const NAMES: readonly (readonly [RegExp, string])[] = [
   ...siglipNames("model.vision_tower."),
   [/^connector\.norm\./, "model.multi_modal_projector.layer_norm."],
@@ -53,7 +52,7 @@ const NAMES: readonly (readonly [RegExp, string])[] = [
   [/^text\.head\./, "lm_head."],
 ];
 
-/** A convolution over so many tokens, with biases or without. */
+/** Kernel size of a convolution, and whether it has biases. */
 interface Conv {
   readonly taps: number;
   readonly bias: boolean;
@@ -150,7 +149,10 @@ function textBlock(t: Config): Block {
   };
 }
 
-/** Width of the feed-forward (Lfm2MLP): two thirds of what is named, in whole units. */
+/**
+ * Width of the feed-forward layer (Lfm2MLP): two thirds of the configured size,
+ * rounded up to a multiple.
+ */
 function feedForwardSize(t: Config): number {
   const named = t.size("block_ff_dim", t.size("intermediate_size", 12288));
   if (!t.flag("block_auto_adjust_ff_dim", true)) return named;
@@ -160,14 +162,17 @@ function feedForwardSize(t: Config): number {
   return Math.ceil(wanted / unit) * unit;
 }
 
-/** Whether layer i has attention: by its type, or by a list of those that have. */
+/**
+ * Whether layer i has attention: from the layer types, or from a list of
+ * attention layers.
+ */
 function attention(t: Config): (i: number) => boolean {
   const types = t.texts("layer_types"), some = t.ids("full_attn_idxs");
   if (types.length > 0) return (i) => types[i] === "full_attention";
   return (i) => !t.has("full_attn_idxs") || some.includes(i);
 }
 
-/** Squares of patches to rows of the text stream. */
+/** The connector: squares of patches → rows of the text stream. */
 function connector(
   g: Builder,
   config: Config,
@@ -188,7 +193,7 @@ function connector(
   return g.linear("connector.down", h, hidden, dim, bias);
 }
 
-/** A layer with a convolution: its input gated, and what comes of it. */
+/** A layer with a gated convolution: gates on its input and its output. */
 function convolution(
   g: Builder,
   id: string,
@@ -204,7 +209,7 @@ function convolution(
   feedForward(g, id, c);
 }
 
-/** Where the parameters come from. */
+/** Sources of the parameters. */
 function sources(
   { tensors }: Checkpoint,
   patch: number,

@@ -1,7 +1,6 @@
 /**
- * Decoders that read text only: Llama (so SmolLM2), Qwen2 and Qwen3
- * (transformers: `llama`, `qwen2`, `qwen3`). What differs between them is in
- * `decoderBlock`.
+ * Text-only decoders: Llama (including SmolLM2), Qwen2 and Qwen3 (transformers:
+ * `llama`, `qwen2`, `qwen3`). `decoderBlock` covers their differences.
  * @module
  */
 import type { Model } from "../graph/node.ts";

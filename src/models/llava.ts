@@ -1,10 +1,9 @@
 /**
- * LLaVA: a CLIP or SigLIP tower that is read between two of its blocks, two
+ * LLaVA: a CLIP or SigLIP tower whose output is taken between two blocks, two
  * linears with an activation between them, and a Llama or Qwen2 decoder
- * (transformers: `llava`, so LLaVA 1.5 and JoyCaption, and `llava_onevision`).
- *
- * LLaVA-OneVision puts a learned row behind each picture. Pictures are whole
- * here, as the original takes them in prompts of several.
+ * (transformers: `llava`, for example LLaVA 1.5 and JoyCaption, and
+ * `llava_onevision`). LLaVA-OneVision adds a learned row after each picture.
+ * Pictures are not tiled here, as in the original for prompts with several.
  * @module
  */
 import type { ModelInfo } from "../graph/info.ts";
@@ -25,7 +24,7 @@ import { placeholders } from "./placeholders.ts";
 import { maxPositions } from "./rope.ts";
 import { type Siglip, siglipNames, siglipOf, siglipStream } from "./siglip.ts";
 
-/** What a text_config leaves out: LlamaConfig's and Qwen2Config's defaults. */
+/** Defaults of LlamaConfig and Qwen2Config. */
 const TEXT: Readonly<Record<string, Record<string, unknown>>> = {
   llama: {
     hidden_size: 4096,
@@ -47,7 +46,7 @@ const TEXT: Readonly<Record<string, Record<string, unknown>>> = {
   },
 };
 
-/** A tower and how it is read. */
+/** A tower and the layer whose output is used. */
 interface Tower extends Siglip {
   readonly kind: "clip" | "siglip";
 }
@@ -124,14 +123,14 @@ export function llava(checkpoint: Checkpoint): Model {
   };
 }
 
-/** The text_config with what it leaves out. */
+/** The text_config with defaults. */
 function textOf(config: Config): Config {
   const t = config.object("text_config");
   const type = t.choice("model_type", ["llama", "qwen2", "qwen3"], "llama");
   return Object.hasOwn(TEXT, type) ? t.or(TEXT[type]) : t;
 }
 
-/** The tower up to the block behind which it is read. */
+/** The tower up to the block whose output is used. */
 function towerOf(
   config: Config,
   v: Config,
@@ -167,7 +166,10 @@ function towerOf(
   return { ...tower, layers, kind };
 }
 
-/** Where the parameters come from, and the tensors of the file without those that nothing reads: layers behind the last, and what stands behind them. */
+/**
+ * Sources of the parameters, and the tensors of the file without unused ones
+ * (layers after the last used one).
+ */
 function sources(
   { tensors }: Checkpoint,
   { kind, layers }: Tower,

@@ -1,13 +1,11 @@
 /**
- * MiniCPM-V 2.6: a SigLIP tower whose positions are looked up by where a patch
- * lies in the picture, a resampler of 64 queries with places of its keys only,
- * and a Qwen2 decoder (modeling_minicpmv.py, modeling_navit_siglip.py and
- * resampler.py of the published checkpoint: `minicpmv`).
- *
- * A picture keeps its shape, and so do the slices of one that is cut: each has
- * the area of a square of `scale_resolution` pixels and becomes as many rows.
- * Positions of patches are looked up, places of keys are a sum, W·(x, y) =
- * W·(x, 0) + W·(0, y): both from tables that hold for all shapes.
+ * MiniCPM-V 2.6: a SigLIP tower with positions by relative location, a
+ * resampler of 64 queries with positions for keys only, and a Qwen2 decoder
+ * (modeling_minicpmv.py, modeling_navit_siglip.py and resampler.py of the
+ * published checkpoint: `minicpmv`). Pictures and slices keep their aspect
+ * ratio: each has the area of a square of `scale_resolution` pixels and becomes
+ * equally many rows. Patch positions are looked up; key positions are sums,
+ * W·(x, y) = W·(x, 0) + W·(0, y). Both tables hold for all shapes.
  * @module
  */
 import type { Model } from "../graph/node.ts";
@@ -35,10 +33,13 @@ import { siglip, siglipNames, siglipOf } from "./siglip.ts";
 import { chatml, type Supplement } from "./supplement.ts";
 import { maxPositions } from "./rope.ts";
 
-/** How many times as long as a square one a picture may be: 64 : 1. */
+/**
+ * Maximum elongation of a picture's sides relative to a square: aspect ratio 64
+ * : 1.
+ */
 const LONGEST = 8;
 
-/** Our parameter names → the checkpoint's. */
+/** Parameter names → the checkpoint's names. */
 const NAMES: readonly (readonly [RegExp, string])[] = [
   ...siglipNames("vpm."),
   ...resamplerNames("resampler."),
@@ -141,25 +142,28 @@ export function minicpmv(checkpoint: Checkpoint): Model {
 }
 
 /**
- * Most patches of a picture whose sides a·b ≤ side² are rounded to whole ones:
- * (a + ½)(b + ½), at its largest where it is as long as it may be.
+ * Maximum patches of a picture with sides a·b ≤ side² after rounding: (a + ½)(b
+ * + ½), largest at the maximum elongation.
  */
 function mostOf(side: number, longest: number): number {
   return Math.floor(side ** 2 + (longest + side ** 2 / longest) / 2 + 0.25);
 }
 
-/** Side of a square picture or slice, in pixels. */
+/** Side of a square picture or slice in pixels. */
 function sideOf(config: Config): number {
   return config.object("slice_config").size("scale_resolution", 448);
 }
 
-/** The config's own, and what the original's code names (`terminators`). */
+/** Stop ids of the config and of the original's code (`terminators`). */
 function stopsOf({ idOf }: Checkpoint, config: Config): number[] {
   const named = ["<|im_end|>", "<|endoftext|>"].flatMap((t) => idOf?.(t) ?? []);
   return [...new Set([...named, ...stopIds(config)])];
 }
 
-/** What MiniCPM-V's repository keeps in code: parts of a message stand on lines of their own. */
+/**
+ * Prompts that MiniCPM-V's repository builds in code: each part of a message is
+ * on its own line.
+ */
 export function minicpmvSupplement(config: Config): Supplement {
   const side = sideOf(config);
   const slice = config.object("slice_config");

@@ -1,5 +1,5 @@
 /**
- * The architectures mquant knows, by `model_type`.
+ * The supported architectures, by `model_type`.
  * @module
  */
 import { quoted } from "../format/error.ts";
@@ -50,7 +50,7 @@ const ARCHITECTURES: Record<string, (checkpoint: Checkpoint) => Model> = {
   moondream1: moondream,
 };
 
-/** Names of all families, as config.json's `model_type`. */
+/** All supported values of `model_type`. */
 export const FAMILY_TYPES: readonly string[] = Object.keys(ARCHITECTURES);
 
 const SUPPLEMENTS: Record<string, (config: Config) => Supplement> = {
@@ -63,14 +63,17 @@ const SUPPLEMENTS: Record<string, (config: Config) => Supplement> = {
   moondream1: moondreamSupplement,
 };
 
-/** What a config.json calls its model: `model_type`, or its class where a repository registers none; nanoVLM's names neither. */
+/**
+ * The architecture of a config.json: `model_type`, or its class if the
+ * repository registers no type; nanoVLM has neither.
+ */
 function typeOf(config: Record<string, unknown>): string {
   if ("mp_pixel_shuffle_factor" in config) return "nanovlm";
   const name = config.model_type ?? [config.architectures].flat()[0];
   return typeof name === "string" ? name : `${JSON.stringify(name)}`;
 }
 
-/** Stand-ins for files that a checkpoint of that config.json may lack. */
+/** Substitutes for files that a checkpoint of this architecture may lack. */
 export function supplementOf(config: Record<string, unknown>): Supplement {
   const type = typeOf(config);
   return Object.hasOwn(SUPPLEMENTS, type)
@@ -79,8 +82,9 @@ export function supplementOf(config: Record<string, unknown>): Supplement {
 }
 
 /**
- * Refuses a config.json that no file beside it can mend.
- * @throws {RangeError} for an architecture that is not known, or weights quantized in a way that cannot be read
+ * Checks that the architecture and the quantization scheme of a config.json are
+ * supported.
+ * @throws {RangeError} for an unknown architecture or an unsupported scheme
  */
 export function checkSupported(config: Record<string, unknown>): void {
   const type = typeOf(config);
@@ -95,8 +99,9 @@ export function checkSupported(config: Record<string, unknown>): void {
 }
 
 /**
- * Describes a checkpoint as a model.
- * @throws {RangeError} for an architecture that is not known, or a checkpoint that does not fit its own config
+ * Builds the graph of a checkpoint.
+ * @throws {RangeError} for an unknown architecture, or tensors that do not fit
+ * the config
  */
 export function describe(checkpoint: Checkpoint): Model {
   checkSupported(checkpoint.config);

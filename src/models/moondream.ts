@@ -1,13 +1,11 @@
 /**
- * moondream2 and moondream 0.5B: a SigLIP tower, two linears, and a decoder whose
- * blocks run attention and MLP side by side behind one LayerNorm
- * (moondream/torch of the published repository: `moondream1`).
- *
- * A prompt begins with a beginning token and 729 image rows that all see each
- * other: here the token's embedding is the first of the image's rows. The
- * original looks at crops beside the whole picture and joins both, channel by
- * channel; a picture of one crop is joined with itself, and that is what is built:
- * the two halves of the first linear are added.
+ * moondream2 and moondream 0.5B: a SigLIP tower, two linears, and a decoder
+ * with parallel attention and MLP after one LayerNorm (moondream/torch of the
+ * published repository: `moondream1`). A prompt starts with a begin token and
+ * 729 image rows that all attend to each other; here the begin token's
+ * embedding is the first image row. The original concatenates the features of
+ * the whole picture and of its crops; for a picture of one crop both are equal,
+ * so the two halves of the first linear are added.
  * @module
  */
 import type { Model } from "../graph/node.ts";
@@ -29,7 +27,7 @@ import type { Supplement } from "./supplement.ts";
 
 const TOWER = "model.vision.blocks.$1.", LAYER = "model.text.blocks.$1.";
 
-/** Our parameter names → the checkpoint's. */
+/** Parameter names → the checkpoint's names. */
 const NAMES: readonly (readonly [RegExp, string])[] = [
   [/^vision\.patch\./, "model.vision.patch_emb."],
   [/^vision\.position\.weight/, "model.vision.pos_emb"],
@@ -51,9 +49,9 @@ const NAMES: readonly (readonly [RegExp, string])[] = [
   [/^text\.head\./, "model.text.lm_head."],
 ];
 
-/** F.layer_norm's own. */
+/** Default epsilon of F.layer_norm. */
 const EPS = 1e-5;
-/** Channels of a text head that turn (rope.py). */
+/** Rotary channels of a text head (rope.py). */
 const ROTARY = 32;
 
 /** Sizes of the decoder. */
@@ -136,7 +134,7 @@ export function moondream(checkpoint: Checkpoint): Model {
   };
 }
 
-/** Attention and MLP read one norm, and both are added. */
+/** Attention and MLP in parallel after one norm. */
 function parallelBlock(g: Builder, id: string, c: Decoder): void {
   const { dim, ffn, heads, kvHeads, headDim } = c, bias = { bias: true };
   const q = heads * headDim, kv = kvHeads * headDim;
@@ -161,7 +159,7 @@ function parallelBlock(g: Builder, id: string, c: Decoder): void {
   g.residualAdd("text", g.linear(`${id}.down`, h, ffn, dim, bias));
 }
 
-/** Where the parameters come from. */
+/** Sources of the parameters. */
 function sources(
   { heads, kvHeads, headDim: d }: Decoder,
   dim: number,
@@ -226,7 +224,7 @@ function decoderOf(t: Config): Decoder {
   };
 }
 
-/** Vision, text and tokenizer part of the config, whose fields default to moondream2's. */
+/** Vision, text and tokenizer parts of the config, with moondream2's defaults. */
 function partsOf(all: Config): Record<"v" | "t" | "k", Config> {
   const config = all.object("config");
   return {
@@ -236,7 +234,10 @@ function partsOf(all: Config): Record<"v" | "t" | "k", Config> {
   };
 }
 
-/** What moondream's repository keeps in code: prompts as token ids, one question about one picture. */
+/**
+ * Prompts that moondream's repository builds in code: token ids, one question
+ * about one picture.
+ */
 export function moondreamSupplement(all: Config): Supplement {
   const { v, k } = partsOf(all), size = v.size("crop_size", 378);
   const query = k.object("templates").object("query");

@@ -1,8 +1,8 @@
 /**
- * nanoVLM: a SigLIP tower, pixel shuffle, one linear and a Llama decoder, in one
- * flat config.json without a `model_type` (models/config.py of the nanoVLM
- * repository). The whole picture that comes with tiles is floats in the original,
- * and rounded to bytes here.
+ * nanoVLM: a SigLIP tower, pixel shuffle, one linear and a Llama decoder, with
+ * a flat config.json without `model_type` (models/config.py of the nanoVLM
+ * repository). The original keeps the whole picture beside the tiles as floats;
+ * here it is rounded to bytes.
  * @module
  */
 import type { Model } from "../graph/node.ts";
@@ -21,7 +21,7 @@ import { Config } from "./config.ts";
 import { placeholders } from "./placeholders.ts";
 import { chatml, type Supplement } from "./supplement.ts";
 
-/** Our parameter names → the checkpoint's. */
+/** Parameter names → the checkpoint's names. */
 const NAMES: readonly (readonly [RegExp, string])[] = [
   [/^vision\.patch\./, "vision_encoder.patch_embedding.conv."],
   [
@@ -113,7 +113,7 @@ export function nanovlm(checkpoint: Checkpoint): Model {
   };
 }
 
-/** What a picture of so many tokens is in a prompt. */
+/** Image settings of the prompt. */
 function imageOf({ idOf }: Checkpoint, config: Config, tokens: number) {
   const names = config.object("vlm_extra_tokens");
   const token = names.text("image_token", "<|image|>");
@@ -133,7 +133,10 @@ function imageOf({ idOf }: Checkpoint, config: Config, tokens: number) {
   };
 }
 
-/** Whether pictures may be cut: the whole one and each place have a token. */
+/**
+ * Whether tiles are supported: the vocabulary has tokens for the whole picture
+ * and for each tile position.
+ */
 function cutsTiles(config: Config): boolean {
   const names = config.object("vlm_extra_tokens");
   return names.has("global_image_token") &&
@@ -178,7 +181,10 @@ function towersOf(config: Config): { vision: Block; text: Block } {
   return { vision, text };
 }
 
-/** What nanoVLM keeps in code: its conversation, and pixels that are only divided by 255. */
+/**
+ * Settings that nanoVLM defines in code: its conversation format, and pixels
+ * that are only divided by 255.
+ */
 export function nanovlmSupplement(config: Config): Supplement {
   const token = config.object("vlm_extra_tokens").text(
     "image_token",

@@ -1,10 +1,13 @@
 /**
- * What towers do to their patch weights before the graph.
+ * Transformations of patch weights and position tables at import.
  * @module
  */
 import { sizeOf, type Tensor } from "../tensor/tensor.ts";
 
-/** [n, 3, frames, patch, patch] summed over the frames, for towers that see each picture twice: [n, 3·patch²]. */
+/**
+ * Sums patch weights [n, 3, frames, patch, patch] over the frames, for towers
+ * that see each picture twice: [n, 3·patch²].
+ */
 export function sumFrames(w: Tensor, frames: number, pixels: number): Tensor {
   const k = sizeOf(w.shape) / frames / w.shape[0];
   return {
@@ -20,7 +23,10 @@ export function sumFrames(w: Tensor, frames: number, pixels: number): Tensor {
   };
 }
 
-/** Patch weights over pixels whose channels stand together, [n, patch²·3], as over channels one after the other: [n, 3·patch²]. */
+/**
+ * Reorders patch weights from interleaved channels [n, patch²·3] to planar
+ * channels [n, 3·patch²].
+ */
 export function pixelsByChannel(w: Tensor, patch: number): Tensor {
   const [n, k] = w.shape, pixels = patch * patch;
   return {
@@ -36,7 +42,10 @@ export function pixelsByChannel(w: Tensor, patch: number): Tensor {
   };
 }
 
-/** Weights of the four neighbours at a share of the way from the second to the third (Keys 1981, a = −0.75). */
+/**
+ * Weights of the four neighbours at a fraction t between the second and the
+ * third (Keys 1981, a = −0.75).
+ */
 function cubic(t: number): number[] {
   const a = -0.75;
   const near = (x: number) => ((a + 2) * x - (a + 3)) * x * x + 1;
@@ -45,8 +54,8 @@ function cubic(t: number): number[] {
 }
 
 /**
- * A square table of positions at another size, bicubic without smoothing
- * (torch, interpolate with mode bicubic and align_corners false): [side², width].
+ * Resizes a square position table, bicubic without antialiasing (torch,
+ * interpolate with mode bicubic and align_corners false): [side², width].
  */
 export function resizeTableCubic(table: Tensor, side: number): Tensor {
   const [rows, width] = table.shape, from = Math.round(Math.sqrt(rows));
@@ -78,7 +87,10 @@ export function resizeTableCubic(table: Tensor, side: number): Tensor {
   };
 }
 
-/** Positions of the patches, then position and class token of the last row: [patches + 1, width]. */
+/**
+ * Patch positions, then the class token plus its position as the last row:
+ * [patches + 1, width].
+ */
 export function classTokenLast(position: Tensor, token: Tensor): Tensor {
   const [rows, width] = position.shape.slice(-2);
   return {
@@ -93,7 +105,10 @@ export function classTokenLast(position: Tensor, token: Tensor): Tensor {
   };
 }
 
-/** A convolution [n, c, h, w] whose stride is its size as a linear over squares side by side (a shuffle's rows): [n, h·w·c]. */
+/**
+ * A convolution [n, c, h, w] whose stride equals its size, as a linear over
+ * squares (rows of a pixel shuffle): [n, h·w·c].
+ */
 export function convolutionRows(w: Tensor): Tensor {
   const [n, channels, ...square] = w.shape, cells = sizeOf(square);
   return {

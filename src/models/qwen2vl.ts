@@ -36,7 +36,7 @@ import { Config } from "./config.ts";
 import { sumFrames } from "./patch.ts";
 import { maxPositions } from "./rope.ts";
 
-/** Our parameter names → the published checkpoint's. */
+/** Parameter names → the published checkpoint's names. */
 const NAMES: readonly (readonly [RegExp, string])[] = [
   [/^vision\.patch\./, "visual.patch_embed.proj."],
   [/^vision\.(\d+)\.norm([12])\./, "visual.blocks.$1.norm$2."],
@@ -48,7 +48,7 @@ const NAMES: readonly (readonly [RegExp, string])[] = [
   ...decoderNames("model.", "lm_head."),
 ];
 
-/** Names of the tower's MLPs: 2 and 2.5. */
+/** Names of the tower's MLPs in versions 2 and 2.5. */
 const MLP: readonly (readonly [RegExp, string])[] = [
   [/^vision\.(\d+)\.up\./, "visual.blocks.$1.mlp.fc1."],
   [/^vision\.(\d+)\.down\./, "visual.blocks.$1.mlp.fc2."],

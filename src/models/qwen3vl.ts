@@ -1,11 +1,10 @@
 /**
- * Qwen3-VL: a tower with learned positions and 2-D rotary embedding, whose
- * stream is looked at in several layers (DeepStack): each look is merged like
- * the tower's end and added to the image rows behind one of the first layers of
- * a Qwen3 decoder with interleaved M-RoPE (transformers: `qwen3_vl`).
- *
- * As in Qwen2-VL, patches go row by row, the two frames of the patch weights are
- * added, and pictures keep their shape.
+ * Qwen3-VL: a tower with learned positions and 2-D rotary embedding; outputs of
+ * several of its layers are merged like its final output and added to the image
+ * rows after the first layers of a Qwen3 decoder with interleaved M-RoPE
+ * (DeepStack; transformers: `qwen3_vl`). As in Qwen2-VL, patches are in row
+ * order, the two frames of the patch weights are added, and pictures keep their
+ * aspect ratio.
  * @module
  */
 import type { Model } from "../graph/node.ts";
@@ -33,7 +32,7 @@ import { Config } from "./config.ts";
 import { sumFrames } from "./patch.ts";
 import { maxPositions } from "./rope.ts";
 
-/** Our parameter names → the checkpoint's. */
+/** Parameter names → the checkpoint's names. */
 const NAMES: readonly (readonly [RegExp, string])[] = [
   [/^vision\.patch\./, "model.visual.patch_embed.proj."],
   [/^vision\.position\./, "model.visual.pos_embed."],

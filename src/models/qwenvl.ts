@@ -1,11 +1,10 @@
 /**
- * Qwen-VL-Chat: an OpenCLIP tower with a norm in front of its blocks, a
- * resampler of 256 queries, and the first Qwen decoder (modeling_qwen.py and
- * visual.py of the published checkpoint: `qwen` with a `visual` part).
- *
- * Beyond `seq_length` tokens the original stretches its rotary embedding and
- * scales its queries (dynamic NTK, log-n attention); here a conversation ends
- * there, and up to there neither does anything.
+ * Qwen-VL-Chat: an OpenCLIP tower with a norm before its blocks, a resampler of
+ * 256 queries, and the first Qwen decoder (modeling_qwen.py and visual.py of
+ * the published checkpoint: `qwen` with a `visual` part). Beyond `seq_length`
+ * tokens the original scales its rotary embedding and queries (dynamic NTK,
+ * log-n attention); here a conversation ends there, and below it neither has an
+ * effect.
  * @module
  */
 import type { Model } from "../graph/node.ts";
@@ -36,7 +35,7 @@ import { QWEN_WORDS } from "../tokenizer/side_files.ts";
 const VISUAL = "transformer.visual.", POOL = `${VISUAL}attn_pool.`;
 const TOWER = `${VISUAL}transformer.resblocks.$1.`;
 
-/** Our parameter names → the checkpoint's. */
+/** Parameter names → the checkpoint's names. */
 const NAMES: readonly (readonly [RegExp, string])[] = [
   [/^vision\.patch\./, `${VISUAL}conv1.`],
   [/^vision\.position\.weight/, `${VISUAL}positional_embedding`],
@@ -60,7 +59,10 @@ const NAMES: readonly (readonly [RegExp, string])[] = [
   [/^text\.head\./, "lm_head."],
 ];
 
-/** Special tokens in order of their ids, behind those of the vocabulary file (tokenization_qwen.py). */
+/**
+ * Special tokens in order of their ids, after those of the vocabulary file
+ * (tokenization_qwen.py).
+ */
 const SPECIAL = [
   ...["<|endoftext|>", "<|im_start|>", "<|im_end|>"],
   ...Array.from({ length: 205 }, (_, i) => `<|extra_${i}|>`),
@@ -189,7 +191,10 @@ function decoderOf(config: Config): Block {
   };
 }
 
-/** What Qwen-VL-Chat's repository keeps in code. */
+/**
+ * Prompts, tokens and image settings that Qwen-VL-Chat's repository defines in
+ * code.
+ */
 export function qwenvlSupplement(config: Config): Supplement {
   return {
     template: chatml("<imgpad>", "You are a helpful assistant."),

@@ -29,11 +29,14 @@ export interface Resampler {
   readonly queries: number;
   readonly heads: number;
   readonly eps: number;
-  /** Shape of the table of the keys' places, where pictures have several. */
+  /** Shape of the table of key positions, if pictures have several shapes. */
   readonly place?: Pick<LearnedEmbeddingNode, "gridSize" | "interpolation">;
 }
 
-/** Writes a resampler down; the text stream's rows. Parameters: connector.kv, norm, k, place, query, v, o, post, proj. */
+/**
+ * Adds a resampler to the graph; returns rows of the text stream. Parameters:
+ * connector.kv, norm, k, place, query, v, o, post, proj.
+ */
 export function resampler(g: Builder, x: string, c: Resampler): string {
   const { dim, heads, eps } = c, bias = { bias: true };
   g.residualAdd("patches", g.linear("connector.kv", x, c.kv, dim));
@@ -54,7 +57,7 @@ export function resampler(g: Builder, x: string, c: Resampler): string {
   return g.linear("connector.proj", post, dim, dim);
 }
 
-/** Names of the originals' tensors below their resampler. */
+/** Tensor names of the originals below the resampler. */
 export function resamplerNames(
   at: string,
 ): (readonly [RegExp, string])[] {
@@ -67,14 +70,20 @@ export function resamplerNames(
   ];
 }
 
-/** Places of a resampler's keys, and of its queries where they have some: rows [n, dim]. */
+/**
+ * Positions of a resampler's keys, and of its queries if they have any: rows
+ * [n, dim].
+ */
 export interface Places {
   readonly keys: (stored: Tensor | undefined) => Tensor;
-  /** Name of the checkpoint's table of places, where it holds one: the queries', and what the keys' are made of. */
+  /**
+   * Name of the checkpoint's position table, if it has one: that of the
+   * queries, from which the keys' table is computed.
+   */
   readonly stored?: string;
 }
 
-/** Where a resampler's parameters come from; undefined for one that has its tensor. */
+/** Sources of a resampler's parameters; undefined for a single tensor. */
 export function resamplerSource(
   param: string,
   at: string,
@@ -117,7 +126,7 @@ export function resamplerSource(
   return undefined;
 }
 
-/** x·Wᵀ (+ b), when it is first needed. */
+/** x·Wᵀ (+ b), computed on demand. */
 function product(x: Tensor, w: Tensor, b?: Tensor): Tensor {
   const [rows, k] = x.shape, n = w.shape[0];
   return cached({
@@ -129,7 +138,7 @@ function product(x: Tensor, w: Tensor, b?: Tensor): Tensor {
   });
 }
 
-/** LayerNorm of the rows, then their places added. */
+/** LayerNorm of the rows plus their positions. */
 function normed(
   x: Tensor,
   gain: Tensor,
@@ -159,10 +168,10 @@ function normed(
 }
 
 /**
- * Sines and cosines of a column's place in the first half of the channels, of a
- * row's in the second, with frequencies 10000^(−i/n) (`get_2d_sincos_pos_embed`),
- * one axis at a time: [2·side, dim], columns, then rows; a patch's place is the
- * sum of two.
+ * Sinusoidal 2-D positions with frequencies 10000^(−i/n), columns in the first
+ * half of the channels and rows in the second (`get_2d_sincos_pos_embed`), per
+ * axis: [2·side, dim], columns, then rows; a patch's position is the sum of
+ * two.
  */
 export function axesPlaces(dim: number, side: number): Tensor {
   const n = dim / 4, half = dim / 2;

@@ -14,7 +14,7 @@ import type { AttentionNode } from "../graph/node.ts";
 import { ln, pow } from "../tensor/math.ts";
 import type { Config } from "./config.ts";
 
-/** Fields of an attention node that say how its heads turn. */
+/** Rotary fields of an attention node. */
 export type RopeFields = Pick<
   AttentionNode,
   | "ropeTheta"
@@ -30,7 +30,7 @@ const KINDS = [
   ...["longrope", "su"] as const, // su: the name of longrope in the first Phi-3
 ];
 
-/** Where the settings stand: transformers takes `rope_scaling` first. */
+/** Location of the settings; transformers prefers `rope_scaling`. */
 function settingsOf(text: Config): Config {
   const at = text.object(
     text.has("rope_scaling") ? "rope_scaling" : "rope_parameters",
@@ -43,7 +43,7 @@ function kindOf(at: Config): typeof KINDS[number] {
   return at.choice(key, KINDS, "default");
 }
 
-/** Positions that the model was trained on before they were stretched. */
+/** Number of trained positions, before scaling. */
 function trained(text: Config, at: Config): number {
   const key = "original_max_position_embeddings";
   return (text.has(key) ? text : at)
@@ -51,10 +51,10 @@ function trained(text: Config, at: Config): number {
 }
 
 /**
- * How the heads of a decoder turn.
- * @param headDim channels of a head, all of which turn
- * @param theta base where the config names none
- * @param at settings of a type of layer; by default those of all
+ * Rotary settings of a decoder.
+ * @param headDim channels of a head, all of which are rotated
+ * @param theta base if the config has none
+ * @param at settings of one type of layer; default: those of all layers
  */
 export function rope(
   text: Config,
@@ -103,8 +103,8 @@ export function rope(
 }
 
 /**
- * The longest conversation: `max_position_embeddings`, unless the settings say
- * that tables change before it, or hold beyond it.
+ * Maximum context: `max_position_embeddings`, unless tables change before it or
+ * hold beyond it.
  */
 export function maxPositions(text: Config, fallback?: number): number {
   const most = text.size("max_position_embeddings", fallback);
@@ -123,9 +123,9 @@ export function maxPositions(text: Config, fallback?: number): number {
 }
 
 /**
- * Slow pairs are divided by the factor, fast ones are kept, those between are
- * blended.
- * @param wave positions that a pair takes to turn by one radian
+ * Llama 3 scaling: low frequencies are divided by the factor, high ones are
+ * kept, those between are interpolated.
+ * @param wave positions per radian of a pair
  */
 function llama3(text: Config, at: Config, wave: (pair: number) => number) {
   const factor = at.positive("factor"), length = trained(text, at);
@@ -140,7 +140,10 @@ function llama3(text: Config, at: Config, wave: (pair: number) => number) {
   };
 }
 
-/** Peng et al. 2023: pairs that turn more often than beta_fast are kept, less often than beta_slow divided. */
+/**
+ * YaRN (Peng et al. 2023): pairs with more rotations than beta_fast are kept,
+ * with fewer than beta_slow divided.
+ */
 function yarn(text: Config, at: Config, theta: number, pairs: number) {
   const factor = at.positive("factor"), length = trained(text, at);
   const truncate = at.flag("truncate", true);
@@ -158,7 +161,7 @@ function yarn(text: Config, at: Config, theta: number, pairs: number) {
   };
 }
 
-/** What scores are scaled by, as a factor of cosines and sines. */
+/** YaRN's attention factor, applied to cosines and sines. */
 function yarnFactor(at: Config): Pick<RopeFields, "ropeAttentionFactor"> {
   const factor = at.positive("factor");
   const magnitude = (scale: number) =>
@@ -174,7 +177,10 @@ function yarnFactor(at: Config): Pick<RopeFields, "ropeAttentionFactor"> {
   );
 }
 
-/** Ding et al. 2024: the list for contexts up to the trained length. */
+/**
+ * LongRoPE (Ding et al. 2024): the list of factors for contexts up to the
+ * trained length.
+ */
 function longrope(at: Config, pairs: number) {
   const list = at.positives("short_factor");
   if (list.length !== pairs) {

@@ -1,5 +1,5 @@
 /**
- * Orders of rows that checkpoints keep and graphs do not: fused head by head,
+ * Reorders rows of checkpoint tensors: head-wise fused projections,
  * neighbouring rotary pairs, matrices for x·W.
  * @module
  */
@@ -7,9 +7,10 @@ import { transpose } from "../tensor/rotation.ts";
 import { mapTensor, reshape, sizeOf, type Tensor } from "../tensor/tensor.ts";
 
 /**
- * Parts of a projection fused head by head: rows stand as [heads, parts, headDim].
+ * Parts of a projection that is fused per head, with rows [heads, parts,
+ * headDim].
  * @param t [heads·parts·headDim, ...]
- * @param count how many parts, from `part` on
+ * @param count number of parts, from `part` on
  */
 export function headRowsOf(
   t: Tensor,
@@ -34,9 +35,9 @@ export function headRowsOf(
 }
 
 /**
- * Rows of heads whose first `rotary` channels turn, in neighbouring pairs or
- * half-split, in the order in which pair i is channels i and i + headDim/2; the
- * others fill up.
+ * Reorders the rows of heads with `rotary` rotated channels, neighbouring or
+ * half-split, so that pair i is channels i and i + headDim/2; other channels
+ * fill the rest.
  */
 export function pairsApart(
   t: Tensor,
@@ -84,7 +85,7 @@ export function scaled(t: Tensor, factor: number): Tensor {
   return mapTensor(t, (values) => values.map((x) => x * factor));
 }
 
-/** A matrix kept as [k, n] for x·W, as a linear keeps it: [n, k]. */
+/** Transposes a matrix [k, n] for x·W to that of a linear: [n, k]. */
 export function transposed(t: Tensor): Tensor {
   const [rows, columns] = t.shape;
   return {

@@ -1,7 +1,7 @@
 /**
- * SigLIP towers as transformers has them (models/siglip/modeling_siglip.py;
- * SigLIP 2 differs in its table of positions): learned positions, a convolution
- * over patches, usual blocks, a norm behind the last.
+ * SigLIP towers of transformers (models/siglip/modeling_siglip.py; SigLIP 2
+ * differs in its position table): learned positions, a patch convolution, usual
+ * blocks, a final norm.
  * @module
  */
 import type { LearnedEmbeddingNode } from "../graph/node.ts";
@@ -13,11 +13,14 @@ import type { Config } from "./config.ts";
 export interface Siglip {
   readonly block: Block;
   readonly layers: number;
-  /** Pixels a side of a patch. */
+  /** Side of a patch in pixels. */
   readonly patch: number;
 }
 
-/** Sizes from a `vision_config`; what it leaves out is SiglipVisionConfig's, or given. */
+/**
+ * Sizes from a `vision_config`, with the defaults of SiglipVisionConfig or the
+ * given ones.
+ */
 export function siglipOf(
   v: Config,
   { dim = 768, heads = 12, patch = 16 } = {},
@@ -35,7 +38,10 @@ export function siglipOf(
   };
 }
 
-/** Writes a tower's blocks down. `positions` says how its table becomes a picture's. */
+/**
+ * Adds a tower's blocks to the graph.
+ * @param positions how the position table is resampled
+ */
 export function siglipStream(
   g: Builder,
   { block: c, layers, patch }: Siglip,
@@ -51,7 +57,7 @@ export function siglipStream(
   for (let i = 0; i < layers; i++) block(g, `vision.${i}`, c);
 }
 
-/** Writes a tower down; returns the rows behind its last norm. */
+/** Adds a tower to the graph; returns the rows after its final norm. */
 export function siglip(
   g: Builder,
   tower: Siglip,
@@ -62,7 +68,10 @@ export function siglip(
   return g.norm("vision.norm", "vision", dim, norm, eps);
 }
 
-/** Name of a tensor below `at` in files that have `vision_model` in between, or as it is. */
+/**
+ * Name of a tensor below `at`, with `vision_model` in between if the file has
+ * it.
+ */
 export function towerAt(
   tensors: ReadonlyMap<string, unknown>,
   name: string,
@@ -72,7 +81,7 @@ export function towerAt(
   return tensors.has(older) ? older : name;
 }
 
-/** Names of a tower's tensors below `at`. */
+/** Tensor names of a tower below `at`. */
 export function siglipNames(at: string): (readonly [RegExp, string])[] {
   const layer = `${at}encoder.layers.$1.`;
   return [

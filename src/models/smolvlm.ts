@@ -14,7 +14,7 @@ import { maxPositions } from "./rope.ts";
 
 import { siglip, siglipNames, siglipOf } from "./siglip.ts";
 
-/** Our parameter names → the checkpoint's. */
+/** Parameter names → the checkpoint's names. */
 const NAMES: readonly (readonly [RegExp, string])[] = [
   ...siglipNames("model.vision_model."),
   [/^connector\./, "model.connector.modality_projection.proj."],

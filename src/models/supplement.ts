@@ -1,26 +1,33 @@
 /**
- * What some families' repositories keep in code where others have files: the
- * chat template, the image settings, the words of their vocabulary. A checkpoint
- * that lacks a file gets the family's here.
+ * Supplements: chat templates, image settings and vocabularies that some
+ * families define in code instead of files. They replace missing files of a
+ * checkpoint.
  * @module
  */
 import type { RankedWords } from "../tokenizer/tiktoken.ts";
 
-/** Stand-ins for files. */
+/** Substitutes for files. */
 export interface Supplement {
-  /** For chat_template.jinja; where its tokens are known by id, made of their text. */
+  /**
+   * For chat_template.jinja; a function of the token texts if its tokens are
+   * known by id.
+   */
   readonly template?:
     | string
     | ((text: (ids: readonly number[]) => string) => string);
   /** For preprocessor_config.json. */
   readonly processor?: Readonly<Record<string, unknown>>;
-  /** Fields of preprocessor_config.json that the family's code sets, whether there is such a file or not. */
+  /**
+   * Fields of preprocessor_config.json that the family's code sets, with or
+   * without such a file.
+   */
   readonly settings?: Readonly<Record<string, unknown>>;
-  /** For tokenizer.json: a vocabulary of ranks, and what that file does not say. */
+  /** For tokenizer.json: a tiktoken vocabulary and its further settings. */
   readonly ranks?: {
     readonly file: string;
     /**
-     * @param count tokens of the file
+     * Settings of the vocabulary.
+     * @param count number of tokens of the file
      * @param settings parsed tokenizer_config.json
      */
     words(
@@ -30,20 +37,20 @@ export interface Supplement {
   };
 }
 
-/** Small differences between the ChatML of families, as a template writes them. */
+/** Variations of ChatML between families. */
 export interface Spacing {
-  /** Between the parts of a message. */
+  /** Text between the parts of a message. */
   readonly between?: string;
-  /** Behind each image. */
+  /** Text after each image. */
   readonly behindImage?: string;
-  /** Behind each message; default a line break. */
+  /** Text after each message; default a line break. */
   readonly end?: string;
 }
 
 /**
  * The ChatML template of Qwen-VL, MiniCPM-V and InternVL.
- * @param image token that stands for an image
- * @param system system message where the conversation has none
+ * @param image token of an image
+ * @param system system message if the conversation has none
  */
 export function chatml(
   image: string,
@@ -64,7 +71,7 @@ export function chatml(
     "{% if add_generation_prompt %}{{ '<|im_start|>assistant\\n' }}{% endif %}";
 }
 
-/** The image settings of towers that took CLIP's: one square, bicubic. */
+/** Image settings of CLIP: one square, bicubic. */
 export function clipPixels(side: number): Readonly<Record<string, unknown>> {
   return {
     size: { height: side, width: side },
