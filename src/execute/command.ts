@@ -1,6 +1,6 @@
 /**
- * Commands from the main thread to the workers: a few words in shared memory. A
- * changed generation is a new command; workers spin briefly, then sleep.
+ * Commands of the main thread to the workers: a few int32 words in shared memory. A
+ * changed generation is a new command. Workers poll it briefly, then sleep.
  * @module
  */
 
@@ -16,7 +16,7 @@ export const COMMAND = {
   to: 3,
   /** Number of threads that sleep until the generation changes. */
   sleepers: 4,
-  /** Number of threads whose walk failed. */
+  /** Threads on which a kernel failed. */
   failed: 5,
 } as const;
 
@@ -39,21 +39,18 @@ export function send(
   }
 }
 
-/**
- * Spins before a worker sleeps, about 0.2 ms: longer than the sampling of a
- * token.
- */
+/** Polls before a worker sleeps, about 0.2 ms: longer than the sampling of a token. */
 const POLLS = 20_000;
 
-/** Waits for a command other than `seen`; returns its generation. */
-export function receive(words: Int32Array, seen: number): number {
+/** Waits for a command after generation `last`; returns its generation. */
+export function receive(words: Int32Array, last: number): number {
   for (let i = 0; i < POLLS; i++) {
     const now = Atomics.load(words, COMMAND.generation);
-    if (now !== seen) return now;
+    if (now !== last) return now;
   }
   Atomics.add(words, COMMAND.sleepers, 1);
-  while (Atomics.load(words, COMMAND.generation) === seen) {
-    Atomics.wait(words, COMMAND.generation, seen);
+  while (Atomics.load(words, COMMAND.generation) === last) {
+    Atomics.wait(words, COMMAND.generation, last);
   }
   Atomics.sub(words, COMMAND.sleepers, 1);
   return Atomics.load(words, COMMAND.generation);

@@ -1,28 +1,25 @@
 /**
- * The tokens that a model has processed, in their original order, and the image
- * rows of their image tokens.
+ * The tokens in the KV cache, in their original order, and the image rows of the
+ * image tokens among them.
  * @module
  */
 import { defaultGrid, type Grid, tokensIn } from "../graph/grid.ts";
 import type { ImageInfo } from "../graph/info.ts";
 
-/** Processed tokens and image rows. */
+/** Cached tokens and image rows. */
 export class Conversation {
   readonly #ids: number[] = [];
   #rows = new Float32Array(0);
-  /** Grids of its images, in order; a missing one has the tower's own size. */
+  /** Grids of its images, in order; default: the model's image size. */
   grids: readonly Grid[] = [];
 
-  /**
-   * Creates an empty conversation.
-   * @param width elements of an image row
-   */
+  /** An empty conversation; `width` is the width of an image row. */
   constructor(
     private readonly image: ImageInfo | undefined,
     private readonly width: number,
   ) {}
 
-  /** Processed tokens. */
+  /** Cached tokens. */
   get ids(): readonly number[] {
     return this.#ids;
   }
@@ -32,7 +29,7 @@ export class Conversation {
     for (const id of ids) this.#ids.push(id);
   }
 
-  /** Appends the rows of image tokens, before or after the tokens. */
+  /** Appends the rows of image tokens; the tokens may be appended before or after. */
   addRows(rows: Float32Array): void {
     const all = new Float32Array(this.#rows.length + rows.length);
     all.set(this.#rows);
@@ -41,7 +38,7 @@ export class Conversation {
   }
 
   /** Removes all but the first `keep` tokens. */
-  forget(keep: number): void {
+  truncate(keep: number): void {
     this.#ids.length = keep;
     const { image } = this;
     const rows = this.#ids.filter((id) => id === image?.tokenId).length;
@@ -49,16 +46,15 @@ export class Conversation {
   }
 
   /**
-   * The length of the common prefix of a new prompt and this conversation at
-   * which the cache can be truncated.
+   * Length of the longest common prefix with a new prompt at which the cache can be
+   * truncated.
    * @param ids the whole prompt
    * @param rows rows of all its images, concatenated
-   * @param grids grids of its images
+   * @param grids of its images
    * @param order original position of each cached token
-   * @returns less than the length of the prompt, because its last token
-   * produces the logits
+   * @returns tokens; fewer than the prompt has, because its last token must run to compute logits
    */
-  shared(
+  commonPrefix(
     ids: ArrayLike<number>,
     rows: Float32Array,
     grids: readonly Grid[],
@@ -81,8 +77,8 @@ export class Conversation {
         if (!equal(rows.subarray(at, end), this.#rows.subarray(at, end))) break;
       }
       highest = Math.max(highest, order[i]);
-      if (image?.bidirectional && left > 0) continue; // it cannot be cut
-      if (highest === i) keep = i + 1; // slots 0…i hold just the tokens 0…i
+      if (image?.bidirectional && left > 0) continue; // an image cannot be split
+      if (highest === i) keep = i + 1; // slots 0…i hold exactly the tokens 0…i
     }
     return keep;
   }

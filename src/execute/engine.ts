@@ -1,6 +1,6 @@
 /**
- * A loaded model: it turns images into image rows, and tokens into logits. It
- * uses plans and kernels; prompts and text are left to the session.
+ * A loaded model: it computes image rows from pixels and logits from token ids.
+ * Prompts and text are handled by the session, kernels by the thread pool.
  * @module
  */
 import { type Grid, mergeOf, tokensIn } from "../graph/grid.ts";
@@ -17,7 +17,7 @@ import {
 } from "../kernels/load.ts";
 import { Conversation } from "./conversation.ts";
 import { RuntimeError } from "../graph/error.ts";
-import { fittingGrid, GridWriter } from "../plan/grids.ts";
+import { checkedGrid, GridWriter } from "../plan/grids.ts";
 import { load } from "./load.ts";
 import { chunkOrder } from "./order.ts";
 import { PositionTableWriter } from "../plan/position_tables.ts";
@@ -25,12 +25,12 @@ import { checkMemory, type EngineOptions, planFor } from "./options.ts";
 import type { PixelScale } from "./pixels.ts";
 import type { Plan } from "../plan/plan.ts";
 import { Pool } from "./pool.ts";
-import { checkPrompt, type PromptRoom } from "./prompt.ts";
+import { checkPrompt, type PromptLimits } from "./prompt.ts";
 import type { ListName } from "../plan/lists.ts";
 import type { StaticModel } from "../graph/static_model.ts";
 import { setChunk, setImage } from "../plan/registers.ts";
 import type { Step } from "../plan/step.ts";
-import { inOrder, setWindows, tokenAt } from "../plan/windows.ts";
+import { reorderPatches, setWindows, tokenIndex } from "../plan/windows.ts";
 import { windowsOf } from "../graph/windows.ts";
 
 /** A model in memory. It runs one call at a time. */
@@ -39,9 +39,9 @@ export class Engine implements AsyncDisposable {
   readonly #pool: Pool;
   readonly #registers: Int32Array;
   readonly #info: ModelInfo;
-  /** Elements of an image row. */
+  /** Width of an image row. */
   readonly #width: number;
-  readonly #seen: Conversation;
+  readonly #cached: Conversation;
   readonly #prefix: readonly number[];
   #busy = false;
   #broken = false;
@@ -50,7 +50,7 @@ export class Engine implements AsyncDisposable {
 
   private constructor(
     model: StaticModel,
-    /** Its plan: steps, addresses, memory. */
+    /** The plan: steps, addresses, memory. */
     readonly plan: Plan,
     /** Instruction set of the kernels. */
     readonly build: Build,
@@ -69,10 +69,10 @@ export class Engine implements AsyncDisposable {
     );
     this.#grids = new GridWriter(plan.inputs.grids, buffer);
     this.#width = plan.vision ? imageWidth(model) : 0;
-    this.#seen = new Conversation(info.image, this.#width);
-    // Their keys and values were loaded; they are never forgotten.
+    this.#cached = new Conversation(info.image, this.#width);
+    // The keys and values of the prefix are loaded with the model and stay cached.
     this.#prefix = info.prefix ?? [];
-    this.#seen.add(this.#prefix);
+    this.#cached.add(this.#prefix);
     const order = new Int32Array(buffer, plan.inputs.order);
     this.#prefix.forEach((_, i) => order[i] = i);
     this.#places.write({ ids: [], grids: [] }, this.#prefix);
@@ -92,16 +92,16 @@ export class Engine implements AsyncDisposable {
       return kernelMemory(pages, shared, pages);
     });
     const module = kernelModule(build, shared);
-    const places = memories.map((memory) => ({
+    const views = memories.map((memory) => ({
       buffer: memory.buffer,
       kernels: options.kernels?.(memory.buffer) ??
         loadKernels({ memory, module, shared }),
     }));
-    const { sharing } = options;
-    const starting = Pool.start(planned, memories, module, places, sharing); // while weights are packed
+    const { threading } = options;
+    const starting = Pool.start(planned, memories, module, views, threading); // while weights are packed
     try {
       await Promise.all([
-        load(model, planned, places, options.signal),
+        load(model, planned, views, options.signal),
         starting,
       ]);
     } catch (error) {
@@ -110,52 +110,51 @@ export class Engine implements AsyncDisposable {
       throw error;
     }
     const pool = await starting;
-    return new Engine(model, planned, build, places[0].buffer, pool);
+    return new Engine(model, planned, build, views[0].buffer, pool);
   }
 
-  /** Whether a kernel has failed; then the model must be loaded again. */
+  /** Whether a kernel failed. Memory is then invalid: load the model again. */
   get broken(): boolean {
     return this.#broken;
   }
 
-  /** Processed tokens, including prefix tokens. */
+  /** Cached tokens, prefix tokens included. */
   get length(): number {
-    return this.#seen.ids.length;
+    return this.#cached.ids.length;
   }
 
-  /** Context length in tokens. */
+  /** Largest number of tokens of a conversation, without prefix tokens. */
   get context(): number {
     return this.plan.context - this.#prefix.length;
   }
 
-  /** Number of threads, including the calling one. */
+  /** Threads, the calling one included. */
   get threads(): number {
     return this.#pool.threads;
   }
 
-  /** Number of elements of the image rows of the image tokens in `ids`. */
+  /** Number of float elements of the image rows of the image tokens among `ids`. */
   rowsOf(ids: readonly number[]): number {
     const { image } = this.#info;
     return ids.filter((id) => id === image?.tokenId).length * this.#width;
   }
 
-  /** Called with the time of each step on the main thread, in milliseconds. */
+  /** Callback with the time of each step on the main thread, in ms. */
   set measure(f: ((step: Step, ms: number) => void) | undefined) {
     this.#pool.measure = f;
   }
 
-  /** Forgets the conversation. */
+  /** Clears the KV cache, except prefix tokens. */
   reset(): void {
-    this.#seen.forget(this.#prefix.length);
+    this.#cached.truncate(this.#prefix.length);
   }
 
   /**
-   * Truncates the conversation to the common prefix with a new prompt, so that
-   * only the rest must be processed. The logits are bit-identical to a run from
-   * the start.
+   * Truncates the KV cache to the common prefix with a new prompt, so that only the
+   * rest of it must run. The logits are equal, bit for bit, to those without a cache.
    * @param ids the whole prompt
    * @param images rows of all its images, concatenated
-   * @param grids grids of its images, if they do not have the tower's own size
+   * @param grids of its images; default: the model's image size
    * @returns tokens kept; always fewer than the prompt has
    */
   rewind(
@@ -164,21 +163,21 @@ export class Engine implements AsyncDisposable {
     grids: readonly Grid[] = [],
   ): number {
     const { order } = this.plan.inputs;
-    const keep = this.#seen.shared(
+    const keep = this.#cached.commonPrefix(
       [...this.#prefix, ...Array.from(ids)],
       images,
       grids,
       new Int32Array(this.#buffer, order, this.length),
     );
-    this.#seen.forget(keep);
+    this.#cached.truncate(keep);
     return keep - this.#prefix.length;
   }
 
   /**
    * Runs the vision phase.
-   * @param picture a picture of the tower's size; for native resolution, of
-   * whole tokens
-   * @returns image rows, [tokens, width]
+   * @param picture of the model's image size, or with native resolution of whole tokens
+   * @returns image rows for the text phase, [tokens, width]
+   * @throws {RuntimeError} "image" where the model is text-only or the size is not allowed
    */
   async encode(picture: Image, signal?: AbortSignal): Promise<Float32Array> {
     const { plan } = this, width = this.#width;
@@ -189,12 +188,12 @@ export class Engine implements AsyncDisposable {
       );
     }
     const image = imageInfoOf(this.#info);
-    const grid = fittingGrid(image, picture, plan.patches);
+    const grid = checkedGrid(image, picture, plan.patches);
     return await this.#alone(async () => {
       const merge = mergeOf(image), { windows } = plan;
       const cut = windows && windowsOf(grid, windows.side, merge);
       const pixels = cut
-        ? inOrder(picture, image.patchSize, cut.order)
+        ? reorderPatches(picture, image.patchSize, cut.order)
         : picture.data;
       new Uint8Array(this.#buffer).set(pixels, plan.inputs.pixels);
       this.#grids.write(grid, cut?.order);
@@ -206,7 +205,7 @@ export class Engine implements AsyncDisposable {
       const all = new Float32Array(this.#buffer, at, rows * stride);
       const out = new Float32Array(rows * width);
       for (let r = 0; r < rows; r++) {
-        const to = cut ? tokenAt(cut.order[r * merge ** 2], grid, merge) : r;
+        const to = cut ? tokenIndex(cut.order[r * merge ** 2], grid, merge) : r;
         out.set(all.subarray(r * stride, r * stride + width), to * width);
       }
       return out;
@@ -214,14 +213,12 @@ export class Engine implements AsyncDisposable {
   }
 
   /**
-   * Processes tokens after the previous ones.
-   * @param ids tokens; each image token takes the next row of `images`
+   * Runs tokens after those in the cache.
+   * @param ids tokens; each image token uses the next row of `images`
    * @param images rows of all images, concatenated, [image tokens, width]
-   * @param grids grids of all images of the conversation, if they do not have
-   * the tower's own size
+   * @param grids of all images of the conversation, cached ones included; default: the model's image size
    * @returns logits of the last token, [vocabulary]
-   * @throws {RuntimeError} "prompt" or "context"; after an abort the tokens are
-   * not part of the conversation
+   * @throws {RuntimeError} "prompt" or "context"; after an abort or an error the tokens are not cached
    */
   async prefill(
     ids: ArrayLike<number>,
@@ -229,8 +226,8 @@ export class Engine implements AsyncDisposable {
     signal?: AbortSignal,
     grids: readonly Grid[] = [],
   ): Promise<Float32Array> {
-    checkPrompt(this.#room, ids, images.length);
-    if (grids.length > 0) this.#seen.grids = grids;
+    checkPrompt(this.#limits, ids, images.length);
+    if (grids.length > 0) this.#cached.grids = grids;
     return await this.#alone(async () => {
       const start = this.length;
       let row = 0;
@@ -244,41 +241,38 @@ export class Engine implements AsyncDisposable {
           from = to;
         }
       } catch (error) {
-        this.#seen.forget(start);
+        this.#cached.truncate(start);
         throw error;
       }
-      this.#seen.addRows(images);
+      this.#cached.addRows(images);
       return this.#logits("prefill");
     });
   }
 
-  /** Processes one text token; returns the logits after it, [vocabulary]. */
+  /** Runs one text token; returns the logits of the next one, [vocabulary]. */
   async decode(id: number, signal?: AbortSignal): Promise<Float32Array> {
-    checkPrompt(this.#room, [id], 0);
+    checkPrompt(this.#limits, [id], 0);
     return await this.#alone(async () => {
-      // Addresses reach 4 GiB: `>> 2` would take those from 2 GiB on for negative.
+      // Not `>> 2`: addresses above 2 GiB would be negative.
       const { inputs } = this.plan, ints = new Int32Array(this.#buffer);
       ints[inputs.ids / 4] = id;
       ints[inputs.order / 4 + this.length] = this.length;
-      this.#places.write(this.#seen, [id]);
+      this.#places.write(this.#cached, [id]);
       const slot = this.length;
       setChunk(this.#registers, { imageRows: 0, textRows: 1, slot, last: 0 });
       await this.#run("decode", this.plan.decode.steps.length, signal);
-      this.#seen.add([id]);
+      this.#cached.add([id]);
       return this.#logits("decode");
     });
   }
 
-  /**
-   * The bytes of all constants, including scales; they never change while a
-   * model runs.
-   */
+  /** A copy of all constants, scales included. They never change while a model runs. */
   constants(): Uint8Array {
     const { at, bytes } = this.plan.constants;
     return new Uint8Array(this.#buffer, at, bytes).slice();
   }
 
-  /** The memory, for tests that inspect int8 values. */
+  /** Memory 0, for tests that read quantized values. */
   get memory(): ArrayBufferLike {
     return this.#buffer;
   }
@@ -288,10 +282,7 @@ export class Engine implements AsyncDisposable {
     await this.#pool[Symbol.asyncDispose]();
   }
 
-  /**
-   * Processes one chunk, image rows first; returns the number of used image
-   * rows.
-   */
+  /** Runs one chunk, image rows first; returns the number of its image rows. */
   async #chunk(
     ids: readonly number[],
     images: Float32Array,
@@ -322,7 +313,7 @@ export class Engine implements AsyncDisposable {
         floats.set(images.subarray(from, from + width), at / 4 + r * stride);
       }
     }
-    this.#places.write(this.#seen, ids);
+    this.#places.write(this.#cached, ids);
     setChunk(this.#registers, {
       imageRows,
       textRows: ids.length - imageRows,
@@ -334,7 +325,7 @@ export class Engine implements AsyncDisposable {
       end ? prefill.steps.length : prefill.tail,
       signal,
     );
-    this.#seen.add(ids);
+    this.#cached.add(ids);
     return imageRows;
   }
 
@@ -356,11 +347,11 @@ export class Engine implements AsyncDisposable {
     return new Float32Array(this.#buffer, at, this.#info.vocabulary).slice();
   }
 
-  /** The limits of the next tokens. */
-  get #room(): PromptRoom {
+  /** Limits of the next tokens. */
+  get #limits(): PromptLimits {
     const { vocabulary, image } = this.#info;
     return {
-      seen: this.length,
+      cached: this.length,
       context: this.plan.context,
       vocabulary,
       imageToken: image?.tokenId,
@@ -368,7 +359,7 @@ export class Engine implements AsyncDisposable {
     };
   }
 
-  /** Refuses a second call while one runs: they would share memory. */
+  /** Runs `work`; throws where another call is running, because calls share memory. */
   async #alone<T>(work: () => Promise<T>): Promise<T> {
     if (this.#busy) {
       throw new RuntimeError(
@@ -385,10 +376,7 @@ export class Engine implements AsyncDisposable {
   }
 }
 
-/**
- * Width of the image rows: the input of the text phase's residual_add of
- * modality vision.
- */
+/** Width of an image row: that of the vision value which the text phase adds to its stream. */
 function imageWidth({ nodes }: StaticModel): number {
   const bridge = nodes.find((n) =>
     n.op === "residual_add" && n.phase === "text" && n.modality === "vision"

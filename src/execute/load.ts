@@ -20,23 +20,20 @@ import { RuntimeError } from "../graph/error.ts";
 import type { MemoryLayout } from "../plan/memories.ts";
 import type { Plan } from "../plan/plan.ts";
 import type { StaticModel } from "../graph/static_model.ts";
-import type { Place } from "./walk.ts";
+import type { MemoryView } from "./run_steps.ts";
 
-/**
- * Bytes of weights that are packed at a time; between two parts, a signal can
- * stop the loading.
- */
-const PIECE = 4 << 20;
+/** Most bytes of weights that are read and packed at once. */
+const BLOCK_BYTES = 4 << 20;
 
-/** Loads all persistent buffers; an abort signal can interrupt it. */
+/** Loads all persistent buffers of a plan. `signal` is checked after each buffer. */
 export async function load(
   model: StaticModel,
   plan: Plan,
-  places: readonly Place[],
+  views: readonly MemoryView[],
   signal?: AbortSignal,
 ): Promise<void> {
   for (const b of plan.persistent) {
-    const { memory = 0 } = b, { buffer, kernels } = places[memory];
+    const { memory = 0 } = b, { buffer, kernels } = views[memory];
     const bytes = new Uint8Array(buffer), { staging } = plan.memories[memory];
     if (b.fill) fill(bytes, b, b.fill());
     else if (b.weights) {
@@ -45,7 +42,7 @@ export async function load(
       }
     }
     if (signal) {
-      // Not setTimeout: its 2 ms for each of hundreds of buffers made a second.
+      // Not setTimeout: it takes 2 ms for each of hundreds of buffers.
       await new Promise<void>((done) => soon(done));
       signal.throwIfAborted();
     }
@@ -67,7 +64,7 @@ function fill(bytes: Uint8Array, b: Buffer, values: ArrayBufferView): void {
   );
 }
 
-/** Reads and packs a weight, several panels at a time. */
+/** Reads a weight in blocks of whole panels and packs it. */
 function pack(
   model: StaticModel,
   staging: MemoryLayout["staging"],
@@ -88,7 +85,7 @@ function pack(
   const packed = packedBytes(packing, 8, k);
   const panels = Math.max(
     1,
-    Math.floor(Math.min(staging.bytes, PIECE) / perPanel),
+    Math.floor(Math.min(staging.bytes, BLOCK_BYTES) / perPanel),
   );
   const packer = kernels[`pack_w${bits}`];
   for (let row = 0; row < n; row += panels * 8) {
@@ -106,7 +103,7 @@ function pack(
       packer(staging.at, to, rows, k);
       continue;
     }
-    for (let r = 0; r < rows; r += 8) { // the scales of a panel, then its values
+    for (let r = 0; r < rows; r += 8) { // per panel: scales, then values
       const panel = to + r / 8 * packed, values = staging.at + r / 8 * perPanel;
       bytes.set(panelScales(grouped.scales, row + r, grouped.count), panel);
       packer(values, panel + grouped.bytes, Math.min(8, rows - r), k);

@@ -1,5 +1,5 @@
 /**
- * Options of the engine, and the plan that follows from them.
+ * Options of an engine, and the plan of a model under them.
  * @module
  */
 import { RuntimeError } from "../graph/error.ts";
@@ -9,43 +9,36 @@ import type { Kernels } from "../kernels/signatures/mod.ts";
 import { checkPixels } from "../plan/grids.ts";
 import { type Plan, plan } from "../plan/plan.ts";
 import { type PixelScale, pixelTable } from "./pixels.ts";
-import { canStartWorkers, type Sharing } from "./pool.ts";
+import { canStartWorkers, type Threading } from "./pool.ts";
 
-/** Options of the engine. */
+/** Options of an engine. */
 export interface EngineOptions {
-  /** Number of threads, including the calling one. */
+  /** Threads, the calling one included, 1 to 64; default the number of CPUs, at most 4. */
   readonly threads?: number;
-  /** Context length in tokens. */
+  /** Largest number of tokens of a conversation; default `DEFAULT_CONTEXT`. */
   readonly context?: number;
-  /**
-   * Maximum pixels of a picture, for native-resolution families; default: the
-   * model file's value.
-   */
+  /** Most pixels of an image, for families of native resolution; default from the model file. */
   readonly maxPixels?: number;
-  /** Maximum bytes of the model's memory. */
+  /** Limit of the memory, in bytes. */
   readonly maxMemory?: number;
-  /**
-   * Maximum bytes of one WebAssembly memory; further weights go into further
-   * memories. Default 4 GiB, less for tests.
-   */
+  /** Limit of one WebAssembly memory, in bytes; further weights go to further memories. Default 4 GiB, less in tests. */
   readonly memoryBytes?: number;
   /** First address used of the first memory, for tests. */
   readonly firstAddress?: number;
+  /** Build of the kernels; default: the fastest one that this machine runs. */
   readonly build?: Build;
+  /** Aborts loading. */
   readonly signal?: AbortSignal;
-  /** Kernels over the given memory instead of the compiled ones, for tests with one thread. */
+  /** Reference kernels instead of the compiled ones, for tests with one thread. */
   readonly kernels?: (buffer: ArrayBufferLike) => Kernels;
-  /** How work is split over threads, for tests. */
-  readonly sharing?: Sharing;
+  /** Division of work among threads, for tests. */
+  readonly threading?: Threading;
 }
 
-/** Default context length; less if the model has fewer positions. */
+/** Default context in tokens; less where the model has fewer positions. */
 export const DEFAULT_CONTEXT = 2048;
 
-/**
- * Checks the memory of a plan before anything is allocated.
- * @throws {RuntimeError} "memory" if it needs more than `most` bytes
- */
+/** Throws a `RuntimeError` "memory" where a plan needs more than `most` bytes. Nothing is allocated yet. */
 export function checkMemory({ memory, context }: Plan, most = Infinity): void {
   if (memory.total <= most) return;
   const { total, ...parts } = memory;
@@ -61,7 +54,10 @@ export function checkMemory({ memory, context }: Plan, most = Infinity): void {
   );
 }
 
-/** The plan of a model with these options; no memory is allocated. */
+/**
+ * The plan of a model under options. Allocates no memory.
+ * @throws {RuntimeError} "option" or "plan"
+ */
 export function planFor(
   model: StaticModel,
   pixels: PixelScale | undefined,

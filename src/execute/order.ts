@@ -1,22 +1,22 @@
 /**
- * Attention-Invariant Flexible Switching (AIFS, MQuant §3.1): the tokens of a
- * chunk are run image rows first, then text rows, each in original order, so
- * that every modality is one contiguous range. Attention stays what it was,
- * because rotary embedding and mask use original positions.
+ * Attention-Invariant Flexible Switching (AIFS, MQuant §3.1). The rows of a chunk are
+ * reordered: image rows first, then text rows, each in original order. So each
+ * modality is one contiguous range. Attention is unchanged, because rotary embedding
+ * and mask use the original positions.
  * @module
  */
 
-/** Order of a chunk. */
+/** Row order of a chunk. */
 export interface ChunkOrder {
-  /** π: original index within the chunk of each row. */
+  /** Original index within the chunk of each row. */
   readonly original: Int32Array;
-  /** Number of image rows, which come first. */
+  /** Number of image rows. */
   readonly imageRows: number;
   /** Row of the chunk's last token. */
   readonly last: number;
 }
 
-/** Order of a chunk of token ids. */
+/** Row order of a chunk of token ids. */
 export function chunkOrder(
   ids: ArrayLike<number>,
   imageTokenId: number | undefined,

@@ -1,21 +1,17 @@
 /**
- * Maps pixel bytes to int8: normalisation and the static scale of the patch
- * embedding in one table per channel.
+ * Normalisation and quantization of pixels as one lookup table per channel.
  * @module
  */
 import { quantizeInt8 } from "../tensor/round.ts";
 
-/** Pixel normalisation: (byte · rescale − mean) / std, per channel. */
+/** Normalisation of pixel bytes: (byte · rescale − mean) / std, per channel. */
 export interface PixelScale {
   readonly rescale: number;
   readonly mean: readonly number[];
   readonly std: readonly number[];
 }
 
-/**
- * The int8 values of all pixel bytes at a scale, rounded half to even:
- * [3][256].
- */
+/** Quantized values of all pixel bytes at a scale, rounded half to even: int8 [3][256]. */
 export function pixelTable(
   { rescale, mean, std }: PixelScale,
   scale: number,

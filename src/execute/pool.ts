@@ -1,101 +1,98 @@
 /**
- * The thread pool of a session. The main thread is thread 0 and also works; the
- * others are workers that share its memory. With one thread there is no worker
- * and no shared memory.
+ * Thread pool of a session. The main thread is thread 0 and works too; the others
+ * are workers over shared memory. With one thread there are no workers and no shared
+ * memory; the code is the same.
  * @module
  */
 import { canShare, soon } from "../platform/platform.ts";
 import { type ListName, LISTS } from "../plan/lists.ts";
 import { COMMAND, send, STOP } from "./command.ts";
 import { RuntimeError } from "../graph/error.ts";
-import { type Pace, pace } from "./pace.ts";
+import { type AdaptiveThreads, adaptiveThreads } from "./adaptive_threads.ts";
 import type { Plan } from "../plan/plan.ts";
-import { mostSteps, REGISTER, type Step, workOf } from "../plan/step.ts";
-import { type Place, walk, type Walker } from "./walk.ts";
+import { maxSteps, REGISTER, type Step, workOf } from "../plan/step.ts";
+import { type MemoryView, runSteps, type ThreadState } from "./run_steps.ts";
 import type { WorkerStart } from "./worker.ts";
 
-/** How the work of a list is split. Every choice gives the same bits. */
-export interface Sharing {
-  /** Multiply-adds of a slice, after which the main thread checks the clock. */
+/** Division of work among threads. Any choice gives the same bits. */
+export interface Threading {
+  /** Least multiply–adds of a slice: consecutive steps after which the main thread checks the clock. */
   readonly sliceWork: number;
-  /** Multiply-adds of a piece of a step; free threads take the next piece. */
-  readonly pieceWork: number;
-  /** Creates the choice of threading for slices of one kind. */
-  readonly pace: () => Pace;
+  /** Multiply–adds of a tile of a step; free threads take the next tile. */
+  readonly tileWork: number;
+  /** Chooses the number of threads for slices of similar work. */
+  readonly adaptive: () => AdaptiveThreads;
 }
 
-/**
- * Defaults: slices of a few ms, threading by measured speed, pieces of about 30
- * µs (taking one costs far less).
- */
-const SHARING: Sharing = { sliceWork: 2e8, pieceWork: 2e6, pace };
+/** A slice takes a few ms. A tile takes some 30 µs, much longer than to take it. */
+const THREADING: Threading = {
+  sliceWork: 2e8,
+  tileWork: 2e6,
+  adaptive: adaptiveThreads,
+};
 
-/** Longest time between two turns of the event loop, in milliseconds. */
-const TURN_MS = 8;
+/** Longest time between two yields to the event loop. */
+const YIELD_MS = 8;
 
 const WORKER = new URL("./worker.ts", import.meta.url);
 
-/** Whether workers can be started here. */
+/** Whether this runtime can start workers with shared memory. */
 export function canStartWorkers(): boolean {
   return canShare(WORKER);
 }
 
-/** Threads over one memory. */
+/** Threads that run the steps of a plan. */
 export class Pool implements AsyncDisposable {
-  /** Called with the time of each step on the main thread, including waiting. */
+  /** Callback with the time of each step on the main thread in ms, waiting included. */
   measure: ((step: Step, ms: number) => void) | undefined;
   readonly #workers: Worker[] = [];
   readonly #lists: readonly (readonly Step[])[];
   readonly #words: Int32Array;
   readonly #shared: Int32Array;
-  readonly #alone: Walker;
-  readonly #together: Walker;
-  /**
-   * Choices by list and by the kernel with most of a slice's work, because
-   * kernels scale differently.
-   */
-  readonly #paces = new Map<string, Pace>();
-  readonly #sharing: Sharing;
-  #turn = 0;
+  readonly #single: ThreadState;
+  readonly #multi: ThreadState;
+  /** By list and the kernel with most of a slice's work, because their speeds differ. */
+  readonly #adaptive = new Map<string, AdaptiveThreads>();
+  readonly #threading: Threading;
+  #yielded = 0;
   #closed = false;
 
   private constructor(
     plan: Plan,
-    memories: readonly Place[],
-    sharing: Sharing,
+    memories: readonly MemoryView[],
+    threading: Threading,
   ) {
-    this.#sharing = sharing;
-    const { barrier, command, registers, taken } = plan.control;
+    this.#threading = threading;
+    const { barrier, command, registers, tiles } = plan.control;
     this.#lists = LISTS.map((name) => plan[name]?.steps ?? []);
     const { buffer } = memories[0];
     this.#words = new Int32Array(buffer, command, 16);
     this.#shared = new Int32Array(buffer, registers, plan.registers);
-    this.#alone = {
+    this.#single = {
       memories,
       thread: 0,
       threads: 1,
       copies: plan.threads,
       barrier,
       registers: new Int32Array(plan.registers),
-      taken: new Int32Array(buffer, taken, mostSteps(this.#lists)),
-      pieceWork: sharing.pieceWork,
+      tilesTaken: new Int32Array(buffer, tiles, maxSteps(this.#lists)),
+      tileWork: threading.tileWork,
     };
-    this.#together = { ...this.#alone, threads: plan.threads, copies: 1 };
+    this.#multi = { ...this.#single, threads: plan.threads, copies: 1 };
   }
 
   /**
-   * Starts the threads of a plan. If workers cannot start (for example in a
-   * bundle without the worker's file), the main thread works alone.
-   * @param module the module of the workers
+   * Starts the workers of a plan; they run the kernels of `module`. Where they cannot
+   * start (for example in a bundle without the worker's file), the pool has one thread.
    */
   static async start(
     plan: Plan,
     memories: readonly WebAssembly.Memory[],
     module: WebAssembly.Module,
-    places: readonly Place[],
-    sharing: Sharing = SHARING,
+    views: readonly MemoryView[],
+    threading: Threading = THREADING,
   ): Promise<Pool> {
-    const pool = new Pool(plan, places, sharing);
+    const pool = new Pool(plan, views, threading);
     try {
       const ready: Promise<void>[] = [];
       for (let thread = 1; thread < plan.threads; thread++) {
@@ -111,7 +108,7 @@ export class Pool implements AsyncDisposable {
           lists: pool.#lists,
           control: plan.control,
           registers: plan.registers,
-          pieceWork: sharing.pieceWork,
+          tileWork: threading.tileWork,
           thread,
           threads: plan.threads,
         };
@@ -124,14 +121,14 @@ export class Pool implements AsyncDisposable {
     return pool;
   }
 
-  /** Number of threads, including the main one. */
+  /** Threads, the main one included. */
   get threads(): number {
     return this.#workers.length + 1;
   }
 
   /**
-   * Runs the steps [0, to) of a list. Between slices the event loop turns, so
-   * signals and timers are served; an abort stops before the next slice.
+   * Runs the steps [0, to) of a list. Between slices it yields to the event loop, so
+   * that signals and timers are handled; an abort stops before the next slice.
    */
   async run(
     name: ListName,
@@ -147,25 +144,31 @@ export class Pool implements AsyncDisposable {
     }
     const list = LISTS.indexOf(name), steps = this.#lists[list];
     this.#shared.set(registers);
-    this.#alone.registers.set(registers); // both walkers have the same
-    this.#alone.registers[REGISTER.thread] = 0;
+    this.#single.registers.set(registers); // the same array as #multi.registers
+    this.#single.registers[REGISTER.thread] = 0;
     for (let from = 0; from < to;) {
       signal?.throwIfAborted();
       let work = 0, end = from, most = 0, heaviest = "";
-      while (end < to && (end === from || work < this.#sharing.sliceWork)) {
+      while (end < to && (end === from || work < this.#threading.sliceWork)) {
         const step = steps[end++], own = workOf(step, registers);
         work += own;
         if (own > most) most = own, heaviest = step.kernel;
       }
-      const pace = this.#pace(`${name} ${heaviest}`), begin = performance.now();
-      const shared = this.#workers.length > 0 && pace.shared();
-      if (shared) {
-        this.#alone.taken.fill(0, from, end);
+      const adaptive = this.#adaptiveFor(`${name} ${heaviest}`);
+      const begin = performance.now();
+      const all = this.#workers.length > 0 && adaptive.useAll();
+      if (all) {
+        this.#single.tilesTaken.fill(0, from, end);
         send(this.#words, list, from, end);
       }
-      const walker = shared ? this.#together : this.#alone;
-      walk(walker, steps, from, end, this.measure);
-      pace.note(shared, work, performance.now() - begin);
+      runSteps(
+        all ? this.#multi : this.#single,
+        steps,
+        from,
+        end,
+        this.measure,
+      );
+      adaptive.record(all, work, performance.now() - begin);
       if (this.#words[COMMAND.failed] !== 0) {
         throw new RuntimeError(
           "worker",
@@ -173,17 +176,17 @@ export class Pool implements AsyncDisposable {
         );
       }
       from = end;
-      if (performance.now() - this.#turn > TURN_MS) {
-        await turn();
-        this.#turn = performance.now();
+      if (performance.now() - this.#yielded > YIELD_MS) {
+        await yieldToEvents();
+        this.#yielded = performance.now();
       }
     }
     signal?.throwIfAborted();
   }
 
-  #pace(key: string): Pace {
-    let known = this.#paces.get(key);
-    if (!known) this.#paces.set(key, known = this.#sharing.pace());
+  #adaptiveFor(key: string): AdaptiveThreads {
+    let known = this.#adaptive.get(key);
+    if (!known) this.#adaptive.set(key, known = this.#threading.adaptive());
     return known;
   }
 
@@ -198,7 +201,7 @@ export class Pool implements AsyncDisposable {
   }
 }
 
-/** Settles when a worker reports that it is ready, or failed. */
+/** Resolves when a worker is ready; rejects where it cannot start. */
 function started(worker: Worker): Promise<void> {
   return new Promise((done, refuse) => {
     worker.onmessage = () => done();
@@ -210,19 +213,18 @@ function started(worker: Worker): Promise<void> {
 }
 
 /**
- * A turn by `soon` takes 0.02 ms, but Deno polls sockets only every 61 of them:
- * every half second at TURN_MS. Therefore every SOCKETS_MS that many turns run
- * together, which takes 0.1 ms; a timer would poll each time, but takes at
- * least 1.2 ms.
+ * One `soon` takes 0.02 ms, but Deno polls sockets only every 61 of them: every half
+ * second at YIELD_MS. So every SOCKETS_MS there are 64 at once, 0.1 ms together. A
+ * timer would poll each time, but takes at least 1.2 ms.
  */
-const SOCKETS_MS = 50, TURNS_TO_SOCKETS = 64;
-let asked = 0;
+const SOCKETS_MS = 50, YIELDS_PER_POLL = 64;
+let polled = 0;
 
-/** Lets the event loop turn, so that timers, signals and sockets are heard. */
-async function turn(): Promise<void> {
-  const now = performance.now(), due = now - asked >= SOCKETS_MS;
-  if (due) asked = now;
-  for (let i = due ? TURNS_TO_SOCKETS : 1; i > 0; i--) {
+/** Yields to the event loop, so that timers, signals and sockets are handled. */
+async function yieldToEvents(): Promise<void> {
+  const now = performance.now(), due = now - polled >= SOCKETS_MS;
+  if (due) polled = now;
+  for (let i = due ? YIELDS_PER_POLL : 1; i > 0; i--) {
     await new Promise<void>((done) => soon(done));
   }
 }

@@ -1,12 +1,12 @@
 /**
- * Profile: milliseconds per kernel on the main thread, including waiting for
- * other threads.
+ * Profile: milliseconds per kernel on the main thread, waiting for other threads
+ * included.
  * @module
  */
 import type { Engine } from "./engine.ts";
 
 /**
- * Time in one kernel.
+ * Time of one kernel.
  *
  * ```ts
  * import { type KernelTime } from "@mquant/mquant";
@@ -16,11 +16,11 @@ import type { Engine } from "./engine.ts";
  * ```
  */
 export interface KernelTime {
-  /** The kernel. */
+  /** Name of the kernel. */
   readonly kernel: string;
   /** Number of calls. */
   readonly calls: number;
-  /** Total milliseconds. */
+  /** Total time in milliseconds. */
   readonly ms: number;
 }
 
@@ -42,11 +42,11 @@ export interface KernelTime {
 export interface Profile {
   /** One entry per kernel. */
   readonly kernels: readonly KernelTime[];
-  /** Total milliseconds from start to end. */
+  /** Wall time in milliseconds. */
   readonly totalMs: number;
 }
 
-/** Runs `work` and measures the engine's steps. */
+/** Runs `work` and measures the engine's steps during it. */
 export async function profile(
   engine: Engine,
   work: () => PromiseLike<unknown>,

@@ -1,29 +1,29 @@
 /**
- * Checks whether the engine can process tokens.
+ * Checks the next tokens of a conversation.
  * @module
  */
 import { RuntimeError } from "../graph/error.ts";
 
-/** The limits of the next tokens. */
-export interface PromptRoom {
-  /** Processed tokens. */
-  readonly seen: number;
-  /** Context length. */
+/** Limits of the next tokens. */
+export interface PromptLimits {
+  /** Tokens in the KV cache. */
+  readonly cached: number;
+  /** Largest number of tokens of a conversation. */
   readonly context: number;
   readonly vocabulary: number;
-  /** Id of the image token, if the model takes images. */
+  /** Id of the image token; undefined for a text-only model. */
   readonly imageToken: number | undefined;
-  /** Elements of an image row. */
+  /** Width of an image row. */
   readonly width: number;
 }
 
 /**
- * Checks the next tokens.
+ * Checks tokens before they run.
  * @param elements number of elements of their image rows
  * @throws {RuntimeError} "prompt" or "context"
  */
 export function checkPrompt(
-  { seen, context, vocabulary, imageToken, width }: PromptRoom,
+  { cached, context, vocabulary, imageToken, width }: PromptLimits,
   ids: ArrayLike<number>,
   elements: number,
 ): void {
@@ -33,13 +33,13 @@ export function checkPrompt(
       "Cannot run the prompt: it must have at least one token: it has none",
     );
   }
-  if (seen + ids.length > context) {
+  if (cached + ids.length > context) {
     throw new RuntimeError(
       "context",
-      `Cannot run ${ids.length} tokens after ${seen}: together they must be at most ${context}; open the model with a larger context or shorten the prompt`,
+      `Cannot run ${ids.length} tokens after ${cached}: together they must be at most ${context}; open the model with a larger context or shorten the prompt`,
     );
   }
-  let places = 0;
+  let imageTokens = 0;
   for (let i = 0; i < ids.length; i++) {
     const id = ids[i];
     if (!Number.isInteger(id) || id < 0 || id >= vocabulary) {
@@ -50,7 +50,7 @@ export function checkPrompt(
         }: id ${i} is ${id}`,
       );
     }
-    if (id === imageToken) places++;
+    if (id === imageToken) imageTokens++;
   }
   if (ids[ids.length - 1] === imageToken) {
     throw new RuntimeError(
@@ -58,10 +58,10 @@ export function checkPrompt(
       "Cannot run the prompt: it must end with text: it ends with an image token",
     );
   }
-  if (places * width !== elements) {
+  if (imageTokens * width !== elements) {
     throw new RuntimeError(
       "prompt",
-      `Cannot run the prompt: it has ${places} image tokens for ${
+      `Cannot run the prompt: it has ${imageTokens} image tokens for ${
         elements / (width || 1)
       } image rows; use one image per image placeholder`,
     );

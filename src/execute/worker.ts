@@ -1,15 +1,15 @@
 /**
- * A worker thread: it receives compiled kernels, memory and steps once, then
- * runs commands until it is stopped.
+ * A worker thread: receives the compiled kernels, the memories and all steps once,
+ * then runs the commands of the main thread until it is stopped.
  * @module
  */
 import { loadKernels } from "../kernels/load.ts";
 import { COMMAND, receive, STOP } from "./command.ts";
 import type { ControlAddresses } from "../plan/plan.ts";
-import { mostSteps, REGISTER, type Step } from "../plan/step.ts";
-import { walk } from "./walk.ts";
+import { maxSteps, REGISTER, type Step } from "../plan/step.ts";
+import { runSteps } from "./run_steps.ts";
 
-/** The message that starts a worker. */
+/** Start message of a worker. */
 export interface WorkerStart {
   readonly module: WebAssembly.Module;
   /** All memories of the plan, memory 0 first. */
@@ -17,12 +17,12 @@ export interface WorkerStart {
   readonly lists: readonly (readonly Step[])[];
   readonly control: ControlAddresses;
   readonly registers: number;
-  readonly pieceWork: number;
+  readonly tileWork: number;
   readonly thread: number;
   readonly threads: number;
 }
 
-/** The global scope of a worker, which the library types do not include. */
+/** The global scope of a worker, which the library types lack. */
 interface Scope {
   onmessage: ((event: MessageEvent<WorkerStart>) => void) | null;
   postMessage(message: string): void;
@@ -44,26 +44,26 @@ scope.onmessage = ({ data }) => {
     data.registers,
   );
   const registers = new Int32Array(data.registers);
-  const walker = {
+  const state = {
     memories,
     thread,
     threads,
     copies: 1,
     barrier: control.barrier,
     registers,
-    taken: new Int32Array(memory.buffer, control.taken, mostSteps(lists)),
-    pieceWork: data.pieceWork,
+    tilesTaken: new Int32Array(memory.buffer, control.tiles, maxSteps(lists)),
+    tileWork: data.tileWork,
   };
-  let seen = Atomics.load(words, COMMAND.generation);
+  let last = Atomics.load(words, COMMAND.generation);
   scope.postMessage("ready");
   while (true) {
-    seen = receive(words, seen);
+    last = receive(words, last);
     if (words[COMMAND.list] === STOP) break;
     registers.set(source);
     registers[REGISTER.thread] = thread;
     try {
-      walk(
-        walker,
+      runSteps(
+        state,
         lists[words[COMMAND.list]],
         words[COMMAND.from],
         words[COMMAND.to],

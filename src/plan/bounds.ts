@@ -1,25 +1,27 @@
 /**
- * Checks that a step touches nothing but its buffers: the bytes that a kernel's
- * signature states for each operand, at the largest values of all sizes, must lie
- * in the buffer that the operand points into.
+ * Bounds check of a step: the bytes that a kernel's signature states for each operand
+ * must lie in the buffer that the operand points into.
  * @module
  */
 import { named, type Operands, type Signature } from "../kernels/signature.ts";
 import { signatures } from "../kernels/signatures/mod.ts";
 import type { Amount, Arg, Ref } from "./buffer.ts";
 import type { DraftStep } from "./lower/context.ts";
-import { MOVE } from "./step.ts";
+import { CROSS_MEMORY_COPY } from "./step.ts";
 
 /**
  * Describes an access of a step outside its buffers, for given registers.
- * @returns undefined if there is none, or the step is skipped
+ * @returns undefined where there is none, or the step is skipped
  */
 export function outOfBounds(
   step: DraftStep,
   registers: Int32Array,
 ): string | undefined {
   const { kernel, args, when, label } = step;
-  if (kernel === MOVE || (when !== undefined && registers[when] === 0)) return;
+  if (
+    kernel === CROSS_MEMORY_COPY ||
+    (when !== undefined && registers[when] === 0)
+  ) return;
   const signature = signatures[kernel] as unknown as Signature<Operands>;
   const given = named(
     signature,

@@ -1,6 +1,6 @@
 /**
- * Buffers of a plan before placement: contents, size, and the steps between
- * which they are needed. place.ts assigns addresses.
+ * Buffers of a plan before they have an address: contents, size and lifetime in
+ * steps. place.ts assigns the addresses.
  * @module
  */
 import {
@@ -13,7 +13,7 @@ import { REGISTER } from "./step.ts";
 /** Part of WebAssembly memory that a buffer lies in. */
 export type Region = "state" | "constants" | "weights" | "cache" | "arena";
 
-/** A part of a packed weight matrix. */
+/** One tensor of a packed weight matrix; linears with the same input share a matrix. */
 export interface WeightPart {
   /** Tensor in the file: row-major values [n, k]. */
   readonly tensor: string;
@@ -25,14 +25,14 @@ export interface WeightPart {
   readonly offset: number;
 }
 
-/** Packing of a weight. */
+/** Packed layout of weights. */
 export interface Packing {
   readonly bits: WeightBits;
   /** Columns per quantization group, for two-level scales. */
   readonly group?: number;
 }
 
-/** Bytes of packed weights [n, k]; for n = 8, of one panel. */
+/** Bytes of packed weights [n, k]; of one panel where n is 8. */
 export function packedBytes(
   { bits, group }: Packing,
   n: number,
@@ -43,7 +43,7 @@ export function packedBytes(
     : groupedBytes(n, k, group);
 }
 
-/** What is loaded into a weight buffer. */
+/** Contents of a weight buffer. */
 export interface WeightContent {
   readonly packing: Packing;
   readonly parts: readonly WeightPart[];
@@ -51,33 +51,30 @@ export interface WeightContent {
 
 /** A range of memory. */
 export interface Buffer {
-  /** Name, for output and errors. */
+  /** Name, for error messages. */
   readonly name: string;
   readonly region: Region;
   readonly bytes: number;
   /** Index of its memory; default 0. */
   readonly memory?: number;
-  /**
-   * Contents of a constant, or initial contents of a cache; computed when the
-   * model is loaded.
-   */
+  /** Contents of a constant, or initial contents of a cache, computed when the model is loaded. */
   readonly fill?: () => ArrayBufferView;
   /** Contents of a weight buffer. */
   readonly weights?: WeightContent;
-  /** Bytes from one thread's copy to the next, if each thread has one. */
+  /** Bytes of one thread's copy, where each thread has its own. */
   readonly perThread?: number;
   /** Address, once placed. */
   at: number;
-  /** First and last step that use it, for buffers of the arena. */
+  /** Lifetime of an arena buffer: first and last step that uses it. */
   first: number;
   last: number;
 }
 
-/** A number: constant, or register · scale. */
+/** A number that is fixed, or register · scale. */
 export type Amount = number | {
   readonly register: number;
   readonly scale?: number;
-  /** Its maximum, needed for scratch sizes. */
+  /** Its largest value, where a scratch size depends on it. */
   readonly most?: number;
 };
 
@@ -89,15 +86,15 @@ export interface Ref {
   readonly scale?: number;
 }
 
-/** Scratch of at least `scratch` bytes, one per thread. */
+/** Scratch memory of at least `scratch` bytes per thread. */
 export interface Scratch {
   readonly scratch: number;
 }
 
-/** An argument of a step, before placement. */
+/** An argument of a step before buffers have addresses. */
 export type Arg = Amount | Ref | Scratch;
 
-/** `buffer` + offset + amount · scale. */
+/** The address `buffer` + offset + amount · scale. */
 export function ref(
   buffer: Buffer,
   offset = 0,
@@ -136,12 +133,12 @@ export interface Allocator {
   take(bytes: number, pinned: boolean): number;
 }
 
-/** Persistent buffers, each created once per key. */
+/** Persistent buffers, each created once by its key. */
 export class Store {
-  /** All persistent buffers, in the order of creation. */
+  /** The buffers by key, in the order of their creation. */
   readonly buffers = new Map<string, Buffer>();
 
-  /** Creates an empty store. */
+  /** An empty store. */
   constructor(private readonly allocator: Allocator) {}
 
   #once(
@@ -173,12 +170,12 @@ export class Store {
     fill: () => ArrayBufferView,
     memory = 0,
   ): Buffer {
-    const place = memory === 0 ? {} : { memory };
+    const where = memory === 0 ? {} : { memory };
     const name = memory === 0 ? key : `${key} @${memory}`;
-    return this.#once(name, "constants", bytes, () => ({ fill, ...place }));
+    return this.#once(name, "constants", bytes, () => ({ fill, ...where }));
   }
 
-  /** Quantized weights, in the memory that has room; `pinned` ones in memory 0. */
+  /** Integer weights, in a memory with space for them; `pinned` ones in memory 0. */
   weight(
     key: string,
     bytes: number,
@@ -191,12 +188,12 @@ export class Store {
     });
   }
 
-  /** K/V cache, with optional initial contents (prefix tokens). */
+  /** A cache of keys, values or convolution inputs; `fill` gives the prefix tokens. */
   cache(key: string, bytes: number, fill?: () => ArrayBufferView): Buffer {
     return this.#once(key, "cache", bytes, () => (fill ? { fill } : {}));
   }
 
-  /** Inputs of a call: token ids, positions. */
+  /** Inputs of a call: token ids, positions, pixels. */
   state(key: string, bytes: number): Buffer {
     return this.#once(key, "state", bytes, () => ({}));
   }

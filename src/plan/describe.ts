@@ -22,19 +22,13 @@ export interface DescribedStep {
   readonly list: ListName;
   /** Its index in the list. */
   readonly step: number;
-  /**
-   * The kernel, and the memory if it is not memory 0; "move" copies bytes
-   * between memories.
-   */
+  /** Its kernel, with "@" and the memory where that is not memory 0; "cross_memory_copy" copies between memories. */
   readonly kernel: string;
-  /** The graph nodes it comes from. */
+  /** Ids of its nodes. */
   readonly nodes: string;
   /** Its rows: all, or those of one modality. */
   readonly rows: string;
-  /**
-   * Whether all threads share it, each thread runs all of it, or one thread
-   * runs it.
-   */
+  /** "all" threads divide it, "each" thread runs all of it, or "one" thread runs it. */
   readonly threads: "all" | "each" | "one";
   /** Multiply-adds; per row if the number of rows varies. */
   readonly work: number;
@@ -56,11 +50,11 @@ export interface DescribedStep {
 export interface Described {
   /** All steps. */
   readonly steps: readonly DescribedStep[];
-  /** The same as a table, one line a step, and the memory. */
+  /** The same as a table, one line per step, and the memory use. */
   readonly text: string;
 }
 
-/** The rows of a step, in words. */
+/** Description of the rows of a step. */
 function rowsOf(step: Step): string {
   if (step.when === REGISTER.imageRows) return "image";
   if (step.when === REGISTER.textRows) return "text";
@@ -68,7 +62,7 @@ function rowsOf(step: Step): string {
   return constant > 0 ? "fixed" : REGISTERS[register] ?? "all";
 }
 
-/** Describes a plan. */
+/** Describes all steps of a plan, and its memory use. */
 export function describePlan(plan: Plan): Described {
   const steps = LISTS.flatMap((list) =>
     (plan[list]?.steps ?? []).map((s, step): DescribedStep => ({

@@ -1,8 +1,7 @@
 /**
- * Tables that depend on a picture's grid but not on its pixels: rotary tables
- * by row and column, and position tables resampled to the grid. They are
- * written before the vision phase if the grid differs from the previous
- * picture's.
+ * Tables that depend on an image's grid: 2D rotary tables, and position tables
+ * resampled to the grid. They are written before the vision phase runs on an image
+ * whose grid differs from the previous one.
  * @module
  */
 import {
@@ -25,7 +24,7 @@ export type GridTable =
     readonly kind: "rotary";
     /** Address of [patches, headDim/2] cosines. */
     readonly cos: number;
-    /** Address of as many sines. */
+    /** Address of the sines, likewise. */
     readonly sin: number;
     readonly theta: number;
     readonly headDim: number;
@@ -34,24 +33,24 @@ export type GridTable =
     readonly kind: "table";
     /** Address of the learned table, [side², width]. */
     readonly from: number;
-    /** Address of its rows for the picture, [patches, width]. */
+    /** Address of the resampled table, [patches, width]. */
     readonly to: number;
     readonly width: number;
     readonly gridSize: number;
     readonly interpolation?: NonNullable<LearnedEmbeddingNode["interpolation"]>;
   };
 
-/** Writes the tables; a class because it remembers the current grid. */
+/** Writes the tables and remembers for which grid. */
 export class GridWriter {
   #written: Grid | undefined;
 
-  /** Creates a writer without a current grid. */
+  /** No table is written yet. */
   constructor(
     private readonly tables: readonly GridTable[],
     private readonly memory: ArrayBufferLike,
   ) {}
 
-  /** Writes the tables of `grid`; rotary tables in the given order of patches. */
+  /** Writes the tables of `grid`; rotary ones in the given order of its patches. */
   write(grid: Grid, order?: Int32Array): void {
     const { rows, cols } = this.#written ?? {};
     for (const t of this.tables) if (t.kind === "table") checkSides(t, grid);
@@ -83,10 +82,7 @@ export class GridWriter {
   }
 }
 
-/**
- * Checks that the picture fits a table with one entry per row and column.
- * @throws {RuntimeError} "image"
- */
+/** Throws where an image has more rows or columns of patches than an "axis_sum" table. */
 function checkSides(
   { interpolation, gridSize }: Pick<LearnedEmbeddingNode, "interpolation"> & {
     readonly gridSize: number;
@@ -100,14 +96,10 @@ function checkSides(
   );
 }
 
-/** Maximum pixels of a picture for which memory is planned: 4096 × 4096. */
+/** Largest `maxPixels`: 4096 × 4096. */
 const MOST_PIXELS = 2 ** 24;
 
-/**
- * Checks `maxPixels`.
- * @throws {RuntimeError} "option" if it is less than one token or above
- * `MOST_PIXELS`
- */
+/** Checks the option `maxPixels`. Throws a `RuntimeError` "option". */
 export function checkPixels(
   { image }: ModelInfo,
   maxPixels: number | undefined,
@@ -125,11 +117,11 @@ export function checkPixels(
 }
 
 /**
- * The grid of a picture.
- * @throws {RuntimeError} "image" if it has not the tower's size, or with native
- * resolution not whole tokens and at most `patches` patches
+ * The grid of an image. It must have the model's image size, or, with native
+ * resolution, sides of whole tokens and at most `patches` patches.
+ * @throws {RuntimeError} "image"
  */
-export function fittingGrid(
+export function checkedGrid(
   image: ImageInfo,
   { width, height, data }: Image,
   patches: number,

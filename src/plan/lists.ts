@@ -15,5 +15,5 @@
  */
 export type ListName = "vision" | "prefill" | "decode";
 
-/** The lists of a plan; a command gives the index. */
+/** The lists of a plan; a command (execute/command.ts) has the index. */
 export const LISTS: readonly ListName[] = ["vision", "prefill", "decode"];

@@ -1,55 +1,56 @@
 /**
- * Models larger than one WebAssembly memory: everything but some weights stays in
- * memory 0, where all steps but matmuls run. A matmul whose weights are in another
- * memory runs there: its int8 inputs are copied over, its result is copied back.
+ * Models larger than one WebAssembly memory. Memory 0 holds everything except some
+ * weights. A matmul whose weights are in another memory runs there: its int8 inputs
+ * are copied to that memory, its result is copied back.
  *
  *   memory 0:  inputs, sums ─copy▶ ┐                       ┌ ─copy▶ result
  *   memory m:                      └ matmul (weights of m) ┘
  *
- * All threads see all memories and split each matmul by output columns as usual,
- * so the bits are the same as with one memory.
+ * All threads access all memories and divide each matmul by output columns as usual,
+ * so the results are the same, bit for bit, as with one memory.
  * @module
  */
 import { roundUp } from "../kernels/layout.ts";
 import type { Allocator, Buffer } from "./buffer.ts";
-import { aligned, placeByLife, placeInOrder } from "./place.ts";
+import { aligned, placeByLifetime, placeInOrder } from "./place.ts";
 
-/** The layout of one memory. */
+/** Layout of one memory. */
 export interface MemoryLayout {
   /** Its size in bytes, whole wasm pages. */
   readonly bytes: number;
-  /** Bytes of weights in it. */
+  /** Bytes of its weights. */
   readonly weights: number;
-  /** Staging area while weights are loaded. */
+  /** Address and bytes of the arena, which is free while loading. */
   readonly staging: { readonly at: number; readonly bytes: number };
-  /** Scratch: address of thread 0's, and bytes from one thread's to the next. */
+  /** Address of thread 0's scratch, and bytes of each thread's. */
   readonly scratch: { readonly at: number; readonly perThread: number };
 }
 
-/** Address 0 means "none" to kernels. */
+/** First address that is used: address 0 means "absent" to kernels. */
 export const FIRST_ADDRESS = 1024;
 
 const LEAST_STAGING = 1 << 20;
-const TAIL = 256; // kernels may load a vector that begins before the end
+const TAIL = 256; // kernels may load a vector that extends beyond the last buffer
 
-/** Capacity of each memory for weights, in bytes. */
-export interface Room {
+/** Limit of the weights in memory 0, and in each other memory, in bytes. */
+export interface WeightLimits {
   readonly first: number;
   readonly others: number;
 }
 
-/** Assigns each weight to a memory: the last one used, or a new one if that has no room. */
+/** Assigns each weight to a memory: the last one used, or a new one where that is full. */
 export class WeightAllocator implements Allocator {
   readonly #used = [0];
 
-  /** Creates an empty allocator. */
-  constructor(private readonly room: Room) {}
+  /** No weight is assigned yet. */
+  constructor(private readonly limits: WeightLimits) {}
 
   /** The memory of a weight; a `pinned` one stays in memory 0, where other kernels read it. */
   take(bytes: number, pinned: boolean): number {
     const size = aligned(bytes), last = this.#used.length - 1;
     const fits = (m: number) =>
-      this.#used[m] + size <= (m === 0 ? this.room.first : this.room.others);
+      this.#used[m] + size <=
+        (m === 0 ? this.limits.first : this.limits.others);
     let memory = pinned ? 0 : last;
     if (!pinned && !fits(last)) memory = this.#used.push(0) - 1;
     this.#used[memory] += size;
@@ -62,14 +63,14 @@ export interface Contents {
   readonly constants: readonly Buffer[];
   readonly weights: readonly Buffer[];
   readonly cache: readonly Buffer[];
-  /** Buffers between steps, list by list. */
+  /** Arena buffers, by list of steps. */
   readonly arenas: readonly (readonly Buffer[])[];
   /** Scratch of one thread. */
   readonly scratch: number;
   readonly threads: number;
 }
 
-/** A layout with the end addresses of its parts. */
+/** A layout with the end addresses of its regions. */
 export interface Placed extends MemoryLayout {
   readonly ends: {
     readonly constants: number;
@@ -78,14 +79,14 @@ export interface Placed extends MemoryLayout {
   };
 }
 
-/** Places constants, weights, K/V cache, scratch and arena from `start` on. */
+/** Assigns addresses from `start` to constants, weights, caches, scratch and the arena. */
 export function placeMemory(start: number, c: Contents): Placed {
   const constants = placeInOrder(c.constants, start);
   const weights = placeInOrder(c.weights, constants);
   const cache = placeInOrder(c.cache, weights);
   const perThread = aligned(c.scratch), at = cache + c.threads * perThread;
   let end = at + Math.max(LEAST_STAGING, stagingOf(c.weights));
-  for (const arena of c.arenas) end = Math.max(end, placeByLife(arena, at));
+  for (const arena of c.arenas) end = Math.max(end, placeByLifetime(arena, at));
   return {
     ends: { constants, weights, cache },
     weights: weights - constants,
@@ -95,7 +96,7 @@ export function placeMemory(start: number, c: Contents): Placed {
   };
 }
 
-/** Staging must have room for eight rows of the longest weight. */
+/** Staging bytes that loading needs: eight rows of the widest weight. */
 function stagingOf(weights: readonly Buffer[]): number {
   let most = 0;
   for (const { weights: content } of weights) {

@@ -1,11 +1,11 @@
 /**
- * Assigns addresses to buffers. Buffers of the arena share memory if their
- * lifetimes do not overlap; all others are placed consecutively.
+ * Assigns addresses to buffers. Arena buffers share memory where their lifetimes do
+ * not overlap; all others are laid out in sequence.
  * @module
  */
 import type { Buffer } from "./buffer.ts";
 
-/** Every buffer starts at a new cache line. */
+/** Alignment of buffers: a cache line, in bytes. */
 export const ALIGNMENT = 64;
 
 /** `x` rounded up to a cache line. */
@@ -13,7 +13,7 @@ export function aligned(x: number): number {
   return Math.ceil(x / ALIGNMENT) * ALIGNMENT;
 }
 
-/** Places buffers consecutively from `start`; returns the end. */
+/** Lays out buffers in sequence from `start`; returns the end. */
 export function placeInOrder(buffers: Iterable<Buffer>, start: number): number {
   let at = start;
   for (const buffer of buffers) {
@@ -24,11 +24,14 @@ export function placeInOrder(buffers: Iterable<Buffer>, start: number): number {
 }
 
 /**
- * Places buffers by lifetime, largest first, each at the lowest address that is
- * free during its lifetime.
- * @returns end of the highest buffer
+ * Lays out buffers by lifetime: largest first, each at the lowest address that is
+ * free during its whole lifetime.
+ * @returns the end of the highest buffer
  */
-export function placeByLife(buffers: readonly Buffer[], start: number): number {
+export function placeByLifetime(
+  buffers: readonly Buffer[],
+  start: number,
+): number {
   const placed: Buffer[] = [];
   let end = start;
   const bySize = buffers.filter((b) => b.last >= 0)

@@ -1,7 +1,7 @@
 import { assert, assertEquals } from "@std/assert";
 import { random, uniform } from "../tensor/random.ts";
 import type { Buffer } from "./buffer.ts";
-import { ALIGNMENT, placeByLife, placeInOrder } from "./place.ts";
+import { ALIGNMENT, placeByLifetime, placeInOrder } from "./place.ts";
 
 const buffer = (bytes: number, first: number, last: number): Buffer => ({
   name: "b",
@@ -19,7 +19,7 @@ Deno.test("buffers that live at the same time never overlap", () => {
       const first = draw(40);
       return buffer(1 + draw(1000), first, first + draw(10));
     });
-    const end = placeByLife(all, 128);
+    const end = placeByLifetime(all, 128);
     for (const a of all) {
       assert(a.at >= 128 && a.at % ALIGNMENT === 0 && a.at + a.bytes <= end);
       for (const b of all) {
@@ -33,6 +33,9 @@ Deno.test("buffers that live at the same time never overlap", () => {
 
 Deno.test("buffers that follow each other share memory; unused ones take none", () => {
   const chain = [0, 1, 2, 3, 4].map((i) => buffer(640, i, i + 1));
-  assertEquals(placeByLife([...chain, buffer(1e9, Infinity, -1)], 0), 2 * 640);
+  assertEquals(
+    placeByLifetime([...chain, buffer(1e9, Infinity, -1)], 0),
+    2 * 640,
+  );
   assertEquals(placeInOrder(chain, 64), 64 + 5 * 640);
 });

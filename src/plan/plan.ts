@@ -1,6 +1,6 @@
 /**
- * Plans a model: three lists of steps (per image, per chunk of tokens, per
- * token) with all addresses, and the memory they need, before anything is
+ * Plans a checked model: three lists of steps (per image, per chunk of tokens, per
+ * token) with all addresses, and the exact memory they need, before any of it is
  * allocated.
  * @module
  */
@@ -19,14 +19,14 @@ import {
   type MemoryLayout,
   type Placed,
   placeMemory,
-  type Room,
   WeightAllocator,
+  type WeightLimits,
 } from "./memories.ts";
 import { aligned, placeInOrder } from "./place.ts";
 import { type PositionTable, positionTableKey } from "./position_tables.ts";
 import type { StaticModel } from "../graph/static_model.ts";
 import {
-  mostSteps,
+  maxSteps,
   REGISTER,
   REGISTER_COUNT,
   type Step,
@@ -34,7 +34,7 @@ import {
 } from "./step.ts";
 
 /**
- * Bytes a model needs, by what they are for.
+ * Memory of a loaded model in bytes, by use.
  *
  * ```ts
  * import { type MemoryPlan } from "@mquant/mquant";
@@ -48,9 +48,9 @@ export interface MemoryPlan {
   readonly weights: number;
   /** Scales, biases, rotary tables. */
   readonly constants: number;
-  /** K/V cache of the whole context. */
+  /** KV cache of the whole context. */
   readonly kv: number;
-  /** Activations between steps. */
+  /** Activations; weights are staged here while loading. */
   readonly activations: number;
   /** Scratch of all threads. */
   readonly scratch: number;
@@ -61,31 +61,31 @@ export interface MemoryPlan {
 /** A list of steps. */
 export interface StepList {
   readonly steps: readonly Step[];
-  /** First step that is needed only for the logits. */
+  /** Index of the first step that only the logits depend on. */
   readonly tail: number;
-  /** Position of its result: float32 rows. */
+  /** Address of its result, float32 rows; stride in elements. */
   readonly result: { readonly at: number; readonly stride: number };
 }
 
 /** Options of a plan. */
 export interface PlanOptions {
-  /** Context length in tokens, a multiple of 8. */
+  /** Largest number of tokens of a conversation, a multiple of 8. */
   readonly context: number;
   /** Number of threads. */
   readonly threads: number;
-  /** Maximum pixels of a picture, for native resolution. */
+  /** Most pixels of an image, with native resolution. */
   readonly maxPixels?: number;
   /** Maximum bytes of one memory; default 4 GiB. */
   readonly memoryBytes?: number;
   /** First address used of the first memory; default `FIRST_ADDRESS`, higher for tests. */
   readonly firstAddress?: number;
-  /** Called with each list of steps before placement, for tests. */
+  /** Called with each list of steps before its buffers have addresses, for tests. */
   readonly inspect?: (list: ListName, steps: readonly DraftStep[]) => void;
   /** Returns the int8 value of each pixel byte for a scale, [3][256]. */
   readonly pixelTable?: (scale: number) => Int8Array;
 }
 
-/** Everything needed to load and run a model. */
+/** A planned model: everything needed to load and run it. */
 export interface Plan {
   readonly vision?: StepList;
   readonly prefill: StepList;
@@ -94,78 +94,77 @@ export interface Plan {
   readonly threads: number;
   /** Maximum tokens of a prefill chunk. */
   readonly chunk: number;
-  /** Maximum patches of a picture. */
+  /** Most patches of an image. */
   readonly patches: number;
   /** Number of int32 registers of its steps. */
   readonly registers: number;
-  /**
-   * Windowed attention of the vision tower: patches per side of a window, and
-   * the maximum number of windows.
-   */
+  /** Attention windows of an image: side in patches, and their largest number. */
   readonly windows?: { readonly side: number; readonly most: number };
   readonly memory: MemoryPlan;
-  /** Addresses of a call's inputs. */
+  /** Addresses of the inputs of a call. */
   readonly inputs: {
+    /** Token ids of the text rows, int32. */
     readonly ids: number;
+    /** Original position of each cached token, int32. */
     readonly order: number;
-    /** Attention mask end of each cached token, if it is not its own position. */
+    /** Attention mask end of each cached token (last position it attends to), int32; only where that is not its own position. */
     readonly maskEnd?: number;
+    /** RGB bytes of an image. */
     readonly pixels?: number;
+    /** Image rows, float32. */
     readonly images?: { readonly at: number; readonly stride: number };
-    /** Rotary tables whose rows are written per token (M-RoPE). */
+    /** Rotary tables whose rows are written when tokens are added (M-RoPE). */
     readonly positionTables: readonly PositionTable[];
-    /** Tables that depend on a picture's grid. */
+    /** Tables that are written for the grid of each image. */
     readonly grids: readonly GridTable[];
   };
   readonly control: ControlAddresses;
   /** Buffers to fill when the model is loaded. */
   readonly persistent: readonly Buffer[];
-  /** All memories; memory 0 contains everything except weights that do not fit. */
+  /** All memories; memory 0 holds everything except weights that do not fit. */
   readonly memories: readonly MemoryLayout[];
-  /** Position of the constants, which never change while a model runs. */
+  /** Address and bytes of the constants, which must not change while a model runs. */
   readonly constants: { readonly at: number; readonly bytes: number };
 }
 
-/** Addresses for synchronising threads. */
+/** Addresses that threads synchronise by. */
 export interface ControlAddresses {
   /** Barrier of BARRIER_BYTES. */
   readonly barrier: number;
-  /** Command words (command.ts). */
+  /** Command words (execute/command.ts). */
   readonly command: number;
   /** Registers, int32. */
   readonly registers: number;
-  /** For each step of a list, the number of pieces taken, int32 (walk.ts). */
-  readonly taken: number;
+  /** For each step of a list, the number of its tiles that are taken, int32 (execute/run_steps.ts). */
+  readonly tiles: number;
 }
 
-/**
- * Maximum tokens of a prefill chunk; longer prompts are processed in several
- * chunks.
- */
+/** Most tokens of a prefill chunk; longer prompts run in several chunks. */
 export const CHUNK = 256;
 
 const MOST_BYTES = 2 ** 32;
 
-/** Attempts to split a model over memories. */
-const MOST_CUTS = 16;
+/** Attempts to distribute the weights of a model among memories. */
+const MOST_ATTEMPTS = 16;
 
 /**
- * Plans a model. If it does not fit into one memory, weights go into as few
- * further memories as possible (memories.ts).
+ * Plans a model. Where it does not fit one memory, weights go to further memories
+ * (memories.ts), as few as possible.
+ * @throws {RuntimeError} "plan" where the graph cannot be lowered, "memory" where it does not fit
  */
 export function plan(model: StaticModel, options: PlanOptions): Plan {
   const limit = options.memoryBytes ?? MOST_BYTES;
-  let room: Room = { first: Infinity, others: limit };
-  for (let i = 0; i < MOST_CUTS; i++) {
-    const made = planWithin(model, options, room);
-    const [first, ...others] = made.memories.map((m) => m.bytes - limit);
+  let limits: WeightLimits = { first: Infinity, others: limit };
+  for (let i = 0; i < MOST_ATTEMPTS; i++) {
+    const planned = planWithin(model, options, limits);
+    const [first, ...others] = planned.memories.map((m) => m.bytes - limit);
     const over = Math.max(0, ...others);
-    if (first <= 0 && over === 0) return made;
-    // The first cut of memory 0 begins with what it holds.
-    const kept = Math.min(room.first, made.memories[0].weights);
-    room = {
-      first: first > 0 ? kept - first : room.first,
-      others: room.others - over,
+    if (first <= 0 && over === 0) return planned;
+    // The first reduction of memory 0 starts from the weights that it holds.
+    const kept = Math.min(limits.first, planned.memories[0].weights);
+    limits = {
+      first: first > 0 ? kept - first : limits.first,
+      others: limits.others - over,
     };
   }
   const { memory } = planWithin(model, options, { first: 0, others: limit });
@@ -175,13 +174,13 @@ export function plan(model: StaticModel, options: PlanOptions): Plan {
       gib(limit)
     } GiB: it needs ${
       gib(memory.total - memory.weights)
-    } GiB with a context of ${options.context}; choose a shorter context or smaller pictures`,
+    } GiB with a context of ${options.context}; choose a shorter context or smaller images`,
   );
 }
 
 const gib = (bytes: number) => (bytes / 2 ** 30).toFixed(2);
 
-/** Input addresses other than token ids and order, which every plan has. */
+/** Addresses of the inputs, except ids and order. */
 function inputsOf(
   { nodes }: StaticModel,
   store: Store,
@@ -201,10 +200,7 @@ function inputsOf(
   };
 }
 
-/**
- * The memory use by purpose.
- * @param stateEnd start of the constants in memory 0
- */
+/** Memory by use; `stateEnd` is the address of the constants in memory 0. */
 function memoryOf(
   placed: readonly Placed[],
   stateEnd: number,
@@ -226,11 +222,11 @@ function memoryOf(
   };
 }
 
-/** A plan with given weight capacities per memory. */
+/** A plan under limits of the weights in each memory. */
 function planWithin(
   model: StaticModel,
   options: PlanOptions,
-  room: Room,
+  limits: WeightLimits,
 ): Plan {
   const { info } = model, { context, threads } = options;
   const patches = info.image ? maxPatches(info.image, options.maxPixels) : 0;
@@ -239,7 +235,7 @@ function planWithin(
   const windows = windowsOf(model, patches);
   const registers = REGISTER_COUNT + windowRegisters(windows?.most ?? 0);
   checkRatios(model);
-  const store = new Store(new WeightAllocator(room));
+  const store = new Store(new WeightAllocator(limits));
   const shared = {
     ...options,
     capacity: context,
@@ -257,9 +253,9 @@ function planWithin(
     command = barrier + 64,
     words = command + 64;
   const lists = [vision, prefill, decode].filter((l) => l !== undefined);
-  const most = mostSteps(lists.map((l) => l.steps));
-  const taken = aligned(words + registers * 4);
-  const start = aligned(taken + most * 4);
+  const most = maxSteps(lists.map((l) => l.steps));
+  const tiles = aligned(words + registers * 4);
+  const start = aligned(tiles + most * 4);
   const all = [...store.buffers.values()];
   const of = (region: string, memory = 0) =>
     all.filter((b) => b.region === region && (b.memory ?? 0) === memory);
@@ -297,13 +293,13 @@ function planWithin(
       order: order.at,
       ...inputsOf(model, store, vision, prefill),
     },
-    control: { barrier, command, registers: words, taken },
+    control: { barrier, command, registers: words, tiles },
     persistent: all.filter((b) => b.fill || b.weights),
     constants: { at: stateEnd, bytes: placed[0].ends.constants - stateEnd },
   };
 }
 
-/** The windows of a tower with windowed attention. */
+/** Attention windows of images; undefined without windows. */
 function windowsOf(
   { nodes, info }: StaticModel,
   patches: number,
@@ -313,7 +309,7 @@ function windowsOf(
   return { side, most: maxWindows(patches, side, mergeOf(info.image)) };
 }
 
-/** Position tables of attention nodes with M-RoPE, each once. */
+/** Rotary tables of the attention nodes with M-RoPE, each once. */
 function positionTablesOf(
   nodes: readonly Node[],
   store: Store,

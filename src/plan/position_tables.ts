@@ -1,7 +1,6 @@
 /**
- * Rotary tables for M-RoPE position ids: one row per token of the conversation,
- * written when the token is processed. Kernels look up rows by token index, as
- * in constant tables.
+ * Rotary tables of M-RoPE: one row per token of the conversation, written when the
+ * token is added. Kernels read rows by token index, as in constant tables.
  * @module
  */
 import type { AttentionNode } from "../graph/node.ts";
@@ -15,19 +14,19 @@ import {
 } from "../graph/rope.ts";
 import type { Grid } from "../graph/grid.ts";
 
-/** Tables of all attention nodes that share θ, width and sections. */
+/** Rotary tables of all attention nodes with the same rotary parameters. */
 export interface PositionTable {
   /** Address of [context, headDim/2] cosines. */
   readonly cos: number;
-  /** Address of as many sines. */
+  /** Address of the sines, likewise. */
   readonly sin: number;
-  /** Rotary settings. */
+  /** Rotary parameters. */
   readonly rotary: Rotary;
-  /** Position axis (time, row or column) of each pair of channels. */
+  /** Axis of each pair: 0 time, 1 row, 2 column. */
   readonly axes: readonly number[];
 }
 
-/** Name of a node's table in the plan's memory. */
+/** Key of a node's table in the plan's store. */
 export function positionTableKey(
   node: AttentionNode,
   part: "cos" | "sin",
@@ -35,36 +34,36 @@ export function positionTableKey(
   return `${part} ${rotaryKey(node)} ${mropeAxes(node)}`;
 }
 
-/** Writes the rows of tokens; a class because it remembers the current position. */
+/** Writes the table rows of tokens and keeps the position counter. */
 export class PositionTableWriter {
   #at = newPositionCounter();
   #counted = 0;
 
-  /** Starts at the beginning of a conversation. */
+  /** At the start of a conversation. */
   constructor(
     private readonly tables: readonly PositionTable[],
     private readonly info: ModelInfo,
     private readonly memory: ArrayBufferLike,
   ) {}
 
-  /** Writes the rows of `ids`, which follow `seen` tokens. */
+  /** Writes the rows of `ids`, which follow the cached tokens. */
   write(
-    { ids: seen, grids }: {
+    { ids: cached, grids }: {
       readonly ids: readonly number[];
       readonly grids: readonly Grid[];
     },
     ids: readonly number[],
   ): void {
     if (this.tables.length === 0) return;
-    if (this.#counted !== seen.length) {
+    if (this.#counted !== cached.length) {
       this.#at = newPositionCounter();
-      positionIds(this.#at, seen, this.info, grids);
+      positionIds(this.#at, cached, this.info, grids);
     }
-    const places = positionIds(this.#at, ids, this.info, grids);
-    this.#counted = seen.length + ids.length;
+    const positions = positionIds(this.#at, ids, this.info, grids);
+    this.#counted = cached.length + ids.length;
     for (const { cos, sin, rotary, axes } of this.tables) {
-      const rows = positionTables(rotary, axes, places);
-      const at = seen.length * rotary.headDim / 2 * 4;
+      const rows = positionTables(rotary, axes, positions);
+      const at = cached.length * rotary.headDim / 2 * 4;
       const part = (from: number) =>
         new Float32Array(this.memory, from + at, rows.cos.length);
       part(cos).set(rows.cos);

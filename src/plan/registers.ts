@@ -3,9 +3,9 @@
  * @module
  */
 import { type Grid, patchesIn } from "../graph/grid.ts";
-import { MOST_RATIO, quadRegister, REGISTER } from "./step.ts";
+import { itemsRegister, MOST_RATIO, REGISTER } from "./step.ts";
 
-/** Sets the registers for an image of `grid` that becomes `tokens` rows. */
+/** Sets the registers for an image of `grid` with `tokens` image rows. */
 export function setImage(
   registers: Int32Array,
   grid: Grid,
@@ -16,7 +16,7 @@ export function setImage(
   setRows(registers, patchesIn(grid));
 }
 
-/** A chunk of tokens: image rows first, then text rows. */
+/** A chunk of tokens: image rows, then text rows. */
 export interface Chunk {
   readonly imageRows: number;
   readonly textRows: number;
@@ -45,6 +45,6 @@ export function setChunk(
 function setRows(registers: Int32Array, rows: number): void {
   registers[REGISTER.rows] = rows;
   for (let ratio = 1; ratio <= MOST_RATIO; ratio++) {
-    registers[quadRegister(ratio)] = Math.ceil(rows * ratio / 4);
+    registers[itemsRegister(ratio)] = Math.ceil(rows * ratio / 4);
   }
 }

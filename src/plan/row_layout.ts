@@ -1,15 +1,14 @@
 /**
- * How the rows of a value are divided into segments. Modality-specific static
- * quantization (MSQ) with attention-invariant flexible switching (AIFS): image
- * rows come first, so each modality is one contiguous range, and a quantization
- * site or a matmul is issued once per range with that range's scale.
+ * Division of the rows of a value into segments, one per modality. Image rows come
+ * first (AIFS), so a quantization or a matmul is one kernel call per segment, with
+ * that modality's static scale (MSQ).
  * @module
  */
 import type { RowBlock } from "../kernels/layout.ts";
 import type { Amount } from "./buffer.ts";
 import { REGISTER } from "./step.ts";
 
-/** Rows of one modality. */
+/** The rows of one modality. */
 export interface Segment {
   /** Index of its scale: 0 vision, 1 text. */
   readonly modality: 0 | 1;
@@ -18,29 +17,29 @@ export interface Segment {
   readonly start: Amount;
   /** First row in packed layout: each segment starts a new row block. */
   readonly packed: Amount;
-  /** Register that is 0 if the segment is empty. */
+  /** Register that is 0 when the segment is empty. */
   readonly when?: number;
 }
 
 /** The rows of a value. */
 export interface RowLayout {
   readonly rows: Amount;
-  /** Maximum number of rows. */
+  /** Largest number of rows. */
   readonly maxRows: number;
   /** Packed layout of its int8 values: A4, or A1 for a single row. */
   readonly rowBlock: RowBlock;
   readonly segments: readonly Segment[];
-  /** The layout of all rows, if this one has only those of one modality. */
+  /** The layout of all rows, for a layout of one modality. */
   readonly of?: RowLayout;
 }
 
-/** The rows of one modality, at their positions among all rows. */
+/** The layout of one modality; the rows keep their positions among all rows. */
 export function only(layout: RowLayout, modality: number): RowLayout {
   const segments = layout.segments.filter((s) => s.modality === modality);
   return { ...layout, segments, of: layout.of ?? layout };
 }
 
-/** `rows` rows of one modality. */
+/** A layout of `rows` rows of one modality. */
 export function fixedRows(rows: number, modality: 0 | 1): RowLayout {
   return {
     rows,
@@ -50,7 +49,7 @@ export function fixedRows(rows: number, modality: 0 | 1): RowLayout {
   };
 }
 
-/** Image rows whose number is in a register, at most `maxRows`. */
+/** A layout of image rows whose number is in a register, at most `maxRows`. */
 export function registerRows(register: number, maxRows: number): RowLayout {
   const rows = { register, most: maxRows };
   return {
@@ -61,10 +60,10 @@ export function registerRows(register: number, maxRows: number): RowLayout {
   };
 }
 
-/** One text row. */
+/** The layout of one text row. */
 export const ONE_ROW: RowLayout = fixedRows(1, 1);
 
-/** A chunk of up to `maxRows` tokens: image rows, if `images`, then text rows. */
+/** The layout of a chunk of up to `maxRows` tokens: image rows where the model has `images`, then text rows. */
 export function chunkRows(maxRows: number, images: boolean): RowLayout {
   const { imageRows, imageEnd, textRows, rows: all } = REGISTER;
   const of = (register: number) => ({ register, most: maxRows });
@@ -96,10 +95,7 @@ export function chunkRows(maxRows: number, images: boolean): RowLayout {
   };
 }
 
-/**
- * Number of packed rows of a layout: each segment may leave a row block
- * unfinished.
- */
+/** Number of packed rows of a layout: the last row block of each segment may be partial. */
 export function packedRows(layout: RowLayout): number {
   const { segments } = layout.of ?? layout;
   return layout.rowBlock === 1

@@ -1,6 +1,6 @@
 /**
- * Plans a model before it is quantized, as its w4a8 file: its memory and steps
- * are known without reading weights.
+ * A stand-in for the W4A8 file of a model that is not quantized yet: it is planned to
+ * predict memory and steps without reading weights.
  * @module
  */
 import type { Model } from "../graph/node.ts";
@@ -11,18 +11,15 @@ import { tensorsOf } from "../graph/tensors.ts";
 import type { StaticModel } from "../graph/static_model.ts";
 
 /**
- * The model after the recipe's passes, without the pass that inspects weights
- * to keep channel 0 in float; that pass adds no weights.
+ * The model after the recipe's passes, except "suppress", which depends on weight
+ * values and adds no weight.
  */
 export function transformed(model: Model): Model {
   return RECIPES.w4a8.passes.filter((p) => p.name !== "suppress")
     .reduce((m, pass) => pass.apply(m), model);
 }
 
-/**
- * A transformed model with the bits of `w4a8`, checked; all scales and floats
- * are 1.
- */
+/** A transformed model with the bits of `w4a8`, checked; all scales and floats are 1. */
 export function unquantized({ nodes, info }: Model): StaticModel {
   const bits = new Map<string, number>();
   for (const node of nodes) {

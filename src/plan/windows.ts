@@ -1,8 +1,7 @@
 /**
- * Windowed attention: patches are processed in window order
- * (src/graph/windows.ts), each window has its own registers, and the output
- * rows go back to the order of their tokens. So kernels always see consecutive
- * rows.
+ * Window attention (src/graph/windows.ts) at run time. The patches of an image are
+ * permuted to window order, each window has registers, and the resulting image rows
+ * are permuted back. So the rows of a window are contiguous for every kernel.
  * @module
  */
 import type { Grid } from "../graph/grid.ts";
@@ -10,12 +9,12 @@ import type { Windows } from "../graph/windows.ts";
 import type { Image } from "../image/image.ts";
 import { windowRegister } from "./step.ts";
 
-/** Cache slots of the keys of one window. */
+/** Cache slots of one window. */
 export const windowSlots = (side: number): number =>
   Math.ceil(side * side / 8) * 8;
 
-/** Reorders patches: patch i of the result is patch order[i]. */
-export function inOrder(
+/** Permutes the patches of an image: patch i of the result is patch order[i]. */
+export function reorderPatches(
   { width, data }: Image,
   patch: number,
   order: Int32Array,
@@ -33,13 +32,17 @@ export function inOrder(
   return out;
 }
 
-/** Row-major index of the token that starts at a patch. */
-export function tokenAt(patch: number, { cols }: Grid, merge: number): number {
+/** Row-major index of the token whose first patch is `patch`. */
+export function tokenIndex(
+  patch: number,
+  { cols }: Grid,
+  merge: number,
+): number {
   const row = Math.floor(patch / cols) / merge, column = patch % cols / merge;
   return row * (cols / merge) + column;
 }
 
-/** Sets the registers of a picture's windows; missing windows are empty. */
+/** Sets the registers of an image's windows; unused windows are empty. */
 export function setWindows(
   registers: Int32Array,
   { sizes }: Windows,
@@ -52,7 +55,7 @@ export function setWindows(
     registers[windowRegister(w, "end")] = start + rows;
     registers[windowRegister(w, "rows")] = rows;
     registers[windowRegister(w, "slot")] = w * windowSlots(side) - start;
-    registers[windowRegister(w, "quads")] = Math.ceil(rows / 4);
+    registers[windowRegister(w, "items")] = Math.ceil(rows / 4);
     start += rows;
   }
 }

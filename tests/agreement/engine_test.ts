@@ -4,7 +4,7 @@
  */
 import { assert, assertEquals } from "@std/assert";
 import { referenceKernels } from "../../src/kernels/reference/mod.ts";
-import type { Sharing } from "../../src/execute/pool.ts";
+import type { Threading } from "../../src/execute/pool.ts";
 import type { Quantized } from "../../src/quantize/quantize.ts";
 import {
   distance,
@@ -89,36 +89,39 @@ Deno.test("results are bit-identical for every number of threads and both builds
   }
 });
 
-Deno.test("work may be shared or done alone, step by step: no bit changes", async () => {
+Deno.test("one thread or all threads, step by step: no bit changes", async () => {
   const made = toy({ split: true });
   await using one = await toyEngine(made, { threads: 1 });
   const want = await engineLogits(one);
   for (const [threads, every, at] of [[2, 2, 0], [2, 2, 1], [3, 3, 1]]) {
     let slices = 0;
-    const sharing: Sharing = {
+    const threading: Threading = {
       sliceWork: 0, // each step is a slice
-      pieceWork: Infinity,
-      pace: () => ({ shared: () => slices++ % every === at, note: () => {} }),
+      tileWork: Infinity,
+      adaptive: () => ({
+        useAll: () => slices++ % every === at,
+        record: () => {},
+      }),
     };
-    await using engine = await toyEngine(made, { threads, sharing });
+    await using engine = await toyEngine(made, { threads, threading });
     for (let run = 0; run < 4; run++) {
       assertEquals(await engineLogits(engine), want, `${threads} threads`);
-      slices++; // the other steps are shared now
+      slices++; // now the other steps run on all threads
     }
   }
 });
 
-Deno.test("whoever takes which piece of a step: no bit changes", async () => {
+Deno.test("any assignment of tiles to threads: no bit changes", async () => {
   const made = toy({ split: true });
   await using one = await toyEngine(made, { threads: 1 });
   const want = await engineLogits(one);
   for (const threads of [2, 3]) {
-    const sharing: Sharing = {
+    const threading: Threading = {
       sliceWork: 2e8,
-      pieceWork: 1, // every step in as many pieces as there may be
-      pace: () => ({ shared: () => true, note: () => {} }),
+      tileWork: 1, // every step in as many tiles as possible
+      adaptive: () => ({ useAll: () => true, record: () => {} }),
     };
-    await using engine = await toyEngine(made, { threads, sharing });
+    await using engine = await toyEngine(made, { threads, threading });
     for (let run = 0; run < 6; run++) {
       assertEquals(await engineLogits(engine), want, `${threads} threads`);
     }

@@ -11,7 +11,7 @@ import { RECIPES } from "../../src/quantize/recipe.ts";
 import { RuntimeError } from "../../src/graph/error.ts";
 import type { PixelScale } from "../../src/execute/pixels.ts";
 import type { StaticModel } from "../../src/graph/static_model.ts";
-import { MOVE, STEP_KERNELS } from "../../src/plan/step.ts";
+import { CROSS_MEMORY_COPY, STEP_KERNELS } from "../../src/plan/step.ts";
 import { gridsOf, openFamily, pixelsOf } from "../golden/family.ts";
 import { staticFamily } from "./family_file.ts";
 
@@ -113,13 +113,16 @@ Deno.test("a cut plan: no memory beyond its limit, all weights somewhere, only k
   assertEquals(cut.memory.weights, whole.weights);
   for (const list of [cut.vision!, cut.prefill, cut.decode]) {
     for (const { kernel } of list.steps) {
-      assert(kernel === MOVE || STEP_KERNELS.includes(kernel), kernel);
+      assert(
+        kernel === CROSS_MEMORY_COPY || STEP_KERNELS.includes(kernel),
+        kernel,
+      );
     }
   }
   const error = assertThrows(
     () => planFor(model, family.plan, { ...options, memoryBytes: 1 << 16 }),
     RuntimeError,
-    "all but its weights must fit",
+    "everything except the weights must fit",
   );
   assertEquals(error.code, "memory");
 });

@@ -5,7 +5,7 @@
 import { assert, assertEquals, assertNotEquals } from "@std/assert";
 import { LISTS } from "../../src/plan/lists.ts";
 import { activationOffset } from "../../src/kernels/layout.ts";
-import { MOVE, STEP_KERNELS } from "../../src/plan/step.ts";
+import { CROSS_MEMORY_COPY, STEP_KERNELS } from "../../src/plan/step.ts";
 import {
   engineLogits,
   PROMPT,
@@ -24,7 +24,10 @@ Deno.test("every step of a plan runs a kernel that is allowed in plans", async (
       const steps = engine.plan[list]!.steps;
       assert(steps.length > 0);
       for (const { kernel } of steps) {
-        assert(kernel === MOVE || STEP_KERNELS.includes(kernel), kernel);
+        assert(
+          kernel === CROSS_MEMORY_COPY || STEP_KERNELS.includes(kernel),
+          kernel,
+        );
       }
     }
   }

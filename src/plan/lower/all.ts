@@ -1,5 +1,5 @@
 /**
- * The three lists of steps of a model: vision, prefill, decode.
+ * Lowers a model to its three lists of steps: vision, prefill, decode.
  * @module
  */
 import { RuntimeError } from "../../graph/error.ts";
@@ -11,7 +11,7 @@ import { MOST_RATIO, REGISTER } from "../step.ts";
 import type { Lowered, LowerOptions } from "./context.ts";
 import { lower } from "./lower.ts";
 
-/** Checks the number of query heads per key head. */
+/** Throws a `RuntimeError` "plan" where heads per kvHeads exceed the kernels' limit. */
 export function checkRatios(model: StaticModel): void {
   for (const n of model.nodes) {
     if (n.op === "attention" && n.heads / n.kvHeads > MOST_RATIO) {
@@ -25,7 +25,7 @@ export function checkRatios(model: StaticModel): void {
   }
 }
 
-/** The steps of each list. */
+/** Lowers each list; vision is undefined for a text-only model. */
 export function lowerAll(
   model: StaticModel,
   store: Store,

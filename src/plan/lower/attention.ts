@@ -1,6 +1,6 @@
 /**
- * Lowers attention: heads are quantized with their static scales, keys and
- * values go into the cache, and one kernel does the rest.
+ * Lowers attention: q, k and v are quantized to int8 on their static scales, keys and
+ * values are written to the cache, and one kernel computes the attention.
  * @module
  */
 import { quoted } from "../../format/error.ts";
@@ -15,7 +15,7 @@ import {
 } from "../../kernels/signatures/attention.ts";
 import { type Amount, ref } from "../buffer.ts";
 import type { RowLayout } from "../row_layout.ts";
-import { quadRegister, REGISTER, windowRegister } from "../step.ts";
+import { itemsRegister, REGISTER, windowRegister } from "../step.ts";
 import { windowSlots } from "../windows.ts";
 import { all } from "./call.ts";
 import type { Lowering } from "./context.ts";
@@ -28,11 +28,8 @@ import type { Floats } from "./value.ts";
 /** Maximum slots of a cache (kernel attention_s8). */
 const MOST_SLOTS = 65536;
 
-// long because its steps share buffers, scales and registers, in the order in which they run
-/**
- * Lowers attention within an image (its queries may have other rows than its
- * keys and values), or over the cache.
- */
+// Long, because its steps share buffers, scales and registers.
+/** Lowers attention within an image (where q may have other rows than k and v), or over the KV cache. */
 export function lowerAttention(l: Lowering, node: AttentionNode): Floats {
   const { heads, kvHeads, headDim, id } = node;
   const text = l.options.phase === "text";
@@ -51,7 +48,7 @@ export function lowerAttention(l: Lowering, node: AttentionNode): Floats {
     throw l.error(
       `${
         quoted(id)
-      }: attention is over at most ${MOST_SLOTS} keys: there are ${slots}; choose a shorter context or smaller pictures`,
+      }: attention must have at most ${MOST_SLOTS} keys: it has ${slots}; choose a shorter context or smaller images`,
     );
   }
   const bytes = cacheBytes(kvHeads, slots, headDim);
@@ -72,15 +69,15 @@ export function lowerAttention(l: Lowering, node: AttentionNode): Floats {
   const rotary = rotaryArgs(l, node);
   const slot: Amount = text ? { register: REGISTER.slot } : 0;
   const { rows } = layout;
-  const pieces: readonly Piece[] = cut
-    ? Array.from({ length: cut.most }, (_, w) => windowPiece(w, w * each, each))
+  const ranges: readonly AttentionRange[] = cut
+    ? Array.from({ length: cut.most }, (_, w) => windowRange(w, w * each, each))
     : [{ slot, row0: 0, row1: rows, at: 0 }];
-  // One row: every thread writes the same bytes, which is cheaper than waiting.
+  // One row: every thread writes the same bytes, which is cheaper than a barrier.
   const once = (of: RowLayout) =>
     of.maxRows === 1 ? { each: true, sync: false } : {};
-  for (const piece of pieces) {
-    const { slot, row0, row1, when } = piece, count = piece.rows ?? rows;
-    // Threads do not wait here: all wait behind the queries.
+  for (const range of ranges) {
+    const { slot, row0, row1, when } = range, count = range.rows ?? rows;
+    // No barrier here: it follows the queries.
     const options = {
       ...once(layout),
       ...(when === undefined ? {} : { when }),
@@ -124,7 +121,7 @@ export function lowerAttention(l: Lowering, node: AttentionNode): Floats {
   }
 
   const oneRow = keepsLastRowOnly(l, node);
-  const asked = oneRow ? lastRowOf(l, node, q) : q, { maxRows } = asked.layout;
+  const query = oneRow ? lastRowOf(l, node, q) : q, { maxRows } = query.layout;
   const queries = l.temporary(
     `${id} queries int8`,
     maxRows * heads * headDim,
@@ -134,19 +131,19 @@ export function lowerAttention(l: Lowering, node: AttentionNode): Floats {
     queries_f32_s8,
     id,
     {
-      x: l.pointer(asked),
+      x: l.pointer(query),
       ldx: q.stride,
       ...rotaryArgs(l, node, oneRow),
       inv: inverse("q", heads),
       q: ref(queries),
-      rows: all(asked.layout.rows),
+      rows: all(query.layout.rows),
       heads,
       headDim,
     },
-    [asked.layout.rows, 4 * heads * headDim],
-    once(asked.layout),
+    [query.layout.rows, 4 * heads * headDim],
+    once(query.layout),
   );
-  const y = l.rows(id, asked.layout, heads * headDim);
+  const y = l.rows(id, query.layout, heads * headDim);
   const score = l.store.constant(`score scale ${id}`, heads * 4, () => {
     const qs = scales("q"), ks = scales("k"), ratio = heads / kvHeads;
     return qs.map((s, h) => s * ks[Math.floor(h / ratio)] / Math.sqrt(headDim));
@@ -159,12 +156,12 @@ export function lowerAttention(l: Lowering, node: AttentionNode): Floats {
   const window = node.slidingWindow ?? 0;
   const masked = text && (maxRows > 1 || window > 0);
   const visible = text ? capacity : cut ? each : layout.maxRows;
-  const items: Amount = typeof asked.layout.rows === "number"
+  const items: Amount = typeof query.layout.rows === "number"
     ? kvHeads * Math.ceil(maxRows * (heads / kvHeads) / 4)
-    : { register: quadRegister(heads / kvHeads), scale: kvHeads };
-  for (const [i, piece] of pieces.entries()) {
-    const { row0, at, when } = piece;
-    const count = piece.rows ?? asked.layout.rows;
+    : { register: itemsRegister(heads / kvHeads), scale: kvHeads };
+  for (const [i, range] of ranges.entries()) {
+    const { row0, at, when } = range;
+    const count = range.rows ?? query.layout.rows;
     const queryOrder = maxRows === 1 ? tokenOrder(l, oneRow) : maskEnd(l);
     l.emit(
       attention_s8,
@@ -184,17 +181,17 @@ export function lowerAttention(l: Lowering, node: AttentionNode): Floats {
         rows: count,
         keys: text
           ? { register: REGISTER.keys, most: capacity }
-          : piece.rows ?? rows,
+          : range.rows ?? rows,
         capacity: slots,
         heads,
         kvHeads,
         headDim,
-        items: all(piece.quads ? { ...piece.quads, scale: kvHeads } : items),
+        items: all(range.items ? { ...range.items, scale: kvHeads } : items),
       },
       [count, heads * headDim * visible], // half of it: causal
       {
         ...(when === undefined ? {} : { when }),
-        sync: i === pieces.length - 1,
+        sync: i === ranges.length - 1,
       },
     );
   }
@@ -213,7 +210,7 @@ function checkAttention(
     throw l.error(
       `${
         quoted(node.id)
-      }: attention must be causal in the text phase, and in the vision phase full, with rotary embedding only on a grid`,
+      }: attention must be causal in the text phase and full in the vision phase, where rotary embedding needs rope2d`,
     );
   }
   if (node.headDim % 8 !== 0) {
@@ -237,26 +234,26 @@ function checkRows(
     throw l.error(
       `${
         quoted(node.id)
-      } must get as many values as keys: it gets ${v.layout.maxRows} and ${k.layout.maxRows}`,
+      }: v must have as many rows as k: they have ${v.layout.maxRows} and ${k.layout.maxRows}`,
     );
   }
 }
 
-/** A range of rows that attend to each other: all rows, or those of a window. */
-interface Piece {
-  /** Slot of row 0. */
+/** Rows that attend to each other: all, or those of a window. */
+interface AttentionRange {
+  /** Cache slot of row 0. */
   readonly slot: Amount;
   readonly row0: Amount;
   readonly row1: Amount;
-  /** Its first slot. */
+  /** Its first cache slot. */
   readonly at: number;
-  /** Number of rows, if not all. */
+  /** Number of rows; default all. */
   readonly rows?: Amount;
-  readonly quads?: { readonly register: number };
+  readonly items?: { readonly register: number };
   readonly when?: number;
 }
 
-function windowPiece(w: number, at: number, most: number): Piece {
+function windowRange(w: number, at: number, most: number): AttentionRange {
   const of = (field: Parameters<typeof windowRegister>[1]) => ({
     register: windowRegister(w, field),
   });
@@ -267,7 +264,7 @@ function windowPiece(w: number, at: number, most: number): Piece {
     row1: of("end"),
     at,
     rows,
-    quads: of("quads"),
+    items: of("items"),
     when: rows.register,
   };
 }

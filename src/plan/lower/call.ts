@@ -1,6 +1,5 @@
 /**
- * A kernel call before placement: named operands become the arguments of a
- * step, in the order of the kernel's parameters.
+ * Converts named operands of a kernel call to the positional arguments of a step.
  * @module
  */
 import type {
@@ -14,7 +13,7 @@ import type {
 import type { Amount, Arg, Ref } from "../buffer.ts";
 import type { Split } from "../step.ts";
 
-/** A range [first, end). */
+/** A range, `to` exclusive. */
 export interface Span {
   readonly from: Amount;
   readonly to: Amount;
@@ -28,21 +27,18 @@ type PlannedOperand<O> = O extends Range ? Span
   : O extends Pointer ? Ref | 0
   : Amount;
 
-/**
- * Operands of a call by name. Scratch is not included, because its size follows
- * from the others.
- */
+/** Operands of a call by name, except scratch, whose size follows from the others. */
 export type PlannedCall<O extends Operands> = {
   readonly [
     K in keyof O as O[K] extends ScratchOperand ? never : K
   ]: PlannedOperand<O[K]>;
 };
 
-/** Maximum of an amount; undefined if it is a register without a stated maximum. */
+/** Largest value of an amount; undefined where `most` of a register is not given. */
 const largest = (amount: Amount): number | undefined =>
   typeof amount === "number" ? amount : amount.most;
 
-/** The arguments of a step, and the range that threads split. */
+/** Arguments of a step, and the range that threads divide. */
 export function argsOf<O extends Operands>(
   kernel: Signature<O>,
   call: PlannedCall<O>,
@@ -82,6 +78,6 @@ function scratchBytes(
   const size = bytes(sizes);
   if (Number.isFinite(size)) return size;
   throw new TypeError(
-    `Cannot plan ${kernel}: the largest value of a size is not stated`,
+    `Cannot plan ${kernel}: the largest value of a size must be given as "most"`,
   );
 }

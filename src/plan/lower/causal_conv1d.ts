@@ -1,8 +1,8 @@
 /**
- * Lowers causal convolution over tokens. Its inputs are kept in float for the
- * whole context, indexed by position and not by cache slot. So image rows can
- * come first, prompts can come in several chunks, and tokens can be removed, as
- * with keys and values.
+ * Lowers the causal convolution along the tokens of a conversation. Its inputs are
+ * cached in float for the whole context, by a token's position and not by its slot. So
+ * image rows may come first, prompts may run in several chunks, and tokens may be
+ * removed, as in the KV cache.
  * @module
  */
 import type { CausalConv1dNode } from "../../graph/node.ts";
@@ -18,10 +18,7 @@ import { keepsLastRowOnly, lastRowOf } from "./keep_last_row.ts";
 import { tokenOrder } from "./rotary.ts";
 import type { Floats } from "./value.ts";
 
-/**
- * Stores the inputs, waits for all threads, convolves; the last convolution
- * computes only the chunk's last row.
- */
+/** Stores the inputs and, after a barrier, computes the sums; the last convolution computes only the chunk's last row. */
 export function lowerCausalConv1d(l: Lowering, node: CausalConv1dNode): Floats {
   const { id, width, kernelSize } = node;
   const x = floatsOf(l, node.x), { layout } = x;

@@ -1,5 +1,5 @@
 /**
- * Constants of rotations and gains.
+ * Constants of rotations and gains: signs, matrices, factors per channel.
  * @module
  */
 import {
@@ -13,13 +13,13 @@ import { type Buffer, type Ref, ref } from "../buffer.ts";
 import type { Lowering } from "./context.ts";
 import type { Diagonal } from "./value.ts";
 
-/** f32 [n]: the signs of a rotation; undefined if all are +1. */
+/** Signs of a rotation, f32 [n]; undefined where all are +1. */
 export function signsBuffer(l: Lowering, r: Rotation): Buffer | undefined {
   if (r.seed === 0) return undefined;
   return diagonalBuffer(l, [{ signs: r }]);
 }
 
-/** f32 [n]: the product of per-channel factors. */
+/** The product of factors, f32 [n]. */
 export function diagonalBuffer(
   l: Lowering,
   parts: readonly Diagonal[],
@@ -61,17 +61,11 @@ function multiply(
   }
 }
 
-/**
- * Whether the Hadamard kernels support a rotation: 2^p must be at least the
- * vector length.
- */
+/** Whether the Hadamard kernels support a rotation: its factor 2^p must fill a SIMD vector. */
 export const isFast = (r: Rotation): boolean =>
   r.block / (r.outer ?? 1) / r.order >= 4;
 
-/**
- * A rotation that is too short for the kernels, as a packed float matrix [n,
- * n].
- */
+/** A rotation without kernel support as a packed float matrix [n, n]. */
 export function denseRotation(
   l: Lowering,
   r: Rotation,
@@ -83,7 +77,7 @@ export function denseRotation(
   return l.store.constant(key, weightFloats(n, n) * 4, () => {
     const diagonal = new Float64Array(n).fill(1);
     multiply(l, diagonal, factors);
-    const rows = new Float64Array(n * n); // row i: what the unit vector i becomes
+    const rows = new Float64Array(n * n); // row i: the image of unit vector i
     for (let i = 0; i < n; i++) rows[i * n + i] = diagonal[i];
     transform(rows, r.block, r.order, inverse, r.outer);
     const w = new Float32Array(n * n);
@@ -94,16 +88,13 @@ export function denseRotation(
   });
 }
 
-/** f32 [n] of zeros. */
+/** Zeros, f32 [n]. */
 export function zeros(l: Lowering, n: number, memory = 0): Buffer {
-  const make = () => new Float32Array(n);
-  return l.store.constant(`zeros ${n}`, n * 4, make, memory);
+  const fill = () => new Float32Array(n);
+  return l.store.constant(`zeros ${n}`, n * 4, fill, memory);
 }
 
-/**
- * The dense factors of a Hadamard transform in the layout of the kernels, inner
- * first; 0 if absent.
- */
+/** The packed dense factors of a Hadamard transform, inner factor first; 0 where there are none. */
 export function matricesOf(
   l: Lowering,
   { order, outer = 1 }: Rotation,
@@ -128,6 +119,6 @@ function matrixOf(order: number, transposed: boolean): Int8Array {
     : m;
 }
 
-/** Additions per value of a transform. */
+/** Additions per element of a transform. */
 export const additions = ({ block, order, outer = 1 }: Rotation): number =>
   Math.log2(block / outer / order) + order + (outer > 1 ? outer : 0);

@@ -1,6 +1,5 @@
 /**
- * The shared state of lowering: the model, the steps so far, and the values
- * they produce.
+ * Shared state of lowering: the model, the steps so far, and the values of nodes.
  * @module
  */
 import {
@@ -27,7 +26,7 @@ import type { StaticModel } from "../../graph/static_model.ts";
 import type { Operands, Signature } from "../../kernels/signature.ts";
 import { copy_f32 } from "../../kernels/signatures/rows.ts";
 import type { KernelName } from "../../kernels/signatures/mod.ts";
-import { MOVE, REGISTER, type Split, type Step } from "../step.ts";
+import { CROSS_MEMORY_COPY, REGISTER, type Split, type Step } from "../step.ts";
 import { quoted } from "../../format/error.ts";
 import { all, argsOf, type PlannedCall } from "./call.ts";
 import type {
@@ -38,7 +37,7 @@ import type {
   Value,
 } from "./value.ts";
 
-/** A step before placement. */
+/** A step before its buffers have addresses; fields as in `Step`. */
 export interface DraftStep {
   readonly kernel: Step["kernel"];
   readonly label: string;
@@ -51,93 +50,90 @@ export interface DraftStep {
   readonly work: readonly [number, number, number];
 }
 
-/** Options of lowering one list of steps. */
+/** Options of one list of steps. */
 export interface LowerOptions {
   readonly phase: Phase;
   /** Rows at the start of the phase. */
   readonly layout: RowLayout;
   readonly threads: number;
-  /** Slots of the K/V cache, a multiple of 8. */
+  /** Slots of the KV cache, a multiple of 8. */
   readonly capacity: number;
   /** Maximum image rows of a chunk. */
   readonly imageRows: number;
-  /** Maximum patches of a picture. */
+  /** Most patches of an image. */
   readonly patches: number;
-  /**
-   * Windowed attention: patches per side of a window, and the maximum number of
-   * windows.
-   */
+  /** Attention windows: side in patches, and their largest number; the patches are in window order. */
   readonly windows?: { readonly side: number; readonly most: number };
-  /** Returns the int8 value per channel and pixel byte, [3][256], for a scale. */
+  /** Quantized value of each pixel byte at a scale, [3][256]. */
   readonly pixelTable?: (scale: number) => Int8Array;
 }
 
 /** A lowered phase. */
 export interface Lowered {
   readonly steps: readonly DraftStep[];
-  /** First step that is needed only for the logits. */
+  /** Index of the first step that only the logits depend on. */
   readonly tail: number;
-  /** Buffers of the arena. */
+  /** Arena buffers. */
   readonly arena: readonly Buffer[];
-  /** Image rows or logits, float32, row stride `stride` elements. */
+  /** Image rows or logits, float32; stride in elements. */
   readonly result: { readonly buffer: Buffer; readonly stride: number };
-  /** Tables that depend on a picture's grid, available after placement. */
+  /** Tables that depend on the grid; call after buffers have addresses. */
   readonly grids: readonly (() => GridTable)[];
-  /** The input of image rows in the text phase. */
+  /** Input of the text phase for image rows. */
   readonly images?: {
     readonly buffer: Buffer;
     readonly stride: number;
-    /** Id of the vision phase's value. */
+    /** Id of their value in the vision phase. */
     readonly x: string;
   };
 }
 
-/** Options of a kernel call. */
+/** Execution of a kernel call. */
 export interface CallOptions {
-  /** Every thread runs all of it, into its own memory; cheaper than waiting. */
+  /** Every thread runs all of it, into its own memory: cheaper than a barrier. */
   readonly each?: boolean;
-  /** If false, thread 0 runs it alone. */
+  /** False: thread 0 runs it alone. */
   readonly split?: boolean;
-  /** The call is skipped if this register is 0. */
+  /** The call is skipped where this register is 0. */
   readonly when?: number;
-  /** Whether threads wait for each other after it; default true. */
+  /** Whether a barrier follows; default true. */
   readonly sync?: boolean;
-  /** Memory of its addresses; default 0. */
+  /** Index of the memory of its pointers; default 0. */
   readonly memory?: number;
 }
 
-/** Maximum steps of a phase; real models have some hundreds. */
+/** Most steps of a phase: real models have hundreds. */
 const MOST_STEPS = 2 ** 17;
 
-/** A phase being lowered. */
+/** State of lowering one phase. */
 export class Lowering {
   /** Nodes of the phase. */
   readonly nodes: readonly Node[];
-  /** The nodes that use a value, in any phase. */
+  /** Nodes that use a value, in any phase. */
   readonly consumers: (id: string) => readonly Node[];
   /** Node by id, of the whole graph. */
   readonly byId: (id: string) => Node;
   /** Steps so far. */
   readonly steps: DraftStep[] = [];
-  /** Buffers that live between steps. */
+  /** Arena buffers so far. */
   readonly arena: Buffer[] = [];
   /** Values by node id. */
   readonly values = new Map<string, Value>();
-  /** Quantized values by value and row split. */
+  /** Quantized values by value, with and without channel 0. */
   readonly quantized = new Map<string, Quantized>();
   /** Streams by name. */
   readonly streams = new Map<string, StreamState>();
-  /** Linears that are already part of an emitted matmul. */
+  /** Linears that an emitted matmul already includes. */
   readonly emitted = new Set<string>();
-  /** First step that only the logits need. */
+  /** Index of the first step that only the logits depend on. */
   tail = Infinity;
-  /** Buffers that earlier steps without barrier may still read. */
+  /** Buffers used since the last barrier. */
   readonly open = new Set<Buffer>();
-  /** The input of image rows. */
+  /** Input of the text phase for image rows. */
   images: Lowered["images"];
   readonly #grids = new Map<string, () => GridTable>();
 
-  /** Starts lowering. */
+  /** Before the first node. */
   constructor(
     readonly model: StaticModel,
     readonly store: Store,
@@ -160,7 +156,7 @@ export class Lowering {
     return value;
   }
 
-  /** Allocates a buffer in the arena; with `each`, one per thread. */
+  /** Creates an arena buffer; with `each`, one per thread. */
   temporary(name: string, bytes: number, each = false, memory = 0): Buffer {
     const perThread = aligned(bytes);
     const buffer: Buffer = {
@@ -177,7 +173,7 @@ export class Lowering {
     return buffer;
   }
 
-  /** Allocates float rows. */
+  /** Creates an arena buffer of float rows. */
   rows(name: string, layout: RowLayout, width: number): Floats {
     const stride = roundUp(width, 8);
     const buffer = this.temporary(name, layout.maxRows * stride * 4);
@@ -194,21 +190,22 @@ export class Lowering {
     return [...this.#grids.values()];
   }
 
-  /** Layout of a linear's output rows: those of its modality, if it has one. */
-  madeBy(node: LinearNode, layout: RowLayout): RowLayout {
+  /** The output layout of a linear: the rows of its modality, where it has one. */
+  outputLayout(node: LinearNode, layout: RowLayout): RowLayout {
     if (node.modality === undefined) return layout;
-    const key = `${node.modality}`, made = this.#cut.get(layout) ?? new Map();
-    this.#cut.set(layout, made);
-    if (!made.has(key)) {
-      made.set(key, only(layout, MODALITIES.indexOf(node.modality)));
+    const key = `${node.modality}`;
+    const known = this.#byModality.get(layout) ?? new Map();
+    this.#byModality.set(layout, known);
+    if (!known.has(key)) {
+      known.set(key, only(layout, MODALITIES.indexOf(node.modality)));
     }
-    return made.get(key)!;
+    return known.get(key)!;
   }
-  readonly #cut = new Map<RowLayout, Map<string, RowLayout>>();
+  readonly #byModality = new Map<RowLayout, Map<string, RowLayout>>();
 
   /**
-   * Appends a kernel call. Threads split its range, unless `each` thread runs
-   * all of it or `split` is false and thread 0 runs it.
+   * Adds a kernel call. Threads divide its range, unless `each` thread runs all of it,
+   * or `split` is false and thread 0 runs it.
    * @param cost multiply-adds: rows · perRow
    */
   emit<O extends Operands>(
@@ -234,7 +231,7 @@ export class Lowering {
     });
   }
 
-  /** Appends a copy of float rows of `k` elements. */
+  /** Adds a copy of float rows of `k` elements; strides in elements. */
   copy(
     label: string,
     y: Ref,
@@ -249,15 +246,16 @@ export class Lowering {
     this.emit(copy_f32, label, call, [rows, k], options);
   }
 
-  /** Appends a copy of bytes between memories: [memory, address] each. */
-  move(
+  /** Adds a copy of bytes from one memory to another: [memory, buffer] each. */
+  copyAcross(
     label: string,
     [from, source]: readonly [number, Buffer],
     [to, target]: readonly [number, Buffer],
     bytes: Amount,
   ): void {
     const args = [from, ref(source), to, ref(target), bytes];
-    this.#add({ kernel: MOVE, label, args, sync: true, work: [0, 0, 0] });
+    const kernel = CROSS_MEMORY_COPY;
+    this.#add({ kernel, label, args, sync: true, work: [0, 0, 0] });
   }
 
   #add(step: DraftStep): void {
@@ -277,31 +275,28 @@ export class Lowering {
   }
 
   /**
-   * Inserts a barrier before a step that writes `buffer` if an earlier step may
-   * still read it.
+   * Adds a barrier before a step that writes `buffer`, where a step since the last
+   * barrier may still read it.
    */
-  meetBefore(buffer: Buffer): void {
+  barrierBefore(buffer: Buffer): void {
     const last = this.steps.at(-1);
     if (last === undefined || !this.open.has(buffer)) return;
     last.sync = true;
     this.#closeAt(this.steps.length - 1);
   }
 
-  /** Ends the list with a barrier. */
+  /** Ends the list; a barrier follows its last step. */
   close(): void {
     this.#closeAt(this.steps.length - 1);
   }
 
-  /**
-   * Marks a barrier after step `at`: buffers of earlier steps are free after
-   * it.
-   */
+  /** A barrier after step `at`: until then the buffers in use must not be reused. */
   #closeAt(at: number): void {
     for (const b of this.open) b.last = Math.max(b.last, at);
     this.open.clear();
   }
 
-  /** Checks that a value has the rows of `layout`. */
+  /** Throws where a value's rows are not those of `layout`. */
   expectRows(id: string, layout: RowLayout, ...values: readonly Value[]): void {
     if (values.every((v) => v.layout === layout)) return;
     throw this.error(
@@ -309,7 +304,7 @@ export class Lowering {
     );
   }
 
-  /** Calls `emit` once per segment; threads wait only after the last one. */
+  /** Calls `emit` once per segment; a barrier follows only the last. */
   perSegment(
     layout: RowLayout,
     emit: (s: Segment, sync: boolean) => void,
@@ -332,12 +327,12 @@ export class Lowering {
     return ref(v.buffer, v.column * 4, start, v.stride * 4);
   }
 
-  /** The stream of a norm; throws if it was written since. */
+  /** The stream of a norm; throws where it changed since the norm's position in the graph. */
   current(v: NormValue, id: string): StreamState {
     const stream = this.streams.get(v.node.stream)!;
     if (stream.version !== v.version) {
       throw this.error(
-        `${quoted(id)} is used after its stream was written again`,
+        `${quoted(id)} is used after its stream changed`,
       );
     }
     return stream;

@@ -1,5 +1,5 @@
 /**
- * Lowers depthwise convolutions over int8 rows, one row per pixel.
+ * Lowers depthwise convolutions of int8 rows, one row per pixel.
  * @module
  */
 import { quoted } from "../../format/error.ts";
@@ -18,10 +18,7 @@ import type { Lowering } from "./context.ts";
 import { quantizedPixels } from "./quantized.ts";
 import type { Deferred } from "./value.ts";
 
-/**
- * Lowers a convolution: its input is quantized now; the kernel runs when its
- * value is needed.
- */
+/** Quantizes the input of a convolution; the convolution runs when a node uses its value. */
 export function lowerDepthwiseConv2d(
   l: Lowering,
   node: DepthwiseConv2dNode,
@@ -32,7 +29,7 @@ export function lowerDepthwiseConv2d(
     throw l.error(
       `${
         quoted(id)
-      } must get ${height} × ${across} pixels: it gets ${pixels.maxRows} rows`,
+      }: x must have ${height} × ${across} rows, one per pixel: it has ${pixels.maxRows}`,
     );
   }
   const [down, columns] = conv2dGrid(node), rows = down * columns;
@@ -64,7 +61,7 @@ export function lowerDepthwiseConv2d(
       l.emit(depthwise_w8a8, id, { ...operands, ...to }, cost);
       return y;
     },
-    levels({ q, sums, rowBlock, inv, low, high, each }) {
+    int8({ q, sums, rowBlock, inv, low, high, each }) {
       const nonNegative = input.nonNegative ? 1 : 0;
       const to = { nonNegative, q, sums, rowBlock, inv, low, high };
       l.emit(depthwise_w8a8_s8, id, { ...operands, ...to }, cost, {
@@ -75,7 +72,7 @@ export function lowerDepthwiseConv2d(
   };
 }
 
-/** Packed filters, their scales times that of the input, and biases. */
+/** Packed filters; per channel the weight scale times the input's scale, and the bias. */
 function tablesOf(l: Lowering, node: DepthwiseConv2dNode) {
   const { id, width, kernelSize, weight, bias } = node, { model, store } = l;
   const column = (name: string, values: () => Float32Array) =>

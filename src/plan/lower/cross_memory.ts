@@ -7,14 +7,14 @@ import type { Amount, Buffer } from "../buffer.ts";
 import type { Lowering } from "./context.ts";
 import type { Floats, Quantized } from "./value.ts";
 
-/** The operands of a matmul. */
+/** Operands of a matmul in one memory. */
 export interface Operands {
   readonly values: Buffer;
   readonly sums: Buffer;
   readonly y: Buffer;
 }
 
-/** Copies of a matmul's operands in `memory`; its result is copied too if it is added to. */
+/** Copies a matmul's operands to `memory`; its result too, where the matmul adds to it. */
 export function copyOperands(
   l: Lowering,
   label: string,
@@ -30,11 +30,16 @@ export function copyOperands(
     sums: copy("sums", sums.perThread ?? sums.bytes),
     y: copy("rows", layout.maxRows * out.stride * 4),
   };
-  l.move(label, [0, values], [memory, operands.values], operands.values.bytes);
-  l.move(label, [0, sums], [memory, operands.sums], operands.sums.bytes);
+  l.copyAcross(
+    label,
+    [0, values],
+    [memory, operands.values],
+    operands.values.bytes,
+  );
+  l.copyAcross(label, [0, sums], [memory, operands.sums], operands.sums.bytes);
   if (adds) {
     const bytes = bytesOf(layout.rows, out.stride);
-    l.move(label, [0, out.buffer], [memory, operands.y], bytes);
+    l.copyAcross(label, [0, out.buffer], [memory, operands.y], bytes);
   }
   return operands;
 }
@@ -49,7 +54,7 @@ export function copyResultBack(
   memory: number,
 ): void {
   const bytes = bytesOf(layout.rows, out.stride);
-  l.move(label, [memory, y], [0, out.buffer], bytes);
+  l.copyAcross(label, [memory, y], [0, out.buffer], bytes);
 }
 
 /** Bytes of float rows. */

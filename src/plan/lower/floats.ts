@@ -1,5 +1,5 @@
 /**
- * Values as rows of floats.
+ * Computes values as float rows.
  * @module
  */
 import { quoted } from "../../format/error.ts";
@@ -28,7 +28,7 @@ import {
 import type { Lowering } from "./context.ts";
 import type { Diagonal, Floats, NormValue } from "./value.ts";
 
-/** Returns a value as float rows. */
+/** Computes a value as float rows; with `diagonal` its pending factors may remain. */
 export function floatsOf(l: Lowering, id: string, diagonal = false): Floats {
   const v = l.value(id);
   let f: Floats;
@@ -40,7 +40,7 @@ export function floatsOf(l: Lowering, id: string, diagonal = false): Floats {
       f = v.floats();
       break;
     case "norm":
-      f = normed(l, id, v);
+      f = normalized(l, id, v);
       break;
     case "activation":
       f = activated(l, id, v.node, v.layout);
@@ -51,7 +51,7 @@ export function floatsOf(l: Lowering, id: string, diagonal = false): Floats {
       break;
     }
     case "patches":
-      throw l.error(`${quoted(id)}: pixels can enter a linear only`);
+      throw l.error(`${quoted(id)}: only a linear can use pixels`);
   }
   if (f.diagonal && !diagonal) f = scaled(l, id, f, f.diagonal);
   l.values.set(id, f);
@@ -84,7 +84,7 @@ function activated(
   return y;
 }
 
-/** x ⊙ diagonal, for a diagonal that no following rotation includes. */
+/** x ⊙ diagonal, where no following rotation includes the factors. */
 function scaled(
   l: Lowering,
   id: string,
@@ -110,8 +110,8 @@ function scaled(
   return y;
 }
 
-/** Computes a norm in float. */
-function normed(l: Lowering, id: string, v: NormValue): Floats {
+/** A norm as float rows. */
+function normalized(l: Lowering, id: string, v: NormValue): Floats {
   const { buffer, stride } = l.current(v, id), { width, eps, bias } = v.node;
   const start = v.last ? { register: REGISTER.last } : 0;
   const { layout } = v;
@@ -159,8 +159,8 @@ function normed(l: Lowering, id: string, v: NormValue): Floats {
 }
 
 /**
- * x − mean(x) by a Hadamard transform, whose channel 0 is the mean: transform,
- * set channel 0 to 0, transform back.
+ * x − mean(x) by a Hadamard transform, whose channel 0 is proportional to the mean:
+ * transform, set channel 0 to 0, transform back.
  */
 function centered(l: Lowering, id: string, x: Floats, width: number): Floats {
   const h = wholeRotation(width);
@@ -171,11 +171,11 @@ function centered(l: Lowering, id: string, x: Floats, width: number): Floats {
       }: a LayerNorm's width must have a Hadamard transform in one block: current value is ${width}`,
     );
   }
-  const there = rotated(l, id, x, h, undefined, false);
-  return rotated(l, id, there, h, [{ mean: width }], true);
+  const transformed = rotated(l, id, x, h, undefined, false);
+  return rotated(l, id, transformed, h, [{ mean: width }], true);
 }
 
-/** Rotates x · diagonal in float, or applies the inverse rotation. */
+/** The rotation of x ⊙ diagonal in float; or its inverse, without the final signs. */
 export function rotated(
   l: Lowering,
   id: string,
@@ -245,7 +245,7 @@ export function activationInputs(
     throw l.error(
       `${
         quoted(node.id)
-      }: gate and x must have the same bits: their rows are ${g.stride} and ${x.stride} apart`,
+      }: gate and x must have the same row stride: they have ${g.stride} and ${x.stride}; quantize both to the same bits`,
     );
   }
   return { g, u: x, stride: x.stride };

@@ -1,6 +1,6 @@
 /**
- * After the keys and values of the last attention (or the state of the last
- * convolution), only the chunk's last token is needed. From there on one row is
+ * After the keys and values of the last attention (or the state of the last causal
+ * convolution) only the chunk's last token is needed. From there on one row is
  * computed, and chunks without logits stop.
  * @module
  */
@@ -15,21 +15,18 @@ import { REGISTER } from "../step.ts";
 import type { Lowering } from "./context.ts";
 import type { Floats } from "./value.ts";
 
-/** Nodes that mix rows of different tokens. */
+/** A node that mixes rows of different tokens. */
 type Mixer = AttentionNode | CausalConv1dNode;
 
-const behind = ({ nodes }: Lowering, node: Mixer) =>
+const after = ({ nodes }: Lowering, node: Mixer) =>
   nodes.slice(nodes.indexOf(node) + 1);
 
-/**
- * Whether only the last row is needed after a mixer: it is the last mixer, and
- * later nodes use no older values except streams.
- */
+/** Whether only the last row is needed after a mixer: it is the last mixer, and later nodes use no earlier values except streams. */
 export function keepsLastRowOnly(l: Lowering, node: Mixer): boolean {
   if (l.options.phase !== "text" || l.options.layout.maxRows === 1) {
     return false;
   }
-  const later = behind(l, node);
+  const later = after(l, node);
   const known = new Set([node.id, ...later.map((n) => n.id)]);
   return later.some((n) => n.op === "last_row") &&
     later.every((n) =>
@@ -38,14 +35,11 @@ export function keepsLastRowOnly(l: Lowering, node: Mixer): boolean {
     );
 }
 
-/**
- * Reduces a mixer's input to its last row, and the streams that are read after
- * it.
- */
+/** The last row of a mixer's input; the streams that later nodes read are reduced to that row. */
 export function lastRowOf(l: Lowering, node: Mixer, q: Floats): Floats {
   l.tail = Math.min(l.tail, l.steps.length);
   const used = new Set(
-    behind(l, node).map((n) => "stream" in n ? n.stream : ""),
+    after(l, node).map((n) => "stream" in n ? n.stream : ""),
   );
   for (const [name, stream] of l.streams) {
     if (!used.has(name)) continue;

@@ -1,7 +1,7 @@
 /**
- * Lowers a phase of the graph to kernel calls. A node's value is computed only
- * when it is needed, and in the layout that is needed: float rows or int8
- * values. This fuses norms, activations and rotations with quantization.
+ * Lowers a phase of the graph to kernel calls. The value of a node is computed only
+ * when another node uses it, in the layout that it needs: float rows or int8 values.
+ * This fuses norms, activations and rotations with quantization.
  * @module
  */
 import { quoted } from "../../format/error.ts";
@@ -58,17 +58,19 @@ function run(l: Lowering): Lowered {
   };
 }
 
-/** The result of a phase; its buffer stays valid after all steps. */
+/** The result of a phase: image rows or logits. Its buffer outlives all steps. */
 function resultOf(l: Lowering): Lowered["result"] {
   const bridge = l.model.nodes.find((n) =>
     n.op === "residual_add" && n.phase === "text" && n.modality === "vision"
   ) as ResidualAddNode | undefined;
   const id = l.options.phase === "text" ? l.nodes.at(-1)!.id : bridge?.x;
   if (id === undefined) {
-    throw l.error("the text phase takes in no image rows");
+    throw l.error("the text phase must use image rows: it uses none");
   }
   const value = floatsOf(l, id);
-  if (value.column !== 0) throw l.error(`${quoted(id)} shares its rows`);
+  if (value.column !== 0) {
+    throw l.error(`${quoted(id)} must not share its rows with other values`);
+  }
   const want = l.options.phase === "text"
     ? 1
     : tokensIn(imageInfoOf(l.model.info), { rows: 1, cols: l.options.patches });
@@ -81,10 +83,7 @@ function resultOf(l: Lowering): Lowered["result"] {
   return { buffer: value.buffer, stride: value.stride };
 }
 
-/**
- * The lowering of each op: returns the node's value, or nothing for ops without
- * a value.
- */
+/** The lowering of each op. It returns the node's value, or sets it and returns nothing. */
 type Lowerings = {
   readonly [O in Node["op"]]: (
     l: Lowering,
@@ -92,11 +91,11 @@ type Lowerings = {
   ) => Value | void;
 };
 
-/** The lowering of each op (src/graph/ops/). */
+/** Lowerings by op (src/graph/ops/). */
 const LOWERINGS: Lowerings = {
   patch_input: lowerPatchInput,
   learned_embedding: lowerLearnedEmbedding,
-  embedding: () => {}, // placed by the residual_add that takes it
+  embedding: () => {}, // its residual_add emits it
   linear: lowerLinear,
   depthwise_conv2d: lowerDepthwiseConv2d,
   norm: lowerNorm,

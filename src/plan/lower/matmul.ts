@@ -1,6 +1,6 @@
 /**
- * Lowers linears to integer matmuls. Linears with the same input become one
- * matmul; a linear that only a residual_add uses adds to the stream directly.
+ * Lowers linears to integer matmuls. Linears with the same input are fused, and a
+ * linear whose only consumer is a residual addition accumulates into the stream.
  * @module
  */
 import { channel0Weight, siteScale, weightScale } from "../../graph/names.ts";
@@ -30,14 +30,11 @@ import { copyOperands, copyResultBack } from "./cross_memory.ts";
 import type { Lowering } from "./context.ts";
 import type { Deferred, Floats, Quantized } from "./value.ts";
 
-/**
- * Multiply-adds of a step above which it is split, so that cancellation stays
- * fast.
- */
+/** Most multiply-adds of one step; larger ones are split, because an abort waits for the end of a step. */
 const MOST_WORK = 1.5e9;
 
-/** The residual_add that is the only user of a linear's output. */
-export function fusedWrite(
+/** The residual addition that is the only consumer of a linear, if the matmul can do it. */
+export function fusedAdd(
   l: Lowering,
   node: LinearNode,
 ): ResidualAddNode | undefined {
@@ -63,37 +60,34 @@ function samePacking(a: Packing, b: Packing): boolean {
 export function lowerLinear(l: Lowering, node: LinearNode): void {
   if (l.emitted.has(node.id)) return;
   const input = quantizedInput(l, node);
-  if (fusedWrite(l, node)) return; // the residual addition emits it
-  if (entersConvolution(l, node)) {
+  if (fusedAdd(l, node)) return; // the residual addition emits it
+  if (feedsConvolution(l, node)) {
     l.values.set(node.id, deferred(l, node, input));
     l.emitted.add(node.id);
     return;
   }
-  const group = node.floatChannel0
+  const fused = node.floatChannel0
     ? [node]
     : l.nodes.filter((n) =>
       n.op === "linear" && n.x === node.x && !n.floatChannel0 &&
       n.modality === node.modality &&
-      samePacking(packingOf(l, n), packingOf(l, node)) && !fusedWrite(l, n) &&
-      !entersConvolution(l, n)
+      samePacking(packingOf(l, n), packingOf(l, node)) && !fusedAdd(l, n) &&
+      !feedsConvolution(l, n)
     ) as LinearNode[];
-  const width = group.reduce((sum, n) => sum + roundUp(n.n, 8), 0);
-  const layout = l.madeBy(node, input.layout);
-  const out = l.rows(group.map((n) => n.id).join("+"), layout, width);
-  emitMatmul(l, group, { ...input, layout }, out, () => 0);
+  const width = fused.reduce((sum, n) => sum + roundUp(n.n, 8), 0);
+  const layout = l.outputLayout(node, input.layout);
+  const out = l.rows(fused.map((n) => n.id).join("+"), layout, width);
+  emitMatmul(l, fused, { ...input, layout }, out, () => 0);
   let column = 0;
-  for (const n of group) {
+  for (const n of fused) {
     l.values.set(n.id, { ...out, column });
     l.emitted.add(n.id);
     column += roundUp(n.n, 8);
   }
 }
 
-/**
- * Whether one convolution is the only user of a linear, directly or through an
- * activation, and a kernel can write its rows as int8.
- */
-function entersConvolution(l: Lowering, node: LinearNode): boolean {
+/** Whether a convolution is the only consumer of a linear, directly or through an activation, and a kernel can write the linear's output as int8. */
+function feedsConvolution(l: Lowering, node: LinearNode): boolean {
   const only = (id: string) => {
     const users = l.consumers(id);
     return users.length === 1 ? users[0] : undefined;
@@ -106,7 +100,7 @@ function entersConvolution(l: Lowering, node: LinearNode): boolean {
     packedWeights(l, [node], packing).memory === undefined;
 }
 
-/** A matmul that runs when its rows are needed. */
+/** A matmul that runs when its consumer needs float or int8 rows. */
 function deferred(l: Lowering, node: LinearNode, input: Quantized): Deferred {
   const { layout, kp } = input, width = roundUp(node.n, 8);
   return {
@@ -117,7 +111,7 @@ function deferred(l: Lowering, node: LinearNode, input: Quantized): Deferred {
       emitMatmul(l, [node], input, out, () => 0);
       return out;
     },
-    levels({ q, kp: ldq, inv, low, high, each }) {
+    int8({ q, kp: ldq, inv, low, high, each }) {
       const packing = packingOf(l, node);
       const { alpha, bias } = columnsOf(l, [node], node.id, width, 0);
       const operands = {
@@ -135,7 +129,7 @@ function deferred(l: Lowering, node: LinearNode, input: Quantized): Deferred {
         high,
       };
       const kernel = packing.bits === 4 ? gemm_w4a8_s8 : gemm_w8a8_s8;
-      for (const n of piecesOf(layout, kp, width)) {
+      for (const n of columnRanges(layout, kp, width)) {
         const cost = [layout.rows, kp * (n.to - n.from)] as const;
         l.emit(kernel, node.id, { ...operands, n }, cost, {
           each,
@@ -146,21 +140,25 @@ function deferred(l: Lowering, node: LinearNode, input: Quantized): Deferred {
   };
 }
 
-/** Splits the columns of a matmul into steps of limited work. */
-function piecesOf(
+/** Column ranges of a matmul of at most MOST_WORK each. */
+function columnRanges(
   { maxRows }: RowLayout,
   kp: number,
   width: number,
 ): { readonly from: number; readonly to: number }[] {
-  const pieces = Math.ceil(maxRows * kp * width / MOST_WORK);
-  const step = roundUp(Math.ceil(width / pieces), 8);
+  const ranges = Math.ceil(maxRows * kp * width / MOST_WORK);
+  const step = roundUp(Math.ceil(width / ranges), 8);
   return Array.from({ length: Math.ceil(width / step) }, (_, i) => ({
     from: i * step,
     to: Math.min(width, (i + 1) * step),
   }));
 }
 
-/** Emits one matmul with the concatenated weights of `linears`. */
+/**
+ * Emits one matmul with the concatenated weights of `linears`.
+ * @param out output rows, padded to 8 columns per linear
+ * @param accumulate whether it adds to the rows of a modality (1) or overwrites them (0)
+ */
 export function emitMatmul(
   l: Lowering,
   linears: readonly LinearNode[],
@@ -175,8 +173,8 @@ export function emitMatmul(
   const weights = packedWeights(l, linears, packing);
   const memory = weights.memory ?? 0;
   const { alpha, bias } = columnsOf(l, linears, label, width, memory);
-  l.meetBefore(out.buffer);
-  // Rows of the other modality are copied along, and come back unchanged.
+  l.barrierBefore(out.buffer);
+  // The rows of the other modality are copied too, and back unchanged.
   const adds = layout.of !== undefined ||
     layout.segments.some((s) => accumulate(s.modality) === 1);
   const copies = memory === 0
@@ -184,7 +182,7 @@ export function emitMatmul(
     : copyOperands(l, label, input, out, memory, adds);
   const here = copies ??
     { values: input.values, sums: input.sums, y: out.buffer };
-  for (const n of piecesOf(layout, kp, width)) {
+  for (const n of columnRanges(layout, kp, width)) {
     l.perSegment(layout, (s, sync) => {
       const operands = {
         x: ref(here.values, 0, s.packed, kp),
@@ -232,7 +230,7 @@ export function emitMatmul(
   if (input.outlier) emitRank1(l, first, input, input.outlier, out, width);
 }
 
-/** The concatenated weights of `linears`. */
+/** One buffer with the packed weights of `linears`. */
 function packedWeights(
   l: Lowering,
   linears: readonly LinearNode[],
@@ -248,7 +246,7 @@ function packedWeights(
   return l.store.weight(key, offset, { packing, parts });
 }
 
-/** Factors (weight scale · activation scale) and biases of all output columns. */
+/** Factors (weight scale · activation scale) and biases of all output columns, padding included. */
 function columnsOf(
   l: Lowering,
   linears: readonly LinearNode[],
@@ -285,7 +283,7 @@ function columnsOf(
   return { alpha, bias };
 }
 
-/** y += x₀·w₀ᵀ: channel 0, which rotation magnitude suppression keeps in float. */
+/** y += x₀·w₀ᵀ: the float channel 0 of rotation magnitude suppression. */
 function emitRank1(
   l: Lowering,
   node: LinearNode,

@@ -1,6 +1,6 @@
 /**
- * Prefix tokens: their keys and values are in the cache from the start, in the
- * slots of their positions.
+ * Prefix tokens: their keys and values are in the cache from the start, in the first
+ * slots.
  * @module
  */
 import { prefixValues } from "../../graph/names.ts";
@@ -8,10 +8,7 @@ import type { AttentionNode } from "../../graph/node.ts";
 import { cacheBytes, keyOffset, valueOffset } from "../../kernels/layout.ts";
 import type { Lowering } from "./context.ts";
 
-/**
- * Initial contents of a cache of `capacity` slots; undefined without prefix
- * tokens.
- */
+/** Initial contents of a cache of `capacity` slots; undefined without prefix tokens. */
 export function prefixFill(
   l: Lowering,
   node: AttentionNode,
@@ -22,7 +19,7 @@ export function prefixFill(
   if (!prefix) return undefined;
   if (prefix.length >= capacity) {
     throw l.error(
-      `its context must be longer than the ${prefix.length} tokens in front of it`,
+      `its context must be longer than its ${prefix.length} prefix tokens: it has ${capacity} tokens`,
     );
   }
   return () => {

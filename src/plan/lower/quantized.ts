@@ -1,6 +1,6 @@
 /**
- * Quantizes values with their static scales, one call per modality (MSQ). A
- * norm, an activation or a rotation is fused with the quantization after it.
+ * Computes values as int8 on their static scales, one kernel call per modality (MSQ).
+ * A norm, an activation or a rotation is fused with the quantization.
  * @module
  */
 import { quoted } from "../../format/error.ts";
@@ -48,7 +48,7 @@ interface Output {
   readonly rowBlock: number;
 }
 
-/** The source and target of a quantization. */
+/** The value to quantize, and the output. */
 interface Target {
   readonly id: string;
   readonly layout: RowLayout;
@@ -56,7 +56,7 @@ interface Target {
   readonly k: number;
   /** 1 / the segment's static scale. */
   inv(s: Segment): number;
-  /** Address of channel 0 in float, or 0 if it is quantized like the others. */
+  /** Address of the float channel 0; 0 where it is quantized too. */
   outlier(s: Segment): Ref | 0;
   output(s: Segment): Output;
   /** Emits one call per segment. */
@@ -67,7 +67,7 @@ interface Target {
   ): void;
 }
 
-/** The quantized input of `linear`, shared by all linears with the same input. */
+/** The input of `linear` as int8 on its static scales; linears with the same input share it. */
 export function quantizedInput(l: Lowering, linear: LinearNode): Quantized {
   return quantized(l, linear, linear.k, l.value(linear.x).layout.rowBlock);
 }
@@ -106,7 +106,7 @@ function quantized(
   }
   const kp = paddedK(k);
   const packed = roundUp(packedRows(layout), rowBlock);
-  const each = layout.maxRows === 1; // every thread quantizes one row by itself
+  const each = layout.maxRows === 1; // every thread quantizes a single row
   const made: Quantized = {
     values: l.temporary(`${id} int8`, packed * kp, each),
     sums: l.temporary(`${id} sums`, packed * 4, each),
@@ -147,7 +147,7 @@ function quantized(
   return made;
 }
 
-/** Quantizes a value with the kernel that needs the fewest passes. */
+/** Quantizes a value with the most fused kernel that supports it. */
 function write(
   l: Lowering,
   target: Target,
@@ -161,14 +161,14 @@ function write(
     throw l.error(
       `${
         quoted(site.id)
-      }: channel 0 can stay in float only behind a rotation of the whole row`,
+      }: floatChannel0 needs an input that is rotated as a whole`,
     );
   }
   const from = deferredBy(l, v);
   if (from) {
     const [s] = v.layout.segments, inv = target.inv(s), relu6 = isRelu6(v);
     const { q, sums, rowBlock } = target.output(s);
-    from.levels({
+    from.int8({
       q,
       sums,
       kp: made.kp,
@@ -200,7 +200,7 @@ const isRelu6 = (v: Value): boolean =>
   v.kind === "activation" && v.node.fn === "relu6" &&
   v.node.gate === undefined;
 
-/** The deferred computation that can write a value as int8, if there is one. */
+/** The deferred kernel that can write the value as int8, if any; ReLU6 is a clamp. */
 function deferredBy(l: Lowering, v: Value): Deferred | undefined {
   const from = v.kind === "activation" && isRelu6(v) ? l.value(v.node.x) : v;
   return from.kind === "deferred" ? from : undefined;
@@ -243,7 +243,7 @@ function quantizedPatches(
     const { pixelTable } = l.options;
     if (pixelTable) return pixelTable(scale);
     throw l.error(
-      "it takes images, and the settings of its pixels are missing",
+      "it takes images, but the normalisation of pixels is missing",
     );
   });
   const pixels = l.store.state("pixels", patches * patchSize ** 2 * 3);
@@ -253,7 +253,7 @@ function quantizedPatches(
     t.id,
     {
       image: ref(pixels),
-      // A picture that keeps its shape has no windows that reach below it.
+      // With native resolution no window extends below the image.
       height: image.nativeResolution ? patches * patchSize : image.height,
       width: image.nativeResolution
         ? { register: REGISTER.cols, scale: patchSize }
@@ -289,7 +289,7 @@ function quantizedActivation(
   }));
 }
 
-/** A rotation of the whole row, fused with the preceding activation. */
+/** A rotation of the whole row, fused with an activation before it. */
 function quantizedRotation(
   l: Lowering,
   t: Target,

@@ -1,6 +1,6 @@
 /**
- * Rotary embedding: tables of cosines and sines, and the table row of each
- * token.
+ * Operands of the rotary embedding: tables of cosines and sines, and the table row
+ * of each token.
  * @module
  */
 import { quoted } from "../../format/error.ts";
@@ -20,19 +20,16 @@ import type { Lowering } from "./context.ts";
 
 const PARTS = ["cos", "sin"] as const;
 
-/** Rotary arguments of the kernels; 0 without rotary embedding. */
+/** Rotary operands of the kernels that quantize heads; all 0 without a rotary embedding. */
 export interface RotaryArgs {
-  /** Table row of each row of the value. */
+  /** Table row of each row of the value, int32. */
   readonly positions: Ref | 0;
   /** f32 [rows][headDim/2]. */
   readonly cos: Ref | 0;
   readonly sin: Ref | 0;
 }
 
-/**
- * Rotary arguments for the rows of a value; with `last`, for the chunk's last
- * token only.
- */
+/** The rotary operands of a node; with `last`, for the row of the chunk's last token. */
 export function rotaryArgs(
   l: Lowering,
   node: AttentionNode,
@@ -43,51 +40,42 @@ export function rotaryArgs(
   return {
     positions: node.phase === "text"
       ? tokenOrder(l, last)
-      : ref(rasterBuffer(l)),
+      : ref(identityOrder(l)),
     cos: ref(cos),
     sin: ref(sin),
   };
 }
 
-/**
- * Original positions, int32: of all cached tokens in cache order, or from the
- * chunk's first (or last) token on.
- */
+/** Original positions in cache order, int32, from the chunk's first token on; with `last` from its last. */
 export function tokenOrder(l: Lowering, last: boolean): Ref {
   const register = last ? REGISTER.lastSlot : REGISTER.slot;
   return ref(orderBuffer(l), 0, { register }, 4);
 }
 
-/**
- * Attention mask end: the last position that each row attends to, from the
- * chunk's first row on: its own position, or the end of its image.
- */
+/** Attention mask end of each row (last position it attends to), int32, from the chunk's first on: its own, or the end of its image. */
 export function maskEnd(l: Lowering): Ref {
   if (!l.model.info.image?.bidirectional) return tokenOrder(l, false);
   const buffer = l.store.state("mask end", l.options.capacity * 4);
   return ref(buffer, 0, { register: REGISTER.slot }, 4);
 }
 
-/** Original position of every cached token, in cache order. */
+/** Original position of every cached token, in cache order, int32. */
 export function orderBuffer(l: Lowering): Buffer {
   return l.store.state("order", l.options.capacity * 4);
 }
 
-/**
- * [cos, sin] by token index, by position id (M-RoPE), or by a patch's row and
- * column: [rows, headDim/2] each.
- */
+/** [cos, sin] by position, by M-RoPE position, or by a patch's row and column: [rows, headDim/2] each. */
 function rotaryTables(l: Lowering, node: AttentionNode): Buffer[] {
   const { ropeTheta: theta, headDim: d, rope2d, mropeSection } = node;
   const { capacity } = l.options;
   const bytes = (rows: number) => rows * d / 2 * 4;
-  const both = (key: string, rows: number, make: () => RopeTables) => {
-    let tables: RopeTables | undefined; // made once, for both
+  const both = (key: string, rows: number, compute: () => RopeTables) => {
+    let tables: RopeTables | undefined; // computed once for both
     return PARTS.map((part) =>
       l.store.constant(
         `${part} ${key} ${rotaryKey(node)}`,
         bytes(rows),
-        () => (tables ??= make())[part],
+        () => (tables ??= compute())[part],
       )
     );
   };
@@ -101,7 +89,7 @@ function rotaryTables(l: Lowering, node: AttentionNode): Buffer[] {
   }
   const image = imageInfoOf(l.model.info), { patches, layout } = l.options;
   if (patches !== layout.maxRows) {
-    throw l.error(`${quoted(node.id)}: a grid cannot have extra rows`);
+    throw l.error(`${quoted(node.id)}: rope2d must come without extra rows`);
   }
   if (!image.nativeResolution) {
     const own = defaultGrid(image);
@@ -121,8 +109,8 @@ function rotaryTables(l: Lowering, node: AttentionNode): Buffer[] {
   return [cos, sin];
 }
 
-/** 0, 1, 2 …: patches are in the order of the table's rows. */
-function rasterBuffer(l: Lowering): Buffer {
+/** 0, 1, 2 …: the patches are in the order of the table rows. */
+function identityOrder(l: Lowering): Buffer {
   const rows = l.options.layout.maxRows;
   return l.store.constant(
     `raster ${rows}`,

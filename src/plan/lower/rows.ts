@@ -1,5 +1,5 @@
 /**
- * Lowers nodes that select, concatenate, rotate or scale rows.
+ * Lowers the ops that select, concatenate, rotate or scale rows.
  * @module
  */
 import { quoted } from "../../format/error.ts";
@@ -29,23 +29,20 @@ import type { Lowering } from "./context.ts";
 import { floatsOf, rotated } from "./floats.ts";
 import type { Floats, Value } from "./value.ts";
 
-/** Lowers last_row: the steps from here on are needed for the logits only. */
+/** The chunk's last row: from here on steps are for the logits only. */
 export function lowerLastRow(l: Lowering, { id, x }: LastRowNode): Value {
   if (l.options.phase !== "text") {
-    throw l.error(`${quoted(id)} must be of the text phase`);
+    throw l.error(`${quoted(id)} must be in the text phase`);
   }
   l.tail = Math.min(l.tail, l.steps.length);
   const v = l.value(x);
-  if (v.layout.maxRows === 1) return v; // one row only goes on already
-  // A norm works row by row, so taking the last row may come first.
+  if (v.layout.maxRows === 1) return v; // there is only one row
+  // A norm is per row, so the last row can be selected before it.
   const from = v.kind === "norm" ? v : floatsOf(l, x);
   return { ...from, layout: ONE_ROW, last: true };
 }
 
-/**
- * Lowers learned_embedding: constant rows, or the first rows of the vision
- * phase.
- */
+/** A table as a constant, or resampled to each image's grid. */
 export function lowerLearnedEmbedding(
   l: Lowering,
   node: LearnedEmbeddingNode,
@@ -54,7 +51,7 @@ export function lowerLearnedEmbedding(
   const { weight, width, rows, gridSize, interpolation } = node;
   if (phase !== "vision") {
     throw l.error(
-      `${quoted(node.id)}: tables are known in the vision phase only`,
+      `${quoted(node.id)}: learned_embedding is for the vision phase only`,
     );
   }
   const layout = rows === undefined ? start : fixedRows(rows, 0);
@@ -67,7 +64,7 @@ export function lowerLearnedEmbedding(
   if (gridSize === undefined) return { ...value, buffer: table };
   if (patches !== layout.maxRows || l.options.windows) {
     throw l.error(
-      `${quoted(node.id)}: a grid cannot have extra rows or windows`,
+      `${quoted(node.id)}: gridSize must come without extra rows and windows`,
     );
   }
   const buffer = l.store.state(`rows of ${weight}`, patches * width * 4);
@@ -82,36 +79,33 @@ export function lowerLearnedEmbedding(
   return { ...value, buffer };
 }
 
-/** Lowers slice_rows: the first rows of each image. */
+/** The first rows of each image. */
 export function lowerSliceRows(l: Lowering, node: SliceRowsNode): Floats {
   const x = floatsOf(l, node.x);
   if (l.options.phase !== "vision" || node.count > x.layout.maxRows) {
     throw l.error(
       `${
         quoted(node.id)
-      } must take at most ${x.layout.maxRows} rows of the vision phase: count is ${node.count}`,
+      }: count must be at most ${x.layout.maxRows}, in the vision phase: current value is ${node.count}`,
     );
   }
   return { ...x, layout: fixedRows(node.count, 0) };
 }
 
-/** Lowers hadamard: a forward rotation is fused with the quantization after it. */
+/** A rotation. A forward one is fused with the quantization that uses it. */
 export function lowerHadamard(
   l: Lowering,
   { id, x, rotation, inverse }: HadamardNode,
 ): Value {
   const layout = l.value(x).layout;
   if (!inverse) return { kind: "hadamard", x, rotation, layout };
-  // Qᵀ = diag(signs)·(M ⊗ S)ᵀ: the transform now, the signs with whoever comes next
+  // Qᵀ = diag(signs)·(M ⊗ S)ᵀ: the transform now, the signs with the next op
   const from = floatsOf(l, x, true);
   const y = rotated(l, id, from, rotation, from.diagonal, true);
   return rotation.seed === 0 ? y : { ...y, diagonal: [{ signs: rotation }] };
 }
 
-/**
- * Lowers channel_scale: the factor is fused with the preceding norm or the
- * following rotation.
- */
+/** A factor per channel: fused with the norm before it or the rotation after it. */
 export function lowerChannelScale(
   l: Lowering,
   { x, weight: gain }: ChannelScaleNode,
@@ -124,7 +118,7 @@ export function lowerChannelScale(
   return { ...f, diagonal: [...(f.diagonal ?? []), { gain }] };
 }
 
-/** Lowers qk_norm: one call per head, for all rows. */
+/** A norm of each head: one kernel call per head, for all rows. */
 export function lowerQkNorm(l: Lowering, node: QkNormNode): Floats {
   const x = floatsOf(l, node.x), { width, headDim: d } = node;
   const y = l.rows(node.id, x.layout, width), { rows } = x.layout;
@@ -150,7 +144,7 @@ export function lowerQkNorm(l: Lowering, node: QkNormNode): Floats {
   return y;
 }
 
-/** Lowers concat_features. */
+/** Concatenation of columns. */
 export function lowerConcatFeatures(
   l: Lowering,
   node: ConcatFeaturesNode,
@@ -164,7 +158,7 @@ export function lowerConcatFeatures(
     throw l.error(
       `${
         quoted(node.id)
-      } must be of the vision phase and get the same rows from all its inputs`,
+      } must be in the vision phase and get the same rows from all its inputs`,
     );
   }
   const y = l.rows(node.id, layout, widthOf(node, byId)!);
@@ -186,7 +180,7 @@ export function lowerConcatFeatures(
   return y;
 }
 
-/** Lowers concat_rows. */
+/** Concatenation of rows. */
 export function lowerConcatRows(l: Lowering, node: ConcatRowsNode): Floats {
   const xs = node.xs.map((x) => floatsOf(l, x));
   const counts = xs.map(({ layout }) => layout.rows);
@@ -197,7 +191,7 @@ export function lowerConcatRows(l: Lowering, node: ConcatRowsNode): Floats {
     throw l.error(
       `${
         quoted(node.id)
-      } must be of the vision phase, where every picture has as many rows`,
+      } must be in the vision phase, of images with equal numbers of rows`,
     );
   }
   const width = widthOf(node, l.byId)!;
@@ -223,10 +217,10 @@ export function lowerConcatRows(l: Lowering, node: ConcatRowsNode): Floats {
   return y;
 }
 
-/** Lowers pixel_shuffle: squares of patches become rows. */
+/** Pixel shuffle: a square of patches becomes a row. */
 export function lowerPixelShuffle(l: Lowering, node: PixelShuffleNode): Floats {
   if (l.options.phase !== "vision") {
-    throw l.error(`${quoted(node.id)} must be of the vision phase`);
+    throw l.error(`${quoted(node.id)} must be in the vision phase`);
   }
   let x = floatsOf(l, node.x);
   const image = imageInfoOf(l.model.info),
@@ -260,7 +254,7 @@ export function lowerPixelShuffle(l: Lowering, node: PixelShuffleNode): Floats {
     );
     x = dense;
   }
-  if (l.options.windows) { // the patches of a token stand side by side already
+  if (l.options.windows) { // the patches of a token are already contiguous
     const layout = registerRows(REGISTER.tokens, maxRows / factor ** 2);
     const { buffer } = x;
     return {

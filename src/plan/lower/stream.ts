@@ -1,6 +1,5 @@
 /**
- * Lowers residual streams, and checks that a value read from a stream is used
- * before the stream changes.
+ * Lowers residual streams: additions, norms and plain reads.
  * @module
  */
 import { quoted } from "../../format/error.ts";
@@ -27,12 +26,12 @@ import { quantizedInput } from "./quantized.ts";
 import { all } from "./call.ts";
 import type { Lowering } from "./context.ts";
 import { floatsOf } from "./floats.ts";
-import { emitMatmul, fusedWrite } from "./matmul.ts";
+import { emitMatmul, fusedAdd } from "./matmul.ts";
 import type { Floats, NormValue, StreamState } from "./value.ts";
 
-/** Lowers a norm; it is computed when its value is needed. */
+/** A norm: computed when it is used. */
 export function lowerNorm(l: Lowering, node: NormNode): NormValue {
-  const { layout, version } = whole(l, node);
+  const { layout, version } = streamOf(l, node);
   return {
     kind: "norm",
     node,
@@ -42,18 +41,20 @@ export function lowerNorm(l: Lowering, node: NormNode): NormValue {
   };
 }
 
-/** The stream that a node reads; all its rows must be written. */
-function whole(l: Lowering, node: NormNode | ResidualReadNode): StreamState {
+/** The stream that a node reads; throws where an addition to some of its rows is missing. */
+function streamOf(l: Lowering, node: NormNode | ResidualReadNode): StreamState {
   const stream = l.streams.get(node.stream)!;
   if (stream.written.size < stream.layout.segments.length) {
-    throw l.error(`${quoted(node.id)} reads rows that nobody wrote`);
+    throw l.error(
+      `${quoted(node.id)}: no residual_add adds to some rows of its stream`,
+    );
   }
   return stream;
 }
 
-/** Lowers residual_read: a copy of the stream. */
+/** A copy of the stream, because later additions change it. */
 export function lowerResidualRead(l: Lowering, node: ResidualReadNode): Floats {
-  const { buffer, stride, layout } = whole(l, node);
+  const { buffer, stride, layout } = streamOf(l, node);
   const y = l.rows(node.id, layout, node.width);
   l.copy(
     node.id,
@@ -68,14 +69,14 @@ export function lowerResidualRead(l: Lowering, node: ResidualReadNode): Floats {
 }
 
 /**
- * Lowers residual_add. The first one stores its rows and determines the number
- * of rows of the stream. A value with fewer rows than an image is added to the
- * image's first rows.
+ * Adds to a stream. The first addition stores its value and sets the number of rows. A
+ * value with fewer rows is added to the first rows.
  */
 export function lowerResidualAdd(l: Lowering, node: ResidualAddNode): void {
   const x = l.model.nodes.find((n) => n.id === node.x)!;
-  if (x.op === "linear" && fusedWrite(l, x) === node) {
-    const input = quantizedInput(l, x), layout = l.madeBy(x, input.layout);
+  if (x.op === "linear" && fusedAdd(l, x) === node) {
+    const input = quantizedInput(l, x),
+      layout = l.outputLayout(x, input.layout);
     const stream = target(l, node, x.n, layout.of ?? layout);
     emitMatmul(
       l,
@@ -84,7 +85,7 @@ export function lowerResidualAdd(l: Lowering, node: ResidualAddNode): void {
       stream,
       (m) => stream.written.has(m) ? 1 : 0,
     );
-    wrote(stream, layout.segments);
+    markWritten(stream, layout.segments);
     return;
   }
   if (x.op === "embedding") return writeEmbeddings(l, node, x);
@@ -95,7 +96,7 @@ export function lowerResidualAdd(l: Lowering, node: ResidualAddNode): void {
     wanted === undefined || s.modality === wanted
   );
   for (const s of segments) {
-    const start = wanted === undefined ? s.start : 0; // rows of one modality stand alone in x
+    const start = wanted === undefined ? s.start : 0; // x has only the rows of its modality
     l.emit(
       stream.written.has(s.modality) ? add_f32 : copy_f32,
       x.id,
@@ -111,10 +112,10 @@ export function lowerResidualAdd(l: Lowering, node: ResidualAddNode): void {
       s.when === undefined ? {} : { when: s.when },
     );
   }
-  wrote(stream, segments);
+  markWritten(stream, segments);
 }
 
-/** Writes token embeddings directly into the text rows of their stream. */
+/** Writes token embeddings directly to the text rows of their stream. */
 function writeEmbeddings(
   l: Lowering,
   node: ResidualAddNode,
@@ -128,7 +129,7 @@ function writeEmbeddings(
     throw l.error(
       `${
         quoted(node.id)
-      }: embeddings must be the first on the text rows of the text phase`,
+      }: embeddings must be the first addition to the text rows, in the text phase`,
     );
   }
   const bits = packedBits(l.model.bits.get(x.weight)!);
@@ -166,10 +167,10 @@ function writeEmbeddings(
       s.when === undefined ? {} : { when: s.when },
     );
   }
-  wrote(stream, segments);
+  markWritten(stream, segments);
 }
 
-/** The stream of a residual_add of rows of `layout`. */
+/** The stream that a residual addition of rows of `layout` adds to. */
 function target(
   l: Lowering,
   node: ResidualAddNode,
@@ -188,18 +189,18 @@ function target(
     throw l.error(
       `${
         quoted(node.id)
-      } must add as many rows as its stream has, or fewer to the first rows of an image`,
+      } must add as many rows as its stream has, or, in the vision phase, fewer`,
     );
   }
   return stream;
 }
 
-function wrote(stream: StreamState, segments: readonly Segment[]): void {
+function markWritten(stream: StreamState, segments: readonly Segment[]): void {
   for (const s of segments) stream.written.add(s.modality);
   stream.version++;
 }
 
-/** Rows to add. */
+/** Float rows to add. */
 interface Source {
   readonly buffer: Buffer;
   readonly column: number;
@@ -209,29 +210,33 @@ interface Source {
 }
 
 /** Image rows, or a value of this phase. */
-function sourceOf(l: Lowering, x: Node, write: ResidualAddNode): Source {
+function sourceOf(l: Lowering, x: Node, add: ResidualAddNode): Source {
   const { layout } = l.options;
-  const whole = widthOf(x, index(l.model.nodes))!;
-  const [column, width] = write.columns ?? [0, whole];
-  if (x.phase !== write.phase) {
+  const full = widthOf(x, index(l.model.nodes))!;
+  const [column, width] = add.columns ?? [0, full];
+  if (x.phase !== add.phase) {
     if (
       x.op !== "linear" && x.op !== "concat_features" && x.op !== "concat_rows"
     ) {
       throw l.error(
         `${
           quoted(x.id)
-        }: image rows must come from a linear, a join or a stack`,
+        }: image rows must come from linear, concat_features or concat_rows: they come from ${x.op}`,
       );
     }
-    l.images ??= imageRows(l, x.id, whole);
+    l.images ??= imageRows(l, x.id, full);
     if (l.images.x !== x.id) {
-      throw l.error("more than one value brings image rows");
+      throw l.error(
+        `image rows must come from one value: they come from ${
+          quoted(l.images.x)
+        } and ${quoted(x.id)}`,
+      );
     }
     const { buffer, stride } = l.images;
     return { buffer, column, stride, width, layout };
   }
-  if (write.modality !== undefined) {
-    throw l.error(`${quoted(write.id)} must go to all rows`);
+  if (add.modality !== undefined) {
+    throw l.error(`${quoted(add.id)} must add to all rows, without modality`);
   }
   const from = floatsOf(l, x.id);
   return { ...from, column: from.column + column, width };

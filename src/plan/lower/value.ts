@@ -1,6 +1,6 @@
 /**
- * The value of a node during lowering: float rows, or a description of how to
- * compute them when they are needed.
+ * Values of nodes during lowering: float rows in a buffer, or a description from
+ * which they are computed when a node uses them.
  * @module
  */
 import type {
@@ -12,31 +12,28 @@ import type { Rotation } from "../../tensor/rotation.ts";
 import type { Buffer, Ref } from "../buffer.ts";
 import type { RowLayout } from "../row_layout.ts";
 
-/** Float rows. */
+/** Float rows in a buffer. */
 export interface Floats {
   readonly kind: "floats";
   readonly buffer: Buffer;
   /** First column. */
   readonly column: number;
-  /** Elements from row to row. */
+  /** Row stride in elements. */
   readonly stride: number;
   readonly layout: RowLayout;
-  /** Only the chunk's last row is valid; it is row `last` of the buffer. */
+  /** Only the chunk's last row is used, row `last` (a register) of the buffer. */
   readonly last?: true;
-  /** Factors that are still to be applied; no kernel does only that. */
+  /** Pending factors per channel, to fuse with a following rotation. */
   readonly diagonal?: readonly Diagonal[];
 }
 
-/**
- * Factors per channel: the signs of a rotation, a learned gain, or 0 for
- * channel 0 (the mean after a Hadamard transform) and 1 for the rest.
- */
+/** Factors per channel: the signs of a rotation, a learned gain, or 0 for channel 0 and 1 for the others, which removes the mean after a Hadamard transform. */
 export type Diagonal =
   | { readonly signs: Rotation }
   | { readonly gain: string }
   | { readonly mean: number };
 
-/** A value: computed, or deferred. */
+/** The value of a node: computed, or how to compute it. */
 export type Value =
   | Floats
   | NormValue
@@ -58,11 +55,11 @@ export type Value =
     readonly layout: RowLayout;
   };
 
-/** Target of int8 rows and their quantization: round(clamp(x·inv, low, high)). */
-export interface Levels {
+/** Destination of int8 rows, and their quantization: round(clamp(x·inv, low, high)). */
+export interface Int8Output {
   readonly q: Ref;
   readonly sums: Ref;
-  /** Bytes per row, if rows are not in row blocks. */
+  /** Row stride in bytes, where the rows are not in row blocks. */
   readonly kp: number;
   readonly rowBlock: number;
   readonly inv: number;
@@ -72,41 +69,40 @@ export interface Levels {
   readonly each: boolean;
 }
 
-/**
- * The rows of a kernel that can write floats or int8; it runs when they are
- * needed.
- */
+/** The output of a kernel that can write float or int8 rows; it runs when a node uses the value. */
 export interface Deferred {
   readonly kind: "deferred";
   readonly layout: RowLayout;
-  /** Writes floats. */
+  /** Emits the kernel with float output. */
   floats(): Floats;
-  /** Writes int8. */
-  levels(to: Levels): void;
+  /** Emits the kernel with int8 output. */
+  int8(to: Int8Output): void;
 }
 
-/** A norm that is not computed yet. */
+/** A norm of a stream that is not computed yet. */
 export interface NormValue {
   readonly kind: "norm";
   readonly node: NormNode;
-  /** Version of the stream, which must not change until the norm is computed. */
+  /** Version of the stream; it must not change before the norm is computed. */
   readonly version: number;
   readonly layout: RowLayout;
-  /** Only the chunk's last row is valid. */
+  /** Only the chunk's last row is used. */
   readonly last?: true;
   /** Gain to apply after the norm. */
   readonly gain?: string;
 }
 
-/** A quantized value: packed int8, with row sums. */
+/** A quantized value: packed int8 and row sums. */
 export interface Quantized {
-  /** No value is negative. */
+  /** Whether no value is negative. */
   readonly nonNegative?: true;
   readonly values: Buffer;
+  /** Sum of each row's int8 values, int32. */
   readonly sums: Buffer;
+  /** Row length, padded for the kernels. */
   readonly kp: number;
   readonly layout: RowLayout;
-  /** Channel 0 in float, if it is kept separately. */
+  /** Float channel 0, where it is kept in float. */
   readonly outlier?: Buffer;
 }
 
@@ -114,10 +110,10 @@ export interface Quantized {
 export interface StreamState {
   readonly buffer: Buffer;
   readonly stride: number;
-  /** Row layout of its first residual_add. */
+  /** Layout of its first addition. */
   readonly layout: RowLayout;
   /** Modalities whose rows are written. */
   readonly written: Set<number>;
-  /** Number of residual_adds so far. */
+  /** Number of additions. */
   version: number;
 }

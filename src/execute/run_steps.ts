@@ -1,54 +1,59 @@
 /**
- * Runs a list of steps on one thread; every thread does this.
+ * Runs a list of steps: the loop of every thread, the main one included.
  * @module
  */
 import type { Kernels } from "../kernels/signatures/mod.ts";
-import { MOVE, REGISTER, type Step, workOf } from "../plan/step.ts";
+import {
+  CROSS_MEMORY_COPY,
+  REGISTER,
+  type Step,
+  workOf,
+} from "../plan/step.ts";
 
-/** A memory and the kernels bound to it. */
-export interface Place {
+/** A WebAssembly memory and the kernels instantiated over it. */
+export interface MemoryView {
   readonly buffer: ArrayBufferLike;
   readonly kernels: Kernels;
 }
 
-/** The state of one thread. */
-export interface Walker {
-  /** All memories of the plan with their kernels; memory 0 first. */
-  readonly memories: readonly Place[];
+/** State of one thread. */
+export interface ThreadState {
+  /** All memories of the plan, memory 0 first. */
+  readonly memories: readonly MemoryView[];
   /** Index of this thread; 0 is the main thread. */
   readonly thread: number;
   readonly threads: number;
   /**
-   * Number of threads for which this walk runs `each` steps: 1 if every thread
-   * walks; all if the main thread walks alone, because others may read their
-   * copies in the next slice.
+   * Per-thread copies that this thread writes in `each` steps: 1 where all threads
+   * run; all of them where the main thread runs alone, because the others may read
+   * theirs in the next slice.
    */
   readonly copies: number;
   /** Address of the barrier. */
   readonly barrier: number;
-  /** The thread's copy of the registers; [0] is `thread`. */
+  /** This thread's copy of the registers; [0] is `thread`. */
   readonly registers: Int32Array;
-  /** For each step, the number of pieces taken; shared, zero before a walk. */
-  readonly taken: Int32Array;
-  /** Multiply-adds of a piece. */
-  readonly pieceWork: number;
+  /** For each step, the number of tiles taken; shared memory, zeroed before a slice. */
+  readonly tilesTaken: Int32Array;
+  /** Multiply–adds of a tile. */
+  readonly tileWork: number;
 }
 
-/** Maximum pieces of a step per thread. */
-const MOST_PIECES = 4;
+/** Most tiles of a step per thread. */
+const TILES_PER_THREAD = 4;
 
-/** Spins at a barrier before a thread sleeps, about 50 µs. */
+/** Polls before a thread at a barrier sleeps, about 50 µs. */
 export const SPINS = 20_000;
 
 type Call = (...args: number[]) => void;
 
 /**
- * Runs the steps [from, to); all threads have passed the last barrier when it
- * returns. If a kernel traps, the thread still passes all barriers so that the
- * others do not wait, and throws at the end.
+ * Runs steps [from, to). All threads have finished the last step when it returns.
+ * After a trap in a kernel this thread still passes all barriers, so that the others
+ * do not wait for ever; the error is thrown at the end.
  */
-export function walk(
-  w: Walker,
+export function runSteps(
+  w: ThreadState,
   steps: readonly Step[],
   from: number,
   to: number,
@@ -71,7 +76,7 @@ export function walk(
   if (failure !== undefined) throw failure;
 }
 
-function runStep(w: Walker, step: Step, index: number): void {
+function runStep(w: ThreadState, step: Step, index: number): void {
   const { registers: r, thread, threads } = w;
   if (step.when !== undefined && r[step.when] === 0) return;
   if (step.each) {
@@ -88,23 +93,23 @@ function runStep(w: Walker, step: Step, index: number): void {
   if (split === undefined || threads === 1) return call(w, step, args);
   const { lo, hi, unit } = split, start = args[lo], end = args[hi];
   const units = Math.ceil((end - start) / unit);
-  const piece = (i: number, pieces: number) => {
-    args[lo] = start + Math.floor(units * i / pieces) * unit;
+  const tile = (i: number, tiles: number) => {
+    args[lo] = start + Math.floor(units * i / tiles) * unit;
     args[hi] = Math.min(
       end,
-      start + Math.floor(units * (i + 1) / pieces) * unit,
+      start + Math.floor(units * (i + 1) / tiles) * unit,
     );
     if (args[lo] < args[hi]) call(w, step, args);
   };
-  // Much work is cut finer, and whoever is done fetches the next piece: pieces are
-  // not alike (causal attention), and a thread may lose its core for a while.
-  const wish = Math.floor(workOf(step, r) / w.pieceWork);
-  const pieces = Math.min(threads * MOST_PIECES, wish);
-  if (pieces <= threads) return piece(thread, threads);
+  // A large step has more tiles than threads, and free threads take the next tile:
+  // tiles differ (causal attention), and a thread may lose its core for a while.
+  const wanted = Math.floor(workOf(step, r) / w.tileWork);
+  const tiles = Math.min(threads * TILES_PER_THREAD, wanted);
+  if (tiles <= threads) return tile(thread, threads);
   for (;;) {
-    const next = Atomics.add(w.taken, index, 1);
-    if (next >= pieces) return;
-    piece(next, pieces);
+    const next = Atomics.add(w.tilesTaken, index, 1);
+    if (next >= tiles) return;
+    tile(next, tiles);
   }
 }
 
@@ -116,15 +121,15 @@ function argsOf(step: Step, registers: Int32Array): number[] {
   return args;
 }
 
-function call(w: Walker, step: Step, args: number[]): void {
-  if (step.kernel === MOVE) return move(w.memories, args);
+function call(w: ThreadState, step: Step, args: number[]): void {
+  if (step.kernel === CROSS_MEMORY_COPY) return copyAcross(w.memories, args);
   const { kernels } = w.memories[step.memory ?? 0];
   (kernels[step.kernel] as Call)(...args);
 }
 
 /** Copies bytes from one memory to another. */
-function move(
-  memories: readonly Place[],
+function copyAcross(
+  memories: readonly MemoryView[],
   [from, at, to, target, bytes]: readonly number[],
 ): void {
   new Uint8Array(memories[to].buffer, target, bytes)
