@@ -28,7 +28,7 @@ import type { Floats } from "./value.ts";
 /** Maximum slots of a cache (kernel attention_s8). */
 const MOST_SLOTS = 65536;
 
-// Long, because its steps share buffers, scales and registers.
+// long because its steps share buffers, scales and registers
 /** Lowers attention within an image (where q may have other rows than k and v), or over the KV cache. */
 export function lowerAttention(l: Lowering, node: AttentionNode): Floats {
   const { heads, kvHeads, headDim, id } = node;
