@@ -11,6 +11,7 @@ const LOADERS = {
   caption: () => import("./caption.ts"),
   chat: () => import("./chat.ts"),
   serve: () => import("./serve.ts"),
+  check: () => import("./check.ts"),
   pull: () => import("./pull.ts"),
   quantize: () => import("./quantize.ts"),
   convert: () => import("./convert.ts"),

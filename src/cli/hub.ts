@@ -11,6 +11,7 @@ import {
 } from "@huggingface/hub";
 import type { HubFile } from "./download.ts";
 import { UsageError } from "./errors.ts";
+import type { HubValues } from "./hub_options.ts";
 
 /** A repository of a hub. Its errors are messages for users. */
 export interface Repository {
@@ -18,23 +19,24 @@ export interface Repository {
   commit(): Promise<string>;
   /** Its files, by path. */
   files(commit: string): Promise<HubFile[]>;
-  /** Bytes of a file from `offset` on. */
+  /** Bytes of a file from `offset` on, up to `end` where it is given. */
   bytes(
     path: string,
     commit: string,
     offset: number,
+    end?: number,
   ): Promise<ReadableStream<Uint8Array>>;
 }
 
-/** Opens a repository of a hub; `signal` aborts its requests. */
+/**
+ * Opens a repository of a hub; `signal` aborts its requests.
+ * @param verb what is done with it, for messages
+ */
 export function repository(
   repo: string,
-  values: {
-    readonly revision: string;
-    readonly hub: string | undefined;
-    readonly "token-file": string | undefined;
-  },
+  values: HubValues,
   signal: AbortSignal,
+  verb = "pull",
 ): Repository {
   const token = values["token-file"] === undefined
     ? undefined
@@ -47,7 +49,7 @@ export function repository(
   };
   const asked = <T>(work: () => Promise<T>) =>
     work().catch((error) => {
-      throw hubError(error, repo, values.revision);
+      throw hubError(error, repo, values.revision, verb);
     });
   return {
     commit: () =>
@@ -61,7 +63,7 @@ export function repository(
         });
         if (/^[0-9a-f]{40}$/.test(info.sha)) return info.sha;
         throw new Error(
-          `Cannot pull ${repo}: the hub returned no commit; try again later`,
+          `Cannot ${verb} ${repo}: the hub returned no commit; try again later`,
         );
       }),
     files: (commit: string) =>
@@ -78,7 +80,7 @@ export function repository(
           if (type !== "file") continue;
           if (!/^([0-9a-f]{40}|[0-9a-f]{64})$/.test(hash)) {
             throw new Error(
-              `Cannot pull ${repo}: the hub returned no hash of ${
+              `Cannot ${verb} ${repo}: the hub returned no hash of ${
                 JSON.stringify(path)
               }`,
             );
@@ -87,15 +89,15 @@ export function repository(
         }
         return files.sort((a, b) => a.path < b.path ? -1 : 1);
       }),
-    bytes: (path: string, commit: string, offset: number) =>
+    bytes: (path: string, commit: string, offset: number, end?: number) =>
       asked(async () => {
         const blob = await downloadFile({
           ...common,
           ...{ repo, path, revision: commit, xet: false },
         });
-        if (blob) return blob.slice(offset).stream();
+        if (blob) return blob.slice(offset, end).stream();
         throw new Error(
-          `Cannot pull ${
+          `Cannot ${verb} ${
             JSON.stringify(path)
           }: the hub no longer has it; run the same command again`,
         );
@@ -103,10 +105,15 @@ export function repository(
   };
 }
 
-function hubError(error: unknown, repo: string, revision: string): unknown {
+function hubError(
+  error: unknown,
+  repo: string,
+  revision: string,
+  verb: string,
+): unknown {
   if (error instanceof TypeError && /access token/i.test(error.message)) {
     return new UsageError(
-      "Cannot pull: an access token begins with hf_; check --token-file",
+      "Cannot ask the hub: an access token begins with hf_; check --token-file",
     );
   }
   if (!(error instanceof HubApiError)) return error;
@@ -114,15 +121,15 @@ function hubError(error: unknown, repo: string, revision: string): unknown {
   const what = `${repo} at ${JSON.stringify(revision)}`;
   if (statusCode === 404) {
     return new Error(
-      `Cannot pull ${what}: the hub has none; check the names`,
+      `Cannot ${verb} ${what}: the hub has none; check the names`,
     );
   }
   if (statusCode === 401 || statusCode === 403) {
     return new Error(
-      `Cannot pull ${what}: the hub wants to know who asks, or there is none; accept its licence there, then give --token-file`,
+      `Cannot ${verb} ${what}: the hub wants to know who asks, or there is none; accept its licence there, then give --token-file`,
     );
   }
   return new Error(
-    `Cannot pull ${what}: the hub answered ${statusCode}; try again later`,
+    `Cannot ${verb} ${what}: the hub answered ${statusCode}; try again later`,
   );
 }

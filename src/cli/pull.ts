@@ -3,11 +3,15 @@
  * @module
  */
 import { globToRegExp, join } from "@std/path";
+import { folderFiles } from "../convert/side_files.ts";
 import { writeAll, writeAtomically } from "../format/atomic_write.ts";
 import { command } from "./command.ts";
 import { download, type HubFile, isWhole, placeOf } from "./download.ts";
 import { EXIT, UsageError } from "./errors.ts";
+import type { Repository } from "./hub.ts";
+import { HUB_OPTIONS, isRepository } from "./hub_options.ts";
 import { dim, type Io, printable, quiet } from "./io.ts";
+import { needed } from "./needed.ts";
 import { progress } from "./progress.ts";
 import { bytes, count } from "./table.ts";
 
@@ -23,13 +27,6 @@ interface Manifest {
 /** Name of the manifest. */
 const MANIFEST = "pulled.json";
 
-/**
- * The files of a checkpoint that mquant reads, and the ones with its origin and
- * licence.
- */
-const NEEDED =
-  /^([^/]+\.(safetensors|json|jinja|tiktoken)|tokenizer\.model|merges\.txt|README\.md|LICENSE[^/]*)$/;
-
 /** Attempts per file; each resumes the previous one. */
 const TRIES = 4;
 
@@ -44,40 +41,30 @@ export default command({
       value: "FOLDER",
       help: "folder to download to; default: models/NAME",
     },
-    revision: {
-      type: "string",
-      value: "NAME",
-      help: "branch, tag or commit",
-      default: "main",
-    },
     offline: {
       type: "boolean",
       help:
         "do not use the network: verify that the files are present and complete",
     },
-    hub: {
-      type: "string",
-      value: "URL",
-      help: "address of another hub with the same API",
+    force: {
+      type: "boolean",
+      help: "download also what `check` says mquant cannot use",
     },
-    "token-file": {
-      type: "string",
-      value: "FILE",
-      help: "file whose first line is an access token",
-    },
+    ...HUB_OPTIONS,
     json: { type: "boolean", help: "print one JSON object" },
     quiet: { type: "boolean", help: "print only errors on stderr" },
   },
   notes:
     `Without FILE, pull downloads the files that mquant reads (safetensors, JSON, vocabulary, chat
-template), the README and the licence. FILE may be a pattern such as "*.gguf". Files are verified
-against the hub's hashes. The same command resumes an interrupted download. Read the licence of
-what you download.`,
+template), the README and the licence: small files first, then it checks as \`check\` does whether
+the checkpoint can be quantized, then the weights. FILE may be a pattern such as "*.gguf". Files
+are verified against the hub's hashes. The same command resumes an interrupted download. Read the
+licence of what you download.`,
   permissions:
     "--allow-read --allow-write=FOLDER --allow-net (not with --offline)",
   async run([name, ...patterns], values, mainIo) {
     const io = values.quiet ? quiet(mainIo) : mainIo;
-    if (!/^[\w.-]+\/[\w.-]+$/.test(name) || name.includes("..")) {
+    if (!isRepository(name)) {
       throw new UsageError(
         `Cannot pull ${
           JSON.stringify(name)
@@ -93,12 +80,14 @@ what you download.`,
     const { repository } = await import("./hub.ts"); // megabytes, here alone
     const hub = repository(name, values, io.signal);
     const commit = await hub.commit();
-    const wanted = (path: string) =>
-      patterns.length === 0
-        ? NEEDED.test(path)
-        : patterns.some((p) => path === p || globToRegExp(p).test(path));
-    const files = (await hub.files(commit))
-      .filter(({ path }) => path !== MANIFEST && wanted(path));
+    const listed = await hub.files(commit), whole = patterns.length === 0;
+    const wanted = whole
+      ? needed(listed.map(({ path }) => path))
+      : (path: string) =>
+        patterns.some((p) => path === p || globToRegExp(p).test(path));
+    const files = listed
+      .filter(({ path }) => path !== MANIFEST && wanted(path))
+      .sort((a, b) => weightsLast(a) - weightsLast(b));
     if (files.length === 0) {
       const what = patterns.length > 0
         ? patterns.map((p) => JSON.stringify(p)).join(", ")
@@ -109,8 +98,18 @@ what you download.`,
     }
     const total = files.reduce((sum, f) => sum + f.size, 0);
     const line = progress(io, `pull ${name}`, files.length);
+    // Only a checkpoint is checked: what has a config.json.
+    const checks = whole && !values.force &&
+      files.some(({ path }) => path === "config.json");
+    const sides = files.length -
+      files.reduce((n, file) => n + weightsLast(file), 0);
+    const checked = (done: number) =>
+      checks && done === sides
+        ? refuseUnsupported(hub, name, commit, listed, folder)
+        : undefined;
     let before = 0, fetched = 0;
     for (const [i, file] of files.entries()) {
+      await checked(i);
       const path = placeOf(folder, file.path);
       const shown = `${printable(file.path)}, ${bytes(total)} in all`;
       if (!isWhole(path, file)) {
@@ -127,6 +126,7 @@ what you download.`,
       before += file.size;
       line.at(i + 1, shown, before / Math.max(1, total));
     }
+    if (sides === files.length) await checked(sides);
     line.end();
     const manifest: Manifest = {
       repository: name,
@@ -141,6 +141,28 @@ what you download.`,
     return report(folder, manifest, fetched, values.json, mainIo);
   },
 });
+
+/** 1 of weights, 0 of others. */
+const weightsLast = ({ path }: HubFile) => Number(/\.safetensors$/.test(path));
+
+/** Throws where `check` says that a checkpoint, whose side files are here, cannot be quantized. */
+async function refuseUnsupported(
+  hub: Repository,
+  name: string,
+  commit: string,
+  listed: readonly HubFile[],
+  folder: string,
+): Promise<void> {
+  const { weightsOnHub } = await import("./hub_check.ts");
+  const { checkFiles } = await import("../convert/check.ts");
+  const files = folderFiles(folder);
+  const see = await weightsOnHub(hub, name, commit, listed, files);
+  const { reason } = await checkFiles(files, see, { time: false });
+  if (reason === undefined) return;
+  throw new Error(
+    `${reason} (the weights were not downloaded; --force downloads them)`,
+  );
+}
 
 function report(
   folder: string,

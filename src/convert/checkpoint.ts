@@ -8,38 +8,34 @@ import { createHash } from "node:crypto";
 import { basename, join, resolve } from "@std/path";
 import { openCheckpoint } from "../format/checkpoint.ts";
 import { schemeOf } from "../format/quantization/scheme.ts";
-import { parseSettings, StrictJsonError } from "../format/strict_json.ts";
 import { sameStored } from "../format/safetensors.ts";
 import type { Grid } from "../graph/grid.ts";
-import { nestedSettings } from "../image/processors.ts";
 import { imageFormat } from "../graph/image_text.ts";
 import type { Model } from "../graph/node.ts";
 import { checkSupported, describe, supplementOf } from "../models/mod.ts";
-import type { Supplement } from "../models/supplement.ts";
 import { chat, type ChatFormat } from "../tokenizer/chat.ts";
-import { tokenizerJsonOf } from "../tokenizer/side_files.ts";
 import { readTokenizer } from "../tokenizer/tokenizer.ts";
 import type { Tokenizer } from "../tokenizer/tokenizer.ts";
-import { rankedTokenizerJson, readRanks } from "../tokenizer/tiktoken.ts";
+import {
+  type Assets,
+  folderFiles,
+  GENERATION,
+  MissingFile,
+  parseJson,
+  PROCESSOR,
+  readAssets,
+  readJson,
+  TEMPLATE,
+  templateOf,
+} from "./side_files.ts";
 import { weightsOf } from "./weights.ts";
 
 /** Default prompt of a caption. */
 export const DEFAULT_PROMPT = "Describe this image.";
 
-/** Image settings; required if the model takes images. */
-const PROCESSOR = "preprocessor_config.json";
-
-/** File with the stop token ids, in addition to config.json. */
-const GENERATION = "generation_config.json";
-
-/** Files that are stored in a model file. */
-const ASSETS = [
-  "tokenizer.json",
-  "tokenizer_config.json",
-  "chat_template.jinja",
-  PROCESSOR,
-  GENERATION,
-] as const;
+/** Why a checkpoint without a chat template cannot be used, and what to do. */
+export const NO_TEMPLATE =
+  "it has no chat template (chat_template.jinja, chat_template.json, or in tokenizer_config.json); add the one from its model page";
 
 /** An open checkpoint. */
 export interface FloatCheckpoint extends Disposable {
@@ -54,7 +50,7 @@ export interface FloatCheckpoint extends Disposable {
   /** Parsed preprocessor_config.json; empty for a text-only model. */
   readonly processor: Record<string, unknown>;
   /** Files to store in the model file, by name. */
-  readonly assets: Readonly<Record<string, Uint8Array<ArrayBuffer>>>;
+  readonly assets: Assets;
   /**
    * Reads all weights once: a few seconds for 2 billion parameters.
    * @throws {RangeError} naming the first one the model uses that holds NaN or infinity
@@ -76,10 +72,10 @@ export interface FloatCheckpoint extends Disposable {
 /** Opens the checkpoint in `folder`. Errors name the file that is wrong. */
 export function openFloatCheckpoint(folder: string): FloatCheckpoint {
   checkFolder(folder);
-  const config = readJson(join(folder, "config.json"));
+  const files = folderFiles(folder), config = readJson(files, "config.json");
   checkSupported(config);
   const supplement = supplementOf(config);
-  const assets = readAssets(folder, supplement);
+  const assets = readAssets(files, supplement);
   const text = (name: string) => new TextDecoder().decode(assets[name]);
   const json = (name: string) => parseJson(text(name), name);
   const tokenizer = readTokenizer(text("tokenizer.json"));
@@ -88,15 +84,10 @@ export function openFloatCheckpoint(folder: string): FloatCheckpoint {
     : {};
   const textOf = (ids: readonly number[]) =>
     tokenizer.decode(ids, { skipSpecial: false });
-  const stated = "chat_template.jinja" in assets
-    ? text("chat_template.jinja")
-    : olderTemplate(folder) ?? madeTemplate(supplement, textOf) ??
-      settings.chat_template;
-  if (typeof stated !== "string") {
+  const stated = templateOf(files, assets, supplement, textOf);
+  if (stated === undefined) {
     throw new RangeError(
-      `Cannot read checkpoint ${
-        JSON.stringify(folder)
-      }: it has no chat template (chat_template.jinja, chat_template.json, or in tokenizer_config.json); add the one from its model page`,
+      `Cannot read checkpoint ${JSON.stringify(folder)}: ${NO_TEMPLATE}`,
     );
   }
   const file = openCheckpoint(folder);
@@ -114,7 +105,7 @@ export function openFloatCheckpoint(folder: string): FloatCheckpoint {
     );
     const { info } = model;
     if (info.image && !(PROCESSOR in assets)) {
-      throw missing(join(folder, PROCESSOR));
+      throw new MissingFile(files, PROCESSOR);
     }
     const template = info.image
       ? withLeading(stated, tokenizer.leading)
@@ -132,7 +123,7 @@ export function openFloatCheckpoint(folder: string): FloatCheckpoint {
       processor,
       assets: {
         ...assets,
-        "chat_template.jinja": new TextEncoder().encode(template),
+        [TEMPLATE]: new TextEncoder().encode(template),
       },
       checkWeights: () => check(model),
       sha256: () => contentHash(folder),
@@ -187,68 +178,6 @@ function statOf(path: string): Deno.FileInfo | undefined {
   }
 }
 
-function readAssets(
-  folder: string,
-  supplement: Supplement,
-): Record<string, Uint8Array<ArrayBuffer>> {
-  const assets: Record<string, Uint8Array<ArrayBuffer>> = {};
-  for (const name of ASSETS) {
-    const path = join(folder, name);
-    if (statOf(path)) {
-      assets[name] = Deno.readFileSync(path);
-      if (name === PROCESSOR && supplement.settings) {
-        const settings = { ...readJson(path), ...supplement.settings };
-        assets[name] = new TextEncoder().encode(JSON.stringify(settings));
-      }
-      continue;
-    }
-    const made = standIn(folder, name, supplement);
-    if (made !== undefined) assets[name] = new TextEncoder().encode(made);
-    else if (name === "tokenizer.json") throw missing(path);
-  }
-  return assets;
-}
-
-/** The family's substitute for a missing file. */
-function standIn(
-  folder: string,
-  name: string,
-  { processor, settings: set, ranks }: Supplement,
-): string | undefined {
-  if (name === PROCESSOR) {
-    const settings = newerSettings(folder) ?? processor ?? set;
-    return settings && JSON.stringify(settings);
-  }
-  if (name !== "tokenizer.json") return undefined;
-  if (!ranks) {
-    return tokenizerJsonOf((file) => {
-      const path = join(folder, file);
-      return statOf(path) && Deno.readFileSync(path);
-    });
-  }
-  const path = join(folder, ranks.file);
-  if (!statOf(path)) throw missing(path);
-  const vocabulary = readRanks(Deno.readTextFileSync(path));
-  const settings = join(folder, "tokenizer_config.json");
-  const words = ranks.words(
-    vocabulary.size,
-    statOf(settings) ? readJson(settings) : {},
-  );
-  return rankedTokenizerJson(vocabulary, words);
-}
-
-/** Image settings in processor_config.json, as transformers 5 writes them. */
-function newerSettings(folder: string): Record<string, unknown> | undefined {
-  const path = join(folder, "processor_config.json");
-  return statOf(path) ? nestedSettings(readJson(path)) : undefined;
-}
-
-/** The template in chat_template.json, as older checkpoints have it. */
-function olderTemplate(folder: string): unknown {
-  const path = join(folder, "chat_template.json");
-  return statOf(path) ? readJson(path).chat_template : undefined;
-}
-
 /**
  * A template that writes the tokenizer's leading token. transformers' processors
  * let the tokenizer add it where the prompt does not begin with it; tokenizers of
@@ -258,40 +187,6 @@ function withLeading(template: string, token: string | undefined): string {
   if (token === undefined) return template;
   const writes = template.includes(token) || /\bbos_token\b/.test(template);
   return writes ? template : token + template;
-}
-
-/** The family's own template. */
-function madeTemplate(
-  { template }: Supplement,
-  textOf: (ids: readonly number[]) => string,
-): string | undefined {
-  return typeof template === "function" ? template(textOf) : template;
-}
-
-function missing(path: string): RangeError {
-  return new RangeError(
-    `Cannot read checkpoint file ${
-      JSON.stringify(path)
-    }: there is no such file; download the whole checkpoint`,
-  );
-}
-
-function readJson(path: string): Record<string, unknown> {
-  if (!statOf(path)) throw missing(path);
-  return parseJson(Deno.readTextFileSync(path), basename(path));
-}
-
-function parseJson(text: string, name: string): Record<string, unknown> {
-  try {
-    return parseSettings(text);
-  } catch (error) {
-    if (!(error instanceof StrictJsonError)) throw error;
-    throw new RangeError(
-      `Cannot read checkpoint file ${
-        JSON.stringify(name)
-      }: it ${error.message}; download it again`,
-    );
-  }
 }
 
 /** Special tokens of tokenizer_config.json, as templates name them. */

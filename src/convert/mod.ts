@@ -16,6 +16,7 @@
  * @module
  */
 export { quantize } from "./quantize.ts";
+export { check, type CheckOptions, type CheckResult } from "./check.ts";
 export {
   QUANTIZE_LIMITS,
   type QuantizeOptions,

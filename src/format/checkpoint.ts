@@ -11,20 +11,27 @@ import type { StoredTensor, TensorFile } from "./safetensors.ts";
 import { type ByteSource, fileSource } from "./source.ts";
 import { parseStrictJson, StrictJsonError } from "./strict_json.ts";
 
+/** Name of the file that lists the shards. */
+export const INDEX = "model.safetensors.index.json";
+
 /**
  * Opens a checkpoint: a `.safetensors` file, or a folder with
  * `model.safetensors` or the shards that `model.safetensors.index.json` names.
  */
 export function openCheckpoint(path: string): TensorFile {
   if (!isFolder(path)) return openSafetensors(fileSource(path));
-  const index = join(path, "model.safetensors.index.json");
+  const index = join(path, INDEX);
   const single = join(path, "model.safetensors");
   if (!exists(index) || exists(single)) {
     if (!exists(single)) refusePickles(path);
     return openSafetensors(fileSource(single));
   }
   using source = fileSource(index);
-  return openShards(path, readIndex(source));
+  return openShards(
+    basename(path),
+    readIndex(source),
+    (shard) => openSafetensors(fileSource(join(path, shard))),
+  );
 }
 
 /** Refuses folders with PyTorch pickles only: loading a pickle runs code. */
@@ -76,14 +83,18 @@ export function readIndex(source: ByteSource): Map<string, string> {
   return map as Map<string, string>;
 }
 
-function openShards(folder: string, index: Map<string, string>): TensorFile {
-  const name = basename(folder);
+/** The tensors of all shards that an index names; throws `FormatError` where they differ from the index. */
+export function openShards(
+  name: string,
+  index: ReadonlyMap<string, string>,
+  open: (shard: string) => TensorFile,
+): TensorFile {
   const shards: TensorFile[] = [];
   const tensors = new Map<string, StoredTensor>();
   const metadata = new Map<string, string>();
   try {
     for (const shardName of new Set([...index.values()].toSorted())) {
-      const shard = openSafetensors(fileSource(join(folder, shardName)));
+      const shard = open(shardName);
       shards.push(shard);
       for (const [key, value] of shard.metadata) metadata.set(key, value);
       for (const [tensorName, stored] of shard.tensors) {

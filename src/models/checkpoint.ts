@@ -13,6 +13,8 @@ export interface Checkpoint {
   readonly config: Record<string, unknown>;
   /** Float tensors by name. */
   readonly tensors: ReadonlyMap<string, Tensor>;
+  /** Where only names are known, or none at all: shapes are those that the model needs, and no tensor can be read. */
+  readonly outline?: Outline;
   /** Whether two tensors are stored as the same bytes; absent where only their shapes are known. */
   readonly sameBytes?: (a: string, b: string) => boolean;
   /** Parsed preprocessor_config.json, for families whose image size is in it. */
@@ -21,6 +23,16 @@ export interface Checkpoint {
   readonly idOf?: (token: string) => number | undefined;
   /** Text of tokens, for families whose config contains only ids. */
   readonly textOf?: (ids: readonly number[]) => string;
+}
+
+/** A checkpoint of which config.json is known, and names of tensors perhaps. */
+export interface Outline {
+  /** Hears which tensors of the checkpoint become a parameter, and the parameter's shape. */
+  onSource?(
+    param: string,
+    shape: readonly number[],
+    from: readonly string[],
+  ): void;
 }
 
 /** Shapes of the parameters of the nodes. */
@@ -59,6 +71,14 @@ export function rowsOf(t: Tensor, from: number, to: number): Tensor {
   return { shape, read: () => t.read().slice(from * width, to * width) };
 }
 
+/** A tensor of which the shape is known and nothing else. */
+export function withoutValues(name: string, shape: readonly number[]): Tensor {
+  const read = () => {
+    throw new RangeError(`Cannot read tensor "${name}": it has no values`);
+  };
+  return { shape, read };
+}
+
 /**
  * Binds all parameters of a graph.
  * @param rows rows per image, for learned tables
@@ -73,6 +93,7 @@ export function bind(
   rows: number,
   sourceOf: (param: string) => Source,
 ): Map<string, Tensor> {
+  const { tensors, outline } = checkpoint;
   const params = new Map<string, Tensor>();
   const used = new Set<string>();
   for (const [param, shape] of shapesOf(nodes, vocabulary, rows)) {
@@ -80,16 +101,22 @@ export function bind(
     const { from, make } = typeof source === "string"
       ? { from: [source], make: (t: Tensor) => t }
       : source;
-    const tensor = make(...from.map((name) => {
-      const found = checkpoint.tensors.get(name);
-      if (!found) {
+    outline?.onSource?.(param, shape, from);
+    if (outline && tensors.size === 0) {
+      params.set(param, withoutValues(param, shape));
+      continue;
+    }
+    const found = from.map((name) => {
+      const tensor = tensors.get(name);
+      if (!tensor) {
         throw new RangeError(
           `Cannot read the checkpoint: tensor "${name}" (${param}) is missing`,
         );
       }
       used.add(name);
-      return found;
-    }));
+      return tensor;
+    });
+    const tensor = outline ? withoutValues(param, shape) : make(...found);
     if (
       sizeOf(tensor.shape) !== sizeOf(shape) || tensor.shape[0] !== shape[0]
     ) {
@@ -101,7 +128,7 @@ export function bind(
     }
     params.set(param, reshape(tensor, shape));
   }
-  const unused = [...checkpoint.tensors.keys()].filter((n) =>
+  const unused = [...tensors.keys()].filter((n) =>
     // what follows from θ, and what only training asks for
     !used.has(n) && !/rotary.*\.inv_freq$|\.num_batches_tracked$/.test(n)
   );

@@ -67,7 +67,7 @@ const SUPPLEMENTS: Record<string, (config: Config) => Supplement> = {
  * The architecture of a config.json: `model_type`, or its class if the
  * repository registers no type; nanoVLM has neither.
  */
-function typeOf(config: Record<string, unknown>): string {
+export function typeOf(config: Record<string, unknown>): string {
   if ("mp_pixel_shuffle_factor" in config) return "nanovlm";
   const name = config.model_type ?? [config.architectures].flat()[0];
   return typeof name === "string" ? name : `${JSON.stringify(name)}`;

@@ -85,9 +85,16 @@ function calls(hub: string, port: number): Call[] {
     },
     {
       command: "pull",
-      args: ["owner/name", `--hub=${hub}`, `--to=${out}/pulled`],
+      args: ["owner/name", "--force", `--hub=${hub}`, `--to=${out}/pulled`],
       flags: [read, write, net],
       says: /1 file,/,
+    },
+    {
+      command: "check",
+      args: [checkpoint],
+      flags: [read],
+      extra: [net], // for OWNER/NAME
+      says: /supported +yes/,
     },
     {
       command: "quantize",

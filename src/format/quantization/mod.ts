@@ -75,3 +75,27 @@ export function decodedTensors(
   }
   return decoded;
 }
+
+/** Names that `decodedTensors` gives, from the stored ones alone. */
+export function decodedNames(
+  stored: Iterable<string>,
+  scheme: Scheme | undefined,
+): string[] {
+  const names = [...stored];
+  if (!scheme) return names;
+  if (scheme.kind === "fp8") {
+    return names.filter((name) =>
+      !ACTIVATION_SCALE.test(name) && !/\.weight_scale(_inv)?$/.test(name)
+    );
+  }
+  const packed = new Set(
+    names.filter((name) => name.endsWith(".qweight"))
+      .map((name) => name.slice(0, -".qweight".length)),
+  );
+  return names.flatMap((name) => {
+    const at = name.lastIndexOf("."), part = name.slice(at + 1);
+    if (!packed.has(name.slice(0, at))) return [name];
+    if (part === "qweight") return [`${name.slice(0, at)}.weight`];
+    return ["qzeros", "scales", "g_idx"].includes(part) ? [] : [name];
+  });
+}

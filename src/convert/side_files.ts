@@ -1,0 +1,191 @@
+/**
+ * The files of a checkpoint beside its weights, wherever they are, in the layouts
+ * that older and newer tools write.
+ * @module
+ */
+import { basename, join } from "@std/path";
+import { parseSettings, StrictJsonError } from "../format/strict_json.ts";
+import { nestedSettings } from "../image/processors.ts";
+import type { Supplement } from "../models/supplement.ts";
+import { tokenizerJsonOf } from "../tokenizer/side_files.ts";
+import { rankedTokenizerJson, readRanks } from "../tokenizer/tiktoken.ts";
+
+/** Image settings: there must be some where the model takes images. */
+export const PROCESSOR = "preprocessor_config.json";
+
+/** Where the ids stand that end an answer, beside config.json. */
+export const GENERATION = "generation_config.json";
+
+/** The chat template, as a model file carries it. */
+export const TEMPLATE = "chat_template.jinja";
+
+/** Files that go into a model file, so that it is complete alone. */
+const ASSETS = [
+  "tokenizer.json",
+  "tokenizer_config.json",
+  TEMPLATE,
+  PROCESSOR,
+  GENERATION,
+] as const;
+
+/** Files by name. */
+export interface SideFiles {
+  /** Path of a file, for messages. */
+  path(name: string): string;
+  /** Bytes of a file; undefined where there is none. */
+  read(name: string): Uint8Array<ArrayBuffer> | undefined;
+}
+
+/** Files that a model file carries, by name. */
+export type Assets = Readonly<Record<string, Uint8Array<ArrayBuffer>>>;
+
+/** The files of a folder. */
+export function folderFiles(folder: string): SideFiles {
+  const path = (name: string) => join(folder, name);
+  return {
+    path,
+    read(name) {
+      try {
+        return Deno.readFileSync(path(name));
+      } catch (error) {
+        if (error instanceof Deno.errors.NotFound) return undefined;
+        throw error;
+      }
+    },
+  };
+}
+
+/** A file that is not there. */
+export class MissingFile extends RangeError {
+  /** @param file its name */
+  constructor(files: SideFiles, readonly file: string) {
+    super(
+      `Cannot read checkpoint file ${
+        JSON.stringify(files.path(file))
+      }: there is no such file; download the whole checkpoint`,
+    );
+  }
+}
+
+/** A parsed JSON file; throws `MissingFile`, or a `RangeError` that says what is wrong in it. */
+export function readJson(
+  files: SideFiles,
+  name: string,
+): Record<string, unknown> {
+  const json = findJson(files, name);
+  if (json) return json;
+  throw new MissingFile(files, name);
+}
+
+/** A parsed JSON file; undefined where there is none. */
+function findJson(
+  files: SideFiles,
+  name: string,
+): Record<string, unknown> | undefined {
+  const bytes = files.read(name);
+  return bytes && parseJson(new TextDecoder().decode(bytes), name);
+}
+
+/** Parses a JSON file called `name`. */
+export function parseJson(text: string, name: string): Record<string, unknown> {
+  try {
+    return parseSettings(text);
+  } catch (error) {
+    if (!(error instanceof StrictJsonError)) throw error;
+    throw new RangeError(
+      `Cannot read checkpoint file ${
+        JSON.stringify(basename(name))
+      }: it ${error.message}; download it again`,
+    );
+  }
+}
+
+/** The files that go into a model file, or what stands for them; throws `MissingFile` where there is no tokenizer. */
+export function readAssets(files: SideFiles, supplement: Supplement): Assets {
+  const { assets, missing } = findAssets(files, supplement);
+  if (missing) throw missing;
+  return assets;
+}
+
+/** As `readAssets`; a tokenizer that is not there is `missing`. */
+export function findAssets(
+  files: SideFiles,
+  supplement: Supplement,
+): { readonly assets: Assets; readonly missing?: MissingFile } {
+  const assets: Record<string, Uint8Array<ArrayBuffer>> = {};
+  let missing: MissingFile | undefined;
+  for (const name of ASSETS) {
+    const bytes = files.read(name);
+    if (bytes === undefined) {
+      const made = standIn(files, name, supplement);
+      if (made !== undefined) assets[name] = new TextEncoder().encode(made);
+      else if (name === "tokenizer.json") {
+        const ranks = supplement.ranks?.file;
+        missing = new MissingFile(files, ranks ?? name);
+      }
+    } else if (name === PROCESSOR && supplement.settings) {
+      const settings = { ...readJson(files, name), ...supplement.settings };
+      assets[name] = new TextEncoder().encode(JSON.stringify(settings));
+    } else assets[name] = bytes;
+  }
+  return missing ? { assets, missing } : { assets };
+}
+
+/** What stands for a file of that name: the same in another layout, or what the family's code says. */
+function standIn(
+  files: SideFiles,
+  name: string,
+  { processor, settings: set, ranks }: Supplement,
+): string | undefined {
+  if (name === PROCESSOR) {
+    const settings = newerSettings(files) ?? processor ?? set;
+    return settings && JSON.stringify(settings);
+  }
+  if (name !== "tokenizer.json") return undefined;
+  if (!ranks) return tokenizerJsonOf((file) => files.read(file));
+  const bytes = files.read(ranks.file);
+  if (!bytes) return undefined;
+  const vocabulary = readRanks(new TextDecoder().decode(bytes));
+  const settings = findJson(files, "tokenizer_config.json") ?? {};
+  return rankedTokenizerJson(
+    vocabulary,
+    ranks.words(vocabulary.size, settings),
+  );
+}
+
+/** Image settings of a processor_config.json, where transformers 5 keeps them. */
+function newerSettings(files: SideFiles): Record<string, unknown> | undefined {
+  const json = findJson(files, "processor_config.json");
+  return json && nestedSettings(json);
+}
+
+/**
+ * The chat template: chat_template.jinja, chat_template.json of older processors,
+ * the family's own, or that of tokenizer_config.json; undefined where there is none.
+ * @param textOf text of tokens, for families whose template names them by id
+ */
+export function templateOf(
+  files: SideFiles,
+  assets: Assets,
+  { template: own }: Supplement,
+  textOf: (ids: readonly number[]) => string,
+): string | undefined {
+  if (TEMPLATE in assets) return new TextDecoder().decode(assets[TEMPLATE]);
+  const json = (name: string) =>
+    defaultTemplate(findJson(files, name)?.chat_template);
+  return json("chat_template.json") ??
+    (typeof own === "function" ? own(textOf) : own) ??
+    json("processor_config.json") ?? json("tokenizer_config.json");
+}
+
+/** A template, or the default one of several: a list of `{name, template}`, or an object by name. */
+function defaultTemplate(value: unknown): string | undefined {
+  if (typeof value === "string") return value;
+  if (typeof value !== "object" || value === null) return undefined;
+  const named: [unknown, unknown][] = Array.isArray(value)
+    ? value.map((one) => [one?.name, one?.template])
+    : Object.entries(value);
+  const [, found] = named.find(([name]) => name === "default") ?? named[0] ??
+    [];
+  return typeof found === "string" ? found : undefined;
+}
