@@ -3,7 +3,8 @@
  * is downloaded or its weights are read.
  * @module
  */
-import { check, type CheckResult } from "../convert/check.ts";
+import { check } from "../convert/check.ts";
+import type { CheckResult } from "../convert/check_result.ts";
 import { command } from "./command.ts";
 import { EXIT, UsageError } from "./errors.ts";
 import { printable } from "./io.ts";

@@ -3,11 +3,8 @@
  * and the headers of its weights are read, a few megabytes.
  * @module
  */
-import {
-  checkFiles,
-  type CheckOptions,
-  type CheckResult,
-} from "../convert/check.ts";
+import { checkFiles } from "../convert/check.ts";
+import type { CheckOptions, CheckResult } from "../convert/check_result.ts";
 import { refusePickles, type SeenWeights } from "../convert/seen_weights.ts";
 import type { SideFiles } from "../convert/side_files.ts";
 import { INDEX, openShards, readIndex } from "../format/checkpoint.ts";

@@ -20,11 +20,11 @@ import {
   typeOf,
 } from "../models/mod.ts";
 import type { Supplement } from "../models/supplement.ts";
-import type { MemoryPlan } from "../plan/plan.ts";
 import { transformed, unquantized } from "../plan/unquantized.ts";
 import { sizeOf } from "../tensor/tensor.ts";
 import { TOKENIZER_FILES } from "../tokenizer/side_files.ts";
 import { readTokenizer } from "../tokenizer/tokenizer.ts";
+import type { CheckOptions, CheckResult } from "./check_result.ts";
 import { NO_TEMPLATE } from "./checkpoint.ts";
 import { quantizeWork, secondsFor } from "./estimate.ts";
 import { type SeenWeights, weightsIn } from "./seen_weights.ts";
@@ -43,56 +43,7 @@ import {
 import { weightsOf } from "./weights.ts";
 
 /**
- * What `check` found.
- *
- * ```ts
- * import type { CheckResult } from "@mquant/mquant/quantize";
- *
- * const fits = ({ memory }: CheckResult, bytes: number) =>
- *   memory !== undefined && memory.total <= bytes;
- * console.log(typeof fits);
- * ```
- */
-export interface CheckResult {
-  /** Why it cannot be quantized, in one sentence; undefined where it can. */
-  readonly reason?: string;
-  /** What config.json calls its architecture; undefined where there is no config.json. */
-  readonly family?: string;
-  /** How its weights are quantized already: awq, gptq or fp8. */
-  readonly quantized?: string;
-  /** Where names and shapes of the weights come from: `headers`, names alone from an `index`, or `config` where there are no weights. */
-  readonly weights: "headers" | "index" | "config";
-  /** Parameters of the model. */
-  readonly parameters?: number;
-  /** Files that must be there and are not. */
-  readonly missing: readonly string[];
-  /** Whether it takes pictures. */
-  readonly pictures?: boolean;
-  /** Tokens of the context that `memory` is for. */
-  readonly context?: number;
-  /** Bytes that the w4a8 file takes when it runs. */
-  readonly memory?: MemoryPlan;
-  /** Bytes of the w4a8 file. */
-  readonly fileBytes?: number;
-  /** Seconds that quantizing with `w4a8` takes on this machine, all defaults; an estimate. */
-  readonly seconds?: number;
-}
-
-/** Options of `check`. */
-export interface CheckOptions {
-  /** Threads to plan for; default one per CPU, at most 4. */
-  readonly threads?: number;
-}
-
-/**
  * Checks a checkpoint before it is quantized, or before its weights are there.
- *
- * ```ts
- * import { check } from "@mquant/mquant/quantize";
- *
- * const { reason, family, fileBytes } = await check("tests/golden/smolvlm-toy");
- * console.log(reason ?? `${family}: ${fileBytes} bytes`);
- * ```
  * @param path a checkpoint folder, or a config.json, of which only the architecture is judged
  * @throws {RangeError} where there is no such folder or file
  */

@@ -16,7 +16,6 @@
  * @module
  */
 export { quantize } from "./quantize.ts";
-export { check, type CheckOptions, type CheckResult } from "./check.ts";
 export {
   QUANTIZE_LIMITS,
   type QuantizeOptions,

@@ -1,6 +1,7 @@
 /** `check`: what it finds without weights is what it finds with them, and what cannot be used is refused with its cause. */
 import { assert, assertEquals, assertMatch, assertRejects } from "@std/assert";
-import { check, type CheckResult } from "../../src/convert/mod.ts";
+import { check } from "../../src/convert/check.ts";
+import type { CheckResult } from "../../src/convert/check_result.ts";
 import { decodedNames } from "../../src/format/quantization/mod.ts";
 import { run } from "../hostile_cli/run.ts";
 

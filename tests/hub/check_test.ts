@@ -1,6 +1,6 @@
 /** `check` and `pull` of checkpoints on a hub of this machine: what cannot be used is refused before its weights are downloaded. */
 import { assert, assertEquals, assertMatch } from "@std/assert";
-import { check } from "../../src/convert/mod.ts";
+import { check } from "../../src/convert/check.ts";
 import { spawn } from "../hostile_cli/run.ts";
 import { type Hub, serveHub } from "./hub.ts";
 
