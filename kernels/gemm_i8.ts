@@ -14,13 +14,13 @@
 //
 // The second operand stays below 128, where every permitted behaviour of the
 // relaxed instruction is the same: results are exact and equal to gemm_i16.ts.
-import { lane0, lane1, lane2, lane3, word } from "./vector";
-import { epilogue, epilogueBytes } from "./gemm_epilogue";
+import { level } from "./codes";
 import { unpackNibbles } from "./gemm_unpack";
+import { lane0, lane1, lane2, lane3, word } from "./vector";
 
-const ROWS: i32 = 128;        // rows per tile pass: 4 KiB of int32
-const STEPS: i32 = 512;       // 4·512 k per pass: a panel of 16 KiB stays in L1
-const TILE: usize = 16384;    // the tile lies behind the panel in scratch
+const ROWS: i32 = 128;     // rows that pass over a panel while both are in the nearest caches
+const STEPS: i32 = 512;    // 4·512 k per pass: a panel of 16 KiB stays in L1
+const TILE: usize = 16384; // sums between passes lie behind the panel in scratch
 
 @inline function dot(a: v128, w: v128): v128 {
   return i16x8.relaxed_dot_i8x16_i7x16_s(a, w);
@@ -39,11 +39,52 @@ const TILE: usize = 16384;    // the tile lies behind the panel in scratch
 
 const RUN: i32 = 8; // steps between folds
 
-/** tile += row block · panel over `steps` steps. */
-function micro(a: usize, p: usize, tile: usize, steps: i32): void {
+/** Sums begin at −8·Σa: weights are w + 8. */
+@inline function begin(sum: usize): v128 {
+  return i32x4.splat(-8 * load<i32>(sum));
+}
+
+@inline function scaled(c: v128, alpha: v128, bias: v128): v128 {
+  return f32x4.add(f32x4.mul(f32x4.convert_i32x4_s(c), alpha), bias);
+}
+
+/** One row of a tile to y: floats (T = f32), stored or added, or int8 on a static scale (T = i8). */
+@inline function put<T>(
+  y: usize, c: v128, d: v128, a0: v128, a1: v128, b0: v128, b1: v128, accumulate: i32,
+  inv: f32, low: f32, high: f32,
+): void {
+  let lo = scaled(c, a0, b0), hi = scaled(d, a1, b1);
+  if (sizeof<T>() == 1) {
+    const scale = f32x4.splat(inv), least = f32x4.splat(low), most = f32x4.splat(high), magic = f32x4.splat(12582912);
+    const q = i16x8.narrow_i32x4_s(level(lo, scale, least, most, magic), level(hi, scale, least, most, magic));
+    v128.store64_lane(y, i8x16.narrow_i16x8_s(q, q), 0);
+    return;
+  }
+  if (accumulate) {
+    lo = f32x4.add(v128.load(y), lo);
+    hi = f32x4.add(v128.load(y, 16), hi);
+  }
+  v128.store(y, lo);
+  v128.store(y, hi, 16);
+}
+
+/**
+ * 4 rows × 8 columns, of which the first `valid` rows are written, `line` bytes apart. The
+ * sums come from `tile` unless they begin here (`pass` & 1), and go there unless they end (& 2).
+ */
+function tile4x8<T>(
+  a: usize, p: usize, steps: i32, tile: usize, pass: i32, sums: usize, alpha: usize, bias: usize, y: usize, line: usize, valid: i32,
+  accumulate: i32, inv: f32, low: f32, high: f32,
+): void {
   const ones = i16x8.splat(1); // out of the loops: V8 does not hoist it
-  let s0 = v128.load(tile), s1 = v128.load(tile, 16), s2 = v128.load(tile, 32), s3 = v128.load(tile, 48);
-  let s4 = v128.load(tile, 64), s5 = v128.load(tile, 80), s6 = v128.load(tile, 96), s7 = v128.load(tile, 112);
+  let s0: v128, s1: v128, s2: v128, s3: v128, s4: v128, s5: v128, s6: v128, s7: v128;
+  if (pass & 1) {
+    s0 = begin(sums); s1 = s0; s2 = begin(sums + 4); s3 = s2;
+    s4 = begin(sums + 8); s5 = s4; s6 = begin(sums + 12); s7 = s6;
+  } else {
+    s0 = v128.load(tile); s1 = v128.load(tile, 16); s2 = v128.load(tile, 32); s3 = v128.load(tile, 48);
+    s4 = v128.load(tile, 64); s5 = v128.load(tile, 80); s6 = v128.load(tile, 96); s7 = v128.load(tile, 112);
+  }
   for (const end = a + (<usize>steps << 4); a < end;) {
     let c0: v128, c1: v128, c2: v128, c3: v128, c4: v128, c5: v128, c6: v128, c7: v128;
     let x = v128.load(a), lo = v128.load(p), hi = v128.load(p, 16), r: v128;
@@ -75,35 +116,37 @@ function micro(a: usize, p: usize, tile: usize, steps: i32): void {
     s4 = fold(s4, c4, ones); s5 = fold(s5, c5, ones);
     s6 = fold(s6, c6, ones); s7 = fold(s7, c7, ones);
   }
-  v128.store(tile, s0); v128.store(tile, s1, 16); v128.store(tile, s2, 32); v128.store(tile, s3, 48);
-  v128.store(tile, s4, 64); v128.store(tile, s5, 80); v128.store(tile, s6, 96); v128.store(tile, s7, 112);
+  if (!(pass & 2)) {
+    v128.store(tile, s0); v128.store(tile, s1, 16); v128.store(tile, s2, 32); v128.store(tile, s3, 48);
+    v128.store(tile, s4, 64); v128.store(tile, s5, 80); v128.store(tile, s6, 96); v128.store(tile, s7, 112);
+    return;
+  }
+  const a0 = v128.load(alpha), a1 = v128.load(alpha, 16), b0 = v128.load(bias), b1 = v128.load(bias, 16);
+  put<T>(y, s0, s1, a0, a1, b0, b1, accumulate, inv, low, high);
+  if (valid > 1) put<T>(y + line, s2, s3, a0, a1, b0, b1, accumulate, inv, low, high);
+  if (valid > 2) put<T>(y + 2 * line, s4, s5, a0, a1, b0, b1, accumulate, inv, low, high);
+  if (valid > 3) put<T>(y + 3 * line, s6, s7, a0, a1, b0, b1, accumulate, inv, low, high);
 }
 
-/** Rows outermost: those of a tile pass stay in L1, and a panel is unpacked again for each (1 % of the work). */
-@inline function gemm(
-  bytes: bool, a: usize, sums: usize, w: usize, alpha: usize, bias: usize, y: usize,
+/** Rows outermost: a panel is unpacked again for each 128 of them (1 % of the work). */
+@inline function gemm<T>(
+  a: usize, sums: usize, w: usize, alpha: usize, bias: usize, y: usize,
   rows: i32, k: i32, ldy: i32, n0: i32, n1: i32, scratch: usize, accumulate: i32,
   inv: f32, low: f32, high: f32,
 ): void {
-  const panelBytes = <usize>k << 2, tile = scratch + TILE;
+  const panelBytes = <usize>k << 2, line = <usize>ldy * sizeof<T>(), all = k >> 2;
   for (let m0 = 0; m0 < rows; m0 += ROWS) {
-    const count = min(ROWS, rows - m0), sum = word(sums, m0);
+    const m1 = min(rows, m0 + ROWS);
     for (let n = n0; n < n1; n += 8) {
       const panel = w + <usize>(n >> 3) * panelBytes;
-      memory.fill(tile, 0, <usize>(count + 3 & -4) << 5);
-      for (let s0 = 0, all = k >> 2; s0 < all; s0 += STEPS) {
-        const steps = min(STEPS, all - s0);
-        unpackNibbles(panel + (<usize>s0 << 4), scratch, steps);
-        for (let m = 0; m < count; m += 4) {
-          const block = a + <usize>(m0 + m) * <usize>k + (<usize>s0 << 4);
-          micro(block, scratch, tile + (<usize>m << 5), steps);
+      const to = y + <usize>n * sizeof<T>(), factor = word(alpha, n), offset = word(bias, n);
+      for (let s = 0; s < all; s += STEPS) {
+        const steps = min(STEPS, all - s), pass = (s == 0 ? 1 : 0) | (s + steps == all ? 2 : 0);
+        unpackNibbles(panel + (<usize>s << 4), scratch, steps);
+        for (let m = m0; m < m1; m += 4) {
+          tile4x8<T>(a + <usize>m * <usize>k + (<usize>s << 4), scratch, steps, scratch + TILE + (<usize>(m - m0) << 5),
+            pass, word(sums, m), factor, offset, to + <usize>m * line, line, m1 - m, accumulate, inv, low, high);
         }
-      }
-      const to = m0 * ldy + n;
-      if (bytes) {
-        epilogueBytes(tile, sum, 8, word(alpha, n), word(bias, n), y + <usize>to, count, ldy, inv, low, high);
-      } else {
-        epilogue(tile, sum, 8, word(alpha, n), word(bias, n), word(y, to), count, ldy, accumulate);
       }
     }
   }
@@ -113,12 +156,12 @@ export function gemm_w4a8__relaxed_4x8(
   a: usize, sums: usize, w: usize, alpha: usize, bias: usize, y: usize,
   rows: i32, k: i32, ldy: i32, n0: i32, n1: i32, scratch: usize, accumulate: i32,
 ): void {
-  gemm(false, a, sums, w, alpha, bias, y, rows, k, ldy, n0, n1, scratch, accumulate, 1, 0, 0);
+  gemm<f32>(a, sums, w, alpha, bias, y, rows, k, ldy, n0, n1, scratch, accumulate, 1, 0, 0);
 }
 
 export function gemm_w4a8_s8__relaxed_4x8(
   a: usize, sums: usize, w: usize, alpha: usize, bias: usize, y: usize,
   rows: i32, k: i32, ldy: i32, n0: i32, n1: i32, scratch: usize, inv: f32, low: f32, high: f32,
 ): void {
-  gemm(true, a, sums, w, alpha, bias, y, rows, k, ldy, n0, n1, scratch, 0, inv, low, high);
+  gemm<i8>(a, sums, w, alpha, bias, y, rows, k, ldy, n0, n1, scratch, 0, inv, low, high);
 }
