@@ -56,7 +56,7 @@ export function isFolder(path: string): boolean {
 
 /**
  * Builds the calibration prompts.
- * @returns one prompt per photo, with the questions in turn; the photos' tiles;
+ * @returns one prompt per photo, with the questions in rotation; the photos' tiles;
  * a hash of the photos' bytes
  */
 export async function readPrompts(

@@ -1,6 +1,6 @@
 /**
- * Whether a checkpoint can be quantized and what that takes, from its side files
- * and the headers or names of its weights: no weight is read.
+ * Checks whether a checkpoint can be quantized, and estimates memory, file size and
+ * time, from its side files and the headers or names of its weights. No weight is read.
  * @module
  */
 import { basename, dirname, resolve } from "@std/path";
@@ -44,8 +44,8 @@ import { weightsOf } from "./weights.ts";
 
 /**
  * Checks a checkpoint before it is quantized, or before its weights are there.
- * @param path a checkpoint folder, or a config.json, of which only the architecture is judged
- * @throws {RangeError} where there is no such folder or file
+ * @param path a checkpoint folder, or a config.json, of which only the architecture is checked
+ * @throws {RangeError} if there is no such folder or file
  */
 export async function check(
   path: string,
@@ -60,7 +60,7 @@ export async function check(
   );
 }
 
-/** Side files at a path: of a folder, or one config.json alone. */
+/** The side files of a folder, or a single config.json. */
 function filesAt(path: string): { sideFiles: SideFiles; folder?: string } {
   const stat = statOf(path);
   if (stat?.isDirectory) {
@@ -88,7 +88,7 @@ function statOf(path: string): Deno.FileInfo | undefined {
   }
 }
 
-/** The weights of a folder, looked at when asked for. */
+/** Headers or names of the weights of a folder, read on demand. */
 function weightsLater(folder: string) {
   let seen: ReturnType<typeof weightsIn> | undefined;
   return {
@@ -97,9 +97,9 @@ function weightsLater(folder: string) {
   };
 }
 
-/** How files are checked. */
+/** Options of `checkFiles`. */
 interface FilesOptions extends CheckOptions {
-  /** Only config.json is known: other files are not missed. */
+  /** Only config.json is known; other files are not reported as missing. */
   readonly partial?: boolean;
   /** Whether to estimate the time; default true. */
   readonly time?: boolean;
@@ -109,7 +109,7 @@ type Found = { -readonly [K in keyof CheckResult]: CheckResult[K] } & {
   missing: string[];
 };
 
-/** Checks files, wherever they are. What goes wrong in them becomes `reason`. */
+/** Checks files of any source. An error in them becomes `reason`. */
 export async function checkFiles(
   files: SideFiles,
   see: () => SeenWeights,
@@ -164,10 +164,10 @@ async function look(
   found.seconds = await secondsFor(quantizeWork(transformed(model)), threads);
 }
 
-/** Side files as far as they are there. */
+/** The side files that exist. */
 interface Side {
   readonly assets: Assets;
-  /** What a description asks of them. */
+  /** The checkpoint's side files for a model description. */
   readonly checkpoint: Pick<Checkpoint, "processor" | "idOf" | "textOf">;
   readonly missing: readonly string[];
 }
@@ -212,7 +212,7 @@ function refuseMissing(missing: readonly string[]): void {
   );
 }
 
-/** Tensors of a description: shapes from headers, or those that the model needs. */
+/** Tensors for a model description: shapes from headers, or those that the model needs. */
 function tensorsSeen(
   weights: SeenWeights,
   scheme: Scheme | undefined,

@@ -1,5 +1,5 @@
 /**
- * What a check of a checkpoint finds.
+ * Result and options of `check`.
  * @module
  */
 import type { MemoryPlan } from "../plan/plan.ts";

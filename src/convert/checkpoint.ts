@@ -33,7 +33,7 @@ import { weightsOf } from "./weights.ts";
 /** Default prompt of a caption. */
 export const DEFAULT_PROMPT = "Describe this image.";
 
-/** Why a checkpoint without a chat template cannot be used, and what to do. */
+/** Error message for a checkpoint without a chat template. */
 export const NO_TEMPLATE =
   "it has no chat template (chat_template.jinja, chat_template.json, or in tokenizer_config.json); add the one from its model page";
 

@@ -60,7 +60,7 @@ export class QuantizeError extends RangeError {
   }
 }
 
-/** Runs `work`; turns a `RangeError` into a `QuantizeError` with this code. */
+/** Runs `work`; converts a `RangeError` to a `QuantizeError` with this code. */
 export async function withCode<T>(
   code: QuantizeErrorCode,
   work: () => T | Promise<T>,

@@ -1,6 +1,6 @@
 /**
- * How long quantizing takes: multiply–adds that follow from the graph, and how
- * many of them this machine does in a second.
+ * Estimates the time of quantization: multiply–adds from the graph, divided by the
+ * measured speed of this machine.
  * @module
  */
 import type { Engine } from "../quantize/quantize.ts";
@@ -8,31 +8,31 @@ import type { LinearNode, Model } from "../graph/node.ts";
 import { rowsPerImage, rowsPerImageOf } from "../graph/node.ts";
 import { startFloat32Engine } from "../float/engine.ts";
 
-/** What calibration reads. */
+/** Size of the calibration data. */
 export interface Calibration {
-  /** Photos or windows. */
+  /** Number of photos or text windows. */
   readonly samples: number;
   /** Tokens of an answer. */
   readonly answerTokens: number;
 }
 
-/** Calibration by default. */
+/** Default calibration. */
 export const CALIBRATION: Calibration = { samples: 128, answerTokens: 32 };
 
 /** Tokens of a question and of the template around it; of a text window. */
 const QUESTION = 40, WINDOW = 256;
 
 /**
- * Search of the clip, transforms and rounding of one weight, which are
- * JavaScript: 0.9 µs, as long as so many multiply–adds of a product on two
- * threads (the bundled model, and those of docs/results.md).
+ * Time of clip search, transforms and rounding of one weight in JavaScript, 0.9 µs,
+ * in multiply–adds of a matmul on two threads (measured on the bundled model and
+ * those of docs/results.md).
  */
 const PER_WEIGHT = 12_000;
 
 /**
- * Multiply–adds of quantizing a transformed model with `w4a8`: float answers, the
- * walk over all samples, its errors, Hessians (rows·k²/2), their factors (k³/3)
- * and GPTQ (n·k²/2), and what takes as long as so many. Attention is left out.
+ * Work of quantizing a transformed model with `w4a8` in multiply–adds: float answers,
+ * the run over all samples, output errors, Hessians (rows·k²/2), their factors (k³/3),
+ * GPTQ (n·k²/2), and other work of equal time. Attention is left out.
  */
 export function quantizeWork(
   { nodes, info }: Model,
@@ -60,7 +60,7 @@ export function quantizeWork(
   return once + samples * forward * (1 + 1 + 1 / 3);
 }
 
-/** Seconds that so many multiply–adds of quantizing take here; measures for a quarter of a second. */
+/** Seconds that `work` multiply–adds take on this machine; measures for a quarter of a second. */
 export async function secondsFor(
   work: number,
   threads?: number,
@@ -69,7 +69,7 @@ export async function secondsFor(
   return work / pace(engine);
 }
 
-/** Multiply–adds per second of a product: the best of several. */
+/** Multiply–adds per second of a matmul: the best of several runs. */
 function pace(engine: Engine): number {
   const m = 256, k = 1024, n = 1024;
   const x = engine.zeros(m * k).fill(1), w = engine.zeros(n * k).fill(1);

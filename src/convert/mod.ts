@@ -1,6 +1,6 @@
 /**
- * Makes model files: from the float checkpoint of a Hugging Face model to one
- * static quantized file that `open()` of the main module reads.
+ * Quantizes checkpoints: from the float checkpoint of a Hugging Face model to one
+ * statically quantized file, which `open()` of the main module reads.
  *
  * ```ts
  * import { quantize } from "@mquant/mquant/quantize";

@@ -57,7 +57,7 @@ export interface QuantizeProgress {
 }
 
 /**
- * How to quantize.
+ * Options of `quantize()`.
  *
  * ```ts
  * import type { QuantizeOptions } from "@mquant/mquant/quantize";
@@ -87,13 +87,13 @@ export interface QuantizeOptions {
    */
   samples?: number;
   /**
-   * Prompts for the calibration photos, in turn; default: several kinds of
-   * questions.
+   * Prompts for the calibration photos, used in rotation; default: several
+   * kinds of questions.
    */
   prompts?: readonly string[];
   /**
-   * Calibrate on prompts with the float model's answers of at most so many
-   * tokens; 0 to 256, default 32.
+   * Longest answer of the float model in calibration, in tokens; 0 (no
+   * answers) to 256, default 32.
    */
   answerTokens?: number;
   /** Number of threads; 1 to 64, default one per CPU, at most 4. */
@@ -108,7 +108,7 @@ export interface QuantizeOptions {
 }
 
 /**
- * What was made.
+ * Result of `quantize()`.
  *
  * ```ts
  * import type { QuantizeResult } from "@mquant/mquant/quantize";

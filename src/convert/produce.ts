@@ -77,7 +77,7 @@ const PROMPTS = [
 const BATCH = 16;
 
 /**
- * Quantizes as `order` says.
+ * Quantizes a checkpoint with the options of `order`.
  * @param open opens the records; tests let it fail
  * @throws as `quantize()`
  */

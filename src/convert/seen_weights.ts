@@ -1,6 +1,6 @@
 /**
- * What is known of a checkpoint's weights without reading them: headers, the
- * names in an index, or nothing.
+ * Facts about a checkpoint's weights without reading them: headers, the names in an
+ * index, or nothing.
  * @module
  */
 import { join } from "@std/path";
@@ -9,9 +9,9 @@ import { FormatError, quoted } from "../format/error.ts";
 import type { TensorFile } from "../format/safetensors.ts";
 import { fileSource } from "../format/source.ts";
 
-/** Weights, as far as they were looked at. */
+/** Known facts about the weights. */
 export type SeenWeights =
-  /** Names, types and shapes; where `readable`, values as well. */
+  /** Names, dtypes and shapes from headers; if `readable`, the values can be read. */
   | {
     readonly from: "headers";
     readonly file: TensorFile;
@@ -22,7 +22,7 @@ export type SeenWeights =
   /** Nothing: shapes are those that config.json asks for. */
   | { readonly from: "config" };
 
-/** What a folder shows of its weights; throws `FormatError` where no one could read them. */
+/** Reads the headers or names of a folder's weights; throws `FormatError` if they cannot be read. */
 export function weightsIn(folder: string): SeenWeights & Partial<Disposable> {
   const names = [...Deno.readDirSync(folder)].map((e) => e.name);
   const single = names.includes("model.safetensors");
@@ -46,7 +46,7 @@ export function weightsIn(folder: string): SeenWeights & Partial<Disposable> {
   };
 }
 
-/** Throws `FormatError` where weights are in PyTorch's own format alone: such files are programs. */
+/** Throws `FormatError` if the only weights are PyTorch pickle files, which can execute code. */
 export function refusePickles(place: string, names: readonly string[]): void {
   if (names.some((name) => name.endsWith(".safetensors"))) return;
   const found = names.find((name) =>

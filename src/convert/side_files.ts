@@ -1,6 +1,6 @@
 /**
- * The files of a checkpoint beside its weights, wherever they are, in the layouts
- * that older and newer tools write.
+ * The files of a checkpoint besides its weights, from a folder or another source, in
+ * the layouts of older and newer tools.
  * @module
  */
 import { basename, join } from "@std/path";
@@ -10,16 +10,16 @@ import type { Supplement } from "../models/supplement.ts";
 import { tokenizerJsonOf } from "../tokenizer/side_files.ts";
 import { rankedTokenizerJson, readRanks } from "../tokenizer/tiktoken.ts";
 
-/** Image settings: there must be some where the model takes images. */
+/** File of the image settings; required for models that take images. */
 export const PROCESSOR = "preprocessor_config.json";
 
-/** Where the ids stand that end an answer, beside config.json. */
+/** File with stop token ids, besides config.json. */
 export const GENERATION = "generation_config.json";
 
-/** The chat template, as a model file carries it. */
+/** File of the chat template in a model file. */
 export const TEMPLATE = "chat_template.jinja";
 
-/** Files that go into a model file, so that it is complete alone. */
+/** Files that are stored in a model file, so that it is self-contained. */
 const ASSETS = [
   "tokenizer.json",
   "tokenizer_config.json",
@@ -30,13 +30,13 @@ const ASSETS = [
 
 /** Files by name. */
 export interface SideFiles {
-  /** Path of a file, for messages. */
+  /** Path of a file, for error messages. */
   path(name: string): string;
-  /** Bytes of a file; undefined where there is none. */
+  /** Bytes of a file; undefined if it does not exist. */
   read(name: string): Uint8Array<ArrayBuffer> | undefined;
 }
 
-/** Files that a model file carries, by name. */
+/** Files that are stored in a model file, by name. */
 export type Assets = Readonly<Record<string, Uint8Array<ArrayBuffer>>>;
 
 /** The files of a folder. */
@@ -55,7 +55,7 @@ export function folderFiles(folder: string): SideFiles {
   };
 }
 
-/** A file that is not there. */
+/** A required file does not exist. */
 export class MissingFile extends RangeError {
   /** @param file its name */
   constructor(files: SideFiles, readonly file: string) {
@@ -67,7 +67,7 @@ export class MissingFile extends RangeError {
   }
 }
 
-/** A parsed JSON file; throws `MissingFile`, or a `RangeError` that says what is wrong in it. */
+/** Reads and parses a JSON file; throws `MissingFile`, or a `RangeError` for invalid JSON. */
 export function readJson(
   files: SideFiles,
   name: string,
@@ -77,7 +77,7 @@ export function readJson(
   throw new MissingFile(files, name);
 }
 
-/** A parsed JSON file; undefined where there is none. */
+/** Reads and parses a JSON file; undefined if it does not exist. */
 function findJson(
   files: SideFiles,
   name: string,
@@ -100,14 +100,14 @@ export function parseJson(text: string, name: string): Record<string, unknown> {
   }
 }
 
-/** The files that go into a model file, or what stands for them; throws `MissingFile` where there is no tokenizer. */
+/** The files to store in a model file, or their substitutes; throws `MissingFile` without a tokenizer. */
 export function readAssets(files: SideFiles, supplement: Supplement): Assets {
   const { assets, missing } = findAssets(files, supplement);
   if (missing) throw missing;
   return assets;
 }
 
-/** As `readAssets`; a tokenizer that is not there is `missing`. */
+/** As `readAssets`, but returns the name of a missing tokenizer as `missing`. */
 export function findAssets(
   files: SideFiles,
   supplement: Supplement,
@@ -131,7 +131,7 @@ export function findAssets(
   return missing ? { assets, missing } : { assets };
 }
 
-/** What stands for a file of that name: the same in another layout, or what the family's code says. */
+/** Substitute of a missing file: the same content in another layout, or the family's supplement. */
 function standIn(
   files: SideFiles,
   name: string,
@@ -161,7 +161,7 @@ function newerSettings(files: SideFiles): Record<string, unknown> | undefined {
 
 /**
  * The chat template: chat_template.jinja, chat_template.json of older processors,
- * the family's own, or that of tokenizer_config.json; undefined where there is none.
+ * the family's supplement, or that of tokenizer_config.json; undefined without one.
  * @param textOf text of tokens, for families whose template names them by id
  */
 export function templateOf(

@@ -51,7 +51,7 @@ function lockedNew(path: string, mode?: number): Deno.FsFile {
     });
     try {
       file.lockSync(true);
-      // Until it was locked, somebody's sweep may have taken it for abandoned.
+      // Before it was locked, another process's cleanup may have removed it.
       if (file.statSync().nlink !== 0) return file;
     } catch (error) {
       file.close();

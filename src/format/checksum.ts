@@ -1,5 +1,5 @@
 /**
- * Where a header keeps its own hash: at a fixed place, as the first of the
+ * The hash of a header within it: at a fixed position, as the first of the
  * metadata.
  *
  *     | u64 N | {"__metadata__":{"header_sha256":"64 hex digits",...

@@ -1,5 +1,5 @@
 /**
- * The error of file formats: a file is not what it claims to be.
+ * The error of file formats: a file that is not valid in its format.
  * @module
  */
 
@@ -45,7 +45,7 @@ export type FormatErrorCode =
   | "checksum";
 
 /**
- * A file that cannot be read as what it claims to be; `code` says how.
+ * A file that is not valid in its format; `code` is the kind of problem.
  *
  * ```ts
  * import { FormatError, open } from "@mquant/mquant";

@@ -1,6 +1,6 @@
 /**
  * The header of a safetensors file, checked against every rule of the format
- * before anything is allocated for what it claims:
+ * before memory is allocated for the sizes that it states:
  *
  *     | u64 N | N bytes of JSON | data ............ | end of file
  *               {"name": {"dtype", "shape", "data_offsets": [begin, end]}, ...,

@@ -1,6 +1,6 @@
 /**
  * Files that a run reopens by name: journals, records, downloads. In a folder
- * from somebody else, such a name may be a link out of the folder, a pipe that
+ * of unknown origin, such a name may be a link out of the folder, a pipe that
  * never ends, or a device. Only a regular file without a second name (hard
  * link) is opened, and only if it is still the same file after opening.
  * @module

@@ -1,6 +1,6 @@
 /**
  * Work that survives a crash: named records, appended to a file one by one. A
- * record counts once it is whole; what a kill cut short is dropped on reopening.
+ * record counts once it is complete; an incomplete one is dropped on reopening.
  *
  * ```text
  * "mquant.w" │ record │ record │ …          the first record is the key of the work

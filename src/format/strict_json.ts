@@ -90,7 +90,7 @@ export function parseStrictJson(
       else if (mark[0] !== '"') fail("a printable character");
       else {
         at++;
-        // A slice keeps all of `text` in memory, what JSON.parse makes does not.
+        // A slice keeps all of `text` in memory, a string of JSON.parse does not.
         if (plain && at - start > LONG) return text.slice(start + 1, at - 1);
         try {
           return JSON.parse(text.slice(start, at));

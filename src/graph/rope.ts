@@ -1,6 +1,6 @@
 /**
- * Rotary position embedding (Su et al. 2021), half-split pairs: channel i turns
- * with channel i + d/2 by the angle position · θ^(−2i/d).
+ * Rotary position embedding (Su et al. 2021) with half-split pairs: channels i and
+ * i + d/2 are rotated by the angle position · θ^(−2i/d).
  * @module
  */
 import { pow, sincos } from "../tensor/math.ts";
@@ -13,7 +13,7 @@ export interface RopeTables {
   readonly sin: Float32Array;
 }
 
-/** How the heads of an attention turn: fields of its node. */
+/** Rotary parameters of an attention: fields of its node. */
 export interface Rotary {
   readonly ropeTheta?: number;
   readonly headDim: number;
@@ -23,7 +23,7 @@ export interface Rotary {
   readonly ropeAttentionFactor?: number;
 }
 
-/** Attentions with the same key have the same tables for the same positions. */
+/** Key of the rotary parameters: nodes with equal keys share their tables. */
 export function rotaryKey(node: Rotary): string {
   const { ropeTheta, headDim, rotaryDim = headDim, ropeScalingFactor = 1 } =
     node;
@@ -34,17 +34,17 @@ export function rotaryKey(node: Rotary): string {
   ].join(" ");
 }
 
-/** Pairs from `turning` on stand still; the others' values are multiplied by `factor`. */
+/** cos and sin, [rows, half], multiplied by `factor`; pairs from `rotated` on are not rotated (cos 1, sin 0). */
 function tables(
   rows: number,
   half: number,
-  turning: number,
+  rotated: number,
   angle: (row: number, pair: number) => number,
   factor = 1,
 ): RopeTables {
   const cos = new Float32Array(rows * half).fill(1);
   const sin = new Float32Array(rows * half);
-  for (let i = 0; i < turning; i++) {
+  for (let i = 0; i < rotated; i++) {
     for (let row = 0; row < rows; row++) {
       const at = row * half + i, [s, c] = sincos(angle(row, i));
       sin[at] = factor * s;
@@ -59,7 +59,7 @@ function frequencies(theta: number, d: number): Float64Array {
   return Float64Array.from({ length: d / 2 }, (_, i) => pow(theta, -2 * i / d));
 }
 
-/** Angle per position of each pair of a node that turns, [rotaryDim/2]. */
+/** Angle per position of each rotated pair, [rotaryDim/2]. */
 function anglesOf(
   { ropeTheta, headDim, rotaryDim = headDim, ropeFactors }: Rotary,
 ): Float64Array {
@@ -69,7 +69,7 @@ function anglesOf(
 
 /**
  * cos and sin tables of `positions` positions from `first` on, each [positions,
- * headDim/2], equal on every machine.
+ * headDim/2]; the same bits on every machine.
  */
 export function ropeTables(
   node: Rotary,
@@ -88,9 +88,9 @@ export function ropeTables(
 }
 
 /**
- * Tables of a grid of patches, each [patches, headDim/2], row by row: the
- * first quarter of the channels turns by the row, the second by the column,
- * both with the frequencies of half the channels (transformers,
+ * 2D rotary tables of a grid of patches, each [patches, headDim/2], in row-major
+ * order: half of the pairs are rotated by the row, half by the column, both with the
+ * frequencies of headDim/2 channels (transformers,
  * models/qwen2_vl/modeling_qwen2_vl.py, Qwen2VLVisionRotaryEmbedding).
  */
 export function rope2dTables(
@@ -106,9 +106,9 @@ export function rope2dTables(
 }
 
 /**
- * By what each pair of an attention with sections turns: 0 time, 1 row, 2
- * column. In a row, sections[0] pairs by time, and so on; interleaved, they take
- * turns until a section is used up, and the rest turn by time (transformers,
+ * M-RoPE axis of each pair: 0 time, 1 row, 2 column. Without `mropeInterleaved` the
+ * first mropeSection[0] pairs use time, and so on. With it the axes alternate until a
+ * section is used up, and the remaining pairs use time (transformers,
  * recomposition_frequencies of Qwen2VLRotaryEmbedding and
  * Qwen3VLTextRotaryEmbedding).
  */
@@ -128,18 +128,18 @@ export function mropeAxes(
   );
 }
 
-/** Tables of tokens at places, each [places, headDim/2]; pair i turns by axis[i] of the place, if it is among the channels that turn. */
+/** M-RoPE tables of tokens, each [positions, headDim/2]; rotated pair i uses axis[i] of a position id. */
 export function positionTables(
   node: Rotary,
   axis: readonly number[],
-  places: readonly PositionId[],
+  positions: readonly PositionId[],
 ): RopeTables {
   const f = anglesOf(node);
   return tables(
-    places.length,
+    positions.length,
     node.headDim / 2,
     f.length,
-    (p, i) => places[p][axis[i]] * f[i],
+    (p, i) => positions[p][axis[i]] * f[i],
     node.ropeAttentionFactor,
   );
 }

@@ -97,7 +97,7 @@ export function towerBlock(
 export function block(g: Builder, id: string, c: Block): void {
   const { bias } = c;
   const q = c.heads * c.headDim, kv = c.kvHeads * c.headDim;
-  const x = entered(g, id, 1, c);
+  const x = subLayerInput(g, id, 1, c);
   const headed = (part: string, x: string, width: number) =>
     c.qkNorm
       ? g.qkNorm(
@@ -118,31 +118,31 @@ export function block(g: Builder, id: string, c: Block): void {
     ...c.attention,
   });
   const o = g.linear(`${id}.o`, a, q, c.dim, { bias: bias.o });
-  leave(g, id, 1, c, o);
+  addOutput(g, id, 1, c, o);
   feedForward(g, id, c);
 }
 
 /** The second half of a block. */
 export function feedForward(g: Builder, id: string, c: Block): void {
-  const { bias } = c, y = entered(g, id, 2, c);
+  const { bias } = c, y = subLayerInput(g, id, 2, c);
   const gate = c.gated
     ? g.linear(`${id}.gate`, y, c.dim, c.ffn, { bias: bias.mlp })
     : undefined;
   const up = g.linear(`${id}.up`, y, c.dim, c.ffn, { bias: bias.mlp });
   const h = g.activation(`${id}.act`, c.activation, c.ffn, up, gate);
   const down = g.linear(`${id}.down`, h, c.ffn, c.dim, { bias: bias.mlp });
-  leave(g, id, 2, c, down);
+  addOutput(g, id, 2, c, down);
 }
 
 /** The input of a sub-layer: the stream, through its norm if that comes first. */
-function entered(g: Builder, id: string, i: 1 | 2, c: Block): string {
+function subLayerInput(g: Builder, id: string, i: 1 | 2, c: Block): string {
   return c.norms === "behind"
     ? g.residualRead(`${id}.enter${i}`, c.stream, c.dim)
     : g.norm(`${id}.norm${i}`, c.stream, c.dim, c.norm, c.eps);
 }
 
 /** Adds the output of a sub-layer to the stream. */
-function leave(g: Builder, id: string, i: 1 | 2, c: Block, x: string): void {
+function addOutput(g: Builder, id: string, i: 1 | 2, c: Block, x: string): void {
   if (c.layerScale) x = g.channelScale(`${id}.scale${i}`, x, c.dim);
   if (c.norms) { // a norm of a stream of its own
     const norm = `${id}.${c.norms === "both" ? "post" : "norm"}${i}`;

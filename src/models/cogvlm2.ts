@@ -69,7 +69,7 @@ export function cogvlm2(checkpoint: Checkpoint): Model {
   const text: Block = decoderBlock(config.with({
     model_type: "llama",
     num_key_value_heads: config.size("num_multi_query_heads"),
-    rope_theta: 500000, // stands in the original's code
+    rope_theta: 500000, // a constant in the original's code
   }));
   const tower = evaOf(v, {
     merged: v.size("hidden_size"),
@@ -125,9 +125,9 @@ export function cogvlm2(checkpoint: Checkpoint): Model {
 /** A decoder block with two linears each, one per modality. */
 function expertBlock(g: Builder, id: string, c: Block): void {
   const q = c.heads * c.headDim, kv = c.kvHeads * c.headDim;
-  const both = (make: (at: string, modality: Modality) => void) => {
+  const both = (add: (at: string, modality: Modality) => void) => {
     for (const modality of ["vision", "text"] as const) {
-      make(`${id}.${modality}`, modality);
+      add(`${id}.${modality}`, modality);
     }
   };
   const x = g.norm(`${id}.norm1`, "text", c.dim, c.norm, c.eps);

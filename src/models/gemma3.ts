@@ -24,7 +24,7 @@ import { Config } from "./config.ts";
 import { placeholders } from "./placeholders.ts";
 import { maxPositions, rope } from "./rope.ts";
 import { scaled, transposed } from "./rows.ts";
-import { siglip, siglipNames, siglipOf, towerAt } from "./siglip.ts";
+import { siglip, siglipNames, siglipOf, towerTensorName } from "./siglip.ts";
 
 const LAYER = "language_model.model.layers.$1.";
 
@@ -61,7 +61,7 @@ export function gemma3(checkpoint: Checkpoint): Model {
 
   const g = new Builder(), cells = pool ** 2;
   const squares = g.pixelShuffle("vision.shuffle", siglip(g, tower), dim, pool);
-  // A norm does not care whether it gets the mean or the sum, but for its eps.
+  // RMSNorm of the sum equals that of the mean if eps is scaled too.
   for (let i = 0; i < cells; i++) {
     g.residualAdd("connector", squares, undefined, [i * dim, dim]);
   }
@@ -74,7 +74,7 @@ export function gemma3(checkpoint: Checkpoint): Model {
   );
   const image = g.linear("connector", pooled, dim, text.dim);
   const layers = t.layers("num_hidden_layers", 26), local = localLayers(t);
-  const { near, far } = turns(t, text.headDim);
+  const { near, far } = attentionKinds(t, text.headDim);
   decoder(g, image, text, {
     layers,
     vocabulary,
@@ -162,7 +162,7 @@ function localLayers(t: Config): (i: number) => boolean {
  * Sliding window and rotary settings of each kind of layer; older files have θ
  * and factor side by side.
  */
-function turns(
+function attentionKinds(
   t: Config,
   headDim: number,
 ): Record<"near" | "far", Block["attention"]> {
@@ -190,7 +190,7 @@ function sources(
   const nameOf = naming(NAMES), root = Math.sqrt(dim);
   const scores = Math.sqrt(headDim / t.number("query_pre_attn_scalar", 256));
   return (param) => {
-    const name = towerAt(tensors, nameOf(param), "vision_tower.");
+    const name = towerTensorName(tensors, nameOf(param), "vision_tower.");
     const make = (f: (w: Tensor) => Tensor) => ({ from: [name], make: f });
     if (param === "text.embed.weight") return make((w) => scaled(w, root));
     if (param === "text.norm.weight") {

@@ -23,7 +23,7 @@ import {
 import { Config } from "./config.ts";
 import { type Eva, eva, evaNames, evaOf, evaSource, patchesOf } from "./eva.ts";
 import { placeholders } from "./placeholders.ts";
-import { pairsApart, scaled, withRows } from "./rows.ts";
+import { halfSplitPairs, scaled, withRows } from "./rows.ts";
 import { clipPixels, type Supplement } from "./supplement.ts";
 
 const VISION = "transformer.vision.", TEXT = "transformer.encoder.";
@@ -139,7 +139,7 @@ function sources(
       if (part === "up") return rowsOf(t, ffn, 2 * ffn);
       const p = part as "q" | "k" | "v";
       const own = rowsOf(t, first[p], first[p] + rows[p]);
-      return p === "v" ? own : pairsApart(own, d, d / 2);
+      return p === "v" ? own : halfSplitPairs(own, d, d / 2);
     };
     return { from, make };
   };

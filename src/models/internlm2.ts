@@ -4,7 +4,7 @@
  *
  *   wqkv rows: for each key head  [q of its query heads … | k | v], headDim each
  *
- * Beyond `max_position_embeddings` the original stretches its rotary embedding
+ * Beyond `max_position_embeddings` the original scales its rotary embedding
  * (dynamic NTK); here a conversation ends there, and up to there it does nothing.
  * @module
  */

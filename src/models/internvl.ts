@@ -254,7 +254,7 @@ export function internvl(checkpoint: Checkpoint): Model {
 }
 
 /**
- * Puts the token that ends a turn first among the stop ids: the original's code
+ * Puts the end-of-turn token first among the stop ids: the original's code
  * stops there, and its config may not contain it.
  */
 function turnEndFirst({ idOf }: Checkpoint, ids: number[]): number[] {

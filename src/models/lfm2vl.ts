@@ -25,7 +25,7 @@ import {
 import { Config } from "./config.ts";
 import { pixelsByChannel } from "./patch.ts";
 import { transposed } from "./rows.ts";
-import { siglip, siglipNames, siglipOf, towerAt } from "./siglip.ts";
+import { siglip, siglipNames, siglipOf, towerTensorName } from "./siglip.ts";
 import { maxPositions, rope } from "./rope.ts";
 
 const TEXT = "model.language_model.", LAYER = `${TEXT}layers.$1.`;
@@ -218,7 +218,7 @@ function sources(
 ): (param: string) => Source {
   const nameOf = naming(NAMES);
   return (param) => {
-    const from = [towerAt(tensors, nameOf(param), "model.vision_tower.")];
+    const from = [towerTensorName(tensors, nameOf(param), "model.vision_tower.")];
     if (param === "vision.patch.weight") {
       return { from, make: (w) => pixelsByChannel(w, patch) };
     }

@@ -22,7 +22,7 @@ import {
 import { Config } from "./config.ts";
 import { placeholders } from "./placeholders.ts";
 import {
-  axesPlaces,
+  axisPositions,
   type Resampler,
   resampler,
   resamplerNames,
@@ -53,7 +53,7 @@ const NAMES: readonly (readonly [RegExp, string])[] = [
 export function minicpmv(checkpoint: Checkpoint): Model {
   const config = new Config(checkpoint.config);
   const architecture = config.choice("model_type", ["minicpmv"]);
-  const version = config.label("version", "2.6"); // a text in files of transformers 4.4x, a number in others
+  const version = config.label("version", "2.6"); // a string in files of transformers 4.4x, a number in others
   if (version !== "2.6") {
     throw new RangeError(
       `Cannot build ${architecture}: version must be 2.6, the one with a Qwen2 decoder: it is ${version}`,
@@ -86,8 +86,8 @@ export function minicpmv(checkpoint: Checkpoint): Model {
   };
 
   const g = new Builder();
-  const places = v.size("image_size") / patch; // of the table, a side
-  const seen = siglip(g, tower, { gridSize: places, interpolation: "bucket" });
+  const positions = v.size("image_size") / patch; // side of the table
+  const seen = siglip(g, tower, { gridSize: positions, interpolation: "bucket" });
   const vocabulary = config.size("vocab_size");
   decoder(g, resampler(g, seen, pool), text, {
     layers: config.layers("num_hidden_layers"),
@@ -110,7 +110,7 @@ export function minicpmv(checkpoint: Checkpoint): Model {
       width: size,
       patchSize: patch,
       nativeResolution: true,
-      maxPatches: mostOf(side, longest),
+      maxPatches: maxPatchesOf(side, longest),
       tokens: queries,
       fixedTokens: true,
       tokenId: checkpoint.idOf?.("<unk>") ?? config.size("image_token_id"),
@@ -125,7 +125,7 @@ export function minicpmv(checkpoint: Checkpoint): Model {
     },
   };
   const nameOf = naming(NAMES);
-  const keys = { keys: () => axesPlaces(text.dim, longest) };
+  const keys = { keys: () => axisPositions(text.dim, longest) };
   const sourceOf = (param: string): Source => {
     const pooled = resamplerSource(param, "resampler.", pool, keys);
     if (pooled) return pooled;
@@ -145,7 +145,7 @@ export function minicpmv(checkpoint: Checkpoint): Model {
  * Maximum patches of a picture with sides a·b ≤ side² after rounding: (a + ½)(b
  * + ½), largest at the maximum elongation.
  */
-function mostOf(side: number, longest: number): number {
+function maxPatchesOf(side: number, longest: number): number {
   return Math.floor(side ** 2 + (longest + side ** 2 / longest) / 2 + 0.25);
 }
 

@@ -22,7 +22,7 @@ import {
 } from "./checkpoint.ts";
 import { Config } from "./config.ts";
 import { placeholders } from "./placeholders.ts";
-import { pairsApart } from "./rows.ts";
+import { halfSplitPairs } from "./rows.ts";
 import type { Supplement } from "./supplement.ts";
 
 const TOWER = "model.vision.blocks.$1.", LAYER = "model.text.blocks.$1.";
@@ -121,7 +121,7 @@ export function moondream(checkpoint: Checkpoint): Model {
       bidirectional: true,
     },
   };
-  // Its detection heads are not built.
+  // The detection heads are not supported.
   const tensors = new Map(
     [...checkpoint.tensors].filter(([n]) => !n.startsWith("model.region.")),
   );
@@ -183,7 +183,7 @@ function sources(
     const make = (t: Tensor) => {
       if (phase === "vision") return rowsOf(t, i, i + dim);
       const own = rowsOf(t, first[p], first[p] + rows[p]);
-      return p === "v" ? own : pairsApart(own, d, ROTARY, "half-split");
+      return p === "v" ? own : halfSplitPairs(own, d, ROTARY, "half-split");
     };
     return { from, make };
   };

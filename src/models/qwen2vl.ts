@@ -1,15 +1,15 @@
 /**
- * Qwen2-VL and Qwen2.5-VL: a tower whose attention turns by row and column (2-D RoPE), a
- * merger of 2×2 patches, and a Qwen2 decoder whose tokens have a time, a row and
- * a column (M-RoPE). transformers: `qwen2_vl`, `qwen2_5_vl`; both the flat
- * config.json of the published checkpoints and the nested one of transformers 5.
- * The tower of 2.5 has RMSNorm and gated MLPs, and looks within windows in most
- * layers.
+ * Qwen2-VL and Qwen2.5-VL: a tower with 2D rotary embedding, a merger of 2×2 patches,
+ * and a Qwen2 decoder with M-RoPE (transformers: `qwen2_vl`, `qwen2_5_vl`). Both the
+ * flat config.json of the published checkpoints and the nested one of transformers 5
+ * are supported. The tower of 2.5 has RMSNorm, gated MLPs and, in most layers, window
+ * attention.
  *
- * The original orders patches by merged square and sees each picture twice
- * (temporal_patch_size 2). Here patches go row by row, which attention cannot
- * tell and the pixel shuffle behind it undoes, and the two halves of the patch
- * weights are added, which is the same sum. Pictures keep their shape.
+ * The original orders patches by merged square, and repeats each image
+ * (temporal_patch_size 2). Here patches are in row-major order: attention does not
+ * depend on the order, and the pixel shuffle restores it. The two halves of the patch
+ * weights are added. Images keep their aspect ratio.
+ * @module
  */
 import type { Model } from "../graph/node.ts";
 import type { ModelInfo } from "../graph/info.ts";

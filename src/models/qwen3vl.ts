@@ -60,7 +60,7 @@ export function qwen3vl(checkpoint: Checkpoint): Model {
   const patch = v.size("patch_size", 16);
   const frames = v.size("temporal_patch_size", 2);
   const factor = v.size("spatial_merge_size", 2);
-  const looks = v.ids("deepstack_visual_indexes");
+  const levels = v.ids("deepstack_visual_indexes");
   const size = squareSide(pixelBounds({
     patch_size: patch,
     merge_size: factor,
@@ -114,14 +114,14 @@ export function qwen3vl(checkpoint: Checkpoint): Model {
   const deep: string[] = [];
   for (let i = 0; i < v.layers("depth"); i++) {
     block(g, `vision.${i}`, vision);
-    const look = looks.indexOf(i);
-    if (look < 0) continue;
-    if (look !== deep.length) {
+    const level = levels.indexOf(i);
+    if (level < 0) continue;
+    if (level !== deep.length) {
       throw new RangeError(
-        `Cannot build ${architecture}: deepstack_visual_indexes must ascend: they are ${looks}`,
+        `Cannot build ${architecture}: deepstack_visual_indexes must ascend: they are ${levels}`,
       );
     }
-    const id = `deep.${look}`; // its norm stands behind the shuffle
+    const id = `deep.${level}`; // its norm follows the shuffle
     const seen = g.residualRead(`${id}.read`, "vision", dim);
     g.residualAdd(id, g.pixelShuffle(`${id}.shuffle`, seen, dim, factor));
     deep.push(merge(id, g.norm(`${id}.norm`, id, wide, "layer", 1e-6)));

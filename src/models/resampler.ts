@@ -1,16 +1,15 @@
 /**
- * The resampler of Qwen-VL and MiniCPM-V: learned queries look once at all
- * patches (visual.py and resampler.py of the originals, `Resampler`), and what
- * they gather goes through a norm and one matrix into the text stream.
+ * The resampler of Qwen-VL and MiniCPM-V: cross-attention of learned queries to all
+ * patches, then a norm and a projection to the text stream (visual.py and
+ * resampler.py of the originals, `Resampler`).
  *
- *   rows ─kv▶ norm ┬─k▶ + W·place ─▶┐
+ *   rows ─kv▶ norm ┬─k▶ + W·pos ───▶┐
  *                  └─v▶ ───────────▶ attend ─o▶ norm ─proj▶ image rows
  *              queries (constant) ─▶┘
  *
- * The queries are the same for every image, so their norm, place and projection
- * are done once, at import. Places are added to keys, W(x + p) = Wx + Wp: the
- * table Wp goes in behind the product. So neither is divided by a gain nor
- * rounded, and the passes need to know of neither.
+ * The queries are the same for every image, so their norm, positions and projection
+ * are computed at import. Positions are added to keys, W(x + p) = Wx + Wp: the graph
+ * adds the constant Wp after the matmul. So the passes need not handle positions.
  * @module
  */
 import { pow, sincos } from "../tensor/math.ts";
@@ -74,7 +73,7 @@ export function resamplerNames(
  * Positions of a resampler's keys, and of its queries if they have any: rows
  * [n, dim].
  */
-export interface Places {
+export interface KeyPositions {
   readonly keys: (stored: Tensor | undefined) => Tensor;
   /**
    * Name of the checkpoint's position table, if it has one: that of the
@@ -88,7 +87,7 @@ export function resamplerSource(
   param: string,
   at: string,
   { dim, eps }: Resampler,
-  { keys, stored }: Places,
+  { keys, stored }: KeyPositions,
 ): Source | undefined {
   const [q, k, v] = [0, 1, 2].map((i) => (t: Tensor) =>
     rowsOf(t, i * dim, (i + 1) * dim)
@@ -173,7 +172,7 @@ function normed(
  * axis: [2·side, dim], columns, then rows; a patch's position is the sum of
  * two.
  */
-export function axesPlaces(dim: number, side: number): Tensor {
+export function axisPositions(dim: number, side: number): Tensor {
   const n = dim / 4, half = dim / 2;
   const out = new Float64Array(2 * side * dim);
   for (let i = 0; i < n; i++) {

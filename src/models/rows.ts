@@ -39,7 +39,7 @@ export function headRowsOf(
  * half-split, so that pair i is channels i and i + headDim/2; other channels
  * fill the rest.
  */
-export function pairsApart(
+export function halfSplitPairs(
   t: Tensor,
   headDim: number,
   rotary: number,

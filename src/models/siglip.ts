@@ -72,7 +72,7 @@ export function siglip(
  * Name of a tensor below `at`, with `vision_model` in between if the file has
  * it.
  */
-export function towerAt(
+export function towerTensorName(
   tensors: ReadonlyMap<string, unknown>,
   name: string,
   at: string,

@@ -1,7 +1,7 @@
 /**
- * Convolution over the pixels of an image, one filter per channel. A dense
- * convolution needs no op of its own: 1 × 1 is a `linear`, and the first of a
- * tower is a `linear` behind a `patch_input` whose windows overlap.
+ * Depthwise convolution over the pixels of an image. Dense convolutions use other
+ * ops: 1 × 1 is a `linear`, and the first convolution of a vision tower is a `linear`
+ * after a `patch_input` with overlapping windows (im2col).
  * @module
  */
 import type { Floats } from "../executor.ts";
@@ -12,15 +12,15 @@ import type { Runner } from "../runner.ts";
 import { type SiteHooks, siteValue, siteWeights } from "./site.ts";
 
 const fields = {
-  x: f.value("one row per pixel, line by line: [rows·columns, width]"),
+  x: f.value("one row per pixel, in row-major order: [rows·columns, width]"),
   width: f.size("channels"),
   grid: f.list("two whole numbers from 1 to 1024", (n) => n === 2, f.side(""))(
     "pixels of x: [rows, columns]",
   ),
-  kernelSize: f.side("pixels a side of a window, at most 7"),
-  stride: f.side("pixels from a window to the next, at most kernelSize"),
+  kernelSize: f.side("side of a window in pixels, at most 7"),
+  stride: f.side("pixels between windows, at most kernelSize"),
   padding: f.list("two whole numbers below 7", (n) => n === 2, f.offset(""))(
-    "rows above and columns left of the picture that the first window covers, less than kernelSize",
+    "rows above and columns left of the image that the first window covers, less than kernelSize",
   ),
   weight: f.tensor("[width, kernelSize²], integers of 8 bits"),
   bias: f.optional(f.tensor("[width]")),
@@ -29,10 +29,10 @@ const fields = {
 /** A depthwise convolution. */
 export type DepthwiseConv2dNode = OpNode<"depthwise_conv2d", typeof fields>;
 
-/** Largest window: what the kernels take. */
+/** Largest kernelSize that the kernels support. */
 const MOST_SIDE = 7;
 
-/** Pixels of the result, [rows, columns]: windows begin wherever `stride` brings them inside the picture. */
+/** Output size of a convolution, [rows, columns]: ⌈input size / stride⌉. */
 export function conv2dGrid(
   { grid: [rows, columns], stride }: Pick<
     DepthwiseConv2dNode,
@@ -47,7 +47,7 @@ const pixelsIn = ([rows, columns]: readonly number[]) => rows * columns;
 export const depthwise_conv2d = op({
   op: "depthwise_conv2d",
   about:
-    "A convolution of each channel by itself, [⌈rows/stride⌉·⌈columns/stride⌉, width]; what of a window lies outside of the picture is 0. Its input is quantized to int8 on a static scale.",
+    "A depthwise convolution, [⌈rows/stride⌉·⌈columns/stride⌉, width]; zero-padded. Its input is quantized to int8 on a static scale.",
   fields,
   phase: "vision",
   rows: (node) => pixelsIn(conv2dGrid(node)),
@@ -66,7 +66,7 @@ export const depthwise_conv2d = op({
     const { width, kernelSize, stride, padding } = node;
     expect(width, widths[0], "the width of its input");
     if (info.image?.nativeResolution) {
-      fail("all pictures must have one size: info has nativeResolution");
+      fail("all images must have one size: the info has nativeResolution");
     }
     if (kernelSize > MOST_SIDE || stride > kernelSize) {
       fail(
@@ -106,7 +106,7 @@ export const depthwise_conv2d = op({
   },
 });
 
-/** A weight with its channels side by side, [kernelSize², width], in `to`. */
+/** Transposes a weight to [kernelSize², width], in `to`. */
 function byTap(w: Floats, { width }: DepthwiseConv2dNode, to: Floats): Floats {
   const taps = w.length / width;
   for (let i = 0; i < w.length; i++) {
@@ -115,7 +115,7 @@ function byTap(w: Floats, { width }: DepthwiseConv2dNode, to: Floats): Floats {
   return to;
 }
 
-/** One image: x [rows·columns, width] to y, weight by tap. */
+/** Convolves one image: x [rows·columns, width], weight [kernelSize², width]. */
 function convolve(
   x: Floats,
   node: DepthwiseConv2dNode,
