@@ -142,7 +142,13 @@ function subLayerInput(g: Builder, id: string, i: 1 | 2, c: Block): string {
 }
 
 /** Adds the output of a sub-layer to the stream. */
-function addOutput(g: Builder, id: string, i: 1 | 2, c: Block, x: string): void {
+function addOutput(
+  g: Builder,
+  id: string,
+  i: 1 | 2,
+  c: Block,
+  x: string,
+): void {
   if (c.layerScale) x = g.channelScale(`${id}.scale${i}`, x, c.dim);
   if (c.norms) { // a norm of a stream of its own
     const norm = `${id}.${c.norms === "both" ? "post" : "norm"}${i}`;

@@ -218,7 +218,9 @@ function sources(
 ): (param: string) => Source {
   const nameOf = naming(NAMES);
   return (param) => {
-    const from = [towerTensorName(tensors, nameOf(param), "model.vision_tower.")];
+    const from = [
+      towerTensorName(tensors, nameOf(param), "model.vision_tower."),
+    ];
     if (param === "vision.patch.weight") {
       return { from, make: (w) => pixelsByChannel(w, patch) };
     }

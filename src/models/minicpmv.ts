@@ -87,7 +87,10 @@ export function minicpmv(checkpoint: Checkpoint): Model {
 
   const g = new Builder();
   const positions = v.size("image_size") / patch; // side of the table
-  const seen = siglip(g, tower, { gridSize: positions, interpolation: "bucket" });
+  const seen = siglip(g, tower, {
+    gridSize: positions,
+    interpolation: "bucket",
+  });
   const vocabulary = config.size("vocab_size");
   decoder(g, resampler(g, seen, pool), text, {
     layers: config.layers("num_hidden_layers"),
