@@ -151,6 +151,14 @@ export class Config {
       : this.#fail(key, "a list of strings");
   }
 
+  /** A token id; `fallback` where the field is absent. */
+  id(key: string, fallback?: number): number {
+    const v = this.json[key] ?? fallback;
+    return Number.isInteger(v) && v as number >= 0 && v as number < 2 ** 31
+      ? v as number
+      : this.#fail(key, "a whole number from 0");
+  }
+
   /** Token ids or indexes: one, a list, or none where the field is absent. */
   ids(key: string): number[] {
     const list = [this.json[key] ?? []].flat();

@@ -60,7 +60,7 @@ export function fastvlm(checkpoint: Checkpoint): Model {
   decoder(g, image, text, { layers, vocabulary, tied });
 
   const tokens = tower.side ** 2,
-    tokenId = config.size(
+    tokenId = config.id(
       config.has("image_token_id") ? "image_token_id" : "image_token_index",
     );
   const token = checkpoint.textOf?.([tokenId]) ?? "<image>";

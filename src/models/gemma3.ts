@@ -95,7 +95,7 @@ export function gemma3(checkpoint: Checkpoint): Model {
       width: size,
       patchSize: patch,
       tokens,
-      tokenId: config.size("image_token_index", 262144),
+      tokenId: config.id("image_token_index", 262144),
       templateToken: "<start_of_image>",
       text: `\n\n<start_of_image>${
         placeholders("<image_soft_token>", tokens)

@@ -87,7 +87,7 @@ export function glm4v(checkpoint: Checkpoint): Model {
       width: tower.size,
       patchSize: tower.patch,
       tokens,
-      tokenId: checkpoint.idOf?.(ROW) ?? config.size("image_token_id"),
+      tokenId: checkpoint.idOf?.(ROW) ?? config.id("image_token_id"),
       text: `<|begin_of_image|>${placeholders(ROW, tokens)}<|end_of_image|>`,
       sharedPosition: true,
     },

@@ -218,8 +218,8 @@ export function internvl(checkpoint: Checkpoint): Model {
       tokens,
       tokenId: original
         ? checkpoint.idOf?.("<IMG_CONTEXT>") ??
-          config.size("img_context_token_id")
-        : config.size("image_token_id"),
+          config.id("img_context_token_id")
+        : config.id("image_token_id"),
       text: `<img>${context}</img>`,
       tiles: {
         begin: "<img>",

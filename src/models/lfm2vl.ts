@@ -108,7 +108,7 @@ export function lfm2vl(checkpoint: Checkpoint): Model {
       patchSize: patch,
       nativeResolution: true,
       tokens: merged ** 2,
-      tokenId: config.size("image_token_id", 396),
+      tokenId: config.id("image_token_id", 396),
       tokenText: "<image>",
       text: `${begin}{tokens}${end}`,
       tiles: {

@@ -89,7 +89,7 @@ export function llava(checkpoint: Checkpoint): Model {
   });
 
   const tokens = patches + (newline ? 1 : 0);
-  const tokenId = config.size(
+  const tokenId = config.id(
     config.has("image_token_index") ? "image_token_index" : "image_token_id",
     newline ? 151646 : 32000,
   );

@@ -49,16 +49,11 @@ const NAMES: readonly (readonly [RegExp, string])[] = [
 ];
 
 // long because a model is described once, from its first layer to its last
-/** Builds the model that a MiniCPM-V 2.6 checkpoint holds. */
+/** Builds the model that a MiniCPM-V 2.6 or 4.0 checkpoint holds. */
 export function minicpmv(checkpoint: Checkpoint): Model {
   const config = new Config(checkpoint.config);
   const architecture = config.choice("model_type", ["minicpmv"]);
-  const version = config.label("version", "2.6"); // a string in files of transformers 4.4x, a number in others
-  if (version !== "2.6") {
-    throw new RangeError(
-      `Cannot build ${architecture}: version must be 2.6, the one with a Qwen2 decoder: it is ${version}`,
-    );
-  }
+  const decoderType = DECODERS[versionOf(config)];
   const v = config.object("vision_config");
   const slice = config.object("slice_config");
   const dropped = config.flag("drop_vision_last_layer", true) ? 1 : 0;
@@ -67,7 +62,7 @@ export function minicpmv(checkpoint: Checkpoint): Model {
   const size = sideOf(config);
   const side = size / patch, queries = config.size("query_num", 64);
   const longest = LONGEST * side;
-  const text = decoderBlock(config.with({ model_type: "qwen2" }));
+  const text = decoderBlock(config.with({ model_type: decoderType }));
   if (
     !Number.isInteger(side) || text.dim % 128 !== 0 ||
     slice.size("patch_size", patch) !== patch
@@ -116,7 +111,7 @@ export function minicpmv(checkpoint: Checkpoint): Model {
       maxPatches: maxPatchesOf(side, longest),
       tokens: queries,
       fixedTokens: true,
-      tokenId: checkpoint.idOf?.("<unk>") ?? config.size("image_token_id"),
+      tokenId: checkpoint.idOf?.("<unk>") ?? config.id("image_token_id"),
       text: whole,
       tiles: {
         begin: whole,
@@ -152,6 +147,18 @@ function maxPatchesOf(side: number, longest: number): number {
   return Math.floor(side ** 2 + (longest + side ** 2 / longest) / 2 + 0.25);
 }
 
+/** Decoders by version. */
+const DECODERS = { "2.6": "qwen2", "4": "llama" } as const;
+
+/** Its version: a string in files of transformers 4.4x, a number in others. */
+function versionOf(config: Config): keyof typeof DECODERS {
+  const version = config.label("version", "2.6").replace(/\.0$/, "");
+  if (version === "2.6" || version === "4") return version;
+  throw new RangeError(
+    `Cannot build minicpmv: version must be 2.6, with a Qwen2 decoder, or 4.0, with a Llama decoder: it is ${version}`,
+  );
+}
+
 /** Side of a square picture or slice in pixels. */
 function sideOf(config: Config): number {
   return config.object("slice_config").size("scale_resolution", 448);
@@ -171,9 +178,11 @@ export function minicpmvSupplement(config: Config): Supplement {
   const side = sideOf(config);
   const slice = config.object("slice_config");
   return {
-    template: chatml("<unk>", "You are a helpful assistant.", {
-      between: "\\n",
-    }),
+    template: chatml(
+      "<unk>",
+      versionOf(config) === "2.6" ? "You are a helpful assistant." : undefined,
+      { between: "\\n" },
+    ),
     processor: {
       image_processor_type: "MiniCPMVImageProcessor",
       scale_resolution: side,

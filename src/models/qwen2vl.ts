@@ -151,7 +151,7 @@ export function qwen2vl(checkpoint: Checkpoint): Model {
       patchSize: patch,
       nativeResolution: true,
       tokens: (side / factor) ** 2,
-      tokenId: config.size("image_token_id"),
+      tokenId: config.id("image_token_id"),
       text: "<|image_pad|>",
     },
   };

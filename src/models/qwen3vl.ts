@@ -157,7 +157,7 @@ export function qwen3vl(checkpoint: Checkpoint): Model {
       patchSize: patch,
       nativeResolution: true,
       tokens: (side / factor) ** 2,
-      tokenId: config.size("image_token_id"),
+      tokenId: config.id("image_token_id"),
       text: "<|image_pad|>",
     },
   };

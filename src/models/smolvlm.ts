@@ -68,7 +68,7 @@ export function smolvlm(checkpoint: Checkpoint): Model {
       width: side * patch,
       patchSize: patch,
       tokens,
-      tokenId: config.size("image_token_id"),
+      tokenId: config.id("image_token_id"),
       text: whole,
       tiles: {
         begin: "",

@@ -189,9 +189,16 @@ Deno.test("a version of MiniCPM-V may be a text", () => {
     ...json,
     version: value,
   });
-  for (const value of ["2.6", 2.6]) {
+  for (
+    const [toy, value] of [
+      ["minicpmv-toy", "2.6"],
+      ["minicpmv-toy", 2.6],
+      ["minicpmv4-toy", "4.0"],
+      ["minicpmv4-toy", 4],
+    ] as const
+  ) {
     withToy(
-      "minicpmv-toy",
+      toy,
       { "config.json": version(value) },
       (folder) => openFloatCheckpoint(folder)[Symbol.dispose](),
     );

@@ -40,6 +40,7 @@ export const FAMILIES = [
   "llava-toy",
   "llavaonevision-toy",
   "minicpmv-toy",
+  "minicpmv4-toy",
   "moondream-toy",
   "nanovlm-toy",
   "qwen25vl-toy",

@@ -1,9 +1,9 @@
-"""A toy MiniCPM-V 2.6 checkpoint (the original's own code, random weights) and its golden values.
+"""A toy MiniCPM-V 2.6 or 4.0 checkpoint (the original's own code, random weights) and its golden values.
 
-python minicpmv.py OUT_DIR ORIGINAL_DIR
+python minicpmv.py OUT_DIR ORIGINAL_DIR [4]
 
 ORIGINAL_DIR holds modeling_navit_siglip.py, resampler.py and image_processing_minicpmv.py of the published repository
-(tower, resampler, processor). The decoder is transformers' Qwen2, as in modeling_minicpmv.py, whose few lines between
+(tower, resampler, processor). The decoder is transformers' Qwen2, of 4.0 its Llama, as in modeling_minicpmv.py, whose few lines between
 the three (get_vllm_embedding: rows of a picture replace the embeddings of its <unk> tokens) are repeated here. In some
 copies of modeling_navit_siglip.py the embeddings are called by the caller, in others by the tower; both work.
 """
@@ -19,7 +19,8 @@ import torch
 from family import STEPS, comment, greedy, parts_of, picture, qwen2_tokenizer, randomise, summary, write_json
 from formula import sha256
 from safetensors.torch import save_file
-from transformers import PreTrainedTokenizerFast, Qwen2Config, Qwen2ForCausalLM
+from tokenizers.processors import TemplateProcessing
+from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast, Qwen2Config, Qwen2ForCausalLM
 
 SIDE, PATCH, TABLE, QUERIES = 32, 4, 12, 16
 MOST = 5
@@ -58,10 +59,33 @@ TEMPLATE = (  # Qwen2's, as in the original's tokenizer_config.json; a message i
 )
 
 
+# What version 4.0 has instead: heads wider than the stream, one list of factors of angles, no system message, and a
+# first token that the tokenizer adds.
+FACTORS = [0.9977, 1.0146, 1.035, 1.3, 2.41, 5.27, 11.2, 19.5, 24.2, 26.0, 27.4, 28.5, 29.2, 29.8, 30.2, 31.02]
+LATER_TEXT = TEXT | dict(
+    num_attention_heads=8,
+    num_key_value_heads=1,
+    head_dim=32,
+    rope_theta=10000.0,
+    rope_scaling=dict(
+        rope_type="longrope",
+        factor=1.0,
+        short_factor=FACTORS,
+        long_factor=FACTORS,
+        original_max_position_embeddings=500,
+    ),
+)
+LATER_TEMPLATE = (
+    "{% for message in messages %}"
+    "{{ '<|im_start|>' + message['role'] + '\\n' + message['content'] + '<|im_end|>' + '\\n' }}"
+    "{% endfor %}{% if add_generation_prompt %}{{ '<|im_start|>assistant\\n' }}{% endif %}"
+)
+
+
 class Toy(torch.nn.Module):
     """The three parts under the original's names."""
 
-    def __init__(self, siglip, resampler) -> None:
+    def __init__(self, siglip, resampler, later: bool) -> None:
         super().__init__()
         config = siglip.SiglipVisionConfig(**VISION)
         config._attn_implementation = "eager"
@@ -69,7 +93,10 @@ class Toy(torch.nn.Module):
         self.resampler = resampler.Resampler(
             num_queries=QUERIES, embed_dim=TEXT["hidden_size"], num_heads=1, kv_dim=40, adaptive=True
         )
-        self.llm = Qwen2ForCausalLM(Qwen2Config(**TEXT, attn_implementation="eager"))
+        if later:
+            self.llm = LlamaForCausalLM(LlamaConfig(**LATER_TEXT, attn_implementation="eager"))
+        else:
+            self.llm = Qwen2ForCausalLM(Qwen2Config(**TEXT, attn_implementation="eager"))
 
     def rows(self, pixels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Tower and resampler of pictures of one shape [n, 3, height, width]."""
@@ -104,7 +131,9 @@ def main() -> None:
     import modeling_navit_siglip
     import resampler
 
-    model = Toy(modeling_navit_siglip, resampler).eval().float()
+    later = sys.argv[3:] == ["4"]
+    text_config, template = (LATER_TEXT, LATER_TEMPLATE) if later else (TEXT, TEMPLATE)
+    model = Toy(modeling_navit_siglip, resampler, later).eval().float()
     randomise(model, 14, weight_mean=0.002, embed_std=0.3)
     generator = torch.Generator().manual_seed(15)
     for name, p in model.named_parameters():
@@ -113,7 +142,8 @@ def main() -> None:
     save_file({k: v.half().contiguous() for k, v in model.state_dict().items()}, str(out / "model.safetensors"))
     config = dict(
         model_type="minicpmv",
-        **TEXT,
+        **({"version": 4.0} if later else {}),
+        **text_config,
         vision_config=VISION | {"model_type": "siglip_vision_model"},
         slice_config=dict(patch_size=PATCH, max_slice_nums=MOST, scale_resolution=SIDE, model_type="minicpmv"),
         query_num=QUERIES,
@@ -122,11 +152,15 @@ def main() -> None:
         slice_mode=True,
     )
     write_json(out / "config.json", config, indent=1)
-    tokenizer = PreTrainedTokenizerFast(tokenizer_object=qwen2_tokenizer(WORDS, ADDED), chat_template=TEMPLATE)
+    words = qwen2_tokenizer(WORDS, ADDED)
+    if later:
+        first = WORDS + ADDED.index("<|endoftext|>")
+        words.post_processor = TemplateProcessing(single="<|endoftext|> $A", special_tokens=[("<|endoftext|>", first)])
+    tokenizer = PreTrainedTokenizerFast(tokenizer_object=words, chat_template=template)
     tokenizer.backend_tokenizer.save(str(out / "tokenizer.json"))
     write_json(
         out / "tokenizer_config.json",
-        {"eos_token": "<|im_end|>", "pad_token": "<|endoftext|>", "chat_template": TEMPLATE},
+        {"eos_token": "<|im_end|>", "pad_token": "<|endoftext|>", "chat_template": template},
     )
     settings = dict(
         max_slice_nums=MOST, scale_resolution=SIDE, patch_size=PATCH, use_image_id=True, image_feature_size=QUERIES
@@ -139,6 +173,8 @@ def main() -> None:
     prompts["two shapes"] = ["formula:waves:20x90", "and", "formula:stripes:75x50", "Compare."]
     prompts["in slices"] = ["What is in", "formula:stripes:75x50", "and", "formula:waves:20x21", "here?"]
     prompts["in many slices"] = ["formula:waves:99x40", "Describe it."]
+    if later:  # pictures are the same
+        prompts = {name: prompts[name] for name in ("one image", "two images", "text only", "in slices")}
     for name, parts in prompts.items():
         names = [p for p in parts if p.startswith("formula:")]
         most = MOST if "slices" in name else 1
@@ -148,9 +184,7 @@ def main() -> None:
         )
         pictures = [picture(n) for n in names]
         for i, p in enumerate(pictures):
-            text = text.replace(
-                "(<image>./</image>)", processor.get_slice_image_placeholder(p.size, i, most, True), 1
-            )
+            text = text.replace("(<image>./</image>)", processor.get_slice_image_placeholder(p.size, i, most, True), 1)
         ids = tokenizer(text)["input_ids"]
         item = {"name": name, "parts": parts, "input_ids": ids}
         if most > 1:

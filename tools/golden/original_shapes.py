@@ -48,7 +48,26 @@ def qwenvl(folder: str) -> tuple:
     return config, lambda: package.modeling_qwen.QWenLMHeadModel(config)
 
 
-def minicpmv(folder: str) -> tuple:
+def minicpmv4(folder: str) -> tuple:
+    """Version 4.0; its factors of angles are left out."""
+    text = dict(
+        vocab_size=73448,
+        hidden_size=2560,
+        intermediate_size=10240,
+        num_hidden_layers=32,
+        num_attention_heads=32,
+        num_key_value_heads=2,
+        head_dim=128,
+        max_position_embeddings=32768,
+        rms_norm_eps=1e-6,
+        rope_theta=10000.0,
+        tie_word_embeddings=False,
+    )
+    config, build = minicpmv(folder, text, lambda: transformers.LlamaForCausalLM(transformers.LlamaConfig(**text)))
+    return config | {"version": 4.0, "image_token_id": 0}, build
+
+
+def minicpmv(folder: str, text: dict | None = None, decoder=None) -> tuple:
     for name in ("List", "Optional", "Tuple"):  # older torch.nn.functional exported these
         setattr(builtins, name, getattr(typing, name))
     sys.path.insert(0, str(Path(folder).resolve()))
@@ -61,7 +80,7 @@ def minicpmv(folder: str) -> tuple:
         num_hidden_layers=27,
         patch_size=14,
     )
-    text = dict(
+    text = text or dict(
         vocab_size=151666,
         hidden_size=3584,
         intermediate_size=18944,
@@ -80,8 +99,9 @@ def minicpmv(folder: str) -> tuple:
         tower._attn_implementation = "eager"
         model.vpm = siglip.SiglipVisionTransformer(tower)
         with torch.device("cpu"):  # it makes a table of places with numpy
-            model.resampler = resampler.Resampler(num_queries=64, embed_dim=3584, num_heads=28, kv_dim=1152)
-        model.llm = transformers.Qwen2ForCausalLM(transformers.Qwen2Config(**text))
+            dim = text["hidden_size"]
+            model.resampler = resampler.Resampler(num_queries=64, embed_dim=dim, num_heads=dim // 128, kv_dim=1152)
+        model.llm = decoder() if decoder else transformers.Qwen2ForCausalLM(transformers.Qwen2Config(**text))
         return model
 
     config = dict(
@@ -176,20 +196,29 @@ def moondream(folder: str) -> tuple:
     return {"model_type": "moondream1", "config": {}}, build
 
 
-MODELS = {"Qwen-VL-Chat": qwenvl, "MiniCPM-V-2.6": minicpmv, "GLM-4V-9B": glm4v, "CogVLM2-19B": cogvlm2, "moondream2": moondream}
+MODELS = {  # and the place of its directory among the arguments
+    "Qwen-VL-Chat": (qwenvl, 0),
+    "MiniCPM-V-2.6": (minicpmv, 1),
+    "MiniCPM-V-4": (minicpmv4, 1),
+    "GLM-4V-9B": (glm4v, 2),
+    "CogVLM2-19B": (cogvlm2, 3),
+    "moondream2": (moondream, 4),
+}
 
 
 def main() -> None:
     out = {}
-    for (name, make), folder in zip(MODELS.items(), sys.argv[2:], strict=True):
-        config, build = make(folder)
+    for name, (make, place) in MODELS.items():
+        config, build = make(sys.argv[2 + place])
         with torch.device("meta"):
             model = build()
         kept = config.to_diff_dict() if isinstance(config, transformers.PretrainedConfig) else config
         shapes = {name: list(t.shape) for name, t in model.state_dict().items()}
         out[name] = {"config": kept, "tensors": fold(shapes)}
         print(name, len(out[name]["tensors"]), flush=True)
-    versions = f"the originals' code, transformers {transformers.__version__} and torch {torch.__version__.split('+')[0]}"
+    versions = (
+        f"the originals' code, transformers {transformers.__version__} and torch {torch.__version__.split('+')[0]}"
+    )
     write_sizes(sys.argv[1], "original_shapes.py", versions, out)
 
 
