@@ -1,6 +1,6 @@
 /**
- * Processor time of this process, in milliseconds: other work on the machine
- * moves it far less than a clock.
+ * Processor time of this process in milliseconds; less sensitive to other load than
+ * wall time.
  * @module
  */
 import process from "node:process";

@@ -1,6 +1,6 @@
 /**
- * Pictures made by integer formulas, so that tests rebuild in any language the
- * very bytes that golden hashes were made from (tools/golden/formula.py).
+ * Images from integer formulas, so that tests in any language compute the bytes of the
+ * golden hashes (tools/golden/formula.py).
  * @module
  */
 import type { Image } from "../src/image/image.ts";

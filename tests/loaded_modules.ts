@@ -1,5 +1,5 @@
 /**
- * Which modules an entry point loads.
+ * The modules that an entry point loads.
  * @module
  */
 import { ROOT } from "./hostile_cli/run.ts";

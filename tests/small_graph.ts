@@ -1,6 +1,6 @@
 /**
- * A graph of 24 nodes with most ops, small enough to be damaged a million
- * times: what hostile-input tests begin with.
+ * A graph of 24 nodes with most ops, small enough to be damaged a million times: the
+ * seed of hostile-input tests.
  * @module
  */
 import { writeModelFile } from "../src/format/write_model.ts";

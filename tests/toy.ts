@@ -1,6 +1,6 @@
 /**
  * A toy of each family: the real layout at a size that float64 loops run in
- * milliseconds, with random weights and every bias, gain and mean non-zero.
+ * milliseconds, with random weights; no bias, gain or mean is zero.
  * @module
  */
 import { describe } from "../src/models/mod.ts";

@@ -1,6 +1,6 @@
 /**
- * A tokenizer.json small enough to read: all bytes, a few merges and added
- * tokens of every kind. For tests and examples.
+ * A small, readable tokenizer.json: all bytes, a few merges and added tokens of every
+ * kind. For tests and examples.
  * @module
  */
 import { CHAR_OF_BYTE } from "../src/tokenizer/bytes.ts";

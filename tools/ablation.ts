@@ -1,7 +1,7 @@
 /**
- * The ablation, one step at a time: quantizes a checkpoint by the recipe
- * of that name in `ABLATION`, runs the file in the runtime, and appends one line
- * of JSON. A model that takes pictures is measured by its captions, any other by
+ * Runs one step of the ablation: quantizes a checkpoint with the recipe of that
+ * name in `ABLATION`, runs the file in the runtime, and appends one line
+ * of JSON. A model that takes images is measured by its captions, any other by
  * the perplexity of a text. Two steps are references:
  * `float`, and `rtn-dynamic`, whose activations get a scale per row (simulated).
  *

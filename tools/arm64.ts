@@ -1,5 +1,5 @@
 /**
- * Proves that arm64 gives the bits of this machine: runs tools/kernel_hashes.ts
+ * Checks that arm64 gives the same bits as this machine: runs tools/kernel_hashes.ts
  * (every implementation of every kernel, on the cases of at most 192 KiB) and
  * tools/logits.ts here and under an arm64 Deno in qemu's user mode, and compares
  * the hashes.

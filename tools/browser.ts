@@ -1,6 +1,6 @@
 /**
- * Puts the library into files that a browser loads, and with them the demo: the
- * server's page, answered by a model in the page itself.
+ * Bundles the library for browsers, and the demo: the server's page with a model that
+ * runs in the page itself.
  *
  *     deno task browser           writes dist/browser/
  *     deno task browser --serve   and shows it at http://127.0.0.1:8000/

@@ -1,11 +1,11 @@
 /**
  * Compiles kernels/ to src/kernels/generated/: one base64 module per target of
- * asconfig.json. `deno task build` writes, `--check` compares with what is there.
+ * asconfig.json. `deno task build` writes them, `--check` compares.
  *
- * asc's own optimiser must stay off: Binaryen at -O2 and above sinks the
- * accumulator chains of a tile one behind the other, V8 keeps that order and
- * spills (GEMM 141 → 91 GOPS, GEMV 23 → 12 GB/s at -O3). Only passes that
- * leave the order of the work alone run here.
+ * asc's own optimiser must stay off: Binaryen at -O2 and above serialises the
+ * accumulator chains of a tile, V8 keeps that order and spills registers (GEMM
+ * 141 → 91 GOPS, GEMV 23 → 12 GB/s at -O3). Only passes that keep the order of
+ * instructions run here.
  * @module
  */
 import asc from "assemblyscript/asc";

@@ -1,6 +1,6 @@
 /**
- * A folder of many different photos, cut from the sample photos: something to
- * caption where there is no archive at hand. `deno run --allow-read
+ * Writes a folder of many different photos, cut from the sample photos, for tests of
+ * large folders. `deno run --allow-read
  * --allow-write=FOLDER tools/crops.ts FOLDER COUNT`
  * @module
  */

@@ -4,7 +4,7 @@
  *     deno run -A tools/deploy.ts [DENO...]
  *
  * prints, for each Deno given, the cold start, CPU time and memory of a caption
- * and how long a SIGINT takes. Where it may make a memory cgroup (root, Linux),
+ * and how long a SIGINT takes. Where it can create a memory cgroup (root, Linux),
  * it runs under Deploy's smallest limit of 512 MiB.
  * @module
  */

@@ -1,6 +1,8 @@
 /**
- * Writes the generated parts of docs/: the command line's help, the list of
- * rooms, the table of model sizes, the limits of the server, what `bench:peers` measured; and the imports of an installed mquant. `deno task docs` writes, `--check` compares with what is there.
+ * Writes the generated parts of docs/: the command line's help, the list of rooms, the
+ * table of model sizes, the limits of the server, the results of `bench:peers`; and
+ * the imports of an installed mquant. `deno task docs` writes them, `--check`
+ * compares.
  * @module
  */
 import {

@@ -1,4 +1,4 @@
-/** Every name that the package exports has an example, which `deno test --doc` runs. */
+/** Every exported name has an example, which `deno test --doc` runs. */
 import { assertEquals } from "@std/assert";
 import { fromFileUrl } from "@std/path";
 

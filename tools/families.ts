@@ -1,8 +1,8 @@
 /**
- * The table of docs/models.md that says how near each family's toy comes to its
- * original: errors of the float interpreter against the golden values, what the
- * passes move, what 8 and 4 bits lose. `deno task families` takes minutes and
- * writes it; the tests of tests/golden hold every number to its limit.
+ * The table of docs/models.md with the accuracy of each family's toy: errors of the
+ * float interpreter against the golden values, changes by the passes, errors with 8
+ * and 4 bits. `deno task families` writes it, in minutes; the tests of tests/golden
+ * check the limits.
  * @module
  */
 import { float64 } from "../src/graph/executor.ts";

@@ -1,9 +1,8 @@
 /**
- * Unpacks a Llama model from a GGUF file (llama.cpp's format, version 3) into a
- * folder as Hugging Face lays checkpoints out: config.json, model.safetensors
- * in float16, tokenizer.json, chat template. What was quantized in the file is
- * dequantized: the result is a float checkpoint whose weights stand on the
- * file's grid.
+ * Converts a Llama model from a GGUF file (llama.cpp's format, version 3) to a
+ * checkpoint folder of Hugging Face: config.json, model.safetensors in float16,
+ * tokenizer.json, chat template. Quantized tensors are dequantized: the result is a
+ * float checkpoint with the values of the file.
  *
  *     deno run --allow-read --allow-write tools/gguf.ts FILE.gguf OUT_DIR
  *

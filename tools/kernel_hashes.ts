@@ -1,13 +1,13 @@
 /**
  * Prints a SHA-256 for each kernel: of all bytes that its cases leave in memory,
- * scratch aside. Every implementation of every build runs; one hash a line means
- * that all agree, equal lines on two machines that the machines do.
+ * except scratch. Every implementation of every build runs; one hash per line means
+ * that all agree, equal lines on two machines mean that the machines agree.
  *
  *     deno run --allow-read --allow-write tools/kernel_hashes.ts CASES [--kib 192]
  *
- * CASES is a file: the cases of at most `--kib` that it holds, or that are made
- * and kept there. Making them is plain TypeScript, which takes minutes where the
- * second machine is emulated; running them takes seconds.
+ * CASES is a file with the test cases of at most `--kib`; it is created if it does
+ * not exist. Creating it runs plain TypeScript, which takes minutes on an emulated
+ * machine; running the cases takes seconds.
  *
  * @module
  */

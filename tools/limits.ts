@@ -1,8 +1,8 @@
 /**
- * Generated tables of limits. docs/limits.md: each loop and allocation that
- * outsiders can reach, its bounds, and the resulting maximum of time or memory.
- * docs/server.md: the limits of the server and the status beyond each. All
- * numbers are computed from the constants of the code.
+ * Generated tables of limits. docs/limits.md: each loop and allocation that untrusted
+ * input can reach, its bounds, and the resulting maximum of time or memory.
+ * docs/server.md: the limits of the server and the status for a request beyond each.
+ * All numbers are computed from the constants of the code.
  * @module
  */
 import { LOG_LIMITS } from "../src/cli/serve_log.ts";

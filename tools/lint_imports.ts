@@ -1,5 +1,5 @@
 /**
- * Imports as a lint sees them: what the text of a module imports, and cycles.
+ * Import analysis for lints: the imports in a module's text, and cycles.
  * @module
  */
 

@@ -1,4 +1,4 @@
-/** The lint of src/: made-up files and trees that it must refuse or accept. */
+/** The lint of src/: files and trees that it must refuse or accept. */
 import { assertEquals } from "@std/assert";
 import { cycleThrough, importsOf } from "./lint_imports.ts";
 import plugin, {

@@ -1,6 +1,6 @@
 /**
- * Prints a SHA-256 of the logits a model gives on a picture made by a formula:
- * after the prompt and after each of eight tokens. Equal lines on two machines,
+ * Prints a SHA-256 of a model's logits on an image computed by a formula: after the
+ * prompt and after each of eight tokens. Equal lines on two machines,
  * builds or thread counts mean equal bits.
  *
  *     deno run --allow-read tools/logits.ts MODEL [--builds simd,relaxed] [--threads 1,2,3] [--runs 1]

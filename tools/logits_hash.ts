@@ -1,6 +1,6 @@
 /**
- * What a model says, as one hash: equal hashes mean equal bits. Uses nothing of
- * Deno, so that a browser can be asked the same.
+ * A hash of a model's logits: equal hashes mean equal bits. Does not depend on Deno,
+ * so that it runs in browsers.
  * @module
  */
 import { openModelFile } from "../src/format/model_file.ts";

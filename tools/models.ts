@@ -1,6 +1,6 @@
 /**
- * The table of docs/models.md: what models of the sizes people run need, from
- * config and tensor list alone. No weights are read.
+ * The table of docs/models.md with the memory of models at real sizes, from config and
+ * tensor list. No weights are read.
  * @module
  */
 import { planFor } from "../src/execute/options.ts";

@@ -1,8 +1,7 @@
 /**
- * The files a new family begins with, so that nothing is forgotten: a
- * description that already builds a SigLIP tower, a pixel shuffle and a Llama
- * decoder from transformers' names, a golden script, a card. What stays to be
- * done is printed (docs/adding-a-model.md).
+ * Writes the initial files of a new family: a description with a SigLIP tower, a
+ * pixel shuffle and a Llama decoder with transformers' tensor names, a golden script,
+ * a model card. Prints the remaining steps (docs/adding-a-model.md).
  *
  *     deno task new:model NAME      NAME: lower-case letters and digits
  *

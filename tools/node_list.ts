@@ -1,6 +1,6 @@
 /**
- * The reference of ops in docs/format.md: what each computes, and its fields,
- * from the records in src/graph/ops/.
+ * The reference of ops in docs/format.md: definition and fields of each op, from the
+ * records in src/graph/ops/.
  * @module
  */
 import { IMAGE_FIELDS, INFO_FIELDS, TILE_FIELDS } from "../src/graph/info.ts";

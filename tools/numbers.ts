@@ -1,8 +1,7 @@
 /**
- * The table of numbers in README.md, from the reports that hold them:
- * docs/reports/bundled.json (quality of the bundled model) and
- * docs/reports/peers.json (speed beside other engines). `deno task docs` writes
- * it, so no number is typed by hand.
+ * The table of numbers in README.md, from reports: docs/reports/bundled.json (quality
+ * of the bundled model) and docs/reports/peers.json (speed compared with other
+ * engines). `deno task docs` writes it.
  * @module
  */
 import { classesOf, ratios, type Row } from "../bench/report.ts";

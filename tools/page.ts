@@ -1,9 +1,8 @@
 /**
- * Puts the web page into one document, its style and scripts inside: for the
- * server into src/server/page/generated.ts, with their hashes for its policy (a
- * module needs no permission to be read, and every Deno can import it); the
- * browser's demo is the same page with another backend (tools/browser.ts).
- * `--check` compares with what is there.
+ * Bundles the web page into one document with its style and scripts: for the server
+ * into src/server/page/generated.ts, with their hashes for its content security policy
+ * (reading a module needs no permission, and every Deno can import it). The browser's
+ * demo is the same page with another backend (tools/browser.ts). `--check` compares.
  * @module
  */
 const folder = new URL("../src/server/page/", import.meta.url);

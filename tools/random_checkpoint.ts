@@ -1,8 +1,8 @@
 /**
- * Models of real size and random weights, for whoever measures time or memory:
- * a float checkpoint in Hugging Face's layout, or at once the static W4A8 file
- * that quantizing it would make, with random values and no calibration. Nothing
- * they say means anything. NAME is one of tests/golden/real_sizes.json.
+ * Writes models of real size with random weights, for measurements of time and
+ * memory: a float checkpoint in Hugging Face's layout, or directly a static W4A8 file
+ * without calibration. Their answers are meaningless. NAME is one of
+ * tests/golden/real_sizes.json.
  *
  *     deno run --allow-read --allow-write tools/random_checkpoint.ts NAME OUT_DIR [--seed 1]
  *     deno run --allow-read --allow-write tools/random_checkpoint.ts NAME OUT.safetensors --static [--bits 4] [--head 8]

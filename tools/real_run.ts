@@ -1,9 +1,9 @@
 /**
- * Time and memory of a model file at work: opens it, shows it a picture made by
- * a formula, and prints one row of docs/models.md: time to the first token
- * (picture, tower, prompt), tokens per second behind it, peak memory of the
- * process. Random values (random_checkpoint.ts --static) take the time of real
- * ones. All permissions: Deno lets nobody read /proc with fewer.
+ * Measures time and memory of a model file: opens it, runs an image computed by a
+ * formula, and prints one row of docs/models.md: time to the first token (image,
+ * tower, prompt), tokens per second after it, peak memory of the process. Random
+ * values (random_checkpoint.ts --static) take the same time as real ones. Needs all
+ * permissions, because Deno requires them for /proc.
  *
  *     deno run --allow-all tools/real_run.ts FILE [--threads 2] [--tokens 32] [--runs 3]
  *

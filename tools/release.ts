@@ -1,14 +1,13 @@
 /**
- * `deno task release`: what a release consists of, by hash, signed.
+ * `deno task release`: hashes of a release's files, signed.
  *
  *     deno task release --new-key release.pem    a key pair: release.pem, release.pub
  *     deno task release --sign release.pem       writes dist/release/
  *     deno task release --check --key release.pub
  *
- * dist/release/ holds SHA256SUMS, which `sha256sum --check` reads, sbom.json, and
- * a signature of each: Ed25519, 64 bytes, which openssl verifies as well. The
- * private key stays with who releases; its public half is told where people
- * look first.
+ * dist/release/ contains SHA256SUMS, which `sha256sum --check` reads, sbom.json, and
+ * a signature of each: Ed25519, 64 bytes, which openssl verifies too. The private key
+ * stays with the maintainers; the public key is published.
  * @module
  */
 import { createHash } from "node:crypto";

@@ -1,4 +1,4 @@
-/** A release is known by its hashes and its signature. */
+/** A release is verified by its hashes and its signature. */
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { fromFileUrl } from "@std/path";
 import { check, newKey, releasedFiles, sign } from "./release.ts";

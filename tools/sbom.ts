@@ -1,7 +1,7 @@
 /**
- * `deno task sbom`: every npm package the lock file pins, with version, integrity
- * and what needs it, as CycloneDX 1.6 JSON. Packages that only tests or builds
- * import are marked "excluded", as CycloneDX calls what is not shipped.
+ * `deno task sbom`: every npm package of the lock file with version, integrity and
+ * dependants, as CycloneDX 1.6 JSON. Packages that only tests or builds import have
+ * the scope "excluded".
  * @module
  */
 

@@ -1,4 +1,4 @@
-/** What comes from elsewhere is pinned, and known by its hash. */
+/** Dependencies are pinned, and verified by hash. */
 import { assert, assertEquals, assertMatch, assertThrows } from "@std/assert";
 import { fromFileUrl } from "@std/path";
 import { cycloneDx, faultsOf, insideOf, packagesIn } from "./sbom.ts";

@@ -1,6 +1,6 @@
 /**
- * Takes the picture in README: the web page with captions of the sample photos,
- * in docs/images/page.png. Needs Chromium.
+ * Takes the screenshot of README: the web page with captions of the sample photos, in
+ * docs/images/page.png. Needs Chromium.
  *
  *     deno run -A tools/screenshot.ts
  *

@@ -1,4 +1,7 @@
-/** The bundled model: the same tokens from any number of threads and either build, and nothing hidden in its time. */
+/**
+ * The bundled model: the same tokens with any number of threads and either build, and
+ * a profile that accounts for all of its time.
+ */
 import { assert, assertEquals } from "@std/assert";
 import { open } from "../../src/mod.ts";
 

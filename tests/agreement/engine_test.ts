@@ -1,6 +1,6 @@
 /**
- * The kernels compute what the graph means: near the interpreter in float64,
- * and bit for bit the same however the work is cut.
+ * The engine agrees with the interpreter in float64, and gives the same bits for any
+ * division of work among threads.
  */
 import { assert, assertEquals } from "@std/assert";
 import { referenceKernels } from "../../src/kernels/reference/mod.ts";

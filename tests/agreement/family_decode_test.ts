@@ -1,7 +1,6 @@
 /**
- * A family's toy in conversation: the same bits from every build and thread
- * count, however the prompt is cut, after forgetting, and the tokens that the
- * integer graph itself would say.
+ * A family's toy in conversation: the same bits from every build and thread count, for
+ * any split of the prompt and after truncation, and the tokens of the integer graph.
  */
 import { assert, assertEquals } from "@std/assert";
 import { float64 } from "../../src/graph/executor.ts";

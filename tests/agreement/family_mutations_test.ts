@@ -1,6 +1,6 @@
 /**
- * Graphs of all families with fields changed at random: planned, or refused
- * with a typed error; never an exception of the language's own.
+ * Graphs of all families with fields changed at random: planned, or refused with a
+ * typed error; no other exception is thrown.
  */
 import { assert, assertEquals } from "@std/assert";
 import { type Model, type Node, rowsPerImage } from "../../src/graph/node.ts";

@@ -1,4 +1,4 @@
-/** Every family's toy runs on the kernels as its integer graph says. */
+/** The engine agrees with the integer graph of every family's toy. */
 import { assert } from "@std/assert";
 import { openModelFile } from "../../src/format/model_file.ts";
 import { writeModelFile } from "../../src/format/write_model.ts";

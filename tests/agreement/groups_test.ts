@@ -1,6 +1,6 @@
 /**
- * Weights with an integer scale per group: the runtime says what the interpreter
- * says on the integer graph, and the same bits from every build and thread count.
+ * Weights with an integer scale per group: the engine agrees with the interpreter on
+ * the integer graph, and gives the same bits with every build and thread count.
  */
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { openModelFile } from "../../src/format/model_file.ts";

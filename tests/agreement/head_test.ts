@@ -1,7 +1,6 @@
 /**
- * A head of 4 to 6 bits, whose panels the embedding reads, too: the runtime says
- * what the interpreter says on the integer graph, and the same bits from every
- * build and thread count.
+ * A head of 4 to 6 bits, tied to the embedding: the engine agrees with the interpreter
+ * on the integer graph, and gives the same bits with every build and thread count.
  */
 import { assert, assertEquals } from "@std/assert";
 import { float64 } from "../../src/graph/executor.ts";

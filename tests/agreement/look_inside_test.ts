@@ -1,4 +1,4 @@
-/** What a session says about itself: its plan and where its time goes. */
+/** The plan and the profile of a session. */
 import { assert, assertEquals } from "@std/assert";
 import { open } from "../../src/mod.ts";
 import { toy, toyPixels } from "./toy_file.ts";

@@ -1,7 +1,7 @@
 /**
- * A model cut over several memories, or above 2 GiB of one, gives the same bits: every build,
- * any number of threads, pictures and text, weights of 4 and 8 bits and in groups, products
- * that add to a stream and products that do not.
+ * A model distributed over several memories, or above 2 GiB of one, gives the same
+ * bits: every build, any number of threads, images and text, weights of 4 and 8 bits
+ * and in groups, matmuls that accumulate into a stream and matmuls that do not.
  */
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import { referenceKernels } from "../../src/kernels/reference/mod.ts";

@@ -1,7 +1,7 @@
 /**
- * Tokens in front of every conversation: the runtime, which finds their keys and
- * values in the file, says what the interpreter says on the integer graph, the
- * same bits from every build and thread count, after forgetting, too.
+ * Prefix tokens: the engine, which reads their keys and values from the file, agrees
+ * with the interpreter on the integer graph, with the same bits from every build and
+ * thread count, also after truncation.
  */
 import { assert, assertEquals } from "@std/assert";
 import { openModelFile } from "../../src/format/model_file.ts";

@@ -1,4 +1,7 @@
-/** Sessions: pieces and whole agree, cancelling leaves no trace, turns are kept. */
+/**
+ * Sessions: a prompt in parts equals a whole prompt, an abort changes nothing, turns
+ * of a conversation are kept.
+ */
 import { assert, assertEquals, assertMatch, assertRejects } from "@std/assert";
 import { toFileUrl } from "@std/path";
 import {

@@ -1,4 +1,7 @@
-/** Pictures that keep their shape: several sizes in one session, within a budget of pixels, the same bits whatever the plan has room for. */
+/**
+ * Native resolution: images of several sizes in one session, within a limit of pixels,
+ * give the same bits for any plan.
+ */
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { formulaImageOf } from "../formula_image.ts";
 import { type Message, open, RuntimeError } from "../../src/mod.ts";

@@ -1,4 +1,4 @@
-/** A decoder that reads text only, from its file to an answer. */
+/** A text-only model, from its file to an answer. */
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { open, RuntimeError } from "../../src/mod.ts";
 import { openFamily } from "../golden/family.ts";

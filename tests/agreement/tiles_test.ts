@@ -1,4 +1,4 @@
-/** Pictures in tiles through a session: the prompt, the tokens and the text of an answer. */
+/** Tiled images in a session: the prompt, the tokens and the text of an answer. */
 import { assertEquals, assertRejects } from "@std/assert";
 import { argmax } from "../../src/tensor/argmax.ts";
 import { formulaImageOf } from "../formula_image.ts";

@@ -1,6 +1,6 @@
 /**
- * The toy model quantized into a model file in memory, with a tokenizer of its
- * own, so that everything from photo to text can run in milliseconds.
+ * The toy model quantized into a model file in memory, with its own tokenizer:
+ * everything from photo to text runs in milliseconds.
  * @module
  */
 import { openModelFile } from "../../src/format/model_file.ts";

@@ -1,7 +1,6 @@
 /**
- * Tokens of an image that see each other stay in one chunk: a prompt longer than
- * a chunk gives the same bits however it is handed in, and the logits that the
- * integer graph itself gives.
+ * Bidirectional image tokens stay in one chunk: a prompt longer than a chunk gives the
+ * same bits for any split, and the logits of the integer graph.
  */
 import { assert, assertEquals } from "@std/assert";
 import { float64 } from "../../src/graph/executor.ts";

@@ -1,5 +1,6 @@
 /**
- * What axe-core finds wrong with a page: names, roles, contrast, structure.
+ * Accessibility problems of a page that axe-core finds: names, roles, contrast,
+ * structure.
  * @module
  */
 import axe from "axe-core";

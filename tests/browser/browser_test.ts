@@ -1,4 +1,4 @@
-/** The same model in Deno and in a real Chromium: same words, same bits. */
+/** The same model in Deno and in Chromium: same text, same bits. */
 import { assertEquals, assertMatch } from "@std/assert";
 import { fromFileUrl, join } from "@std/path";
 import { open } from "../../src/mod.ts";

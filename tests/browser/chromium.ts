@@ -1,6 +1,6 @@
 /**
- * Pages in a real Chromium without a window, by Playwright: what a person does
- * with a page, and every error the page has logged.
+ * Pages in headless Chromium, by Playwright: user actions, and all errors that a page
+ * logs.
  * @module
  */
 import {

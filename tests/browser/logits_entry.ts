@@ -1,4 +1,4 @@
-/** What the test of bits asks a worker of a page: the same as Deno is asked. */
+/** Entry point of a page's worker in the test of equal bits. */
 import { bytesSource } from "../../src/format/source.ts";
 import type { Build } from "../../src/kernels/load.ts";
 import { logitsHash } from "../../tools/logits_hash.ts";

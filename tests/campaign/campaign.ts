@@ -1,6 +1,6 @@
 /**
- * What the long tasks (`fuzz`, `faults`, `soak`) share: their options, a line of
- * progress, and a report that says what was run, where, and for how long.
+ * Shared parts of the long tasks (`fuzz`, `faults`, `soak`): options, a progress line,
+ * and a report of what ran, where, and for how long.
  * @module
  */
 import { parseArgs } from "node:util";

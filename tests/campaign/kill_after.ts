@@ -1,6 +1,6 @@
 /**
- * Kills a process in `ms`, after `before`; one that ended by itself in the same
- * moment is let be. For `clearTimeout`, once it has ended.
+ * Kills a process `ms` milliseconds after `before`; a process that has ended is
+ * ignored. For `clearTimeout` after its end.
  * @module
  */
 export function killAfter(

@@ -1,5 +1,5 @@
 /**
- * Lines out of pieces of text, and the loop of a worker that answers lines.
+ * Splits a stream of text into lines, and the loop of a worker that answers lines.
  * @module
  */
 

@@ -1,7 +1,6 @@
 /**
- * Work in processes of their own: a task is a line of JSON on a worker's stdin,
- * its result a line on its stdout. A worker that dies or hangs costs its task
- * only, and that is told.
+ * A pool of processes: a task is a line of JSON on a worker's stdin, its result a line
+ * on its stdout. A worker that dies or hangs loses only its task, which is reported.
  * @module
  */
 import { killAfter } from "./kill_after.ts";

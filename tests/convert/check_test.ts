@@ -1,4 +1,7 @@
-/** `check`: what it finds without weights is what it finds with them, and what cannot be used is refused with its cause. */
+/**
+ * `check`: it reports the same without weights as with them, and refuses unusable
+ * checkpoints with the cause.
+ */
 import { assert, assertEquals, assertMatch, assertRejects } from "@std/assert";
 import { check } from "../../src/convert/check.ts";
 import type { CheckResult } from "../../src/convert/check_result.ts";

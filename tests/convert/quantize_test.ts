@@ -1,4 +1,7 @@
-/** `quantize()` as a library function: progress, abort and resume, errors, what is loaded. */
+/**
+ * `quantize()` as a library function: progress, abort and resume, errors, loaded
+ * modules.
+ */
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { createHash } from "node:crypto";
 import { ImageError, open } from "../../src/mod.ts";

@@ -1,6 +1,6 @@
 /**
- * Checkpoints whose weights are already quantized: packed here by the inverse of
- * each formula, read as the floats that they stand for, to the bit.
+ * Quantized checkpoints: weights packed here by the inverse of each formula are read
+ * as exactly the floats that they represent.
  */
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import { openFloatCheckpoint } from "../../src/convert/checkpoint.ts";

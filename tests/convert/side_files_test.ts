@@ -1,6 +1,6 @@
 /**
- * Side files as current and older tools write them: each variant of a toy's
- * folder must be read as the toy itself, or as its change says.
+ * Side files in the layouts of current and older tools: each variant of a toy's folder
+ * is read as the toy, or with the stated change.
  */
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import { openFloatCheckpoint } from "../../src/convert/checkpoint.ts";

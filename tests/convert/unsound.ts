@@ -1,4 +1,7 @@
-/** Checkpoints with weights that no training leaves behind. */
+/**
+ * Checkpoints with weights that training does not produce (NaN, infinity, extreme
+ * values).
+ */
 import { openCheckpoint } from "../../src/format/checkpoint.ts";
 import { writeSafetensors } from "../../src/format/write.ts";
 import { f32ToF16 } from "../../src/tensor/float16.ts";

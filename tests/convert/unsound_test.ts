@@ -1,4 +1,7 @@
-/** Weights that no training leaves behind are refused by name, or make a file that opens. */
+/**
+ * Weights that training does not produce are refused by name, or give a file that
+ * opens.
+ */
 import {
   assert,
   assertEquals,

@@ -1,5 +1,6 @@
 /**
- * The small graph of tests/small_graph.ts as version 1 wrote it, word for word.
+ * The small graph of tests/small_graph.ts in the file format of version 1, byte by
+ * byte.
  * @module
  */
 import { openSafetensors } from "../../src/format/safetensors.ts";

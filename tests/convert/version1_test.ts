@@ -1,4 +1,7 @@
-/** Model files of version 1: refused by `open` with a sentence that works, and converted without their checkpoint. */
+/**
+ * Model files of version 1: refused by `open` with a working instruction, and
+ * converted without their checkpoint.
+ */
 import { assert, assertEquals, assertMatch, assertRejects } from "@std/assert";
 import { convertFile, convertGraph } from "../../src/convert/version1.ts";
 import { FormatError } from "../../src/format/error.ts";

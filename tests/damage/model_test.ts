@@ -1,6 +1,6 @@
 /**
- * A model file that was cut, or in which bits have flipped: never taken for a
- * model. Every length and every bit of the header; tensors by chance.
+ * A truncated model file, or one with flipped bits, is never accepted. Every length
+ * and every bit of the header; random bits of tensors.
  */
 import {
   assert,

@@ -1,6 +1,6 @@
 /**
- * A model file without its checksums, so that damage gets past them to the
- * readers behind. Blanks take their place: no offset changes.
+ * A model file without its checksums, so that damage reaches the readers after them.
+ * Spaces replace them, so that no offset changes.
  * @module
  */
 

@@ -1,4 +1,4 @@
-/** `inspect FILE --verify`, as a user runs it. */
+/** `inspect FILE --verify` as a process. */
 import { assertEquals, assertMatch } from "@std/assert";
 import { toy } from "../agreement/toy_file.ts";
 import { run } from "../hostile_cli/run.ts";

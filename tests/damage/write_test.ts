@@ -1,4 +1,4 @@
-/** What a killed writer leaves behind, and who cleans up. */
+/** Files that a killed writer leaves behind, and their cleanup. */
 import { assertEquals, assertThrows } from "@std/assert";
 import {
   sweep,

@@ -1,4 +1,4 @@
-/** The function for Deno Deploy, as Deploy would run it: no flags, SIGINT at the end. */
+/** The function for Deno Deploy under its conditions: no flags, SIGINT at the end. */
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { open } from "../../src/mod.ts";
 import { post, start } from "../../tools/deploy.ts";

@@ -1,7 +1,7 @@
 /**
- * The contract: the same bits from every build of the kernels, any number of
- * threads, every run, Deno 2.5 LTS and the current one, x86-64 and arm64.
- * Another Deno is tested where the environment names one: MQUANT_DENO_LTS, and
+ * The determinism guarantee: the same bits from every kernel build, any number of
+ * threads, every run, Deno 2.5 LTS and the current version, x86-64 and arm64. Other
+ * Deno versions are tested where the environment names them: MQUANT_DENO_LTS, and
  * MQUANT_DENO_ARM64 with Debian's qemu-user-static and libc6-arm64-cross.
  */
 import { assert, assertEquals } from "@std/assert";

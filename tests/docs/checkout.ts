@@ -1,5 +1,5 @@
 /**
- * A document's transcripts, typed as a newcomer would, in a clone.
+ * Runs a document's transcripts in a clone, as a new user would.
  * @module
  */
 import { assertEquals } from "@std/assert";

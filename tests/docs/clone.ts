@@ -1,6 +1,6 @@
 /**
- * A clone of the repository as it stands, to type documents in: what they do to
- * it harms nobody. Its ports are others, so that nothing is in their way.
+ * A clone of the repository in which documents' commands run without effect on the
+ * original. Its ports differ, so that they are free.
  * @module
  */
 import { dirname } from "@std/path";

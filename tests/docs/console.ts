@@ -1,7 +1,7 @@
 /**
- * Transcripts in documents, typed again: blocks marked `console`, where a line
- * that begins with `$` is typed into a shell, with the lines behind it that begin
- * with `>`, and what follows is what it says, on stdout and stderr together.
+ * Transcripts in documents, checked: in blocks marked `console`, a line that begins
+ * with `$`, with the following lines that begin with `>`, is run in a shell; the lines
+ * after it are the expected output, stdout and stderr together.
  * @module
  */
 

@@ -1,5 +1,5 @@
 /**
- * The documents and their blocks of code.
+ * The documents and their code blocks.
  * @module
  */
 import { ROOT } from "../hostile_cli/run.ts";

@@ -1,4 +1,4 @@
-/** docs/peers.md: each line's test exists under the name that is given. */
+/** docs/peers.md: the test that each line names exists. */
 import { assert } from "@std/assert";
 
 const PEERS = new URL("../../docs/peers.md", import.meta.url);

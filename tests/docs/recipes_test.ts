@@ -1,4 +1,4 @@
-/** The recipes, typed: what they promise comes. */
+/** Runs the commands of the recipes and checks their results. */
 import { assertStringIncludes } from "@std/assert";
 import { typeAll } from "./checkout.ts";
 

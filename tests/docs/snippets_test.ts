@@ -1,7 +1,7 @@
 /**
- * Every block of code in the documents is run. TypeScript by `deno test --doc`,
- * transcripts by the tests beside this one; commands here, each line of each
- * `sh` block in a clone, with the flags that stand there and none beside.
+ * Every code block of the documents runs. TypeScript by `deno test --doc`, transcripts
+ * by the other tests here; in this file each line of each `sh` block runs in a clone,
+ * with exactly the flags given.
  */
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { clone } from "./clone.ts";

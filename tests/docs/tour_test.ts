@@ -1,4 +1,4 @@
-/** docs/tour.md, typed as a newcomer would. */
+/** docs/tour.md: its commands run and print what it shows. */
 import { assertEquals } from "@std/assert";
 import { open } from "../../src/mod.ts";
 import { bundledModel } from "../hostile_cli/run.ts";

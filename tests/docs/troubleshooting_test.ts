@@ -1,4 +1,4 @@
-/** docs/troubleshooting.md quotes messages that the program has. */
+/** docs/troubleshooting.md quotes messages that exist in the code. */
 import { assert } from "@std/assert";
 
 const root = new URL("../../", import.meta.url);

@@ -1,4 +1,4 @@
-/** Some faults of each kind in every test run; `deno task faults` tries every call. */
+/** A sample of faults of each kind; `deno task faults` tries every call. */
 import { assert } from "@std/assert";
 import { SCENARIOS, tryFault, wholeRun } from "./scenarios.ts";
 

@@ -1,7 +1,6 @@
 /**
- * Failing on purpose: the N-th call to the file system fails, or does only part
- * of its work, by standing in for Deno's own functions. What is tested knows
- * nothing of it.
+ * Fault injection: the N-th call to the file system fails, or does only part of its
+ * work. Deno's functions are replaced, so the tested code is unchanged.
  * @module
  */
 

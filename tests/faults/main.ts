@@ -1,7 +1,6 @@
 /**
- * `deno task faults`: every call that a command makes to the file system fails
- * once in every way that it can; `--count` caps how many calls of each command
- * are tried.
+ * `deno task faults`: each file system call of a command fails once in every possible
+ * way; `--count` limits the calls per command.
  * @module
  */
 import {

@@ -1,4 +1,7 @@
-/** Memory that is not there: each large allocation fails once; what is said, and what is not. */
+/**
+ * Out of memory: each large allocation fails once; checks the error and that nothing
+ * is left behind.
+ */
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { main } from "../../src/cli/main.ts";
 import { toy } from "../agreement/toy_file.ts";

@@ -1,7 +1,6 @@
 /**
- * Commands whose every call to the file system may fail. After each failure
- * nothing that was there is lost, nothing half-written is left, and the same
- * command again ends as if nothing had happened.
+ * Commands for fault injection. After each failure no existing file is lost, no
+ * partial file is left, and the same command then succeeds with the usual result.
  * @module
  */
 import { assert, assertEquals, assertMatch } from "@std/assert";

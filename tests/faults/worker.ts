@@ -1,4 +1,4 @@
-/** Lets a call of a scenario fail in every way that it can; run by main.ts. */
+/** Lets one call of a scenario fail in every possible way; run by main.ts. */
 import { answerTasks } from "../campaign/lines.ts";
 import { SCENARIOS, tryFault, type Whole, wholeRun } from "./scenarios.ts";
 

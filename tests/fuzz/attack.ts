@@ -1,7 +1,7 @@
 /**
- * Throwing damaged input at a reader: it must return, or throw an error of its
- * own, within a time and with little memory. Input `index` of a target under a
- * seed is always the same bytes, whoever asks for it.
+ * Runs a reader on damaged input: it must return, or throw one of its own errors,
+ * within limits of time and memory. Input `index` of a target under a seed is always
+ * the same bytes.
  * @module
  */
 import { type Bytes, drawOf, pick } from "./mutate.ts";

@@ -1,7 +1,6 @@
 /**
- * Pictures as the pieces they are made of, so that a damaged piece gets past
- * the first check: PNG chunks with their checksums made good, JPEG segments and
- * WebP chunks with their lengths.
+ * Splits images into chunks, so that damage passes the first checks: PNG chunks with
+ * correct checksums, JPEG segments and WebP chunks with correct lengths.
  * @module
  */
 import { type Bytes, type Draw, joined, mutateBytes, pick } from "./mutate.ts";

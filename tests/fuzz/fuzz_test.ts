@@ -1,4 +1,7 @@
-/** A little fuzzing in every test run; `.ci/run` does more, docs/reliability.md has the most. */
+/**
+ * A short fuzzing run in every test run; `.ci/run` does a longer one,
+ * docs/reliability.md has the longest.
+ */
 import { assert, assertEquals } from "@std/assert";
 import { attack, inputOf } from "./attack.ts";
 import { TARGETS } from "./targets.ts";

@@ -1,7 +1,6 @@
 /**
- * `deno task fuzz`: damaged input for every parser, in as many processes as
- * asked for. A process that dies or hangs is a finding, too: its range is cut in
- * halves until one input is left.
+ * `deno task fuzz`: damaged input for every parser, in several processes. A process
+ * that dies or hangs is a finding: its range is bisected to one input.
  * @module
  */
 import {

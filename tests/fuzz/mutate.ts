@@ -1,6 +1,6 @@
 /**
- * Damaging valid input: byte by byte, and along its structure, so that what is
- * damaged gets past the first check. All from one stream of numbers.
+ * Damages valid input byte by byte, and along its structure, so that the damage passes
+ * the first checks. Deterministic for a seed.
  * @module
  */
 import { random, seedOf, uniform } from "../../src/tensor/random.ts";

@@ -1,5 +1,5 @@
 /**
- * What a fuzz target is: a reader, valid input to damage, and what it may throw.
+ * A fuzz target: a reader, valid input, and the errors that it may throw.
  * @module
  */
 import type { Bytes, Draw } from "./mutate.ts";

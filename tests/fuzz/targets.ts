@@ -1,6 +1,6 @@
 /**
- * Every parser of ours, with small valid input of every kind: seeds are what
- * speed is made of.
+ * All parsers as fuzz targets, with small valid inputs of every kind: small inputs are
+ * fast.
  * @module
  */
 import { readIndex } from "../../src/format/checkpoint.ts";

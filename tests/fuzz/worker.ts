@@ -1,4 +1,4 @@
-/** Attacks a range of inputs of one target; run by main.ts. */
+/** Runs a range of inputs of one target; run by main.ts. */
 import { answerTasks } from "../campaign/lines.ts";
 import { attack } from "./attack.ts";
 import { TARGETS } from "./targets.ts";

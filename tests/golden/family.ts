@@ -1,6 +1,6 @@
 /**
- * Toy checkpoints of model families with the values that transformers' own code
- * computed on them (tools/golden), and how to run one of their items here.
+ * Toy checkpoints of model families with golden values of transformers (tools/golden),
+ * and functions that run them here.
  * @module
  */
 import { createHash } from "node:crypto";

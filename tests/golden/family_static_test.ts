@@ -1,6 +1,6 @@
 /**
- * Every family's toy quantizes, and what the integers mean stays near the float
- * model: weights of 8 bits close, of 4 bits further off.
+ * Every family's toy quantizes, and the integer graph stays near the float model:
+ * close with weights of 8 bits, less close with 4.
  */
 import { assert } from "@std/assert";
 import { load, runText } from "../../src/graph/run.ts";

@@ -1,6 +1,6 @@
 /**
- * The float interpreter against transformers' own code, family by family: token
- * ids and resized bytes equal, tower, connector and logits within 2e-4.
+ * The float interpreter against golden values of transformers, per family: token ids
+ * and resized bytes are equal, tower, connector and logits within 2e-4.
  */
 import { assert, assertEquals } from "@std/assert";
 import { load, runText } from "../../src/graph/run.ts";

@@ -1,5 +1,6 @@
 /**
- * A family's toy in integers, calibrated on pictures, or on its own prompts where it takes none.
+ * A family's toy, quantized; calibrated on images, or for a text-only model on its own
+ * prompts.
  * @module
  */
 import { float32Engine } from "../../src/float/engine.ts";

@@ -1,6 +1,6 @@
 /**
- * Vocabularies of ranks against tiktoken's own ids, and of pieces against
- * tokenizers': every trap of the tokenizer's corpus and mixtures of them
+ * Tiktoken vocabularies against tiktoken's ids, and others against those of
+ * tokenizers: all special cases of the tokenizer's corpus and mixtures of them
  * (tools/golden/ranked.py, pieces.py).
  */
 import { assert, assertEquals, assertThrows } from "@std/assert";

@@ -1,6 +1,7 @@
 /**
- * Pictures that want to be large: refused from their headers, soon and in
- * little memory; what is read in spite of its size takes what its pixels need.
+ * Decompression bombs: images that are too large are refused from their headers,
+ * quickly and with little memory; large images that are read need memory for their
+ * pixels only.
  */
 import { assert, assertRejects } from "@std/assert";
 import { decode } from "../../src/image/decode.ts";

@@ -1,4 +1,4 @@
-/** Every hostile input is answered with the error its name says, soon and by nothing else. */
+/** Every hostile input gets the error that its name says, quickly. */
 import { assert, assertEquals } from "@std/assert";
 import { codeOf, objection } from "../fuzz/target.ts";
 import { hostileInputs, readerOf } from "./corpus.ts";

@@ -1,4 +1,4 @@
-/** Graphs made to harm: refused with a sentence, never a crash or a plan. */
+/** Hostile graphs: refused with an error, never a crash or a plan. */
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import { FormatError } from "../../src/format/error.ts";
 import type { ModelFile } from "../../src/format/model_file.ts";

@@ -1,4 +1,4 @@
-/** What docs/threats.md names is there: tests by name, files, hostile inputs by their beginning. */
+/** The tests, files and hostile inputs that docs/threats.md names exist. */
 import { assert } from "@std/assert";
 import { fromFileUrl } from "@std/path";
 import { TARGETS } from "../fuzz/targets.ts";

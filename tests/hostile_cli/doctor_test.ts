@@ -1,4 +1,4 @@
-/** `doctor`: what it says is how it is, and it fails where nothing can run. */
+/** `doctor`: its report is correct, and it fails where nothing can run. */
 import { assertEquals, assertMatch } from "@std/assert";
 import { bestBuild } from "../../src/kernels/load.ts";
 import { toy } from "../agreement/toy_file.ts";

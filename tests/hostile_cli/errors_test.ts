@@ -1,4 +1,6 @@
-/** Wrong files and wrong words: one sentence, the right exit code, no stack trace. */
+/**
+ * Wrong files and wrong arguments: one sentence, the right exit code, no stack trace.
+ */
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { bundledModel, type Outcome, ROOT, run, spawn } from "./run.ts";
 

@@ -1,4 +1,7 @@
-/** Folders that change while they are captioned, pages that are filled in: as processes of their own. */
+/**
+ * Folders that change while they are captioned, and HTML files whose alt texts are
+ * filled in; each in its own process.
+ */
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { png } from "../../tools/crops.ts";
 import { toy, toyPixels } from "../agreement/toy_file.ts";

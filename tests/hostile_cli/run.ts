@@ -1,6 +1,5 @@
 /**
- * Runs the command line as a user does: a process of its own, with no more
- * permission than the task gives.
+ * Runs the command line as a process, with exactly the task's permissions.
  * @module
  */
 import { fromFileUrl } from "@std/path";

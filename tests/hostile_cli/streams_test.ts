@@ -1,4 +1,4 @@
-/** What goes to stdout and what to stderr, stdin, closed pipes, Ctrl-C. */
+/** stdout, stderr and stdin, closed pipes, Ctrl-C. */
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { bundledModel, run, spawn } from "./run.ts";
 

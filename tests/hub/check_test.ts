@@ -1,4 +1,7 @@
-/** `check` and `pull` of checkpoints on a hub of this machine: what cannot be used is refused before its weights are downloaded. */
+/**
+ * `check` and `pull` of checkpoints on a local hub: unusable ones are refused before
+ * their weights are downloaded.
+ */
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { check } from "../../src/convert/check.ts";
 import { spawn } from "../hostile_cli/run.ts";

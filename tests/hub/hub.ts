@@ -1,6 +1,6 @@
 /**
- * A hub on this machine, with the addresses, redirects, ranges and errors of the
- * real one, and with faults on request.
+ * A local hub with the addresses, redirects, ranges and errors of the Hugging Face
+ * hub, and with faults on request.
  * @module
  */
 import { createHash } from "node:crypto";

@@ -1,4 +1,4 @@
-/** `pull` as a process of its own, from a hub on this machine. */
+/** `pull` as a process, from a local hub. */
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { spawn } from "../hostile_cli/run.ts";
 import { COMMIT, type Hub, serveHub } from "./hub.ts";

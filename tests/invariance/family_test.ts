@@ -1,6 +1,6 @@
 /**
- * The recipe's passes move no logit of any family's toy, though each family
- * brings what others lack: class tokens, LayerScale, a mean that somebody reads.
+ * The recipe's passes change no logit of any family's toy. The families cover special
+ * cases: class tokens, LayerScale, a stream whose mean is used.
  */
 import { assert } from "@std/assert";
 import { float64 } from "../../src/graph/executor.ts";

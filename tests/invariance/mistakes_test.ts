@@ -1,7 +1,6 @@
 /**
- * The mistakes that the method invites, made on purpose: passes in another
- * order, a fold left out, a modality boundary one row off. Each must be refused
- * or seen.
+ * Likely mistakes in the method, made deliberately: passes in another order, a missing
+ * fold, a modality boundary one row off. Each must be refused or detected.
  */
 import { assert, assertEquals } from "@std/assert";
 import { float64 } from "../../src/graph/executor.ts";

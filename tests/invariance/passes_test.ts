@@ -1,6 +1,6 @@
 /**
- * Every pass that claims to keep the function moves no logit; and leaving one
- * step out does, so the check can fail.
+ * Every pass that preserves the function changes no logit; without one of its steps it
+ * does, so the test can fail.
  * @module
  */
 import { assert, assertEquals } from "@std/assert";

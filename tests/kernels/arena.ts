@@ -1,6 +1,6 @@
 /**
- * Buffers of a test case in one memory: deterministic contents, guard bytes
- * between all of them, and the ranges that are not compared.
+ * The buffers of a test case in one memory: deterministic contents, guard bytes
+ * between them, and ranges that are not compared.
  * @module
  */
 import type { Arena } from "./case.ts";

@@ -1,6 +1,5 @@
 /**
- * What a test case of a kernel is: a call over buffers with deterministic
- * contents.
+ * A test case of a kernel: a call over buffers with deterministic contents.
  * @module
  */
 import type { Call, Operands } from "../../src/kernels/signature.ts";

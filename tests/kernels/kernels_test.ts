@@ -1,7 +1,7 @@
 /**
  * Every export of every build against its reference: the same call over two equal
- * memories must leave the same bytes everywhere but in scratch, so a write outside
- * of the output shows as well as a wrong bit.
+ * memories must leave the same bytes everywhere except in scratch. So writes outside
+ * the output are detected too.
  */
 import { assert, assertEquals } from "@std/assert";
 import {

@@ -1,4 +1,4 @@
-/** The references themselves against textbook formulas in float64. */
+/** The kernel references against textbook formulas in float64. */
 import { assert, assertEquals } from "@std/assert";
 import { hadamardMatrix, transform } from "../../src/tensor/hadamard.ts";
 import { packHadamard } from "../../src/kernels/layout.ts";

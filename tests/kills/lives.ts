@@ -1,6 +1,6 @@
 /**
- * Work that is killed again and again, in a folder of its own, and must end as
- * if it had never been.
+ * Work that is killed repeatedly, in its own folder, and must end as if it had not
+ * been.
  * @module
  */
 import { deflateSync } from "node:zlib";

@@ -1,8 +1,8 @@
 /**
- * `deno task kills`: kill -9 while quantizing, at random moments and at named
- * points of writing, and while captioning folders of a thousand pictures. The
- * same command again must end with the same bytes, nothing lost and nothing
- * twice. `--count` is the kills of each kind.
+ * `deno task kills`: kill -9 during quantization, at random moments and at named
+ * points of writing, and while folders of a thousand images are captioned. The same
+ * command again must end with the same bytes, without loss or duplicates. `--count` is
+ * the number of kills of each kind.
  * @module
  */
 import {

@@ -1,4 +1,4 @@
-/** Lives one life after the other; run by main.ts. */
+/** Runs and kills one task after another; run by main.ts. */
 import { answerTasks } from "../campaign/lines.ts";
 import { type Life, live } from "./lives.ts";
 

@@ -1,4 +1,4 @@
-/** Limits of files and requests: one below, at, and one beyond. */
+/** Limits of files and requests: just below, at, and just above. */
 import { assertEquals, assertThrows } from "@std/assert";
 import { FormatError } from "../../src/format/error.ts";
 import { HEADER_LIMITS } from "../../src/format/header.ts";

@@ -1,4 +1,4 @@
-/** Memory is refused before it is taken: at the limit, and one byte below. */
+/** Memory limits are checked before allocation: at the limit, and one byte below. */
 import { assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
 import { open } from "../../src/mod.ts";
 import { RuntimeError } from "../../src/graph/error.ts";

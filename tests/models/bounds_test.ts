@@ -1,7 +1,6 @@
 /**
- * No step of a plan touches anything but its buffers, in every family's plan and
- * for the longest chunks and largest images: the sizes come from the kernels'
- * signatures.
+ * No step of a plan accesses memory outside its buffers, for every family's plan, the
+ * longest chunks and the largest images: the sizes come from the kernels' signatures.
  */
 import { assert, assertEquals } from "@std/assert";
 import { defaultGrid, maxPatches, tokensIn } from "../../src/graph/grid.ts";

@@ -1,6 +1,6 @@
 /**
- * A model is described once: no pass, planner, kernel or graph knows a family;
- * descriptions stay short; and what `deno task new:model` writes is one.
+ * Only model descriptions depend on a family: no pass, planner, kernel or graph code
+ * does. Descriptions stay short, and `deno task new:model` writes a valid one.
  */
 import { assert, assertEquals } from "@std/assert";
 import { floatTensor } from "../../src/format/safetensors.ts";

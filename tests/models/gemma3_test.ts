@@ -1,4 +1,7 @@
-/** Gemma 3: both spellings of its config, what it refuses, and that its windows matter. */
+/**
+ * Gemma 3: both layouts of its config, refused settings, and the effect of sliding
+ * windows.
+ */
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import { float64 } from "../../src/graph/executor.ts";
 import { load, runText } from "../../src/graph/run.ts";

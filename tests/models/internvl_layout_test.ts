@@ -1,7 +1,7 @@
 /**
- * InternVL's original layout (`internvl_chat`) holds the model that
- * transformers' layout holds: the toy's tensors under the original names
- * (modeling_intern_vit.py, modeling_internvl_chat.py), q, k and v fused.
+ * InternVL's original layout (`internvl_chat`) gives the same model as transformers'
+ * layout: the toy's tensors under the original names (modeling_intern_vit.py,
+ * modeling_internvl_chat.py), q, k and v fused.
  */
 import { assertEquals, assertThrows } from "@std/assert";
 import { openCheckpoint } from "../../src/format/checkpoint.ts";

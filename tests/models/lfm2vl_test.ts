@@ -1,4 +1,4 @@
-/** LFM2-VL: what its convolutions remember, and what they refuse. */
+/** LFM2-VL: the state of its convolutions, and refused settings. */
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import { float64 } from "../../src/graph/executor.ts";
 import { load, runText } from "../../src/graph/run.ts";

@@ -1,4 +1,4 @@
-/** What a checkpoint's plan says before it is quantized is what its file takes. */
+/** The plan of a checkpoint before quantization has the memory of its model file. */
 import { assertEquals } from "@std/assert";
 import { planJson } from "../../src/cli/plan_text.ts";
 import { planFor } from "../../src/execute/options.ts";

@@ -1,6 +1,6 @@
 /**
- * Families at the sizes people run, without weights: config and tensor list of
- * each (tools/golden/shapes.py, original_shapes.py), described, transformed and planned.
+ * Families at real sizes, without weights: config and tensor list of each
+ * (tools/golden/shapes.py, original_shapes.py), described, transformed and planned.
  * @module
  */
 import type { Model } from "../../src/graph/node.ts";

@@ -1,4 +1,4 @@
-/** Real sizes: every tensor has its place, the passes apply, the plan fits into as many memories as it takes. */
+/** Real sizes: every tensor is used, the passes apply, and the plan fits. */
 import { assert, assertEquals } from "@std/assert";
 import { planFor } from "../../src/execute/options.ts";
 import { unquantized } from "../../src/plan/unquantized.ts";

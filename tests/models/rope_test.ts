@@ -1,4 +1,7 @@
-/** Scaled rotary embeddings: their frequencies, the logits that transformers computes with them, and where a conversation ends. */
+/**
+ * Scaled rotary embeddings: their frequencies, golden logits of transformers, and the
+ * longest conversation.
+ */
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import { openCheckpoint } from "../../src/format/checkpoint.ts";
 import { floatTensor } from "../../src/format/safetensors.ts";

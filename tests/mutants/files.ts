@@ -1,5 +1,5 @@
 /**
- * Bugs that would let a folder or a picture of others do harm.
+ * Seeded bugs in the handling of untrusted folders and images.
  * @module
  */
 import { type Mutant, of } from "./mutant.ts";

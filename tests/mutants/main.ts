@@ -1,7 +1,7 @@
 /**
- * `deno task mutants`: puts each seeded bug into a copy of the sources and runs
- * the tests beside it; a bug that no test notices is a finding. `--count` takes
- * the first so many.
+ * `deno task mutants`: puts each seeded bug into a copy of the sources and runs the
+ * tests for that code; a bug that no test detects is a finding. `--count` limits the
+ * number of bugs.
  * @module
  */
 import {

@@ -1,25 +1,25 @@
 /**
- * What a seeded bug is.
+ * A seeded bug.
  * @module
  */
 
 /** A seeded bug. */
 export interface Mutant {
-  /** What is wrong then. */
+  /** The bug, in words. */
   readonly what: string;
-  /** File. */
+  /** Path of the file. */
   readonly file: string;
-  /** Text that stands there once. */
+  /** Text that occurs once in the file. */
   readonly from: string;
-  /** What stands there instead. */
+  /** Its replacement. */
   readonly to: string;
-  /** Tests that must notice. */
+  /** Paths of the tests that must detect it. */
   readonly tests: readonly string[];
 }
 
 type Row = readonly [what: string, from: string, to: string];
 
-/** Bugs of one file, noticed by the same tests. */
+/** Bugs of one file that the same tests detect. */
 export function of(
   file: string,
   tests: readonly string[],

@@ -1,7 +1,6 @@
 /**
- * Some fifty bugs that somebody might write into readers, writers and the server: a piece
- * of a file, and what stands there instead. Each must be noticed by the tests
- * beside it.
+ * About fifty plausible bugs in readers, writers and the server: a part of a file, and
+ * its replacement. The tests for that code must detect each.
  * @module
  */
 

@@ -1,5 +1,5 @@
 /**
- * Bugs that would let an outsider stop the server, slow it down or fill its
+ * Seeded bugs that would let a client stop the server, slow it down or fill its
  * memory.
  * @module
  */
@@ -117,18 +117,18 @@ export const OUTSIDERS: readonly Mutant[] = [
     MEMORY,
     [
       "bodies of all without end",
-      "if (held + bytes > most || !inside.has(visit)) return false;",
+      "if (held + bytes > most || !inside.has(ticket)) return false;",
       "",
     ],
     [
       "slow bodies keep their places",
-      "if (performance.now() - visit.since < slowMs) return false;",
+      "if (performance.now() - ticket.since < slowMs) return false;",
       "return false;",
     ],
     [
       "room that is not given back",
-      "if (inside.delete(visit)) held -= own;",
-      "inside.delete(visit);",
+      "if (inside.delete(ticket)) held -= own;",
+      "inside.delete(ticket);",
     ],
   ),
   ...of(
@@ -235,7 +235,7 @@ export const OUTSIDERS: readonly Mutant[] = [
     ],
     [
       "a silent server is let be",
-      "} else if (++silent >= t.mostSilent && running) {",
+      "} else if (++silent >= t.mostSilent && !running.signal.aborted) {",
       "} else if (false) {",
     ],
   ),

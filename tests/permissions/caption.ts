@@ -1,4 +1,6 @@
-/** Captions 16 × 16 RGB bytes with two threads where it may have them: MODEL PHOTO. */
+/**
+ * Captions 16 × 16 RGB bytes with two threads if permitted. Arguments: MODEL PHOTO.
+ */
 import { open } from "../../src/mod.ts";
 
 const [model, photo] = Deno.args;

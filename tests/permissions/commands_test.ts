@@ -1,7 +1,6 @@
 /**
- * Every command with exactly the permissions that its help names, and again with
- * each of them left out: then it must fail, say which flag it lacks, and leave
- * nothing behind.
+ * Every command runs with exactly the permissions that its help names. Without one of
+ * them it fails, names the missing flag, and leaves nothing behind.
  */
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { COMMANDS, load } from "../../src/cli/commands.ts";

@@ -1,4 +1,4 @@
-/** What a program needs leave for: to read the model and the photo, nothing else. */
+/** A program needs only permission to read the model and the photo. */
 import { assert, assertEquals } from "@std/assert";
 import { fromFileUrl } from "@std/path";
 import { toy, toyPixels } from "../agreement/toy_file.ts";

@@ -1,4 +1,4 @@
-/** The report as a person reads it: made by the command, opened in a real Chromium. */
+/** The report in Chromium, as a user reads it. */
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { toFileUrl } from "@std/path";
 import { openPage, withoutChromium } from "../browser/chromium.ts";

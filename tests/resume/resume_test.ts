@@ -1,6 +1,6 @@
 /**
- * Quantizing that is killed goes on where it was, and ends with the same bytes:
- * killed at named points of writing, at any moment, and by Ctrl-C.
+ * Quantization resumes after a kill and ends with the same bytes: killed at named
+ * points of writing, at random moments, and by Ctrl-C.
  */
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { ROOT } from "../hostile_cli/run.ts";

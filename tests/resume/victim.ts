@@ -1,7 +1,7 @@
 /**
- * Quantizes, and is killed on the way: `victim.ts OUT EVENT COUNT` sends itself
- * SIGKILL at the COUNT-th write to the unfinished work, before it, in the middle
- * of its bytes, or after it; or before or after the COUNT-th fsync.
+ * Quantizes and kills itself: `victim.ts OUT EVENT COUNT` sends itself SIGKILL at the
+ * COUNT-th write to the unfinished work, before it, in the middle of its bytes, or
+ * after it; or before or after the COUNT-th fsync.
  * @module
  */
 import { produce } from "../../src/convert/produce.ts";

@@ -1,4 +1,4 @@
-/** `serve` and `chat` as processes of their own, with exactly their permissions. */
+/** `serve` and `chat` as processes, with exactly their permissions. */
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { toy } from "../agreement/toy_file.ts";
 import { ROOT } from "../hostile_cli/run.ts";

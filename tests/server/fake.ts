@@ -1,6 +1,6 @@
 /**
- * A session whose answers go step by step when the test says so, and what the
- * tests of the server share.
+ * A fake session whose answers advance under the test's control, and shared helpers of
+ * the server's tests.
  * @module
  */
 import { answer, type Result } from "../../src/session/answer.ts";

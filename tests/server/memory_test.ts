@@ -1,4 +1,4 @@
-/** What requests hold: bounded for each, and for all that wait. */
+/** Memory of requests: bounded for each request, and for all that wait. */
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { handler, LIMITS } from "../../src/server/mod.ts";
 import { ask, fake, say, until } from "./fake.ts";

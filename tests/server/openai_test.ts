@@ -1,4 +1,4 @@
-/** The official client of OpenAI's API, unchanged, is served over a real socket. */
+/** OpenAI's official client works unchanged over a real socket. */
 import { assert, assertEquals, assertMatch, assertRejects } from "@std/assert";
 import OpenAI from "openai";
 import { listen, type Listening } from "../../src/server/mod.ts";

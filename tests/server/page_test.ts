@@ -1,4 +1,4 @@
-/** The web page as a person uses it, in a real Chromium. */
+/** The web page in Chromium, as a user operates it. */
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { fromFileUrl } from "@std/path";
 import { Buffer } from "node:buffer";

@@ -1,4 +1,4 @@
-/** Waiting, running, leaving and ending. */
+/** Waiting, running, leaving clients and shutdown. */
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { handler, listen, type LogEntry } from "../../src/server/mod.ts";
 import { ending } from "../../src/server/lifecycle.ts";

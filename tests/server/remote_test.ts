@@ -1,4 +1,7 @@
-/** The model in a thread of its own: the same answers, failures that stay there, sockets that are always heard. */
+/**
+ * The model in its own thread: the same answers, isolated failures, responsive
+ * sockets.
+ */
 import { assert, assertEquals, assertMatch, assertRejects } from "@std/assert";
 import { FormatError } from "../../src/format/error.ts";
 import { open } from "../../src/mod.ts";

@@ -1,4 +1,7 @@
-/** Hostile and mistaken requests: the right status and code, and the next good request is answered. */
+/**
+ * Hostile and wrong requests: the right status and code, and the next valid request is
+ * answered.
+ */
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { handler, LIMITS } from "../../src/server/mod.ts";
 import { ask, fake, photoUri, say, toySession } from "./fake.ts";

@@ -1,4 +1,4 @@
-/** Many requests, broken ones, and clients that leave at every moment. */
+/** Many requests, malformed ones, and clients that leave at any moment. */
 import { assert, assertEquals } from "@std/assert";
 import type { Progress } from "../../src/mod.ts";
 import { type Answering, handler } from "../../src/server/mod.ts";

@@ -1,4 +1,7 @@
-/** A kernel that traps fails one request; the model is loaded anew and says the same. */
+/**
+ * A trap in a kernel fails one request; the model is loaded again and gives the same
+ * answers.
+ */
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { Pool } from "../../src/execute/pool.ts";
 import { open } from "../../src/mod.ts";

@@ -1,4 +1,7 @@
-/** Pictures of families that keep their shape: decoded in turn, held as bytes while waiting. */
+/**
+ * Images of families with native resolution: decoded one at a time, held as bytes
+ * while waiting.
+ */
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { type AskOptions, open } from "../../src/mod.ts";
 import { type Answering, handler } from "../../src/server/mod.ts";

@@ -1,6 +1,6 @@
 /**
- * What has ended servers like this one, or held them up: each attack is made
- * once and ends by itself. None of them may be answered with a 500.
+ * Attacks that have stopped or blocked servers of this kind. Each runs once and ends
+ * by itself; none may be answered with a 500.
  * @module
  */
 

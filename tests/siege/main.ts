@@ -1,6 +1,6 @@
 /**
- * `deno task siege`: every attack over and over against a server of the bundled
- * model, normal clients beside it. `--count` is the normal clients.
+ * `deno task siege`: repeats every attack against a server of the bundled model while
+ * normal clients use it. `--count` is the number of normal clients.
  * @module
  */
 import {

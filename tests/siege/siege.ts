@@ -1,7 +1,6 @@
 /**
- * Attacks in a row against a server that normal clients use: whoever asks for
- * something reasonable gets the answer that they would have got alone, and
- * /health is answered at once.
+ * Runs attacks against a server that normal clients use: every valid request gets its
+ * usual answer, and /health is answered at once.
  * @module
  */
 import { type Attack, ATTACKS } from "./attacks.ts";

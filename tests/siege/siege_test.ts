@@ -1,4 +1,4 @@
-/** Each attack once, on a server whose model has a thread of its own. */
+/** Each attack once, on a server with its model in its own thread. */
 import { assert, assertEquals } from "@std/assert";
 import { listenFor } from "../../src/server/listen.ts";
 import { LIMITS } from "../../src/server/mod.ts";

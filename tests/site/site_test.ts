@@ -1,4 +1,4 @@
-/** The documentation as a site: whole, self-contained, searchable. */
+/** The documentation as a site: complete, self-contained, searchable. */
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { fromFileUrl, join, toFileUrl } from "@std/path";
 import { buildSite } from "../../tools/site/build.ts";

@@ -1,10 +1,10 @@
 /**
- * `deno task soak`: a server of the bundled model under mixed load for a time:
- * captions plain and streamed, text, clients that leave, bad requests. Its memory
- * must not grow, its times must not drift, and the same request must always get
- * the same answer. Since a shared machine drifts by itself, the old server is
- * held to a new one at the end, the two asked in turns. `--count` is the
- * milliseconds between two requests of one client, `--jobs` the clients.
+ * `deno task soak`: a server of the bundled model under mixed load: captions, plain
+ * and streamed, text, clients that leave, bad requests. Its memory must not grow, its
+ * times must not drift, and the same request must always get the same answer. Because
+ * a shared machine drifts, the old server is compared with a new one at the end, in
+ * alternation. `--count` is the milliseconds between two requests of a client,
+ * `--jobs` the number of clients.
  * @module
  */
 import {

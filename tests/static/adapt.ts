@@ -1,7 +1,7 @@
 /**
- * Watches whether quantizing kernels adapt to their input. A kernel with a static
- * scale saturates when its input grows a thousandfold and gives zeros when it
- * shrinks a thousandfold; one that computes a scale from its input does neither.
+ * Detects whether quantizing kernels adapt to their input. A kernel with a static
+ * scale saturates when its input is multiplied by a thousand, and gives zeros when it
+ * is divided by a thousand; a dynamic kernel does neither.
  * @module
  */
 import {

@@ -1,7 +1,7 @@
 /**
- * Every activation scale is fixed before inference, shown by changing the scale of
- * the data: for every family's toy and both modalities, at every quantization
- * site, a thousandfold input saturates and a thousandth of it vanishes.
+ * Every activation scale is fixed before inference: for every family's toy and both
+ * modalities, at every quantization site, inputs times a thousand saturate and inputs
+ * divided by a thousand vanish.
  */
 import { assert, assertEquals } from "@std/assert";
 import { Engine } from "../../src/execute/engine.ts";

@@ -1,4 +1,7 @@
-/** Model files with flipped bytes: refused with a typed error, or they answer something; they never crash or hang. */
+/**
+ * Model files with flipped bytes: refused with a typed error, or they run; they never
+ * crash or hang.
+ */
 import { assert } from "@std/assert";
 import { open } from "../../src/mod.ts";
 import { random, uniform } from "../../src/tensor/random.ts";

@@ -1,6 +1,6 @@
 /**
- * Static means static: no step computes a scale, no constant changes while a
- * model runs, and what one token's values are does not depend on another token.
+ * Static quantization: no step computes a scale, no constant changes while a model
+ * runs, and the quantized values of a token do not depend on other tokens.
  */
 import { assert, assertEquals, assertNotEquals } from "@std/assert";
 import { LISTS } from "../../src/plan/lists.ts";

@@ -1,7 +1,7 @@
 /**
- * Malformed requests over a real socket: heads and bodies damaged every way;
- * the answer is one of 4xx, or the connection is closed; never 5xx, and the
- * next good request is answered.
+ * Malformed requests over a real socket, heads and bodies damaged in every way: the
+ * answer is a 4xx, or the connection is closed; never a 5xx, and the next valid
+ * request is answered.
  * @module
  */
 import { listen } from "../../src/server/mod.ts";

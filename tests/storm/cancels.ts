@@ -1,6 +1,6 @@
 /**
- * Clients that leave at every stage: the slot is free within 200 ms, and whoever
- * waits behind gets what it always gets.
+ * Clients that leave at every stage: the slot is free within 200 ms, and waiting
+ * clients get their usual answer.
  * @module
  */
 import type { Progress } from "../../src/mod.ts";

@@ -1,7 +1,7 @@
 /**
- * Sixty-four clients at once over a real socket and the real session of the toy
- * model: every request is accounted for, answers are those of the serial run,
- * in the order in which they were let in.
+ * 64 clients at once over a real socket and the session of the toy model: every
+ * request is accounted for, answers equal those of a serial run, in the order of
+ * admission.
  * @module
  */
 import { type Answering, listen } from "../../src/server/mod.ts";

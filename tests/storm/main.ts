@@ -1,7 +1,7 @@
 /**
- * `deno task storm`: a server under malformed requests, crowds, clients that
- * leave and signals. `--count` is the malformed requests; of the other kinds
- * there are as many fewer as SHARE says. All on 127.0.0.1.
+ * `deno task storm`: a server under malformed requests, many clients, clients that
+ * leave and signals. `--count` is the number of malformed requests; those of the other
+ * kinds follow by SHARE. All on 127.0.0.1.
  * @module
  */
 import {

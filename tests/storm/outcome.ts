@@ -1,5 +1,5 @@
 /**
- * What each part of the storm hands back.
+ * The result of each part of the storm.
  * @module
  */
 

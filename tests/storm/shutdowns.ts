@@ -1,6 +1,6 @@
 /**
- * SIGTERM and SIGINT to `serve` in every state: what runs is finished, no event
- * is cut, the exit code is 0; a second signal ends it at once.
+ * SIGTERM and SIGINT to `serve` in every state: running requests finish, no event is
+ * truncated, the exit code is 0; a second signal ends it at once.
  * @module
  */
 import { toy } from "../agreement/toy_file.ts";

@@ -1,4 +1,4 @@
-/** A breeze of each kind in every test run; `deno task storm` has the rest. */
+/** A short run of each part; `deno task storm` runs the long one. */
 import { assert, assertEquals } from "@std/assert";
 import { type Gust, KINDS } from "./worker.ts";
 

@@ -1,7 +1,7 @@
 /**
- * `deno task worst`: searches for the inputs that take the most time and memory.
- * `--count` is the inputs of each target; they are tried in pieces with seeds of
- * their own, until the minutes are over.
+ * `deno task worst`: searches for the inputs that need the most time and memory.
+ * `--count` is the number of inputs of each target; they run in batches with their own
+ * seeds until the time is over.
  * @module
  */
 import {

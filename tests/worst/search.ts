@@ -1,7 +1,7 @@
 /**
- * A search for the input that takes the most time or memory: inputs that cost
- * more than those before them are kept and grown further. It looks for work,
- * not for crashes; what is refused is as good as what is read.
+ * Searches for the input that needs the most time or memory: inputs that cost more
+ * than earlier ones are kept and extended. It measures work, not crashes; refused and
+ * accepted inputs count alike.
  * @module
  */
 import { cpuMs } from "../cpu_time.ts";

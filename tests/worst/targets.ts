@@ -1,6 +1,5 @@
 /**
- * What outsiders can make work: everything that reads what a request, a picture
- * or a model file holds.
+ * All readers of untrusted input: of requests, images and model files.
  * @module
  */
 import { constraint, vocabularyOf } from "../../src/constrain/constraint.ts";

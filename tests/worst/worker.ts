@@ -1,4 +1,4 @@
-/** Searches with one seed in one target; run by main.ts. */
+/** Searches one target with one seed; run by main.ts. */
 import { answerTasks } from "../campaign/lines.ts";
 import { search } from "./search.ts";
 import { WORST } from "./targets.ts";

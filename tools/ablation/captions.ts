@@ -1,7 +1,7 @@
 /**
- * The ablation on photos: CIDEr-D of greedy captions, captions equal to float's,
- * and under teacher forcing (float's caption fed in) how often the next word is
- * the same and the mean Kullback–Leibler divergence from float.
+ * The ablation on photos: CIDEr-D of greedy captions, captions equal to float's, and
+ * under teacher forcing (float's caption as input) the fraction of equal next tokens
+ * and the mean Kullback–Leibler divergence from float.
  * @module
  */
 import { photosIn, readPrompts } from "../../src/convert/calibration.ts";

@@ -1,5 +1,5 @@
 /**
- * What the two sides of the ablation, text and captions, share.
+ * Shared parts of the ablations on text and on captions.
  * @module
  */
 import type { FloatCheckpoint } from "../../src/convert/checkpoint.ts";

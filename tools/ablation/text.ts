@@ -1,6 +1,6 @@
 /**
- * The ablation on a text: samples are windows of one text, the measure is the
- * perplexity of another's.
+ * The ablation on text: the samples are windows of one text, the measure is the
+ * perplexity of another.
  * @module
  */
 import {

@@ -1,5 +1,5 @@
 /**
- * A Markdown document as HTML, and as sections for the search.
+ * Converts a Markdown document to HTML, and to sections for the search.
  * @module
  */
 import { Marked, type Tokens } from "marked";
