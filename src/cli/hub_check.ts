@@ -6,7 +6,7 @@
 import { checkFiles } from "../convert/check.ts";
 import type { CheckOptions, CheckResult } from "../convert/check_result.ts";
 import { refusePickles, type SeenWeights } from "../convert/seen_weights.ts";
-import type { SideFiles } from "../convert/side_files.ts";
+import { type SideFiles, tokenizerElsewhere } from "../convert/side_files.ts";
 import { INDEX, openShards, readIndex } from "../format/checkpoint.ts";
 import { HEADER_LIMITS } from "../format/header.ts";
 import { openSafetensors, type TensorFile } from "../format/safetensors.ts";
@@ -43,12 +43,44 @@ export async function checkOnHub(
     }
     contents.set(path, await piece(hub, path, commit, 0, size));
   }
+  const other = await otherTokenizer(
+    contents.get("config.json"),
+    (repo) =>
+      repository(repo, { ...values, revision: "main" }, signal, "check"),
+  );
+  if (other) {
+    const { hub, commit, file, place } = other;
+    contents.set(place, await piece(hub, file.path, commit, 0, file.size));
+  }
   const files: SideFiles = {
     path: (file) => `${name}/${file}`,
     read: (file) => contents.get(file),
   };
   const see = await weightsOnHub(hub, name, commit, listed, files);
   return await checkFiles(files, see, options);
+}
+
+/**
+ * The tokenizer.json that the checkpoint's family keeps in another repository;
+ * undefined where it has none.
+ * @param open opens a repository of the same hub
+ */
+export async function otherTokenizer(
+  config: Uint8Array | undefined,
+  open: (repository: string) => Repository,
+): Promise<
+  | { hub: Repository; commit: string; file: HubFile; place: string }
+  | undefined
+> {
+  const tokenizer = config && tokenizerElsewhere(config);
+  if (!tokenizer) return undefined;
+  const hub = open(tokenizer.repository), commit = await hub.commit();
+  const file = (await hub.files(commit))
+    .find(({ path, size }) => path === "tokenizer.json" && size <= MOST_BYTES);
+  if (file) return { hub, commit, file, place: tokenizer.file };
+  throw new Error(
+    `Cannot use ${tokenizer.repository}: it has no tokenizer.json, which the checkpoint needs`,
+  );
 }
 
 /** What the headers of a hub's files tell of the weights. */
@@ -107,6 +139,15 @@ async function headerOf(
     }
   }
   return { ...bytesSource(bytes, path), size };
+}
+
+/** All bytes of a side file. */
+export function readWhole(
+  hub: Repository,
+  { path, size }: HubFile,
+  commit: string,
+): Promise<Uint8Array<ArrayBuffer>> {
+  return piece(hub, path, commit, 0, Math.min(size, MOST_BYTES));
 }
 
 /** Bytes `from` to `to` of a file. */

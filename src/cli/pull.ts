@@ -96,43 +96,33 @@ licence of what you download.`,
         `Cannot pull ${name}: it has no ${what}; see its list of files on the hub`,
       );
     }
-    const total = files.reduce((sum, f) => sum + f.size, 0);
-    const line = progress(io, `pull ${name}`, files.length);
     // Only a checkpoint is checked: what has a config.json.
-    const checks = whole && !values.force &&
-      files.some(({ path }) => path === "config.json");
-    const sides = files.length -
-      files.reduce((n, file) => n + weightsLast(file), 0);
-    const checked = (done: number) =>
-      checks && done === sides
-        ? refuseUnsupported(hub, name, commit, listed, folder)
-        : undefined;
-    let before = 0, fetched = 0;
-    for (const [i, file] of files.entries()) {
-      await checked(i);
-      const path = placeOf(folder, file.path);
-      const shown = `${printable(file.path)}, ${bytes(total)} in all`;
-      if (!isWhole(path, file)) {
-        fetched++;
-        await patiently(io, () =>
-          download(
-            path,
-            file,
-            (offset) => hub.bytes(file.path, commit, offset),
-            (arrived) =>
-              line.at(i, shown, (before + arrived) / Math.max(1, total)),
-          ));
-      }
-      before += file.size;
-      line.at(i + 1, shown, before / Math.max(1, total));
-    }
-    if (sides === files.length) await checked(sides);
-    line.end();
+    const config = whole
+      ? files.find(({ path }) => path === "config.json")
+      : undefined;
+    const ask = (repo: string) =>
+      repository(repo, { ...values, revision: "main" }, io.signal);
+    const wantedFiles = [
+      ...(config ? await elsewhere(hub, commit, config, folder, ask) : []),
+      ...files.map((file) => ({
+        file,
+        bytes: (offset: number) => hub.bytes(file.path, commit, offset),
+      })),
+    ];
+    const fetched = await downloadAll(
+      wantedFiles,
+      folder,
+      io,
+      `pull ${name}`,
+      config && !values.force
+        ? () => refuseUnsupported(hub, name, commit, listed, folder)
+        : undefined,
+    );
     const manifest: Manifest = {
       repository: name,
       revision: values.revision,
       commit,
-      files,
+      files: wantedFiles.map(({ file }) => file),
     };
     const text = new TextEncoder().encode(
       `${JSON.stringify(manifest, null, 2)}\n`,
@@ -141,6 +131,73 @@ licence of what you download.`,
     return report(folder, manifest, fetched, values.json, mainIo);
   },
 });
+
+/** A file to download. */
+interface Wanted {
+  /** Its path is that in the folder. */
+  readonly file: HubFile;
+  bytes(offset: number): Promise<ReadableStream<Uint8Array>>;
+}
+
+/** A tokenizer that the family keeps in another repository. */
+async function elsewhere(
+  hub: Repository,
+  commit: string,
+  config: HubFile,
+  folder: string,
+  ask: (repository: string) => Repository,
+): Promise<Wanted[]> {
+  const { otherTokenizer, readWhole } = await import("./hub_check.ts");
+  const here = placeOf(folder, config.path);
+  const bytes = isWhole(here, config)
+    ? Deno.readFileSync(here)
+    : await readWhole(hub, config, commit);
+  const other = await otherTokenizer(bytes, ask);
+  if (!other) return [];
+  const { file, place } = other;
+  return [{
+    file: { ...file, path: place },
+    bytes: (offset) => other.hub.bytes(file.path, other.commit, offset),
+  }];
+}
+
+/**
+ * Downloads what is not whole, and returns how many files that were.
+ * @param check runs before the first weights
+ */
+async function downloadAll(
+  wanted: readonly Wanted[],
+  folder: string,
+  io: Io,
+  label: string,
+  check?: () => Promise<void>,
+): Promise<number> {
+  const total = wanted.reduce((sum, { file }) => sum + file.size, 0);
+  const line = progress(io, label, wanted.length);
+  const first = wanted.findIndex(({ file }) => weightsLast(file));
+  let before = 0, fetched = 0;
+  for (const [i, { file, bytes: from }] of wanted.entries()) {
+    if (i === first) await check?.();
+    const path = placeOf(folder, file.path);
+    const shown = `${printable(file.path)}, ${bytes(total)} in all`;
+    if (!isWhole(path, file)) {
+      fetched++;
+      await patiently(io, () =>
+        download(
+          path,
+          file,
+          from,
+          (arrived) =>
+            line.at(i, shown, (before + arrived) / Math.max(1, total)),
+        ));
+    }
+    before += file.size;
+    line.at(i + 1, shown, before / Math.max(1, total));
+  }
+  if (first < 0) await check?.();
+  line.end();
+  return fetched;
+}
 
 /** 1 of weights, 0 of others. */
 const weightsLast = ({ path }: HubFile) => Number(/\.safetensors$/.test(path));

@@ -23,7 +23,6 @@ import type { Supplement } from "../models/supplement.ts";
 import { transformed, unquantized } from "../plan/unquantized.ts";
 import { sizeOf } from "../tensor/tensor.ts";
 import { TOKENIZER_FILES } from "../tokenizer/side_files.ts";
-import { readTokenizer } from "../tokenizer/tokenizer.ts";
 import type { CheckOptions, CheckResult } from "./check_result.ts";
 import { NO_TEMPLATE } from "./checkpoint.ts";
 import { quantizeWork, secondsFor } from "./estimate.ts";
@@ -39,6 +38,7 @@ import {
   type SideFiles,
   TEMPLATE,
   templateOf,
+  tokenizerOf,
 } from "./side_files.ts";
 import { weightsOf } from "./weights.ts";
 
@@ -189,7 +189,7 @@ function sideOf(
       missing: partial ? [] : [missing.file],
     };
   }
-  const tokenizer = readTokenizer(text("tokenizer.json"));
+  const tokenizer = tokenizerOf(assets, supplement);
   const textOf = (ids: readonly number[]) =>
     tokenizer.decode(ids, { skipSpecial: false });
   const template = templateOf(files, assets, supplement, textOf);

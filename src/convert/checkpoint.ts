@@ -14,7 +14,6 @@ import { imageFormat } from "../graph/image_text.ts";
 import type { Model } from "../graph/node.ts";
 import { checkSupported, describe, supplementOf } from "../models/mod.ts";
 import { chat, type ChatFormat } from "../tokenizer/chat.ts";
-import { readTokenizer } from "../tokenizer/tokenizer.ts";
 import type { Tokenizer } from "../tokenizer/tokenizer.ts";
 import {
   type Assets,
@@ -27,6 +26,7 @@ import {
   readJson,
   TEMPLATE,
   templateOf,
+  tokenizerOf,
 } from "./side_files.ts";
 import { weightsOf } from "./weights.ts";
 
@@ -78,7 +78,7 @@ export function openFloatCheckpoint(folder: string): FloatCheckpoint {
   const assets = readAssets(files, supplement);
   const text = (name: string) => new TextDecoder().decode(assets[name]);
   const json = (name: string) => parseJson(text(name), name);
-  const tokenizer = readTokenizer(text("tokenizer.json"));
+  const tokenizer = tokenizerOf(assets, supplement);
   const settings = "tokenizer_config.json" in assets
     ? json("tokenizer_config.json")
     : {};

@@ -6,7 +6,9 @@
 import { basename, join } from "@std/path";
 import { parseSettings, StrictJsonError } from "../format/strict_json.ts";
 import { nestedSettings } from "../image/processors.ts";
+import { supplementOf } from "../models/mod.ts";
 import type { Supplement } from "../models/supplement.ts";
+import { readTokenizer, type Tokenizer } from "../tokenizer/tokenizer.ts";
 import { tokenizerJsonOf } from "../tokenizer/side_files.ts";
 import { rankedTokenizerJson, readRanks } from "../tokenizer/tiktoken.ts";
 
@@ -114,8 +116,11 @@ export function findAssets(
 ): { readonly assets: Assets; readonly missing?: MissingFile } {
   const assets: Record<string, Uint8Array<ArrayBuffer>> = {};
   let missing: MissingFile | undefined;
+  const { tokenizer } = supplement;
   for (const name of ASSETS) {
-    const bytes = files.read(name);
+    const bytes = name === "tokenizer.json" && tokenizer
+      ? files.read(tokenizer.file) ?? files.read(name)
+      : files.read(name);
     if (bytes === undefined) {
       const made = standIn(files, name, supplement);
       if (made !== undefined) assets[name] = new TextEncoder().encode(made);
@@ -157,6 +162,33 @@ function standIn(
 function newerSettings(files: SideFiles): Record<string, unknown> | undefined {
   const json = findJson(files, "processor_config.json");
   return json && nestedSettings(json);
+}
+
+/** Where the tokenizer is that a config.json's family keeps in another repository. */
+export function tokenizerElsewhere(
+  config: Uint8Array,
+): Supplement["tokenizer"] {
+  try {
+    const json = parseJson(new TextDecoder().decode(config), "config.json");
+    return supplementOf(json).tokenizer;
+  } catch {
+    return undefined; // what is wrong in it, the check says
+  }
+}
+
+/** Reads tokenizer.json of the assets; throws where it is not the family's. */
+export function tokenizerOf(
+  assets: Assets,
+  { tokenizer: other }: Supplement,
+): Tokenizer {
+  const tokenizer = readTokenizer(
+    new TextDecoder().decode(assets["tokenizer.json"]),
+  );
+  const wrong = other?.specialIds.find((id) => !tokenizer.isSpecial(id));
+  if (!other || wrong === undefined) return tokenizer;
+  throw new RangeError(
+    `Cannot use tokenizer.json: it is an older tokenizer, in which id ${wrong} is no special token; save tokenizer.json of ${other.repository} as ${other.file} beside config.json, as \`mquant pull\` does`,
+  );
 }
 
 /**

@@ -69,9 +69,15 @@ export function imageFormat(
 ): Pick<ChatFormat, "image"> {
   if (!info.image) return {};
   const { tokenId, templateToken } = info.image;
-  const token = templateToken ??
-    tokenizer.decode([tokenId], { skipSpecial: false });
+  const row = {
+    text: tokenizer.decode([tokenId], { skipSpecial: false }),
+    id: tokenId,
+  };
   return {
-    image: { token, tokens: (i) => imageText(info, untiled(info, grid), i) },
+    image: {
+      token: templateToken ?? row.text,
+      tokens: (i) => imageText(info, untiled(info, grid), i),
+      row,
+    },
   };
 }

@@ -121,6 +121,7 @@ export function moondream(checkpoint: Checkpoint): Model {
       bidirectional: true,
     },
   };
+  refuseExperts(checkpoint);
   // The detection heads are not supported.
   const tensors = new Map(
     [...checkpoint.tensors].filter(([n]) => !n.startsWith("model.region.")),
@@ -132,6 +133,17 @@ export function moondream(checkpoint: Checkpoint): Model {
     nodes: g.nodes,
     params: bind(kept, g.nodes, vocabulary, patches, source),
   };
+}
+
+/** moondream3 has the same model_type: its experts and its attention temperature tell. */
+function refuseExperts({ tensors }: Checkpoint): void {
+  const found = [...tensors.keys()].find((name) =>
+    /\.text\.blocks\.\d+\.(mlp\.router|attn\.tau)/.test(name)
+  );
+  if (found === undefined) return;
+  throw new RangeError(
+    `Cannot build moondream1: the tensor "${found}" is one of moondream3, a mixture of experts, which is not supported; use moondream2`,
+  );
 }
 
 /** Attention and MLP in parallel after one norm. */
@@ -264,6 +276,11 @@ export function moondreamSupplement(all: Config): Supplement {
         `{% if message['role'] == 'user' %}${
           quoted(behind)
         }{% endif %}{% endfor %}`;
+    },
+    tokenizer: {
+      repository: "moondream/starmie-v1",
+      file: "starmie-v1.json",
+      specialIds: [bos, k.number("eos_id", 0)],
     },
     processor: {
       size: { height: size, width: size },

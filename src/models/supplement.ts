@@ -22,6 +22,15 @@ export interface Supplement {
    * without such a file.
    */
   readonly settings?: Readonly<Record<string, unknown>>;
+  /** The tokenizer.json of another repository, where the checkpoint's own is an older one. */
+  readonly tokenizer?: {
+    /** OWNER/NAME. */
+    readonly repository: string;
+    /** File name of that tokenizer.json in the checkpoint's folder. */
+    readonly file: string;
+    /** Ids that are special tokens in the right tokenizer. */
+    readonly specialIds: readonly number[];
+  };
   /** For tokenizer.json: a tiktoken vocabulary and its further settings. */
   readonly ranks?: {
     readonly file: string;

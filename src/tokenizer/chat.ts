@@ -35,6 +35,8 @@ export interface ChatFormat {
     readonly token: string;
     /** The text that replaces it in the prompt, for the image with that index. */
     tokens(index: number): string;
+    /** Text and id of the token that stands for a row of an image: it is placed by its id, because as text it could merge with its neighbours. */
+    readonly row?: { readonly text: string; readonly id: number };
   };
   /** Further template variables: bos_token, eos_token. */
   readonly variables?: Readonly<Record<string, string>>;
@@ -68,6 +70,19 @@ export function chat(
     ids: tokenizer.encodeParts(parts),
     text: parts.map((part) => part.text).join(""),
   };
+}
+
+/** The text of an image as parts, its rows by id. */
+function imageParts(
+  text: string,
+  row: NonNullable<ChatFormat["image"]>["row"],
+): TextPart[] {
+  if (!row || row.text === "") return [{ text, special: true }];
+  const { text: token, id } = row;
+  return text.split(token).flatMap((piece, i) => [
+    ...(i === 0 ? [] : [{ text: token, special: true, ids: [id] }]),
+    { text: piece, special: true },
+  ]);
 }
 
 /** The prompt as parts; only the template's own text may contain added tokens. */
@@ -104,7 +119,7 @@ export function chatParts(
     parts.push({ text: pieces[0], special: true });
     for (const piece of pieces.slice(1)) {
       if (image < images) {
-        parts.push({ text: picture!.tokens(image), special: true });
+        parts.push(...imageParts(picture!.tokens(image), picture!.row));
       }
       parts.push({ text: piece, special: true });
       image++;

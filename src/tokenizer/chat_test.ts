@@ -132,3 +132,29 @@ Deno.test({
     }
   },
 });
+
+Deno.test("rows of an image are placed by id, where their text would merge with its neighbours", () => {
+  const tokenizer = readTokenizer(toyTokenizerJson({}));
+  // a byte pair that merges: as text, two rows would be one token
+  const merged = [...Array(290).keys()].find((id) => {
+    const text = tokenizer.decode([id], { skipSpecial: false });
+    const twice = tokenizer.encode(text.repeat(2), { special: false });
+    return text.length === 1 && twice.length === 1;
+  });
+  assert(merged !== undefined, "the toy vocabulary has a doubled byte");
+  const text = tokenizer.decode([merged], { skipSpecial: false });
+  const { ids } = chat(tokenizer, [{
+    role: "user",
+    content: [{ type: "image" }, { type: "text", text: "hi" }],
+  }], {
+    template:
+      "{% for m in messages %}{% for c in m.content %}{% if c.type == 'image' %}[IMG]{% else %}{{ c.text }}{% endif %}{% endfor %}{% endfor %}",
+    image: {
+      token: "[IMG]",
+      tokens: () => text.repeat(4),
+      row: { text, id: merged },
+    },
+  });
+  const hi = tokenizer.encode("hi", { special: false });
+  assertEquals(ids, [merged, merged, merged, merged, ...hi]);
+});

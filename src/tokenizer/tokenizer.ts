@@ -19,6 +19,8 @@ export interface TextPart {
   readonly text: string;
   /** Whether added tokens (`<image>`) are recognised in it; never for user text. */
   readonly special: boolean;
+  /** Ids of the part, where they do not follow from its text. */
+  readonly ids?: readonly number[];
 }
 
 /** Options of decoding. */
@@ -106,9 +108,9 @@ export function readTokenizer(text: string): Tokenizer {
   const specialIds = new Set(added.filter((t) => t.special).map((t) => t.id));
   const addedIds = new Map(added.map((t) => [t.content, t.id]));
 
-  const cutOut = ({ text, special }: TextPart): Piece[] => {
+  const cutOut = ({ text, special, ids }: TextPart): Piece[] => {
     const whole = text.toWellFormed();
-    if (!special) return [whole];
+    if (ids || !special) return [...ids ?? [whole]];
     return findRaw(whole).flatMap((piece) =>
       typeof piece === "number" || normalized.length === 0
         ? piece

@@ -8,14 +8,16 @@ import { spawn } from "../hostile_cli/run.ts";
 import { type Hub, serveHub } from "./hub.ts";
 
 const TOY = new URL("../golden/qwen2-toy/", import.meta.url);
+const MOONDREAM = new URL("../golden/moondream-toy/", import.meta.url);
 
 /** A toy's files, some changed (undefined: left out). */
 function toyFiles(
   changes: Record<string, string | Uint8Array | undefined> = {},
+  toy = TOY,
 ): Record<string, Uint8Array> {
   const files: Record<string, Uint8Array> = {};
-  for (const { name } of Deno.readDirSync(TOY)) {
-    files[name] = Deno.readFileSync(new URL(name, TOY));
+  for (const { name } of Deno.readDirSync(toy)) {
+    files[name] = Deno.readFileSync(new URL(name, toy));
   }
   for (const [name, change] of Object.entries(changes)) {
     if (change === undefined) delete files[name];
@@ -92,5 +94,60 @@ Deno.test("pull of what cannot be used ends before the weights, with the reason"
       asked(hub).every((a) => /bytes=0-(0|65535)$/.test(a)),
       `${asked(hub)}`,
     );
+  }
+});
+
+Deno.test("moondream's tokenizer is fetched from its own repository, and stands before the older one", async () => {
+  const own = Deno.readFileSync(new URL("tokenizer.json", MOONDREAM));
+  const older = JSON.parse(new TextDecoder().decode(own));
+  older.added_tokens = older.added_tokens.slice(1); // without <|endoftext|>
+  const files = toyFiles(
+    { "tokenizer.json": JSON.stringify(older) },
+    MOONDREAM,
+  );
+  {
+    await using hub = serveHub(files, {
+      "moondream/starmie-v1": { "tokenizer.json": own },
+    });
+    const checked = await run("check", hub);
+    assertEquals([checked.code, checked.err], [0, ""]);
+    const pulled = await run("pull", hub, "--json");
+    assertEquals([pulled.code, pulled.err], [0, ""]);
+    const paths = JSON.parse(pulled.out).files.map(
+      ({ path }: { path: string }) => path,
+    );
+    assert(paths.includes("starmie-v1.json") && paths.includes("config.json"));
+  }
+  const folder = await Deno.makeTempDir();
+  try {
+    for (const [name, bytes] of Object.entries(files)) {
+      await Deno.writeFile(`${folder}/${name}`, bytes);
+    }
+    assertMatch(
+      (await check(folder)).reason!,
+      /older tokenizer.*tokenizer\.json of moondream\/starmie-v1 as starmie-v1\.json/,
+    );
+    await Deno.writeFile(`${folder}/starmie-v1.json`, own);
+    assertEquals((await check(folder)).reason, undefined);
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+});
+
+Deno.test("moondream3 is refused by name, though its model_type is moondream2's", async () => {
+  const names = ["model.text.blocks.4.mlp.router.weight", "model.text.wte"];
+  const index = JSON.stringify({
+    weight_map: Object.fromEntries(names.map((n) => [n, "a.safetensors"])),
+  });
+  const folder = await Deno.makeTempDir();
+  try {
+    const files = toyFiles({ "model.safetensors": undefined }, MOONDREAM);
+    for (const [name, bytes] of Object.entries(files)) {
+      await Deno.writeFile(`${folder}/${name}`, bytes);
+    }
+    await Deno.writeTextFile(`${folder}/model.safetensors.index.json`, index);
+    assertMatch((await check(folder)).reason!, /one of moondream3, a mixture/);
+  } finally {
+    await Deno.remove(folder, { recursive: true });
   }
 });

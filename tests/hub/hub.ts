@@ -27,22 +27,31 @@ export interface Hub extends AsyncDisposable {
   readonly faults: Faults;
 }
 
-/** Serves `files` as the repository `owner/name`; large ones as LFS. `gated` wants a token. */
-export function serveHub(files: Readonly<Record<string, Uint8Array>>): Hub {
+/** Files by path. */
+type Files = Readonly<Record<string, Uint8Array>>;
+
+/**
+ * Serves `files` as the repository `owner/name`; large ones as LFS. `gated` wants a token.
+ * @param others further repositories, OWNER/NAME → their files
+ */
+export function serveHub(
+  files: Files,
+  others: Readonly<Record<string, Files>> = {},
+): Hub {
   const asked: string[] = [], faults: Faults = {};
-  const large = (path: string) => files[path].length > 1000;
-  const entry = (path: string) => {
-    const bytes = files[path], { length: size } = bytes;
+  const large = (bytes: Uint8Array) => bytes.length > 1000;
+  const entry = ([path, bytes]: [string, Uint8Array]) => {
+    const { length: size } = bytes;
     const sha1 = createHash("sha1").update(`blob ${size}\0`).update(bytes);
     const oid = sha1.digest("hex");
     const lfs = { oid: sha256(bytes), size, pointerSize: 134 };
-    return { type: "file", oid, size, path, ...(large(path) ? { lfs } : {}) };
+    return { type: "file", oid, size, path, ...(large(bytes) ? { lfs } : {}) };
   };
-  const listed = () => [
+  const listed = (files: Files) => [
     { type: "directory", oid: "0".repeat(40), size: 0, path: "onnx" },
-    ...Object.keys(files).map(entry),
+    ...Object.entries(files).map(entry),
     ...(faults.evil ?? []).map((path) => ({
-      ...entry(Object.keys(files)[0]),
+      ...entry(Object.entries(files)[0]),
       path,
     })),
   ];
@@ -52,25 +61,41 @@ export function serveHub(files: Readonly<Record<string, Uint8Array>>): Hub {
       headers: { "X-Error-Code": code },
     });
 
+  /** Bytes of a large file, by its path, behind the repository's name where it is another one. */
+  function storedAt(place: string): Uint8Array | undefined {
+    if (Object.hasOwn(files, place)) return files[place];
+    for (const [repo, some] of Object.entries(others)) {
+      const path = place.slice(repo.length + 1);
+      if (place.startsWith(`${repo}/`) && Object.hasOwn(some, path)) {
+        return some[path];
+      }
+    }
+    return undefined;
+  }
+
   function answer(request: Request): Response {
     const { pathname, searchParams, origin } = new URL(request.url);
     const range = request.headers.get("range");
     asked.push([request.method, pathname, range].filter(Boolean).join(" "));
-    const api = /^\/api\/models\/owner\/(name|gated)\/(.*)$/.exec(pathname);
-    const file = /^\/owner\/(name|gated)\/resolve\/(\w+)\/(.*)$/.exec(pathname);
-    const [, repo, rest] = api ?? file ?? [];
+    const api = /^\/api\/models\/([\w-]+\/[\w-]+)\/(.*)$/.exec(pathname);
+    const file = /^\/([\w-]+\/[\w-]+)\/resolve\/(\w+)\/(.*)$/.exec(pathname);
+    const [, repo = "", rest] = api ?? file ?? [];
+    const own = ["owner/name", "owner/gated"].includes(repo);
+    const here = own ? files : others[repo] ?? {};
+    if (repo !== "" && !own && !(repo in others)) {
+      return error(404, "RepoNotFound");
+    }
     const token = request.headers.get("authorization");
-    if (repo === "gated" && token !== "Bearer hf_right") {
+    if (repo === "owner/gated" && token !== "Bearer hf_right") {
       return error(401, "GatedRepo");
     }
     if (api && rest === "revision/main") {
-      const id = `owner/${repo}`;
       const lastModified = "2026-11-01T00:00:00.000Z";
-      return Response.json({ _id: "1", id, sha: COMMIT, lastModified });
+      return Response.json({ _id: "1", id: repo, sha: COMMIT, lastModified });
     }
     if (api && rest === `tree/${COMMIT}`) {
       // Two pages, as the real one does with many files.
-      const all = listed(), half = Math.ceil(all.length / 2);
+      const all = listed(here), half = Math.ceil(all.length / 2);
       const second = searchParams.get("cursor") === "2";
       const next = `<${origin}${pathname}?recursive=true&cursor=2>; rel="next"`;
       return Response.json(
@@ -78,24 +103,23 @@ export function serveHub(files: Readonly<Record<string, Uint8Array>>): Hub {
         second ? {} : { headers: { Link: next } },
       );
     }
-    if (file && file[2] === COMMIT && Object.hasOwn(files, file[3])) {
-      const path = file[3], tag = `"${sha256(files[path])}"`;
-      if (!large(path)) return ranged(files[path], range, tag);
+    if (file && file[2] === COMMIT && Object.hasOwn(here, file[3])) {
+      const bytes = here[file[3]], tag = `"${sha256(bytes)}"`;
+      if (!large(bytes)) return ranged(bytes, range, tag);
+      const place = own ? file[3] : `${repo}/${file[3]}`;
       return new Response(null, {
         status: 302,
         headers: {
-          location: `${origin}/cdn/${path}`,
+          location: `${origin}/cdn/${place}`,
           "X-Linked-ETag": tag,
-          "X-Linked-Size": `${files[path].length}`,
+          "X-Linked-Size": `${bytes.length}`,
         },
       });
     }
-    const stored = /^\/cdn\/(.*)$/.exec(pathname)?.[1];
-    if (stored && Object.hasOwn(files, stored)) {
-      const bytes = faults.corrupt
-        ? files[stored].map((b) => b ^ 1)
-        : files[stored];
-      return ranged(bytes, range, `"${sha256(files[stored])}"`, faults);
+    const stored = storedAt(/^\/cdn\/(.*)$/.exec(pathname)?.[1] ?? "");
+    if (stored) {
+      const bytes = faults.corrupt ? stored.map((b) => b ^ 1) : stored;
+      return ranged(bytes, range, `"${sha256(stored)}"`, faults);
     }
     return error(404, "RepoNotFound");
   }
