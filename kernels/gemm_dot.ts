@@ -169,6 +169,13 @@ export function gemm_w8a8__relaxed_dot8_5x8(
   gemm(8, 0, a, sums, w, alpha, bias, y, rows, k, ldy, n0, n1, scratch, accumulate);
 }
 
+export function gemm_w8a7__relaxed_dot8_5x8(
+  a: usize, sums: usize, w: usize, alpha: usize, bias: usize, y: usize,
+  rows: i32, k: i32, ldy: i32, n0: i32, n1: i32, scratch: usize, accumulate: i32,
+): void {
+  gemm(8, 0, a, sums, w, alpha, bias, y, rows, k, ldy, n0, n1, scratch, accumulate);
+}
+
 export function gemm_w4ga8__relaxed_dot8_5x8(
   a: usize, sums: usize, w: usize, alpha: usize, bias: usize, y: usize,
   rows: i32, k: i32, group: i32, ldy: i32, n0: i32, n1: i32, scratch: usize, accumulate: i32,

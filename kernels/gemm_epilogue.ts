@@ -1,49 +1,40 @@
-// int32 tile → y: out = f32(acc − zero·rowsum)·alpha + bias, stored or added, or int8 on a
-// static scale.
+// int32 sums of 8 columns → y: f32(sum)·alpha + bias, as floats, stored or added (T = f32),
+// or as int8 on a static scale, round(clamp(·inv, low, high)) (T = i8).
 //
-//   tile [rows][8] int32 ─▶ y rows, 8 columns wide, stride ldy
+//   tile [rows][8] int32 ─▶ y rows, 8 columns wide, `line` bytes apart
 import { level } from "./codes";
-import { word } from "./vector";
 
-@inline function scaled(acc: v128, z: v128, alpha: v128, bias: v128): v128 {
-  const exact = f32x4.convert_i32x4_s(i32x4.sub(acc, z));
-  return f32x4.add(f32x4.mul(exact, alpha), bias);
+@inline function scaled(c: v128, alpha: v128, bias: v128): v128 {
+  return f32x4.add(f32x4.mul(f32x4.convert_i32x4_s(c), alpha), bias);
 }
 
-export function epilogue(
-  tile: usize, sums: usize, zero: i32, alpha: usize, bias: usize, y: usize,
-  rows: i32, ldy: i32, accumulate: i32,
+/** One row. */
+@inline export function put<T>(
+  y: usize, c: v128, d: v128, a0: v128, a1: v128, b0: v128, b1: v128, accumulate: i32,
+  inv: f32, low: f32, high: f32,
 ): void {
-  const a0 = v128.load(alpha), a1 = v128.load(alpha, 16);
-  const b0 = v128.load(bias), b1 = v128.load(bias, 16), z = i32x4.splat(zero);
-  for (let m = 0; m < rows; m++) {
-    const offset = i32x4.mul(v128.load32_splat(sums), z);
-    let lo = scaled(v128.load(tile), offset, a0, b0);
-    let hi = scaled(v128.load(tile, 16), offset, a1, b1);
-    if (accumulate) {
-      lo = f32x4.add(v128.load(y), lo);
-      hi = f32x4.add(v128.load(y, 16), hi);
-    }
-    v128.store(y, lo);
-    v128.store(y, hi, 16);
-    tile += 32; sums += 4; y = word(y, ldy);
-  }
-}
-
-/** The same to int8: round(clamp(out·inv, low, high)); rows of y are ldy bytes apart. */
-export function epilogueBytes(
-  tile: usize, sums: usize, zero: i32, alpha: usize, bias: usize, y: usize,
-  rows: i32, ldy: i32, inv: f32, low: f32, high: f32,
-): void {
-  const a0 = v128.load(alpha), a1 = v128.load(alpha, 16);
-  const b0 = v128.load(bias), b1 = v128.load(bias, 16), z = i32x4.splat(zero);
-  const scale = f32x4.splat(inv), least = f32x4.splat(low), most = f32x4.splat(high), magic = f32x4.splat(12582912);
-  for (let m = 0; m < rows; m++) {
-    const offset = i32x4.mul(v128.load32_splat(sums), z);
-    const lo = level(scaled(v128.load(tile), offset, a0, b0), scale, least, most, magic);
-    const hi = level(scaled(v128.load(tile, 16), offset, a1, b1), scale, least, most, magic);
-    const q = i16x8.narrow_i32x4_s(lo, hi);
+  let lo = scaled(c, a0, b0), hi = scaled(d, a1, b1);
+  if (sizeof<T>() == 1) {
+    const scale = f32x4.splat(inv), least = f32x4.splat(low), most = f32x4.splat(high), magic = f32x4.splat(12582912);
+    const q = i16x8.narrow_i32x4_s(level(lo, scale, least, most, magic), level(hi, scale, least, most, magic));
     v128.store64_lane(y, i8x16.narrow_i16x8_s(q, q), 0);
-    tile += 32; sums += 4; y += <usize>ldy;
+    return;
+  }
+  if (accumulate) {
+    lo = f32x4.add(v128.load(y), lo);
+    hi = f32x4.add(v128.load(y, 16), hi);
+  }
+  v128.store(y, lo);
+  v128.store(y, hi, 16);
+}
+
+/** All rows of a tile. */
+export function epilogue<T>(
+  tile: usize, alpha: usize, bias: usize, y: usize, rows: i32, line: usize, accumulate: i32,
+  inv: f32, low: f32, high: f32,
+): void {
+  const a0 = v128.load(alpha), a1 = v128.load(alpha, 16), b0 = v128.load(bias), b1 = v128.load(bias, 16);
+  for (let m = 0; m < rows; m++, tile += 32, y += line) {
+    put<T>(y, v128.load(tile), v128.load(tile, 16), a0, a1, b0, b1, accumulate, inv, low, high);
   }
 }

@@ -14,7 +14,7 @@
 //
 // The second operand stays below 128, where every permitted behaviour of the
 // relaxed instruction is the same: results are exact and equal to gemm_i16.ts.
-import { level } from "./codes";
+import { put } from "./gemm_epilogue";
 import { unpackNibbles } from "./gemm_unpack";
 import { lane0, lane1, lane2, lane3, word } from "./vector";
 
@@ -42,30 +42,6 @@ const RUN: i32 = 8; // steps between folds
 /** Sums begin at −8·Σa: weights are w + 8. */
 @inline function begin(sum: usize): v128 {
   return i32x4.splat(-8 * load<i32>(sum));
-}
-
-@inline function scaled(c: v128, alpha: v128, bias: v128): v128 {
-  return f32x4.add(f32x4.mul(f32x4.convert_i32x4_s(c), alpha), bias);
-}
-
-/** One row of a tile to y: floats (T = f32), stored or added, or int8 on a static scale (T = i8). */
-@inline function put<T>(
-  y: usize, c: v128, d: v128, a0: v128, a1: v128, b0: v128, b1: v128, accumulate: i32,
-  inv: f32, low: f32, high: f32,
-): void {
-  let lo = scaled(c, a0, b0), hi = scaled(d, a1, b1);
-  if (sizeof<T>() == 1) {
-    const scale = f32x4.splat(inv), least = f32x4.splat(low), most = f32x4.splat(high), magic = f32x4.splat(12582912);
-    const q = i16x8.narrow_i32x4_s(level(lo, scale, least, most, magic), level(hi, scale, least, most, magic));
-    v128.store64_lane(y, i8x16.narrow_i16x8_s(q, q), 0);
-    return;
-  }
-  if (accumulate) {
-    lo = f32x4.add(v128.load(y), lo);
-    hi = f32x4.add(v128.load(y, 16), hi);
-  }
-  v128.store(y, lo);
-  v128.store(y, hi, 16);
 }
 
 /**

@@ -2,6 +2,7 @@
 // relaxed dot products.
 export * from "./simd";
 export * from "./gemm_i8";
+export * from "./gemm_u7";
 export * from "./gemv_i8";
 export * from "./gemm_dot";
 export * from "./gemv_dot";

@@ -172,6 +172,7 @@ function matmuls(add: Add): void {
     const call = { ...common, rows, k, ldy: n, n: [0, n] as const, scratch };
     for (const bits of [4, 8] as const) {
       add(signatures[`gemm_w${bits}a8`], shape, "GOPS", work, call);
+      if (bits === 8) add(signatures.gemm_w8a7, shape, "GOPS", work, call);
       add(signatures[`gemm_w${bits}a8_s8`], shape, "GOPS", work, {
         ...call,
         q: y,

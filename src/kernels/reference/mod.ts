@@ -28,6 +28,7 @@ export const references: {
 } = {
   gemm_w4a8: matmul.gemm(4),
   gemm_w8a8: matmul.gemm(8),
+  gemm_w8a7: matmul.gemm(8),
   gemm_w4ga8: matmul.groupedGemm,
   gemm_w4a8_s8: matmul.gemmToLevels(4),
   gemm_w8a8_s8: matmul.gemmToLevels(8),

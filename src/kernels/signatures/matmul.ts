@@ -53,10 +53,10 @@ const groupedPanels = packed(
   ({ n, k, group }) => groupedBytes(n, k, group),
 );
 
-const gemm = (name: string, bits: 4 | 8) =>
+const gemm = (name: string, bits: 4 | 8, x = "") =>
   kernel(
     name,
-    `y[m,n] = alpha[n]·Σₖ x[m,k]·w[n,k] + bias[n], w ${bits} bits, several rows`,
+    `y[m,n] = alpha[n]·Σₖ x[m,k]·w[n,k] + bias[n], w ${bits} bits, several rows${x}`,
     {
       x: rowBlocks,
       sums: i32("rows"),
@@ -116,6 +116,8 @@ const gemv = (name: string, bits: 4 | 8) =>
 export const gemm_w4a8 = gemm("gemm_w4a8", 4);
 /** Several rows, 8-bit weights. */
 export const gemm_w8a8 = gemm("gemm_w8a8", 8);
+/** The same where no value of x is negative, as behind ReLU6: relaxed builds are faster then. */
+export const gemm_w8a7 = gemm("gemm_w8a7", 8, ", x from 0 to 127");
 /** Several rows, 4-bit weights, to int8. */
 export const gemm_w4a8_s8 = gemmToLevels("gemm_w4a8_s8", 4);
 /** Several rows, 8-bit weights, to int8. */

@@ -21,6 +21,7 @@ import * as rows from "./rows.ts";
 export const signatures = {
   gemm_w4a8: matmul.gemm_w4a8,
   gemm_w8a8: matmul.gemm_w8a8,
+  gemm_w8a7: matmul.gemm_w8a7,
   gemm_w4ga8: matmul.gemm_w4ga8,
   gemm_w4a8_s8: matmul.gemm_w4a8_s8,
   gemm_w8a8_s8: matmul.gemm_w8a8_s8,

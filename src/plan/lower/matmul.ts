@@ -14,6 +14,7 @@ import {
   gemm_w4a8,
   gemm_w4a8_s8,
   gemm_w4ga8,
+  gemm_w8a7,
   gemm_w8a8,
   gemm_w8a8_s8,
   gemv_w4a8,
@@ -217,7 +218,7 @@ export function emitMatmul(
       const several = { ...operands, rows: s.rows, ldy: out.stride };
       if (group === undefined) {
         l.emit(
-          bits === 4 ? gemm_w4a8 : gemm_w8a8,
+          bits === 4 ? gemm_w4a8 : input.nonNegative ? gemm_w8a7 : gemm_w8a8,
           label,
           several,
           cost,

@@ -72,10 +72,11 @@ function operands(
   rowBlock: RowBlock,
   accumulate: number,
   pack = (w: Uint8Array | Int8Array) => packWeights(bits, w, n, k),
+  least = -128,
 ) {
   const kp = paddedK(k), n8 = roundUp(n, 8), high = (1 << (bits - 1)) - 1;
   const random = values(m * k + n * k);
-  const x = packActivations(random.int8s(m * k, -128, 127), m, k, rowBlock);
+  const x = packActivations(random.int8s(m * k, least, 127), m, k, rowBlock);
   const w = bits === 4
     ? random.bytes(valueBytes(4, n, k))
     : random.int8s(n * k, -high - 1, high);
@@ -117,10 +118,10 @@ function over<S extends Shape, C>(
   });
 }
 
-/** Several rows. */
-export const gemm = (bits: 4 | 8): CasesOf<"gemm_w4a8"> =>
+/** Several rows, of values from `least` on. */
+export const gemm = (bits: 4 | 8, least = -128): CasesOf<"gemm_w4a8"> =>
   over(shapes, true, (arena, shape, accumulate) => {
-    const all = operands(arena, bits, shape, 4, accumulate);
+    const all = operands(arena, bits, shape, 4, accumulate, undefined, least);
     const rows = shape.m, ldy = all.n[1] + 8, y = arena.floats(rows * ldy);
     const scratch = arena.scratch(gemmScratchBytes(all.k));
     return { ...all, y, rows, ldy, scratch };
