@@ -10,6 +10,8 @@ const PIXELS = { rescale: 1 / 255, mean: [0, 0, 0], std: [1, 1, 1] } as const;
 const KNOWN: Record<string, number> = {
   "SmolVLM-256M": 256.48,
   "SmolVLM-500M": 507.48,
+  "Granite-Docling-258M": 258,
+  "LFM2.5-VL-1.6B": 1600,
   "InternVL3-1B": 938.19,
   "Qwen2-VL-2B": 2208.99,
   "Qwen2.5-VL-3B": 3754.6,

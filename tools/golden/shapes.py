@@ -14,6 +14,8 @@ from sizes import fold, write_sizes
 from transformers import (
     Gemma3Config,
     Gemma3ForConditionalGeneration,
+    Idefics3Config,
+    Idefics3ForConditionalGeneration,
     InternVLConfig,
     InternVLForConditionalGeneration,
     Lfm2VlConfig,
@@ -55,6 +57,27 @@ def smolvlm(dim: int, layers: int, heads: int, kv: int, ffn: int, vision: dict, 
         text_config=text, vision_config=vision, scale_factor=scale, image_token_id=49190, pad_token_id=2
     )
     return SmolVLMForConditionalGeneration, config
+
+
+def granite_docling() -> tuple:
+    text = dict(
+        model_type="llama",
+        vocab_size=100352,
+        hidden_size=576,
+        intermediate_size=1536,
+        num_hidden_layers=30,
+        num_attention_heads=9,
+        num_key_value_heads=3,
+        head_dim=64,
+        max_position_embeddings=8192,
+        rms_norm_eps=1e-5,
+        rope_parameters={"rope_type": "default", "rope_theta": 100000.0},
+        tie_word_embeddings=True,
+    )
+    config = Idefics3Config(
+        text_config=text, vision_config=SIGLIP_BASE, scale_factor=4, image_token_id=100270, tie_word_embeddings=True
+    )
+    return Idefics3ForConditionalGeneration, config
 
 
 def smollm2(dim: int, layers: int, heads: int, kv: int, ffn: int) -> tuple:
@@ -250,6 +273,7 @@ MODELS = {
     "SmolVLM-256M": smolvlm(576, 30, 9, 3, 1536, SIGLIP_BASE, 4),
     "SmolVLM-500M": smolvlm(960, 32, 15, 5, 2560, SIGLIP_BASE, 4),
     "SmolVLM-2.2B": smolvlm(2048, 24, 32, 32, 8192, SIGLIP_400M, 3),
+    "Granite-Docling-258M": granite_docling(),
     "InternVL3-1B": internvl(qwen2(896, 24, 14, 2, 4864, 151674, 32768)),
     "InternVL3-2B": internvl(qwen2(1536, 28, 12, 2, 8960, 151674, 32768)),
     "InternVL3-8B": internvl(qwen2(3584, 28, 28, 4, 18944, 151674, 32768)),
@@ -262,6 +286,15 @@ MODELS = {
     "Qwen3-VL-2B": qwen3vl(2048, 28, 16, 8, 6144, SIGLIP2_LARGE),
     "Qwen3-VL-4B": qwen3vl(2560, 36, 32, 8, 9728, SIGLIP2_LARGE),
     "LFM2-VL-450M": lfm2vl(1024, 16, 16, 8, 6656, [2, 5, 8, 10, 12, 14], dict(hidden_size=768, num_hidden_layers=12)),
+    "LFM2.5-VL-1.6B": lfm2vl(
+        2048,
+        16,
+        32,
+        8,
+        12288,
+        [2, 5, 8, 10, 12, 14],
+        dict(hidden_size=1152, intermediate_size=4304, num_hidden_layers=27, num_attention_heads=16),
+    ),
     "Gemma-3-4B": gemma3(2560, 34, 8, 4, 10240),
     "LLaVA-1.5-7B": llava15(
         dict(model_type="llama", vocab_size=32064, rms_norm_eps=1e-5, max_position_embeddings=4096)
