@@ -63,23 +63,11 @@ interface Decoder {
   readonly headDim: number;
 }
 
-/** Moondream 3 names the same model_type, and its config.json may say nothing of its experts. */
-function refuseExperts(t: Config, { tensors }: Checkpoint): void {
-  const experts = /\.mlp\.router\.|\.attn\.tau\./;
-  if (!t.has("moe") && ![...tensors.keys()].some((n) => experts.test(n))) {
-    return;
-  }
-  throw new RangeError(
-    "Cannot build moondream1: this is Moondream 3, a mixture of experts, which is not supported; use moondream2 or Moondream 0.5B",
-  );
-}
-
 /** Builds the model that a moondream checkpoint holds. */
 export function moondream(checkpoint: Checkpoint): Model {
   const all = new Config(checkpoint.config);
   const architecture = all.choice("model_type", ["moondream1"]);
   const { v, t, k } = partsOf(all), text = decoderOf(t);
-  refuseExperts(t, checkpoint);
   const dim = v.size("enc_dim", 1152), heads = v.size("enc_n_heads", 16);
   const patch = v.size("enc_patch_size", 14), size = v.size("crop_size", 378);
   const patches = (size / patch) ** 2, inner = v.size("proj_inner_dim", 8192);
