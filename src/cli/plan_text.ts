@@ -12,7 +12,7 @@ import { planFor } from "../execute/options.ts";
 import type { Plan } from "../plan/plan.ts";
 import { readStaticModel } from "../graph/static_model.ts";
 import { transformed, unquantized } from "../plan/unquantized.ts";
-import { openFloatCheckpoint } from "../convert/checkpoint.ts";
+import { isGguf, openFloatCheckpoint } from "../convert/checkpoint.ts";
 import { printable } from "./io.ts";
 import { isFolder } from "../convert/calibration.ts";
 import { bytes, table } from "./table.ts";
@@ -29,7 +29,9 @@ function processBytes({ memory, threads }: Plan): number {
 }
 
 function planOf(path: string, threads: number | undefined): Plan {
-  if (isFolder(path)) return planOfCheckpoint(path, threads);
+  if (isFolder(path) || isGguf(path)) {
+    return planOfCheckpoint(path, threads);
+  }
   using file = openModelFile(fileSource(path));
   const model = readStaticModel(file);
   const { image } = readAssets(file, model.info);

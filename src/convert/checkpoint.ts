@@ -7,14 +7,17 @@
 import { createHash } from "node:crypto";
 import { basename, join, resolve } from "@std/path";
 import { openCheckpoint } from "../format/checkpoint.ts";
+import { openGguf } from "../format/gguf/read.ts";
 import { schemeOf } from "../format/quantization/scheme.ts";
-import { sameStored } from "../format/safetensors.ts";
+import { sameStored, type TensorFile } from "../format/safetensors.ts";
+import { fileSource } from "../format/source.ts";
 import type { Grid } from "../graph/grid.ts";
 import { imageFormat } from "../graph/image_text.ts";
 import type { Model } from "../graph/node.ts";
 import { checkSupported, describe, supplementOf } from "../models/mod.ts";
 import { chat, type ChatFormat } from "../tokenizer/chat.ts";
 import type { Tokenizer } from "../tokenizer/tokenizer.ts";
+import { checkpointOf } from "./gguf.ts";
 import {
   type Assets,
   folderFiles,
@@ -24,6 +27,7 @@ import {
   PROCESSOR,
   readAssets,
   readJson,
+  type SideFiles,
   TEMPLATE,
   templateOf,
   tokenizerOf,
@@ -69,10 +73,39 @@ export interface FloatCheckpoint extends Disposable {
   promptIds(text: string, grid?: Grid): number[];
 }
 
-/** Opens the checkpoint in `folder`. Errors name the file that is wrong. */
+/** Files of a checkpoint; weights are opened when they are needed. */
+interface CheckpointFiles {
+  readonly side: SideFiles;
+  weights(): TensorFile;
+  sha256(): string;
+}
+
+function filesOf(path: string): CheckpointFiles {
+  if (isGguf(path)) {
+    const { files, weights } = checkpointOf(openGguf(fileSource(path)), path);
+    return {
+      side: files,
+      weights: () => weights,
+      sha256: () => hashOf([path]),
+    };
+  }
+  checkFolder(path);
+  return {
+    side: folderFiles(path),
+    weights: () => openCheckpoint(path),
+    sha256: () => contentHash(path),
+  };
+}
+
+/** Whether a path names a GGUF file. */
+export function isGguf(path: string): boolean {
+  return /\.gguf$/i.test(path) && statOf(path)?.isFile === true;
+}
+
+/** Opens the checkpoint in a folder or in a GGUF file. Errors name the file that is wrong. */
 export function openFloatCheckpoint(folder: string): FloatCheckpoint {
-  checkFolder(folder);
-  const files = folderFiles(folder), config = readJson(files, "config.json");
+  const { side: files, weights, sha256 } = filesOf(folder);
+  const config = readJson(files, "config.json");
   checkSupported(config);
   const supplement = supplementOf(config);
   const assets = readAssets(files, supplement);
@@ -90,7 +123,7 @@ export function openFloatCheckpoint(folder: string): FloatCheckpoint {
       `Cannot read checkpoint ${JSON.stringify(folder)}: ${NO_TEMPLATE}`,
     );
   }
-  const file = openCheckpoint(folder);
+  const file = weights();
   try {
     const { tensors, check } = weightsOf(file, schemeOf(config));
     const processor = PROCESSOR in assets ? json(PROCESSOR) : {};
@@ -126,7 +159,7 @@ export function openFloatCheckpoint(folder: string): FloatCheckpoint {
         [TEMPLATE]: new TextEncoder().encode(template),
       },
       checkWeights: () => check(model),
-      sha256: () => contentHash(folder),
+      sha256,
       promptIds: (prompt, grid) =>
         chat(tokenizer, [{
           role: "user",
@@ -202,14 +235,19 @@ function tokensOf(settings: Record<string, unknown>): Record<string, string> {
 
 /** SHA-256 of the names and bytes of a checkpoint's files. */
 function contentHash(folder: string): string {
-  const hash = createHash("sha256"), chunk = new Uint8Array(1 << 22);
   const names = [...Deno.readDirSync(folder)].map((e) => e.name)
     .filter((name) =>
       /\.(json|jinja|safetensors|tiktoken|model)$|^merges\.txt$/.test(name)
     ).sort();
-  for (const name of names) {
-    hash.update(`${name}\n`);
-    using file = Deno.openSync(join(folder, name));
+  return hashOf(names.map((name) => join(folder, name)));
+}
+
+/** SHA-256 of the names and bytes of files. */
+function hashOf(paths: readonly string[]): string {
+  const hash = createHash("sha256"), chunk = new Uint8Array(1 << 22);
+  for (const path of paths) {
+    hash.update(`${basename(path)}\n`);
+    using file = Deno.openSync(path);
     for (let n; (n = file.readSync(chunk)) !== null;) {
       hash.update(chunk.subarray(0, n));
     }

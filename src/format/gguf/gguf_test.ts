@@ -5,6 +5,14 @@ import { bytesSource } from "../source.ts";
 import { BLOCK_FORMATS } from "./blocks.ts";
 import golden from "./blocks_golden.json" with { type: "json" };
 import { openGguf } from "./read.ts";
+import {
+  ARRAY,
+  F32,
+  head,
+  Q8_0,
+  TEXT,
+  U32,
+} from "../../../tests/gguf/writer.ts";
 
 Deno.test("blocks of every format have the floats of llama.cpp's gguf package", () => {
   for (const { type, name, bytes, first, sha256 } of golden) {
@@ -21,40 +29,7 @@ Deno.test("blocks of every format have the floats of llama.cpp's gguf package", 
   }
 });
 
-/** A GGUF file, value by value. */
-function writer() {
-  const parts: number[] = [];
-  const number = (n: number | bigint, size: number) => {
-    for (let i = 0, v = BigInt(n); i < size; i++, v >>= 8n) {
-      parts.push(Number(v & 255n));
-    }
-  };
-  const w = {
-    u32: (n: number) => (number(n, 4), w),
-    u64: (n: number | bigint) => (number(n, 8), w),
-    text(text: string) {
-      const bytes = new TextEncoder().encode(text);
-      w.u64(bytes.length);
-      parts.push(...bytes);
-      return w;
-    },
-    bytes: (bytes: Iterable<number>) => (parts.push(...bytes), w),
-    pad() {
-      while (parts.length % 32 !== 0) parts.push(0);
-      return w;
-    },
-    end: () => Uint8Array.from(parts),
-  };
-  return w;
-}
-
-const head = (tensors: number | bigint, keys: number | bigint, version = 3) =>
-  writer().bytes(new TextEncoder().encode("GGUF")).u32(version).u64(tensors)
-    .u64(keys);
 const open = (bytes: Uint8Array) => openGguf(bytesSource(bytes, "m.gguf"));
-
-const F32 = 0, Q8_0 = 8;
-const TEXT = 8, ARRAY = 9, U32 = 4;
 
 /** One key of each shape, and the tensors a [2, 64] in Q8_0 and b [3] in F32. */
 function small() {
@@ -67,7 +42,7 @@ function small() {
     .text("list").u32(ARRAY).u32(U32).u64(3).u32(7).u32(8).u32(9)
     .text("a").u32(2).u64(64).u64(2).u32(Q8_0).u64(0)
     .text("b").u32(1).u64(3).u32(F32).u64(160).pad()
-    .bytes(q8).pad()
+    .bytes(Uint8Array.from(q8)).pad()
     .bytes(new Uint8Array(Float32Array.of(1.5, -2, 0.25).buffer));
   return w.end();
 }
