@@ -7,7 +7,7 @@
 import { bleu } from "../evaluate/bleu.ts";
 import { ciderD } from "../evaluate/cider.ts";
 import { shuffledControl } from "../evaluate/control.ts";
-import type { Surprise } from "../evaluate/perplexity.ts";
+import type { NegLogLikelihood } from "../evaluate/perplexity.ts";
 import { rougeL } from "../evaluate/rouge.ts";
 import type { SiteRow } from "../evaluate/sites.ts";
 import { vqaAccuracy } from "../evaluate/vqa.ts";
@@ -134,7 +134,7 @@ export default command({
       threads === undefined ? {} : { threads },
     );
     const loaded = checkpoint && load(checkpoint.model, engine);
-    using journal = openJournal<Truth | Surprise>(
+    using journal = openJournal<Truth | NegLogLikelihood>(
       values.journal,
       key(path, ...(folderOfFloat === undefined ? [] : [folderOfFloat])),
     );
@@ -166,7 +166,7 @@ export default command({
       assets.tokenizer,
       runtime,
       loaded,
-      journal as Journal<Surprise>,
+      journal as Journal<NegLogLikelihood>,
       io,
     );
     const result = {

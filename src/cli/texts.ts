@@ -3,10 +3,10 @@
  * @module
  */
 import {
-  floatSurprise,
+  engineNll,
+  interpreterNll,
+  type NegLogLikelihood,
   perplexity,
-  readSurprise,
-  type Surprise,
   windowsOf,
 } from "../evaluate/perplexity.ts";
 import type { Loaded } from "../graph/run.ts";
@@ -34,7 +34,7 @@ export async function textResult(
   tokenizer: Tokenizer,
   runtime: Engine,
   float: Loaded | undefined,
-  journal: Journal<Surprise>,
+  journal: Journal<NegLogLikelihood>,
   io: Io,
 ): Promise<TextResult> {
   const length = Math.min(WINDOW, runtime.plan.context);
@@ -50,19 +50,19 @@ export async function textResult(
   const whole = Math.min(count, Math.floor(ids.length / length));
   const windows = windowsOf(ids, length, whole);
   const line = progress(io, "text", whole);
-  const ours: Surprise[] = [], theirs: Surprise[] = [];
+  const ours: NegLogLikelihood[] = [], theirs: NegLogLikelihood[] = [];
   for (const [i, ids] of windows.entries()) {
     const once = async (
       item: string,
-      read: () => Surprise | Promise<Surprise>,
+      read: () => NegLogLikelihood | Promise<NegLogLikelihood>,
     ) => {
       const name = `${item} ${i} ${ids.join("-")}`;
       if (!journal.get(name)) journal.add(name, await read());
       return journal.get(name)!;
     };
-    ours.push(await once("text", () => readSurprise(runtime, ids)));
+    ours.push(await once("text", () => engineNll(runtime, ids)));
     if (float) {
-      theirs.push(await once("float text", () => floatSurprise(float, ids)));
+      theirs.push(await once("float text", () => interpreterNll(float, ids)));
     }
     line.at(i + 1);
     await new Promise((turn) => setTimeout(turn)); // Ctrl-C is heard here

@@ -14,7 +14,7 @@ import { newSequence } from "../graph/runner.ts";
  * Negative log-likelihood: the sum of −ln p over the predicted tokens of a
  * text.
  */
-export interface Surprise {
+export interface NegLogLikelihood {
   readonly nll: number;
   readonly tokens: number;
 }
@@ -47,7 +47,7 @@ export function windowsOf(
 }
 
 /** −ln p(id) from logits [vocabulary]. */
-export function surpriseOf(logits: ArrayLike<number>, id: number): number {
+export function tokenNll(logits: ArrayLike<number>, id: number): number {
   let max = -Infinity, sum = 0;
   for (let i = 0; i < logits.length; i++) max = Math.max(max, logits[i]);
   for (let i = 0; i < logits.length; i++) sum += Math.exp(logits[i] - max);
@@ -55,20 +55,20 @@ export function surpriseOf(logits: ArrayLike<number>, id: number): number {
 }
 
 /** Perplexity of all parts together. */
-export function perplexity(parts: readonly Surprise[]): number {
+export function perplexity(parts: readonly NegLogLikelihood[]): number {
   const nll = parts.reduce((sum, p) => sum + p.nll, 0);
   return Math.exp(nll / parts.reduce((sum, p) => sum + p.tokens, 0));
 }
 
 /** Negative log-likelihood of a window, computed by the engine token by token. */
-export async function readSurprise(
+export async function engineNll(
   reader: Reader,
   window: readonly number[],
-): Promise<Surprise> {
+): Promise<NegLogLikelihood> {
   reader.reset();
   let nll = 0, logits = await reader.prefill(window.slice(0, 1));
   for (let i = 1; i < window.length; i++) {
-    nll += surpriseOf(logits, window[i]);
+    nll += tokenNll(logits, window[i]);
     if (i + 1 < window.length) logits = await reader.decode(window[i]);
   }
   return { nll, tokens: window.length - 1 };
@@ -78,11 +78,11 @@ export async function readSurprise(
  * Negative log-likelihood of a window, computed by the interpreter in one run:
  * in float, or with hooks in simulated quantization.
  */
-export function floatSurprise(
+export function interpreterNll(
   loaded: Loaded,
   window: readonly number[],
   hooks: Hooks = {},
-): Surprise {
+): NegLogLikelihood {
   const { vocabulary } = loaded.model.info;
   const logits = runText(
     loaded,
@@ -92,7 +92,7 @@ export function floatSurprise(
   let nll = 0;
   for (let i = 1; i < window.length; i++) {
     const row = logits.subarray((i - 1) * vocabulary, i * vocabulary);
-    nll += surpriseOf(row, window[i]);
+    nll += tokenNll(row, window[i]);
   }
   return { nll, tokens: window.length - 1 };
 }

@@ -4,18 +4,18 @@ import { float64 } from "../graph/executor.ts";
 import { load, runText } from "../graph/run.ts";
 import { newSequence } from "../graph/runner.ts";
 import {
-  floatSurprise,
+  engineNll,
+  interpreterNll,
   perplexity,
-  readSurprise,
-  surpriseOf,
+  tokenNll,
   windowsOf,
 } from "./perplexity.ts";
 
-Deno.test("surpriseOf: −ln of the softmax, however large the logits", () => {
-  assertAlmostEquals(surpriseOf([0, 0, 0, 0], 2), Math.log(4), 1e-12);
+Deno.test("tokenNll: −ln of the softmax, however large the logits", () => {
+  assertAlmostEquals(tokenNll([0, 0, 0, 0], 2), Math.log(4), 1e-12);
   const shifted = [1001, 1002, 1003];
   const p = Math.exp(3) / (Math.exp(1) + Math.exp(2) + Math.exp(3));
-  assertAlmostEquals(surpriseOf(shifted, 2), -Math.log(p), 1e-9);
+  assertAlmostEquals(tokenNll(shifted, 2), -Math.log(p), 1e-9);
 });
 
 Deno.test("perplexity weighs parts by their tokens: even odds of 4 and of 8 words", () => {
@@ -44,8 +44,8 @@ Deno.test("a window read at once and token by token costs the same", async () =>
     decode: (id: number) => next([id]),
   };
   const window = family.items[0].input_ids.slice(0, 20);
-  const whole = floatSurprise(loaded, window);
-  const stepwise = await readSurprise(reader, window);
+  const whole = interpreterNll(loaded, window);
+  const stepwise = await engineNll(reader, window);
   assertEquals([whole.tokens, stepwise.tokens], [19, 19]);
   assertAlmostEquals(whole.nll, stepwise.nll, 1e-9);
 });

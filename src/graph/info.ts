@@ -54,7 +54,9 @@ export const IMAGE_FIELDS = {
     f.yes("the tokens of an image attend to each other, not causally"),
   ),
   leadingTokens: f.optional(
-    f.size("with sharedPosition: first tokens with position ids of their own"),
+    f.size(
+      "with sharedPosition: number of first tokens that have their own position ids",
+    ),
   ),
   tiles: f.optional<Field<ObjectOf<typeof TILE_FIELDS>>>({
     wish: "{begin, tile, rowEnd, rowGap?, end}, texts of at most 1 MB",

@@ -5,9 +5,9 @@
  */
 import {
   dynamicHooks,
-  floatSurprise,
+  engineNll,
+  interpreterNll,
   perplexity,
-  readSurprise,
   windowsOf,
 } from "../../src/evaluate/perplexity.ts";
 import { load } from "../../src/graph/run.ts";
@@ -37,16 +37,16 @@ export function textSide(
       cut(calibration, samples).map((ids) => ({ ids, answer: [] })),
     float: (engine) => {
       const loaded = load(checkpoint.model, engine);
-      return result(windows.map((w) => floatSurprise(loaded, w)));
+      return result(windows.map((w) => interpreterNll(loaded, w)));
     },
     dynamic: (quantized, engine) => {
       const { loaded } = simulate(quantized, engine);
       const hooks = dynamicHooks(engine);
-      return result(windows.map((w) => floatSurprise(loaded, w, hooks)));
+      return result(windows.map((w) => interpreterNll(loaded, w, hooks)));
     },
     static: async (engine) => {
       const parts = [];
-      for (const w of windows) parts.push(await readSurprise(engine, w));
+      for (const w of windows) parts.push(await engineNll(engine, w));
       return result(parts);
     },
   };
