@@ -25,7 +25,7 @@ const HEAD = [
   "weights (MiB)",
   "K/V (KiB/token)",
   "memory (MiB)",
-  "of them in each",
+  "per WebAssembly memory",
 ];
 
 /** The table of sizes. */

@@ -29,7 +29,7 @@ export interface ThreadPool extends Disposable {
   run(task: Task, small?: boolean): void;
 }
 
-/** The main thread alone. */
+/** A pool that consists of the main thread only. */
 export function singleThread(): ThreadPool {
   const memory = kernelMemory(1, false);
   const context = contextOf(kernelModule("simd", false), memory);
