@@ -15,11 +15,11 @@ export interface WorkerContext {
   readonly gemm: KernelFunction;
 }
 
-/** First message to a worker. */
+/** The message that starts a worker. */
 export interface WorkerStart {
   readonly module: WebAssembly.Module;
   readonly memory: WebAssembly.Memory;
-  /** Parts done, parts failed. */
+  /** [finished parts, failed parts]. */
   readonly done: Int32Array;
   readonly thread: number;
   readonly threads: number;
@@ -271,7 +271,7 @@ function inversePart(
   }
 }
 
-/** Products of one thread singleThread, in scratch of its own. */
+/** Matmuls of one thread, in its own scratch memory. */
 function matmulIn({ gemm, memory }: WorkerContext, scratch: number) {
   return matmulAt(
     memory,
@@ -296,7 +296,10 @@ function attendPart(
   attendHeads({ zeros, matmul }, q, k, v, shape, seen, y, from, to);
 }
 
-/** Views of an attention's arrays. */
+/**
+ * The arrays of an attention task as views of the memory
+ * (`AttentionAddresses`).
+ */
 export function attentionViews(
   buffer: ArrayBufferLike,
   at: AttentionAddresses,
@@ -335,7 +338,7 @@ function gptqPart(
   views.scale.set(scale, r0);
 }
 
-/** Views of GPTQ's arrays. */
+/** The arrays of a GPTQ task as views of the memory (`GptqAddresses`). */
 export function gptqViews(
   buffer: ArrayBufferLike,
   at: GptqAddresses,

@@ -28,7 +28,8 @@ export interface TargetCorrection {
 const ROWS = 1024;
 
 /**
- * D and what applies H⁻¹.
+ * The correction for the weights that read one site: D, and the factor that
+ * applies H⁻¹.
  * @param gap x − x̂, [m, k]
  * @param quantized x̂, [m, k]; both with the row weights of the Hessian
  */

@@ -145,7 +145,7 @@ export function rowRoots(
   });
 }
 
-/** Each row of x [rows, k] times its root. */
+/** Multiplies each row of x [rows, k] by the square root of its weight. */
 export function weighRows(
   x: Floats,
   k: number,

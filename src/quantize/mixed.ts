@@ -86,7 +86,10 @@ export function sensitivities(
   });
 }
 
-/** Bits of the weights that get more than `bitsOf` says, by name. */
+/**
+ * Chooses the weights that get more bits than `bitsOf`, within the budget;
+ * returns their bits by name.
+ */
 export function chooseBits(
   model: Model,
   sensitivities: ArrayLike<number>,

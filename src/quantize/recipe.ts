@@ -1,6 +1,6 @@
 /**
- * The method on one screen: what happens to a checkpoint, in order. The passes
- * keep the function (tests/invariance); what follows them chooses integers.
+ * The recipes: the passes in order, which keep the function (tests/invariance),
+ * then how weights are rounded.
  * @module
  */
 import { centerWriters } from "./center_writers.ts";
