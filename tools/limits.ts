@@ -13,6 +13,7 @@ import { IMAGE_LIMITS } from "../src/image/image.ts";
 import { HEAD_LIMITS } from "../src/server/http/head.ts";
 import { LIMITS } from "../src/server/options.ts";
 import { MOST_INSTRUCTIONS } from "../src/tokenizer/regex_program.ts";
+import { LOOKUP_STEPS } from "../src/tokenizer/prefixes.ts";
 import { PATTERN_STEPS } from "../src/tokenizer/regex.ts";
 import { TEMPLATE_LIMITS } from "../src/tokenizer/template_limits.ts";
 import { leftCells } from "./models.ts";
@@ -83,6 +84,16 @@ function rows(): string[][] {
       `${character} steps per character + ${whole(text)}`,
       `${whole(character * LIMITS.textLength + text)} steps`,
       "`PATTERN_STEPS`, src/tokenizer/regex.ts",
+    ],
+    [
+      "looking up the pieces of a SentencePiece vocabulary",
+      `${LOOKUP_STEPS.character} steps per character + ${
+        whole(LOOKUP_STEPS.text)
+      }`,
+      `${
+        whole(LOOKUP_STEPS.character * LIMITS.textLength + LOOKUP_STEPS.text)
+      } steps`,
+      "`LOOKUP_STEPS`, src/tokenizer/prefixes.ts",
     ],
     [
       "a tokenizer pattern with its repetitions unrolled",

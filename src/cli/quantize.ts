@@ -28,7 +28,7 @@ export default command({
     ...QUANTIZE_OPTIONS,
   },
   notes:
-    "CHECKPOINT is a folder with config.json, model.safetensors (or shards and their index),\ntokenizer.json, a chat template and, for vision-language models, preprocessor_config.json; or a\nGGUF file of a text model (Llama, Qwen2, Qwen3).\nProgress is kept in FILE.part; after a crash or Ctrl-C the same command resumes.\n\n" +
+    "CHECKPOINT is a folder with config.json, model.safetensors (or shards and their index),\na tokenizer (tokenizer.json, vocab.json and merges.txt, or tokenizer.model), a chat template and,\nfor vision-language models, preprocessor_config.json; or a GGUF file of a text model (Llama, Qwen2,\nQwen3).\nProgress is kept in FILE.part; after a crash or Ctrl-C the same command resumes.\n\n" +
     RECIPE_NOTES,
   permissions: "--allow-read --allow-write",
   interrupt: "kill",

@@ -18,8 +18,9 @@ const WORKER = new URL("./worker.ts", import.meta.url);
 
 /**
  * Quantizes a checkpoint: a folder with config.json, model.safetensors (or
- * shards and their index), tokenizer.json, a chat template and, where the model
- * takes pictures, preprocessor_config.json. The same inputs give the same
+ * shards and their index), a tokenizer (tokenizer.json, vocab.json and
+ * merges.txt, or tokenizer.model), a chat template and, where the model takes
+ * pictures, preprocessor_config.json. The same inputs give the same
  * bytes. Every scale is fixed here; nothing at inference computes one.
  *
  * The work runs in a thread of its own: the caller's event loop stays free.

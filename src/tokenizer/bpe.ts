@@ -47,7 +47,7 @@ export function bpe(model: BpeModel): (word: string) => readonly number[] {
       const id = whole(word);
       if (id !== undefined) result = [id];
     }
-    result ??= merge(symbols(word), pairs);
+    result ??= join(symbols(word), pairs);
     if (word.length <= CACHED_LENGTH) {
       if (cache.size >= CACHED_WORDS) cache.clear();
       cache.set(word, result);
@@ -83,11 +83,12 @@ function byteSymbols(
       .filter((id) => id >= 0);
 }
 
-interface Pairs {
+/** Which neighbours merge. */
+export interface Pairs {
   /** Rank of a pair of ids; undefined if they do not merge. */
   rank(left: number, right: number): number | undefined;
   /** Id of the merged token of that rank. */
-  joined(rank: number): number;
+  joined(rank: number, left: number, right: number): number;
 }
 
 function readMerges(
@@ -127,8 +128,8 @@ function byId(vocab: BpeModel["vocab"]): Pairs {
   };
 }
 
-/** Merges `ids` in place, with a linked list and a heap of pairs: O(n log n). */
-function merge(ids: Int32Array, { rank, joined }: Pairs): number[] {
+/** Merges `ids` in place, the pair of least rank first, leftmost first, with a linked list and a heap of pairs: O(n log n). */
+export function join(ids: Int32Array, { rank, joined }: Pairs): number[] {
   const n = ids.length;
   const next = Int32Array.from(ids, (_, i) => i + 1);
   const previous = Int32Array.from(ids, (_, i) => i - 1);
@@ -149,7 +150,7 @@ function merge(ids: Int32Array, { rank, joined }: Pairs): number[] {
     // A pair that was changed since it was offered has another rank, or is gone.
     if (ids[i] < 0 || rankAt(i) !== r) continue;
     const j = next[i];
-    ids[i] = joined(r);
+    ids[i] = joined(r, ids[i], ids[j]);
     ids[j] = -1;
     next[i] = next[j];
     if (next[j] < n) previous[next[j]] = i;

@@ -4,6 +4,11 @@
  * @module
  */
 import { TokenizerError } from "./error.ts";
+import type { Prefixes } from "./prefixes.ts";
+import {
+  SENTENCEPIECE_NORMALIZER,
+  sentencePieceNormalize,
+} from "./sentencepiece_normalize.ts";
 
 /** Maximum normalizers of a Sequence. */
 const MOST_STEPS = 16;
@@ -17,11 +22,22 @@ const MOST_TEXT = 4_000_000;
 /** Normalizes a text; the result may have `most` characters. */
 type Step = (text: string, most: number) => string;
 
+/** Normalizes a text; `first` if nothing precedes it. */
+export type Normalize = (text: string, first: boolean) => string;
+
 /**
  * The function of a tokenizer.json's `normalizer`.
+ * @param fixed pieces that a SentencePiece normalizer leaves as they are
  * @throws {TokenizerError}
  */
-export function readNormalizer(json: unknown): (text: string) => string {
+export function readNormalizer(
+  json: unknown,
+  fixed?: Prefixes,
+): Normalize {
+  const own = json as Record<string, unknown> | null | undefined;
+  if (own?.type === SENTENCEPIECE_NORMALIZER) {
+    return sentencePieceNormalize(own, fixed);
+  }
   const step = readStep(json, 0);
   return (text) => step(text, Math.max(MOST_TEXT, 4 * text.length));
 }

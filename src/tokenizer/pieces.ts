@@ -12,9 +12,9 @@ export function pieceSymbols(
   vocab: ReadonlyMap<string, number>,
 ): (word: string) => Int32Array {
   const bytes = Int32Array.from({ length: 256 }, (_, byte) => {
-    const id = vocab.get(nameOf(byte));
+    const id = vocab.get(nameOfByte(byte));
     if (id === undefined) {
-      throw TokenizerError.inFile(`it has no token ${nameOf(byte)}`);
+      throw TokenizerError.inFile(`it has no token ${nameOfByte(byte)}`);
     }
     return id;
   });
@@ -30,7 +30,8 @@ export function pieceSymbols(
   };
 }
 
-function nameOf(byte: number): string {
+/** Text of the token of a byte. */
+export function nameOfByte(byte: number): string {
   return `<0x${byte.toString(16).toUpperCase().padStart(2, "0")}>`;
 }
 

@@ -1,11 +1,17 @@
 /**
  * A tokenizer.json made of the files that older checkpoints have in its place:
- * vocab.json and merges.txt, and the added tokens that stand in
- * tokenizer_config.json, added_tokens.json and special_tokens_map.json. How text
- * is cut stands in the code of the class that tokenizer_config.json names.
+ * vocab.json and merges.txt, or SentencePiece's tokenizer.model, and the added
+ * tokens of tokenizer_config.json, added_tokens.json and special_tokens_map.json.
+ * How a byte-level vocabulary splits text is in the code of the class that
+ * tokenizer_config.json names.
  * @module
  */
 import { TokenizerError } from "./error.ts";
+import {
+  addedPieces,
+  readSentencePieceFile,
+  sentencePieceJson,
+} from "./sentencepiece_file.ts";
 
 /** Words of Qwen's vocabularies (tokenization_qwen.py, PAT_STR; transformers, tokenization_qwen2.py). */
 export const QWEN_WORDS = String
@@ -51,18 +57,41 @@ export type ReadFile = (name: string) => Uint8Array | undefined;
 /** Parsed JSON object. */
 type Json = Readonly<Record<string, unknown>>;
 
-/** The files of which one set must be there, for messages. */
-export const TOKENIZER_FILES = "tokenizer.json, or vocab.json and merges.txt";
-
 /**
  * Text of a tokenizer.json; undefined where the files for it are not there.
  * @throws {TokenizerError} naming the file that is wrong, or a class that is not known
  */
 export function tokenizerJsonOf(read: ReadFile): string | undefined {
   const vocab = read("vocab.json"), merges = read("merges.txt");
-  if (!vocab || !merges) return undefined;
   const settings = jsonOf(read, "tokenizer_config.json") ?? {};
-  return byteLevelJson(read, settings, textOf(vocab), textOf(merges));
+  if (vocab && merges) {
+    return byteLevelJson(read, settings, textOf(vocab), textOf(merges));
+  }
+  const model = read("tokenizer.model");
+  return model && pieceJson(read, settings, model);
+}
+
+/**
+ * With `legacy: false` only the text that nothing precedes gets a space in front,
+ * otherwise each text between added tokens (transformers,
+ * tokenization_utils_base.py, `_get_prepend_scheme`).
+ */
+function pieceJson(read: ReadFile, settings: Json, bytes: Uint8Array): string {
+  const file = readSentencePieceFile(bytes);
+  const ids = new Map(file.model.pieces.map(([text], id) => [text, id]));
+  const listed = addedTokens(read, settings, [], (token) => ids.get(token));
+  const known = new Set(listed.map(({ id }) => id));
+  const added = [
+    ...listed.map((token) => ({ ...token, normalized: false })),
+    ...addedPieces(file.model).filter(({ id }) => !known.has(id)),
+  ];
+  const { add_prefix_space: wanted, legacy } = settings;
+  const prefix = !file.prefix || wanted === false
+    ? "never"
+    : legacy === false
+    ? "first"
+    : "always";
+  return sentencePieceJson(file, added, prefix);
 }
 
 function byteLevelJson(

@@ -5,13 +5,12 @@
  */
 import { finder, readAddedTokens } from "./added.ts";
 import type { AddedToken, Piece } from "./added.ts";
-import { bpe } from "./bpe.ts";
 import { bytesOfToken } from "./bytes.ts";
 import { bytesOfPiece } from "./pieces.ts";
 import { TokenizerError } from "./error.ts";
-import { readNormalizer } from "./normalize.ts";
+import { type Normalize, readNormalizer } from "./normalize.ts";
 import { readCut } from "./pre_tokenize.ts";
-import { RANKED } from "./tiktoken.ts";
+import { checkId, readVocabulary, sameId } from "./vocabulary.ts";
 
 /** A part of a prompt. */
 export interface TextPart {
@@ -71,58 +70,32 @@ export interface Tokenizer {
   readonly leading: string | undefined;
 }
 
-const MOST_TOKENS = 2 ** 20;
-
 /**
  * Reads a tokenizer.json.
  * @throws {TokenizerError}
  */
 export function readTokenizer(text: string): Tokenizer {
   const json = parse(text);
-  const model = (json.model ?? {}) as Record<string, unknown>;
-  checkModel(model);
-  const ranked = model.type === RANKED;
   const decoding = readDecoder(json.decoder), { pieces } = decoding;
-  if (pieces !== (model.byte_fallback === true)) {
-    throw TokenizerError.inFile(
-      "byte_fallback and a ByteFallback decoder must come together",
-    );
-  }
-  const vocab = readVocab(model.vocab);
+  const { vocab, words, fixed } = readVocabulary(json.model, pieces);
   const added = readAddedTokens(json.added_tokens);
   const bytes = tokenBytes(vocab, added, pieces);
-  const words = bpe({
-    vocab,
-    merges: ranked ? undefined : readMerges(model.merges),
-    ignoreMerges: ranked || model.ignore_merges === true,
-    pieces,
-  });
   const cut = readCut(json.pre_tokenizer);
-  const normalize = readNormalizer(json.normalizer);
-  const findRaw = finder(added.filter((t) => !t.normalized));
-  const normalized = added.filter((t) => t.normalized);
-  if (pieces) checkNoneNormalized(normalized);
-  const findNormalized = finder(
-    normalized.map((t) => ({ ...t, content: normalize(t.content) })),
-  );
+  const normalize = readNormalizer(json.normalizer, fixed);
+  if (pieces) checkNoneNormalized(added);
+  const findAll = addedFinder(added, normalize);
+  const findBlank = addedFinder(added.filter(isBlank), normalize);
   const specialIds = new Set(added.filter((t) => t.special).map((t) => t.id));
   const addedIds = new Map(added.map((t) => [t.content, t.id]));
 
-  const cutOut = ({ text, special, ids }: TextPart): Piece[] => {
-    const whole = text.toWellFormed();
-    if (ids || !special) return [...ids ?? [whole]];
-    return findRaw(whole).flatMap((piece) =>
-      typeof piece === "number" || normalized.length === 0
-        ? piece
-        : findNormalized(normalize(piece))
-    );
-  };
+  const cutOut = ({ text, special, ids }: TextPart): readonly Piece[] =>
+    ids ?? (special ? findAll : findBlank)(text.toWellFormed());
   const encodeParts = (parts: readonly TextPart[]): number[] => {
     const ids: number[] = [];
     let plain = "";
     const flush = () => {
       if (plain === "") return;
-      for (const word of cut(normalize(plain))) {
+      for (const word of cut(normalize(plain, ids.length === 0))) {
         for (const id of words(word)) ids.push(id);
       }
       plain = "";
@@ -174,12 +147,34 @@ function leadingToken(json: unknown): string | undefined {
   return typeof id === "string" ? id : undefined;
 }
 
+/** Whether an added token stands for white space of a text, so that a user's text may become it. */
+function isBlank({ content, special }: AddedToken): boolean {
+  return !special && /^[\s▁]+$/u.test(content);
+}
+
+/** Cuts `tokens` out of a text, those that are normalized out of the normalized text. */
+function addedFinder(
+  tokens: readonly AddedToken[],
+  normalize: Normalize,
+): (text: string) => Piece[] {
+  const findRaw = finder(tokens.filter((t) => !t.normalized));
+  const normalized = tokens.filter((t) => t.normalized)
+    .map((t) => ({ ...t, content: normalize(t.content, true) }));
+  if (normalized.length === 0) return findRaw;
+  const findNormalized = finder(normalized);
+  return (text) =>
+    findRaw(text).flatMap((piece) =>
+      typeof piece === "number" ? piece : findNormalized(normalize(piece, true))
+    );
+}
+
 /** Checks that a SentencePiece vocabulary has no normalized added tokens. */
-function checkNoneNormalized(normalized: readonly AddedToken[]): void {
-  if (normalized.length > 0) {
+function checkNoneNormalized(added: readonly AddedToken[]): void {
+  const token = added.find((t) => t.normalized);
+  if (token) {
     throw TokenizerError.inFile(
       `added token ${
-        JSON.stringify(normalized[0].content.slice(0, 40))
+        JSON.stringify(token.content.slice(0, 40))
       } is normalized, which is not known of a vocabulary of pieces`,
     );
   }
@@ -229,28 +224,6 @@ function parse(text: string): Record<string, unknown> {
   return json;
 }
 
-/** Refuses settings that would change ids and are not supported. */
-function checkModel(model: Record<string, unknown>) {
-  if (model.type !== "BPE" && model.type !== RANKED) {
-    throw TokenizerError.inFile(
-      `its model is ${
-        JSON.stringify(model.type)
-      }; only BPE and ${RANKED} are known`,
-    );
-  }
-  for (
-    const name of [
-      "dropout",
-      "continuing_subword_prefix",
-      "end_of_word_suffix",
-    ]
-  ) {
-    if (model[name]) {
-      throw TokenizerError.inFile(`its BPE uses ${name}, which is not known`);
-    }
-  }
-}
-
 /**
  * Decoding settings: byte-level or SentencePiece, with or without the leading
  * space.
@@ -293,40 +266,6 @@ function isReplace(
   return json?.type === "Replace" && text === from && json.content === to;
 }
 
-function checkId(id: unknown, token: string): asserts id is number {
-  if (
-    Number.isSafeInteger(id) && id as number >= 0 && id as number < MOST_TOKENS
-  ) return;
-  throw TokenizerError.inFile(
-    `the id of ${
-      JSON.stringify(token.slice(0, 40))
-    } must be a whole number below ${MOST_TOKENS}: it is ${
-      JSON.stringify(id)?.slice(0, 40)
-    }`,
-  );
-}
-
-function readVocab(json: unknown): Map<string, number> {
-  if (typeof json !== "object" || json === null || Array.isArray(json)) {
-    throw TokenizerError.inFile("its vocabulary is not an object");
-  }
-  const vocab = new Map<string, number>();
-  const owner = new Map<number, string>();
-  for (const [token, id] of Object.entries(json)) {
-    checkId(id, token);
-    const other = owner.get(id);
-    if (other !== undefined) throw sameId(id, other, token);
-    owner.set(id, token);
-    vocab.set(token, id);
-  }
-  return vocab;
-}
-
-function sameId(id: number, one: string, two: string): TokenizerError {
-  const [a, b] = [one, two].map((t) => JSON.stringify(t.slice(0, 40)));
-  return TokenizerError.inFile(`${a} and ${b} have the same id ${id}`);
-}
-
 /** Bytes by id. An added token may also be in the vocabulary, with the same id. */
 function tokenBytes(
   vocab: ReadonlyMap<string, number>,
@@ -349,22 +288,9 @@ function tokenBytes(
       throw sameId(id, other, content);
     }
     text.set(id, content);
-    bytes[id] = encoder.encode(content);
+    bytes[id] = encoder.encode(
+      pieces ? content.replaceAll("▁", " ") : content,
+    );
   }
   return bytes;
-}
-
-/** Reads merges: pairs, or "left right" in older files. */
-function readMerges(json: unknown): [string, string][] {
-  if (!Array.isArray(json) || json.length > MOST_TOKENS) {
-    throw TokenizerError.inFile("its merges are not a list, or too many");
-  }
-  return json.map((entry, i) => {
-    const pair = typeof entry === "string" ? entry.split(" ") : entry;
-    if (
-      Array.isArray(pair) && pair.length === 2 &&
-      pair.every((token) => typeof token === "string")
-    ) return pair as [string, string];
-    throw TokenizerError.inFile(`merge ${i} is not a pair of tokens`);
-  });
 }

@@ -30,7 +30,9 @@ import { LIMITS } from "../../src/server/mod.ts";
 import { parseRequest } from "../../src/server/request.ts";
 import { chat } from "../../src/tokenizer/chat.ts";
 import { readRanks } from "../../src/tokenizer/tiktoken.ts";
+import { tokenizerJsonOf } from "../../src/tokenizer/side_files.ts";
 import { readTokenizer } from "../../src/tokenizer/tokenizer.ts";
+import pieces from "../golden/sentencepiece.json" with { type: "json" };
 import { toyTokenizerJson } from "../toy_tokenizer.ts";
 import golden from "../../src/image/decode_golden.json" with { type: "json" };
 import { unsealed } from "../damage/unsealed.ts";
@@ -134,14 +136,32 @@ const graph: Target = {
   errors: ["RuntimeError"],
 };
 
+/** Small files of SentencePiece: BPE, and unigram with a table of characters. */
+const PIECES = [pieces.kinds[1], pieces.kinds[5]].map(({ model }) =>
+  Uint8Array.fromBase64(model)
+);
+
+const jsonOfPieces = (model: Uint8Array) =>
+  tokenizerJsonOf((name) => name === "tokenizer.model" ? model : undefined)!;
+
+function useTokenizer(json: string) {
+  const made = readTokenizer(json), text = "the dog's 12 <image> \u00e9 \ufb01";
+  made.decode(made.encode(text, { special: true }));
+}
+
 const tokenizer: Target = {
   name: "tokenizer",
-  seeds: [encode(toyTokenizerJson())],
+  seeds: [toyTokenizerJson(), ...PIECES.map(jsonOfPieces)].map(encode),
   mutate: mutateText,
-  read(bytes) {
-    const made = readTokenizer(decode(bytes));
-    made.decode(made.encode("the dog's 12 <image> \u00e9", { special: true }));
-  },
+  read: (bytes) => useTokenizer(decode(bytes)),
+  errors: ["TokenizerError"],
+};
+
+const pieceModel: Target = {
+  name: "tokenizer_model",
+  seeds: PIECES,
+  mutate: mutateBytes,
+  read: (bytes) => useTokenizer(jsonOfPieces(bytes)),
   errors: ["TokenizerError"],
 };
 
@@ -389,6 +409,7 @@ export const TARGETS: readonly Target[] = [
   model,
   graph,
   tokenizer,
+  pieceModel,
   ranks,
   schema,
   config,

@@ -14,6 +14,37 @@ const split = (pattern: unknown, behavior = "Isolated") =>
 const nested = (depth: number): unknown =>
   depth === 0 ? null : { type: "Sequence", normalizers: [nested(depth - 1)] };
 
+/** A tokenizer.json of a SentencePiece model with `pieces`; `normal` changes its normalizer, `model` its model. */
+const pieced = (pieces: unknown, normal: object = {}, model: object = {}) =>
+  tokenizer({
+    added_tokens: [],
+    pre_tokenizer: null,
+    normalizer: {
+      type: "SentencePiece",
+      precompiled_charsmap: "",
+      prefix: "always",
+      remove_extra_whitespaces: true,
+      ...normal,
+    },
+    decoder: {
+      type: "Sequence",
+      decoders: [
+        { type: "Replace", pattern: { String: "▁" }, content: " " },
+        { type: "ByteFallback" },
+        { type: "Fuse" },
+      ],
+    },
+    model: { type: "SentencePiece", algorithm: "Unigram", pieces, ...model },
+  });
+const PIECES = [["?", 0, 2], ["a", -1, 1]];
+/** A table of characters: a trie of `units`, then texts. */
+const charsmap = (units: number[], texts: string) => ({
+  precompiled_charsmap: new Uint8Array([
+    ...new Uint8Array(Uint32Array.of(4 * units.length, ...units).buffer),
+    ...bytesOf(texts),
+  ]).toBase64(),
+});
+
 const E = "TokenizerError";
 
 /** tokenizer.json. */
@@ -54,6 +85,31 @@ export const TOKENIZER: readonly Case[] = [
     split({ String: " " }, "MergedWithNext"),
   ],
   [E, "normalizers a hundred deep", tokenizer({ normalizer: nested(100) })],
+  [E, "pieces as a number", pieced(7)],
+  [E, "a piece without text", pieced([["", 0, 2]])],
+  [E, "a piece of 2000 characters", pieced([["a".repeat(2000), 0, 1]])],
+  [E, "a piece twice", pieced([...PIECES, ["a", -2, 1]])],
+  [E, "a piece of no kind", pieced([["a", 0, 7]])],
+  [E, "a score that is text", pieced([["a", "1", 1]])],
+  [E, "no unknown piece", pieced([["a", -1, 1]])],
+  [E, "no pieces of bytes", pieced(PIECES, {}, { byte_fallback: true })],
+  [E, "pieces joined by words", pieced(PIECES, {}, { algorithm: "WORD" })],
+  [E, "a space nowhere", pieced(PIECES, { prefix: "last" })],
+  [
+    E,
+    "a table of characters that is not base64",
+    pieced(PIECES, { precompiled_charsmap: "$" }),
+  ],
+  [
+    E,
+    "a table of characters that ends early",
+    pieced(PIECES, { precompiled_charsmap: "/////w==" }),
+  ],
+  [
+    E,
+    "a table of characters that points outside",
+    pieced(PIECES, charsmap([0xfffffc00], "")),
+  ],
   [E, "another decoder", tokenizer({ decoder: { type: "Metaspace" } })],
 ];
 
