@@ -105,11 +105,13 @@ export function addedPieces({ pieces }: SentencePieceModel): AddedPiece[] {
  * The tokenizer.json of a SentencePiece model.
  * @param added its added_tokens
  * @param prefix where a blank is put in front of a text
+ * @param first its post_processor
  */
 export function sentencePieceJson(
   { model, charsmap, fewer }: SentencePieceFile,
   added: readonly unknown[],
   prefix: SentencePieceNormalizer["prefix"],
+  first: unknown,
 ): string {
   const normalizer: SentencePieceNormalizer = {
     type: SENTENCEPIECE_NORMALIZER,
@@ -130,7 +132,7 @@ export function sentencePieceJson(
     added_tokens: added,
     normalizer,
     pre_tokenizer: null,
-    post_processor: null,
+    post_processor: first,
     decoder: { type: "Sequence", decoders },
     model,
   });

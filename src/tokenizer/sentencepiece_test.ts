@@ -82,6 +82,13 @@ Deno.test("the space in front: of every text between added tokens, of the first 
   }
 });
 
+Deno.test("bos_token leads unless add_bos_token says no", () => {
+  const bos_token = { content: "<s>" };
+  assertEquals(open(LLAMA, { bos_token }).leading, "<s>");
+  const without = open(LLAMA, { bos_token, add_bos_token: false });
+  assertEquals([without.leading, open(LLAMA).leading], [undefined, undefined]);
+});
+
 Deno.test("added tokens beside a tokenizer.model keep the flags of tokenizer_config.json", () => {
   const id = open(LLAMA).size;
   const tokenizer = open(LLAMA, {

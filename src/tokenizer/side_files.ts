@@ -57,6 +57,10 @@ export type ReadFile = (name: string) => Uint8Array | undefined;
 /** Parsed JSON object. */
 type Json = Readonly<Record<string, unknown>>;
 
+/** The files of which one set must be there, for messages. */
+export const TOKENIZER_FILES =
+  "tokenizer.json, or vocab.json and merges.txt, or tokenizer.model";
+
 /**
  * Text of a tokenizer.json; undefined where the files for it are not there.
  * @throws {TokenizerError} naming the file that is wrong, or a class that is not known
@@ -91,7 +95,22 @@ function pieceJson(read: ReadFile, settings: Json, bytes: Uint8Array): string {
     : legacy === false
     ? "first"
     : "always";
-  return sentencePieceJson(file, added, prefix);
+  const first = settings.add_bos_token === false
+    ? null
+    : leading(read, settings);
+  return sentencePieceJson(file, added, prefix, first);
+}
+
+/** The post-processor that puts bos_token first; null where no file names one. */
+function leading(read: ReadFile, settings: Json): unknown {
+  const { bos_token: token } = {
+    ...jsonOf(read, "special_tokens_map.json"),
+    ...settings,
+  };
+  const id = (token as Json | null | undefined)?.content ?? token;
+  if (typeof id !== "string") return null;
+  const single = [{ SpecialToken: { id } }, { Sequence: { id: "A" } }];
+  return { type: "TemplateProcessing", single };
 }
 
 function byteLevelJson(
@@ -137,7 +156,9 @@ function byteLevelJson(
     pre_tokenizer: pattern === undefined
       ? level
       : { type: "Sequence", pretokenizers: [split, level] },
-    post_processor: null,
+    post_processor: settings.add_bos_token === true
+      ? leading(read, settings)
+      : null,
     decoder: level,
     model: { type: "BPE", vocab, merges: mergesOf(mergesText) },
   });

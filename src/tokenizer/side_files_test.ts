@@ -82,6 +82,7 @@ Deno.test("a special token that no list names is the vocabulary's, or none", () 
     },
   });
   assertEquals(tokenizer.isSpecial(the), true);
+  assertEquals(tokenizer.leading, undefined);
   assertEquals(tokenizer.idOf("<nowhere>"), undefined);
 });
 
