@@ -7,6 +7,7 @@ import { type Mutant, of } from "./mutant.ts";
 const OWN = ["src/format/own_file_test.ts"];
 const LINES = ["src/cli/json_lines_test.ts"];
 const BUDGET = ["src/image/budget_test.ts"];
+const UNSOUND = ["tests/convert/unsound_test.ts"];
 const WEBP = ["src/image/webp_test.ts"];
 
 /** All of them. */
@@ -90,5 +91,74 @@ export const FILES: readonly Mutant[] = [
     "src/image/webp.ts",
     WEBP,
     ["failures give pixels", "return undefined;\n  };", "return pixels;\n  };"],
+  ),
+  ...of(
+    "src/format/finite.ts",
+    ["src/format/finite_test.ts"],
+    [
+      "NaN of two bytes passes",
+      "const words = new Uint16Array(buffer, 0, length / 2);",
+      "const words = new Uint16Array(0);",
+    ],
+    [
+      "NaN beyond the first part passes",
+      "if (found < 0) continue;",
+      "if (found < 0) break;",
+    ],
+    ["bfloat16 is read as float16", "BF16: 0x7f80", "BF16: 0x7c00"],
+  ),
+  ...of(
+    "src/convert/weights.ts",
+    UNSOUND,
+    [
+      "wrong weights are found and not told",
+      "if (wrong.size === 0) return;",
+      "return;",
+    ],
+  ),
+  ...of(
+    "src/convert/opens.ts",
+    UNSOUND,
+    [
+      "constants are not computed",
+      "for (const { fill } of persistent) fill?.();",
+      "",
+    ],
+  ),
+  ...of(
+    "src/format/write.ts",
+    UNSOUND,
+    ["a file gets its name unseen", "check?.(temporary);", ""],
+  ),
+  ...of(
+    "src/graph/generate.ts",
+    UNSOUND,
+    [
+      "a model may say the image token",
+      "if (id !== image?.tokenId) return id;",
+      "return id;",
+    ],
+  ),
+  ...of(
+    "src/cli/decoding.ts",
+    ["src/cli/decoding_test.ts"],
+    ["threads without end", "if (busy < MOST_BUSY)", "if (busy >= 0)"],
+    ["Ctrl-C is not heard", 'signal.addEventListener("abort", stop);', ""],
+    ["a photo may take for ever", "reject(tooLong(photo.name, ms))", "{}"],
+    ["a thread is lost after its photo", "(idle ??= thread, answer)", "answer"],
+  ),
+  ...of(
+    "src/cli/captioner.ts",
+    ["src/cli/captioner_test.ts"],
+    [
+      "a model that was replaced answers",
+      "if (modelHash(path) === hash) return session;",
+      "return session;",
+    ],
+    [
+      "the schema is read for each photo",
+      "askOptions(question, io.signal)",
+      "askOptions(questionOf(values), io.signal)",
+    ],
   ),
 ];
