@@ -24,5 +24,8 @@ export function bitsOf(
     n.op === "residual_add" && n.phase === "text" &&
     [node.id, ...joins].includes(n.x)
   );
-  return bridges ? recipe.bits.connector : recipe.bits.vision;
+  if (bridges) return recipe.bits.connector;
+  return nodes.some((n) => n.op === "depthwise_conv2d")
+    ? recipe.bits.convolutions ?? 8
+    : recipe.bits.vision;
 }

@@ -22,6 +22,8 @@ export interface Bits {
   readonly text: number;
   /** Of the head and the embedding table, which are often one; default 8. */
   readonly head?: number;
+  /** Of a vision tower with convolutions, whose layers are narrow: 4 bits cost 12 dB there (docs/results.md); default 8. */
+  readonly convolutions?: number;
 }
 
 /** A recipe: every choice is a value, and all of them are printed into the file. */
