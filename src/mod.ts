@@ -4,8 +4,8 @@
  * ```ts
  * import { open } from "@mquant/mquant";
  *
- * await using model = await open("models/flickr-mini/flickr-mini.w4a8.safetensors");
- * const photo = await Deno.readFile("models/flickr-mini/photos/cat.jpg");
+ * await using model = await open("models/photo-mini/photo-mini.w4a8.safetensors");
+ * const photo = await Deno.readFile("models/photo-mini/photos/cat.jpg");
  * for await (const text of model.caption(photo)) console.log(text);
  * ```
  * @module

@@ -101,8 +101,8 @@ export async function buildDemo(out: string): Promise<void> {
     page.html.replace("<title>", () => `${meta}\n    <title>`),
   );
   await Deno.copyFile(new URL("caption.js", demo), join(out, "caption.js"));
-  const model = "flickr-mini.w4a8.safetensors";
-  await Deno.copyFile(path(`models/flickr-mini/${model}`), join(out, model));
+  const model = "photo-mini.w4a8.safetensors";
+  await Deno.copyFile(path(`models/photo-mini/${model}`), join(out, model));
 }
 
 const TYPES: Readonly<Record<string, string>> = {

@@ -9,7 +9,7 @@ import { decode } from "../src/image/decode.ts";
 import type { Image } from "../src/image/image.ts";
 import { random, uniform } from "../src/tensor/random.ts";
 
-const SAMPLES = new URL("../models/flickr-mini/photos/", import.meta.url);
+const SAMPLES = new URL("../models/photo-mini/photos/", import.meta.url);
 const SIDE = 224;
 
 /** The square of `SIDE` pixels at (x, y). */

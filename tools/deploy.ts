@@ -117,7 +117,7 @@ function cap(mib: number): boolean {
 
 async function measure(deno: string): Promise<string> {
   const photo = await Deno.readFile(
-    new URL("models/flickr-mini/photos/astronaut.jpg", root),
+    new URL("models/photo-mini/photos/astronaut.jpg", root),
   );
   const capped = cap(512), rounds = 20;
   await using running = await start(deno, capped);

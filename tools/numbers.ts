@@ -19,8 +19,6 @@ export interface BundledReport {
   readonly date: string;
   readonly ciderD: { readonly float: number; readonly quantized: number };
   readonly bleu4: { readonly float: number; readonly quantized: number };
-  /** Share of greedy captions that are the float model's, 0 to 1. */
-  readonly identicalCaptions: number;
   readonly peakMegabytes: number;
   readonly secondsPerCaption: readonly {
     readonly cpu: string;

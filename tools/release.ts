@@ -18,7 +18,7 @@ import { cycloneDx, packagesIn } from "./sbom.ts";
 
 /** Files and folders of a release. */
 const RELEASED = [
-  ...["src", "kernels", "models/flickr-mini", "tools/std"],
+  ...["src", "kernels", "models/photo-mini", "tools/std"],
   ...["deno.json", "deno.lock", "README.md", "SECURITY.md", "LICENSE"],
 ];
 /** What is written, and signed. */

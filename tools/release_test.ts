@@ -8,7 +8,7 @@ const ROOT = fromFileUrl(new URL("../", import.meta.url));
 /** A checkout of little: each released file and folder, the latter with one file. */
 function checkout(): string {
   const root = Deno.makeTempDirSync();
-  for (const folder of ["src", "kernels", "models/flickr-mini", "tools/std"]) {
+  for (const folder of ["src", "kernels", "models/photo-mini", "tools/std"]) {
     Deno.mkdirSync(`${root}/${folder}`, { recursive: true });
     Deno.writeTextFileSync(`${root}/${folder}/a.ts`, folder);
   }
@@ -60,7 +60,7 @@ Deno.test("a release has the model, the kernels and all that is published", () =
   const files = releasedFiles(ROOT);
   for (
     const path of [
-      "models/flickr-mini/flickr-mini.w4a8.safetensors",
+      "models/photo-mini/photo-mini.w4a8.safetensors",
       "src/kernels/generated/simd.ts",
       "src/mod.ts",
     ]

@@ -1,6 +1,6 @@
 // The backend of a model in the page (page.js describes backends). The model runs
 // in a worker, not in the page's main thread.
-const MODEL = "flickr-mini.w4a8";
+const MODEL = "photo-mini.w4a8";
 
 const worker = new Worker(new URL("caption.js", document.baseURI), {
   type: "module",

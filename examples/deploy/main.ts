@@ -12,7 +12,7 @@
 import { ImageError, open } from "../../src/mod.ts";
 
 const MODEL = new URL(
-  "../../models/flickr-mini/flickr-mini.w4a8.safetensors",
+  "../../models/photo-mini/photo-mini.w4a8.safetensors",
   import.meta.url,
 );
 const MOST_BYTES = 10_000_000;

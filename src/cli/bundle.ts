@@ -1,5 +1,5 @@
 /**
- * `bundle CHECKPOINT`: quantizes a checkpoint into models/flickr-mini/, where
+ * `bundle CHECKPOINT`: quantizes a checkpoint into models/photo-mini/, where
  * `caption` finds it.
  * @module
  */
@@ -13,7 +13,7 @@ import { isFolder } from "../convert/calibration.ts";
 
 export default command({
   name: "bundle",
-  summary: "quantize a checkpoint into models/flickr-mini, the bundled model",
+  summary: "quantize a checkpoint into models/photo-mini, the bundled model",
   operands: "CHECKPOINT",
   arity: [1, 1],
   options: {
@@ -31,7 +31,7 @@ export default command({
   async run([checkpoint], values, io) {
     const out = join(
       fromFileUrl(BUNDLE),
-      `flickr-mini.${values.recipe}.safetensors`,
+      `photo-mini.${values.recipe}.safetensors`,
     );
     const calibration = values.calibration ?? besideModels(checkpoint);
     await quantizeShown(checkpoint, calibration, out, values, io);

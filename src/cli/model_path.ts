@@ -6,7 +6,7 @@ import { fromFileUrl } from "@std/path";
 
 /** Folder of the bundled model. */
 export const BUNDLE: URL = new URL(
-  "../../models/flickr-mini/",
+  "../../models/photo-mini/",
   import.meta.url,
 );
 
@@ -14,7 +14,7 @@ export const BUNDLE: URL = new URL(
 export const MODEL_OPTION = {
   type: "string",
   value: "FILE",
-  help: "model file; default: the bundled one in models/flickr-mini",
+  help: "model file; default: the bundled one in models/photo-mini",
 } as const;
 
 /** The option `--max-memory`. */
@@ -43,13 +43,13 @@ export function modelPath(given: string | undefined): string {
     if (files.length > 0) return fromFileUrl(new URL(files[0], BUNDLE));
   }
   throw new Error(
-    "Cannot find the bundled model: there is no .safetensors file in models/flickr-mini; run `deno task bundle CHECKPOINT`, or name a model with --model FILE",
+    "Cannot find the bundled model: there is no .safetensors file in models/photo-mini; run `deno task bundle CHECKPOINT`, or name a model with --model FILE",
   );
 }
 
 /** The checkpoint of the bundled model, if the repository contains it. */
 export function bundledCheckpoint(): string | undefined {
-  const folder = new URL("../checkpoints/flickr-mini/", BUNDLE);
+  const folder = new URL("../checkpoints/photo-mini/", BUNDLE);
   if (folder.protocol !== "file:") return undefined;
   try {
     return Deno.statSync(folder).isDirectory ? fromFileUrl(folder) : undefined;

@@ -309,7 +309,7 @@ function words(list: string | undefined): string[] {
   return (list ?? "").split(",").map((w) => w.trim()).filter((w) => w !== "");
 }
 
-/** Name of a model: `dir/flickr-mini.w4a8.safetensors` is flickr-mini.w4a8. */
+/** Name of a model: `dir/photo-mini.w4a8.safetensors` is photo-mini.w4a8. */
 function nameOf(path: string): string {
   return path.replace(/^.*[/\\]/, "").replace(/\.safetensors$/, "");
 }

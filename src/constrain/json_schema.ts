@@ -19,9 +19,9 @@ import { NO_LIMIT, type RuleBook, ruleBook } from "./text_rules.ts";
  *
  * const schema: JsonSchema = { enum: ["cat", "dog", "neither"] };
  * await using model = await open(
- *   "models/flickr-mini/flickr-mini.w4a8.safetensors",
+ *   "models/photo-mini/photo-mini.w4a8.safetensors",
  * );
- * const { text } = await model.caption("models/flickr-mini/photos/cat.jpg", { schema });
+ * const { text } = await model.caption("models/photo-mini/photos/cat.jpg", { schema });
  * if (!["cat", "dog", "neither"].includes(JSON.parse(text))) throw new Error(text);
  * ```
  */

@@ -31,7 +31,7 @@ export type QuantizeErrorCode =
  *
  * try {
  *   await quantize("no/such/folder", {
- *     calibration: "models/flickr-mini/photos",
+ *     calibration: "models/photo-mini/photos",
  *     out: "model.safetensors",
  *   });
  * } catch (error) {

@@ -7,7 +7,7 @@
  *
  * const out = `${await Deno.makeTempDir()}/toy.w4a8.safetensors`;
  * const { bytes } = await quantize("tests/golden/smolvlm-toy", {
- *   calibration: "models/flickr-mini/photos",
+ *   calibration: "models/photo-mini/photos",
  *   samples: 2,
  *   out,
  * });

@@ -36,7 +36,7 @@ const WORKER = new URL("./worker.ts", import.meta.url);
  *
  * const out = `${await Deno.makeTempDir()}/toy.w4a8.safetensors`;
  * const { bytes, sha256 } = await quantize("tests/golden/smolvlm-toy", {
- *   calibration: "models/flickr-mini/photos",
+ *   calibration: "models/photo-mini/photos",
  *   samples: 2,
  *   out,
  *   onProgress: ({ stage, done, total }) =>

@@ -31,10 +31,10 @@ export interface KernelTime {
  * import { open, type Profile } from "@mquant/mquant";
  *
  * await using model = await open(
- *   "models/flickr-mini/flickr-mini.w4a8.safetensors",
+ *   "models/photo-mini/photo-mini.w4a8.safetensors",
  * );
  * const { kernels, totalMs }: Profile = await model.profile(() =>
- *   model.caption("models/flickr-mini/photos/cat.jpg", { maxTokens: 4 })
+ *   model.caption("models/photo-mini/photos/cat.jpg", { maxTokens: 4 })
  * );
  * console.log(kernels[0].kernel, totalMs);
  * ```

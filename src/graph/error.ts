@@ -40,7 +40,7 @@ export type RuntimeErrorCode =
  * import { open, RuntimeError } from "@mquant/mquant";
  *
  * await using model = await open(
- *   "models/flickr-mini/flickr-mini.w4a8.safetensors",
+ *   "models/photo-mini/photo-mini.w4a8.safetensors",
  * );
  * try {
  *   await model.ask("Why?", [], { maxTokens: 0 });

@@ -54,7 +54,7 @@ export type ImageErrorCode =
  * import { ImageError, open } from "@mquant/mquant";
  *
  * await using model = await open(
- *   "models/flickr-mini/flickr-mini.w4a8.safetensors",
+ *   "models/photo-mini/photo-mini.w4a8.safetensors",
  * );
  * try {
  *   await model.caption(new TextEncoder().encode("no picture"));

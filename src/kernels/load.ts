@@ -22,10 +22,10 @@ import { base64 as simdShared } from "./generated/simd_shared.ts";
  *
  * for (const build of ["simd", "relaxed"] satisfies Build[]) {
  *   await using model = await open(
- *     "models/flickr-mini/flickr-mini.w4a8.safetensors",
+ *     "models/photo-mini/photo-mini.w4a8.safetensors",
  *     { build },
  *   );
- *   console.log((await model.caption("models/flickr-mini/photos/cat.jpg")).text); // the same twice
+ *   console.log((await model.caption("models/photo-mini/photos/cat.jpg")).text); // the same twice
  * }
  * ```
  */

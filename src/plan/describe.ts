@@ -41,7 +41,7 @@ export interface DescribedStep {
  * import { type Described, open } from "@mquant/mquant";
  *
  * await using model = await open(
- *   "models/flickr-mini/flickr-mini.w4a8.safetensors",
+ *   "models/photo-mini/photo-mini.w4a8.safetensors",
  * );
  * const { steps, text }: Described = model.describePlan();
  * console.log(steps.length, text.split("\n")[0]);

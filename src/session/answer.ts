@@ -78,9 +78,9 @@ export interface Result {
  * import { type Answer, open } from "@mquant/mquant";
  *
  * await using model = await open(
- *   "models/flickr-mini/flickr-mini.w4a8.safetensors",
+ *   "models/photo-mini/photo-mini.w4a8.safetensors",
  * );
- * const answer: Answer = model.caption("models/flickr-mini/photos/cat.jpg");
+ * const answer: Answer = model.caption("models/photo-mini/photos/cat.jpg");
  * for await (const piece of answer) console.log(piece);
  * console.log((await answer).finish);
  * ```

@@ -17,7 +17,7 @@ import type { SampleOptions } from "./sample.ts";
  *   {
  *     role: "user",
  *     content: [
- *       { type: "image", image: "models/flickr-mini/photos/cat.jpg" },
+ *       { type: "image", image: "models/photo-mini/photos/cat.jpg" },
  *       { type: "text", text: "What is this?" },
  *     ],
  *   },
@@ -86,9 +86,9 @@ export interface PictureOptions {
  *
  * const options: AskOptions = { maxTokens: 16, stop: ["."], logprobs: 1 };
  * await using model = await open(
- *   "models/flickr-mini/flickr-mini.w4a8.safetensors",
+ *   "models/photo-mini/photo-mini.w4a8.safetensors",
  * );
- * const answer = await model.ask("What is this?", "models/flickr-mini/photos/cat.jpg", options);
+ * const answer = await model.ask("What is this?", "models/photo-mini/photos/cat.jpg", options);
  * if (answer.tokens.length > 16) throw new Error("too long");
  * ```
  */

@@ -34,9 +34,9 @@ export interface Likelihood {
  * import { open, type TokenLogprob } from "@mquant/mquant";
  *
  * await using model = await open(
- *   "models/flickr-mini/flickr-mini.w4a8.safetensors",
+ *   "models/photo-mini/photo-mini.w4a8.safetensors",
  * );
- * const { logprobs = [] } = await model.caption("models/flickr-mini/photos/cat.jpg", { logprobs: 2 });
+ * const { logprobs = [] } = await model.caption("models/photo-mini/photos/cat.jpg", { logprobs: 2 });
  * const unsure = ({ logprob }: TokenLogprob) => logprob < Math.log(0.5);
  * console.log(logprobs.filter(unsure).map((token) => token.text));
  * ```

@@ -21,7 +21,7 @@ import { readStaticModel } from "../graph/static_model.ts";
  *
  * const options: OpenOptions = { threads: 1, context: 512, remember: true };
  * await using model = await open(
- *   "models/flickr-mini/flickr-mini.w4a8.safetensors",
+ *   "models/photo-mini/photo-mini.w4a8.safetensors",
  *   options,
  * );
  * if (model.info.context !== 512) throw new Error("context");
@@ -67,9 +67,9 @@ export interface OpenOptions extends PictureOptions {
  * import { open } from "@mquant/mquant";
  *
  * await using model = await open(
- *   "models/flickr-mini/flickr-mini.w4a8.safetensors",
+ *   "models/photo-mini/photo-mini.w4a8.safetensors",
  * );
- * const { text } = await model.caption("models/flickr-mini/photos/cat.jpg");
+ * const { text } = await model.caption("models/photo-mini/photos/cat.jpg");
  * console.log(text);
  * ```
  * @throws {FormatError} where the file is not a model, {RuntimeError} where it cannot run

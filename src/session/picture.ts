@@ -46,9 +46,9 @@ export type Picture = Uint8Array | ImageData | {
  * import { type ImageInput } from "@mquant/mquant";
  *
  * const inputs: ImageInput[] = [
- *   "models/flickr-mini/photos/cat.jpg",
+ *   "models/photo-mini/photos/cat.jpg",
  *   new URL("https://example.org/cat.jpg"),
- *   await Deno.readFile("models/flickr-mini/photos/cat.jpg"),
+ *   await Deno.readFile("models/photo-mini/photos/cat.jpg"),
  * ];
  * console.log(inputs.length);
  * ```

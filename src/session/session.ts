@@ -41,7 +41,7 @@ export interface CaptionOptions extends AskOptions {
  * import { open, type SessionInfo } from "@mquant/mquant";
  *
  * await using model = await open(
- *   "models/flickr-mini/flickr-mini.w4a8.safetensors",
+ *   "models/photo-mini/photo-mini.w4a8.safetensors",
  * );
  * const { threads, build, imageTokens }: SessionInfo = model.info;
  * console.log(threads, build, imageTokens);
@@ -76,9 +76,9 @@ export interface SessionInfo {
  *   return (await session.caption(photo, { maxTokens: 8 })).text;
  * }
  * await using model = await open(
- *   "models/flickr-mini/flickr-mini.w4a8.safetensors",
+ *   "models/photo-mini/photo-mini.w4a8.safetensors",
  * );
- * console.log(await describe(model, "models/flickr-mini/photos/cat.jpg"));
+ * console.log(await describe(model, "models/photo-mini/photos/cat.jpg"));
  * ```
  */
 export interface Session extends AsyncDisposable {

@@ -63,14 +63,14 @@ function corpus(count: number): string[] {
 
 const mini = Deno.readTextFileSync(
   new URL(
-    "../../models/checkpoints/flickr-mini/tokenizer.json",
+    "../../models/checkpoints/photo-mini/tokenizer.json",
     import.meta.url,
   ),
 );
 
 for (
   const [name, json] of [["toy", toyTokenizerJson()], [
-    "flickr-mini",
+    "photo-mini",
     mini,
   ]] as const
 ) {

@@ -5,10 +5,10 @@
 import { assert, assertEquals } from "@std/assert";
 import { open } from "../../src/mod.ts";
 
-const folder = new URL("../../models/flickr-mini/", import.meta.url);
+const folder = new URL("../../models/photo-mini/", import.meta.url);
 const model = [...Deno.readDirSync(folder)].map((e) => e.name)
   .find((name) => name.endsWith(".safetensors"));
-if (!model) console.log("skipped: no model is bundled in models/flickr-mini");
+if (!model) console.log("skipped: no model is bundled in models/photo-mini");
 
 Deno.test({
   name:

@@ -9,10 +9,10 @@ import { openPage, withoutChromium } from "./chromium.ts";
 
 const ignore = withoutChromium("the demo of the browser");
 const MODEL = new URL(
-  "../../models/flickr-mini/flickr-mini.w4a8.safetensors",
+  "../../models/photo-mini/photo-mini.w4a8.safetensors",
   import.meta.url,
 );
-const PHOTOS = new URL("../../models/flickr-mini/photos/", import.meta.url);
+const PHOTOS = new URL("../../models/photo-mini/photos/", import.meta.url);
 const NAMES = ["cat.jpg", "astronaut.jpg", "photographer.jpg"];
 
 Deno.test({
@@ -79,7 +79,7 @@ Deno.test({
     try {
       await bundleFor(folder, "logits.js", "tests/browser/logits_entry.ts");
       await bundleFor(folder, "mquant.js", "src/mod.ts");
-      await Deno.copyFile(MODEL, join(folder, "flickr-mini.w4a8.safetensors"));
+      await Deno.copyFile(MODEL, join(folder, "photo-mini.w4a8.safetensors"));
       await Deno.writeTextFile(
         join(folder, "index.html"),
         `<!doctype html><link rel="icon" href="data:,">`,
@@ -98,7 +98,7 @@ Deno.test({
             worker.onmessage = ({ data }) => done(data);
             worker.onerror = ({ message }) => refuse(new Error(message));
             worker.postMessage(
-              [new URL("flickr-mini.w4a8.safetensors", location).href, "${build}", ${threads}]);
+              [new URL("photo-mini.w4a8.safetensors", location).href, "${build}", ${threads}]);
           })`);
           assertEquals(there, [here], `${build}, ${threads} threads`);
         }

@@ -15,7 +15,7 @@ import {
 import { loadedModules } from "../loaded_modules.ts";
 
 const TOY = "tests/golden/smolvlm-toy";
-const PHOTOS = "models/flickr-mini/photos";
+const PHOTOS = "models/photo-mini/photos";
 
 async function inFolder(work: (folder: string) => Promise<void>) {
   const folder = Deno.makeTempDirSync();

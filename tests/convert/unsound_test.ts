@@ -22,7 +22,7 @@ import { toy } from "../agreement/toy_file.ts";
 import { type FloatType, unsoundCheckpoint } from "./unsound.ts";
 
 const TOY = "tests/golden/smolvlm-toy";
-const PHOTOS = "models/flickr-mini/photos";
+const PHOTOS = "models/photo-mini/photos";
 const folder = Deno.makeTempDirSync();
 addEventListener("unload", () => Deno.removeSync(folder, { recursive: true }));
 

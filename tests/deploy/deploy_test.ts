@@ -4,7 +4,7 @@ import { open } from "../../src/mod.ts";
 import { post, start } from "../../tools/deploy.ts";
 
 const read = (path: string) =>
-  Deno.readFile(new URL(`../../models/flickr-mini/${path}`, import.meta.url));
+  Deno.readFile(new URL(`../../models/photo-mini/${path}`, import.meta.url));
 
 /** This Deno, and the one with long-term support that Deploy names, where CI has put it. */
 const denos = { this: Deno.execPath(), LTS: Deno.env.get("MQUANT_DENO_LTS") };
@@ -20,7 +20,7 @@ for (const [name, deno] of Object.entries(denos)) {
     async fn() {
       const photo = await read("photos/cat.jpg");
       await using session = await open(
-        await read("flickr-mini.w4a8.safetensors"),
+        await read("photo-mini.w4a8.safetensors"),
         { threads: 1 },
       );
       const { text: caption } = await session.caption(photo);

@@ -20,7 +20,7 @@ const OTHERS = [
   "CONTRIBUTING.md",
   "SECURITY.md",
   "examples/deploy/README.md",
-  "models/flickr-mini/CARD.md",
+  "models/photo-mini/CARD.md",
 ];
 
 function below(folder: string): string[] {

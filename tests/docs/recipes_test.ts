@@ -7,8 +7,8 @@ const RECIPES = new URL("../../docs/recipes/", import.meta.url);
 /** Stands in for a camera: the photo of a cat, to stdout or into a file. */
 const CAMERA = `#!/bin/sh
 while [ "$1" != --output ]; do shift; done
-[ "$2" = - ] && exec cat models/flickr-mini/photos/cat.jpg
-exec cp models/flickr-mini/photos/cat.jpg "$2"
+[ "$2" = - ] && exec cat models/photo-mini/photos/cat.jpg
+exec cp models/photo-mini/photos/cat.jpg "$2"
 `;
 
 for (const { name } of Deno.readDirSync(RECIPES)) {

@@ -24,8 +24,8 @@ interface Note {
   readonly as?: readonly [file: string, command: string];
 }
 
-const MODEL = "models/flickr-mini/flickr-mini.w4a8.safetensors";
-const CAT = "models/flickr-mini/photos/cat.jpg";
+const MODEL = "models/photo-mini/photo-mini.w4a8.safetensors";
+const CAT = "models/photo-mini/photos/cat.jpg";
 const SERVED = "http://127.0.0.1:8080/health";
 
 /** The only table of exceptions. A line that fits nothing is an error. */

@@ -72,7 +72,7 @@ Deno.test({
         "--threads=1",
         "--max-tokens=3",
         `--model=${path}`,
-        "models/flickr-mini/photos/cat.jpg",
+        "models/photo-mini/photos/cat.jpg",
       ], {
         out: (text) => void out.push(text),
         err: (line) => void err.push(line),

@@ -35,7 +35,7 @@ function preparePhotos(folder: string) {
   Deno.mkdirSync(`${folder}/photos`);
   for (const name of PHOTOS) {
     Deno.copyFileSync(
-      `models/flickr-mini/photos/${name}`,
+      `models/photo-mini/photos/${name}`,
       `${folder}/photos/${name}`,
     );
   }
@@ -58,7 +58,7 @@ const quantize: Scenario = {
   run: (folder) => () =>
     produce({
       checkpoint: "tests/golden/smolvlm-toy",
-      calibration: "models/flickr-mini/photos",
+      calibration: "models/photo-mini/photos",
       samples: 1,
       threads: 1,
       out: `${folder}/out`,

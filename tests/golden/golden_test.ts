@@ -24,11 +24,6 @@ const SUITES = [
     golden: "tests/golden/smolvlm-toy/golden.json",
   },
   {
-    name: "flickr-mini",
-    checkpoint: "models/checkpoints/flickr-mini/",
-    golden: "models/checkpoints/flickr-mini/golden.json",
-  },
-  {
     name: "photo-mini",
     checkpoint: "models/checkpoints/photo-mini/",
     golden: "models/checkpoints/photo-mini/golden.json",

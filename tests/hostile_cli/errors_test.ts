@@ -6,7 +6,7 @@ import { bundledModel, type Outcome, ROOT, run, spawn } from "./run.ts";
 
 const folder = Deno.makeTempDirSync();
 addEventListener("unload", () => Deno.removeSync(folder, { recursive: true }));
-const PHOTO = "models/flickr-mini/photos/photographer.jpg";
+const PHOTO = "models/photo-mini/photos/photographer.jpg";
 const model = bundledModel();
 const skip = { ignore: model === undefined }; // no model is bundled yet
 
@@ -241,7 +241,7 @@ Deno.test({
     assertEquals(code, 3);
     assertMatch(
       out,
-      /^models\/flickr-mini\/photos\/photographer\.jpg\t[^\n]+\n$/,
+      /^models\/photo-mini\/photos\/photographer\.jpg\t[^\n]+\n$/,
     );
     assertMatch(err, /^Cannot .*bad\.jpg.*\n$/);
   },

@@ -59,7 +59,7 @@ export async function run(
 
 /** Path of the bundled model, or undefined where none is bundled yet. */
 export function bundledModel(): string | undefined {
-  const folder = `${ROOT}models/flickr-mini`;
+  const folder = `${ROOT}models/photo-mini`;
   const name = [...Deno.readDirSync(folder)].map((e) => e.name)
     .find((n) => n.endsWith(".safetensors"));
   return name && `${folder}/${name}`;

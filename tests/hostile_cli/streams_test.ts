@@ -2,7 +2,7 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { bundledModel, run, spawn } from "./run.ts";
 
-const PHOTO = "models/flickr-mini/photos/photographer.jpg";
+const PHOTO = "models/photo-mini/photos/photographer.jpg";
 const skip = { ignore: bundledModel() === undefined }; // no model is bundled yet
 
 Deno.test("help is on stdout for the whole and for each command", async () => {

@@ -32,7 +32,7 @@ const PHOTOS = 1000;
 const DENO = ["run", "--quiet", "--no-check", "--allow-all"];
 const quantizeArgs = (out: string) => [
   ...["src/cli/main.ts", "quantize", "tests/golden/smolvlm-toy"],
-  ...["--calibration=models/flickr-mini/photos", "--samples=2"],
+  ...["--calibration=models/photo-mini/photos", "--samples=2"],
   ...["--threads=1", `--out=${out}`],
 ];
 

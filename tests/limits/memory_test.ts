@@ -28,7 +28,7 @@ Deno.test("--max-memory, on the command line", async () => {
   const { code, out, err } = await run([
     "caption",
     "--max-memory=10",
-    "models/flickr-mini/photos/cat.jpg",
+    "models/photo-mini/photos/cat.jpg",
   ]);
   assertEquals([code, out], [1, ""]);
   assertStringIncludes(err, "at most 10 MB are allowed; ");

@@ -37,7 +37,7 @@ Deno.writeFileSync(model, toy().bytes);
 const old = `${folder}/old.safetensors`;
 Deno.writeFileSync(old, version1());
 for (
-  const path of [photos, `${photos}/images`, out, `${copy}/models/flickr-mini`]
+  const path of [photos, `${photos}/images`, out, `${copy}/models/photo-mini`]
 ) {
   Deno.mkdirSync(path, { recursive: true });
 }
@@ -52,7 +52,7 @@ for (const name of ["src", "tools", "deno.json", "deno.lock"]) {
   Deno.symlinkSync(`${ROOT}${name}`, `${copy}/${name}`);
 }
 const checkpoint = `${ROOT}tests/golden/smolvlm-toy`;
-const samples = `${ROOT}models/flickr-mini/photos`;
+const samples = `${ROOT}models/photo-mini/photos`;
 const small = [`--model=${model}`, "--threads=1", "--max-tokens=2"];
 
 /** One call of each command at least; FOLDER is `out`. */

@@ -4,7 +4,7 @@ import { toFileUrl } from "@std/path";
 import { openPage, withoutChromium } from "../browser/chromium.ts";
 import { ROOT } from "../hostile_cli/run.ts";
 
-const TOY = "tests/golden/smolvlm-toy", PHOTOS = "models/flickr-mini/photos";
+const TOY = "tests/golden/smolvlm-toy", PHOTOS = "models/photo-mini/photos";
 
 async function mquant(
   ...args: string[]

@@ -13,7 +13,7 @@ function start(out: string, trap?: readonly [string, number]) {
       "src/cli/main.ts",
       "quantize",
       "tests/golden/smolvlm-toy",
-      "--calibration=models/flickr-mini/photos",
+      "--calibration=models/photo-mini/photos",
       "--samples=2",
       `--out=${out}`,
     ];

@@ -38,7 +38,7 @@ function trap(file: RecordSink): RecordSink {
 await produce(
   {
     checkpoint: "tests/golden/smolvlm-toy",
-    calibration: "models/flickr-mini/photos",
+    calibration: "models/photo-mini/photos",
     out,
     samples: 2,
     threads: 1,

@@ -10,7 +10,7 @@ addEventListener("unload", () => Deno.removeSync(folder, { recursive: true }));
 const MODEL = `${folder}/toy.safetensors`;
 Deno.writeFileSync(MODEL, toy().bytes);
 const READ = `--allow-read=${ROOT},${MODEL}`;
-const PHOTO = "models/flickr-mini/photos/cat.jpg";
+const PHOTO = "models/photo-mini/photos/cat.jpg";
 
 function start(flags: string[], args: string[]): Deno.ChildProcess {
   return new Deno.Command("deno", {

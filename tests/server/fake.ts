@@ -124,7 +124,7 @@ export async function until(good: () => boolean, what: string): Promise<void> {
 /** A sample photo as a data: URI. */
 export async function photoUri(): Promise<string> {
   const url = new URL(
-    "../../models/flickr-mini/photos/cat.jpg",
+    "../../models/photo-mini/photos/cat.jpg",
     import.meta.url,
   );
   return `data:image/jpeg;base64,${(await Deno.readFile(url)).toBase64()}`;

@@ -11,7 +11,7 @@ import { fake, toySession, until } from "./fake.ts";
 const ignore = withoutChromium("the server's page");
 
 const PHOTOS = fromFileUrl(
-  new URL("../../models/flickr-mini/photos/", import.meta.url),
+  new URL("../../models/photo-mini/photos/", import.meta.url),
 );
 
 const ready = (page: Page) => page.getByText(/CPU, \d+ thread/).waitFor();

@@ -66,7 +66,7 @@ Deno.test("another file in its place is not taken for the same model", async () 
     await session.ask("hi", [], { maxTokens: 2 });
     Deno.copyFileSync(
       new URL(
-        "../../models/flickr-mini/flickr-mini.w4a8.safetensors",
+        "../../models/photo-mini/photo-mini.w4a8.safetensors",
         import.meta.url,
       ),
       path,

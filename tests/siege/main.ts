@@ -41,7 +41,7 @@ for (let i = 0; i < 600; i++) {
   if (ok) break;
   await new Promise((go) => setTimeout(go, 100));
 }
-const photo = await Deno.readFile("models/flickr-mini/photos/cat.jpg");
+const photo = await Deno.readFile("models/photo-mini/photos/cat.jpg");
 const body = JSON.stringify({
   messages: [{
     role: "user",

@@ -37,7 +37,7 @@ const ends: Record<string, number> = {}, answers = new Map<string, string>();
 const photos = await Promise.all(
   PHOTOS.map(async (name) =>
     `data:image/jpeg;base64,${
-      (await Deno.readFile(`models/flickr-mini/photos/${name}.jpg`)).toBase64()
+      (await Deno.readFile(`models/photo-mini/photos/${name}.jpg`)).toBase64()
     }`
   ),
 );

@@ -43,9 +43,9 @@ const shapes: readonly Shape[] = [
   { m: 29, k: 16384, n: 8, why: "rows in two passes of the cache" },
   { m: 1, k: 64, n: 48, why: "5 panels in streams of 2, 2, 1, 0" },
   { m: 1, k: 96, n: 64, why: "7 panels in streams of 2, 2, 2, 1" },
-  { m: 196, k: 320, n: 320, why: "flickr-mini vision attention" },
-  { m: 53, k: 384, n: 1024, why: "flickr-mini text up" },
-  { m: 49, k: 1280, n: 384, why: "flickr-mini connector" },
+  { m: 196, k: 320, n: 320, why: "a ViT's attention" },
+  { m: 53, k: 384, n: 1024, why: "photo-mini text up" },
+  { m: 49, k: 1280, n: 384, why: "a connector" },
   { m: 65, k: 576, n: 1536, why: "SmolVLM-256M text up" },
 ];
 
@@ -165,7 +165,7 @@ const groupedShapes: readonly GroupedShape[] = [
   { m: 1, k: 128, n: 48, group: 64, why: "5 panels in streams of 2, 2, 1, 0" },
   { m: 37, k: 64, n: 8, group: 64, why: "one group, two passes of rows" },
   { m: 2, k: 4096, n: 8, group: 128, why: "four passes" },
-  { m: 53, k: 384, n: 1024, group: 64, why: "flickr-mini text up" },
+  { m: 53, k: 384, n: 1024, group: 64, why: "photo-mini text up" },
 ];
 
 /** Operands whose group scales take each of 1 to 15. */
