@@ -123,9 +123,9 @@ const SAY: readonly (readonly [piece: string, said: string])[] = [
     "task caption",
     blocksOf("README.md").find((b) => b.kind === "text")!.code.split("\n")[0],
   ],
-  ["curl -s http", '"content":"A tabby cat is biting a cat."'],
-  ["ask.ts", "A tabby cat is biting a cat."],
-  ["curl --data-binary", '"caption":"A tabby cat is biting a cat."'],
+  ["curl -s http", '"content":"A cat that is standing on a toilet."'],
+  ["ask.ts", "A cat that is standing on a toilet."],
+  ["curl --data-binary", '"caption":"A cat that is standing on a toilet."'],
   ["--verify", "match their checksums"],
   ["task sbom", '"bomFormat": "CycloneDX"'],
 ];
