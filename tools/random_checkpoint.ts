@@ -16,6 +16,7 @@ import { writeModelFile } from "../src/format/write_model.ts";
 import { headScale, siteScale } from "../src/graph/names.ts";
 import type { ModelInfo } from "../src/graph/info.ts";
 import { describe } from "../src/models/mod.ts";
+import { FILTER_BITS } from "../src/quantize/bits.ts";
 import { emit } from "../src/quantize/emit.ts";
 import type { IntegerWeight } from "../src/quantize/gptq.ts";
 import type { Quantized } from "../src/quantize/quantize.ts";
@@ -149,6 +150,11 @@ export function randomModelFile(
   for (const node of model.nodes) {
     if (node.op === "embedding") {
       add(node.weight, model.info.vocabulary, node.width, head);
+    }
+    if (node.op === "depthwise_conv2d") {
+      const { weight, width, kernelSize } = node;
+      add(weight, width, kernelSize ** 2, FILTER_BITS);
+      vectors.set(siteScale(node), same(1 / 32, 1));
     }
     if (node.op === "linear") {
       const last = node === model.nodes.at(-1);

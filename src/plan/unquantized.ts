@@ -4,7 +4,7 @@
  * @module
  */
 import type { Model } from "../graph/node.ts";
-import { bitsOf, headBits } from "../quantize/bits.ts";
+import { bitsOf, FILTER_BITS, headBits } from "../quantize/bits.ts";
 import { RECIPES } from "../quantize/recipe.ts";
 import { checkGraph } from "../graph/check.ts";
 import { tensorsOf } from "../graph/tensors.ts";
@@ -26,6 +26,7 @@ export function unquantized({ nodes, info }: Model): StaticModel {
     if (node.op === "linear" && !bits.has(node.weight)) {
       bits.set(node.weight, bitsOf(nodes, node, RECIPES.w4a8));
     }
+    if (node.op === "depthwise_conv2d") bits.set(node.weight, FILTER_BITS);
     if (node.op === "embedding") bits.set(node.weight, headBits(RECIPES.w4a8));
   }
   checkGraph(nodes, info);

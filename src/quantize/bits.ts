@@ -8,6 +8,9 @@ import type { Recipe } from "./recipe.ts";
 /** Bits of the head and of embedding tables, which a head may share. */
 export const headBits = ({ bits }: Recipe): number => bits.head ?? 8;
 
+/** Bits of the filters of depthwise convolutions. */
+export const FILTER_BITS = 8;
+
 /** Bits of a linear's weight. */
 export function bitsOf(
   nodes: readonly Node[],

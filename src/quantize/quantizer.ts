@@ -23,7 +23,7 @@ import {
   type TargetCorrection,
   targetCorrection,
 } from "./gptaq.ts";
-import { bitsOf, headBits } from "./bits.ts";
+import { bitsOf, FILTER_BITS, headBits } from "./bits.ts";
 import { coordinateDescent } from "./coordinate_descent.ts";
 import type { Findings, Rounded } from "./findings.ts";
 import {
@@ -213,7 +213,7 @@ export class Quantizer {
   /** Filters of a depthwise convolution: 8 bits, one scale per channel. */
   #roundFilters({ weight, width, kernelSize }: DepthwiseConv2dNode): Rounded {
     const w = this.loaded.model.params.get(weight)!.read();
-    return roundToNearest(w, width, kernelSize ** 2, 8);
+    return roundToNearest(w, width, kernelSize ** 2, FILTER_BITS);
   }
 
   /** Quantizes w [n, k] by the recipe. */

@@ -75,8 +75,8 @@ for (const toy of TOYS) {
 }
 
 Deno.test("the file size is that of the file that quantize writes, to one per cent", async () => {
-  const { fileBytes } = await check("models/checkpoints/flickr-mini");
-  const path = "models/flickr-mini/flickr-mini.w4a8.safetensors";
+  const { fileBytes } = await check("models/checkpoints/photo-mini");
+  const path = "models/photo-mini/photo-mini.w4a8.safetensors";
   const { size } = Deno.statSync(path);
   assert(Math.abs(fileBytes! / size - 1) < 0.01, `${fileBytes} of ${size}`);
 });
