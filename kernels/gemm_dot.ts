@@ -21,6 +21,7 @@
 //
 // Sums begin at −zero·Σa, so that what stands in them at the end is Σ a·w.
 import { dotAdd, flipOf } from "./dot";
+import { put } from "./gemm_epilogue";
 import { flipBytes, groupedBytes, scaleBytes, unpackGroups, unpackNibbles } from "./gemm_unpack";
 import { lane0, lane1, lane2, lane3, word } from "./vector";
 
@@ -31,27 +32,11 @@ const CACHED: i32 = 256 << 10; // bytes of rows that all panels pass over: they 
   return i32x4.splat(-zero * load<i32>(sum));
 }
 
-@inline function scaled(c: v128, alpha: v128, bias: v128): v128 {
-  return f32x4.add(f32x4.mul(f32x4.convert_i32x4_s(c), alpha), bias);
-}
-
-/** One row of the tile to y: f32(c)·alpha + bias, stored or added. */
-@inline function put(
-  y: usize, c: v128, d: v128, a0: v128, a1: v128, b0: v128, b1: v128, accumulate: i32,
-): void {
-  let lo = scaled(c, a0, b0), hi = scaled(d, a1, b1);
-  if (accumulate) {
-    lo = f32x4.add(v128.load(y), lo);
-    hi = f32x4.add(v128.load(y, 16), hi);
-  }
-  v128.store(y, lo);
-  v128.store(y, hi, 16);
-}
-
 /** 4 rows of a group, the first `valid` of which are stored. */
-function tile4x8(
+function tile4x8<T>(
   a: usize, p: usize, steps: i32, sums: usize, zero: i32,
   alpha: usize, bias: usize, y: usize, line: usize, valid: i32, accumulate: i32,
+  inv: f32, low: f32, high: f32,
 ): void {
   let c0 = begin(sums, zero), c1 = c0, c2 = begin(sums + 4, zero), c3 = c2;
   let c4 = begin(sums + 8, zero), c5 = c4, c6 = begin(sums + 12, zero), c7 = c6;
@@ -68,16 +53,17 @@ function tile4x8(
     r = lane3(x); c6 = dotAdd(c6, r, lo); c7 = dotAdd(c7, r, hi);
   }
   const a0 = v128.load(alpha), a1 = v128.load(alpha, 16), b0 = v128.load(bias), b1 = v128.load(bias, 16);
-  put(y, c0, c1, a0, a1, b0, b1, accumulate);
-  if (valid > 1) put(y + line, c2, c3, a0, a1, b0, b1, accumulate);
-  if (valid > 2) put(y + 2 * line, c4, c5, a0, a1, b0, b1, accumulate);
-  if (valid > 3) put(y + 3 * line, c6, c7, a0, a1, b0, b1, accumulate);
+  put<T>(y, c0, c1, a0, a1, b0, b1, accumulate, inv, low, high);
+  if (valid > 1) put<T>(y + line, c2, c3, a0, a1, b0, b1, accumulate, inv, low, high);
+  if (valid > 2) put<T>(y + 2 * line, c4, c5, a0, a1, b0, b1, accumulate, inv, low, high);
+  if (valid > 3) put<T>(y + 3 * line, c6, c7, a0, a1, b0, b1, accumulate, inv, low, high);
 }
 
 /** 4 rows of a group, and one lent row: its codes at b, its sum at sum4, its output at y4. */
-function tile5x8(
+function tile5x8<T>(
   a: usize, b: usize, p: usize, steps: i32, sums: usize, sum4: usize, zero: i32,
   alpha: usize, bias: usize, y: usize, y4: usize, line: usize, accumulate: i32,
+  inv: f32, low: f32, high: f32,
 ): void {
   let c0 = begin(sums, zero), c1 = c0, c2 = begin(sums + 4, zero), c3 = c2;
   let c4 = begin(sums + 8, zero), c5 = c4, c6 = begin(sums + 12, zero), c7 = c6;
@@ -97,39 +83,41 @@ function tile5x8(
     r = v128.load32_splat(b, 16); c8 = dotAdd(c8, r, lo); c9 = dotAdd(c9, r, hi);
   }
   const a0 = v128.load(alpha), a1 = v128.load(alpha, 16), b0 = v128.load(bias), b1 = v128.load(bias, 16);
-  put(y, c0, c1, a0, a1, b0, b1, accumulate);
-  put(y + line, c2, c3, a0, a1, b0, b1, accumulate);
-  put(y + 2 * line, c4, c5, a0, a1, b0, b1, accumulate);
-  put(y + 3 * line, c6, c7, a0, a1, b0, b1, accumulate);
-  put(y4, c8, c9, a0, a1, b0, b1, accumulate);
+  put<T>(y, c0, c1, a0, a1, b0, b1, accumulate, inv, low, high);
+  put<T>(y + line, c2, c3, a0, a1, b0, b1, accumulate, inv, low, high);
+  put<T>(y + 2 * line, c4, c5, a0, a1, b0, b1, accumulate, inv, low, high);
+  put<T>(y + 3 * line, c6, c7, a0, a1, b0, b1, accumulate, inv, low, high);
+  put<T>(y4, c8, c9, a0, a1, b0, b1, accumulate, inv, low, high);
 }
 
 /** Up to BLOCK rows over one panel. */
-function block(
+function block<T>(
   a: usize, p: usize, k: i32, sums: usize, zero: i32,
   alpha: usize, bias: usize, y: usize, line: usize, rows: i32, accumulate: i32,
+  inv: f32, low: f32, high: f32,
 ): void {
   const groupBytes = <usize>k << 2, steps = k >> 2, last = (rows - 1) >> 2;
   const rest = rows - (last << 2), lent = rest > last ? 0 : rest; // rows of the last group
   let b = a + <usize>last * groupBytes, sum4 = word(sums, last << 2), y4 = y + <usize>(last << 2) * line;
   for (let g = 0; g <= last; g++, a += groupBytes, sums += 16, y += line << 2) {
     if (g < lent) {
-      tile5x8(a, b, p, steps, sums, sum4, zero, alpha, bias, y, y4, line, accumulate);
+      tile5x8<T>(a, b, p, steps, sums, sum4, zero, alpha, bias, y, y4, line, accumulate, inv, low, high);
       b += 4; sum4 += 4; y4 += line;
     } else if (g < last) {
-      tile4x8(a, p, steps, sums, zero, alpha, bias, y, line, 4, accumulate);
+      tile4x8<T>(a, p, steps, sums, zero, alpha, bias, y, line, 4, accumulate, inv, low, high);
     } else if (!lent) {
-      tile4x8(a, p, steps, sums, zero, alpha, bias, y, line, rest, accumulate);
+      tile4x8<T>(a, p, steps, sums, zero, alpha, bias, y, line, rest, accumulate, inv, low, high);
     }
   }
 }
 
 /** Weights of `bits` bits, or of 4 in groups of `group` columns where that is not 0 (bits 8: their products). */
-@inline function gemm(
+@inline function gemm<T>(
   bits: i32, group: i32, a: usize, sums: usize, w: usize, alpha: usize, bias: usize, y: usize,
   rows: i32, k: i32, ldy: i32, n0: i32, n1: i32, scratch: usize, accumulate: i32,
+  inv: f32, low: f32, high: f32,
 ): void {
-  const line = <usize>ldy << 2;
+  const line = <usize>ldy * sizeof<T>();
   const panelBytes = group > 0 ? groupedBytes(k, group) : <usize>k * (bits == 4 ? 4 : 8);
   const zero: i32 = bits == 8 ? flipOf() : 1 << (bits - 1);
   const most = max(BLOCK, CACHED / k / BLOCK * BLOCK);
@@ -148,8 +136,8 @@ function block(
         p = scratch;
       }
       for (let m = m0; m < m1; m += BLOCK) {
-        block(a + <usize>m * <usize>k, p, k, word(sums, m), zero, word(alpha, n), word(bias, n),
-          word(y, n) + <usize>m * line, line, min(BLOCK, m1 - m), accumulate);
+        block<T>(a + <usize>m * <usize>k, p, k, word(sums, m), zero, word(alpha, n), word(bias, n),
+          y + <usize>n * sizeof<T>() + <usize>m * line, line, min(BLOCK, m1 - m), accumulate, inv, low, high);
       }
     }
   }
@@ -159,26 +147,40 @@ export function gemm_w4a8__relaxed_dot_5x8(
   a: usize, sums: usize, w: usize, alpha: usize, bias: usize, y: usize,
   rows: i32, k: i32, ldy: i32, n0: i32, n1: i32, scratch: usize, accumulate: i32,
 ): void {
-  gemm(4, 0, a, sums, w, alpha, bias, y, rows, k, ldy, n0, n1, scratch, accumulate);
+  gemm<f32>(4, 0, a, sums, w, alpha, bias, y, rows, k, ldy, n0, n1, scratch, accumulate, 1, 0, 0);
 }
 
 export function gemm_w8a8__relaxed_dot8_5x8(
   a: usize, sums: usize, w: usize, alpha: usize, bias: usize, y: usize,
   rows: i32, k: i32, ldy: i32, n0: i32, n1: i32, scratch: usize, accumulate: i32,
 ): void {
-  gemm(8, 0, a, sums, w, alpha, bias, y, rows, k, ldy, n0, n1, scratch, accumulate);
+  gemm<f32>(8, 0, a, sums, w, alpha, bias, y, rows, k, ldy, n0, n1, scratch, accumulate, 1, 0, 0);
 }
 
 export function gemm_w8a7__relaxed_dot8_5x8(
   a: usize, sums: usize, w: usize, alpha: usize, bias: usize, y: usize,
   rows: i32, k: i32, ldy: i32, n0: i32, n1: i32, scratch: usize, accumulate: i32,
 ): void {
-  gemm(8, 0, a, sums, w, alpha, bias, y, rows, k, ldy, n0, n1, scratch, accumulate);
+  gemm<f32>(8, 0, a, sums, w, alpha, bias, y, rows, k, ldy, n0, n1, scratch, accumulate, 1, 0, 0);
 }
 
 export function gemm_w4ga8__relaxed_dot8_5x8(
   a: usize, sums: usize, w: usize, alpha: usize, bias: usize, y: usize,
   rows: i32, k: i32, group: i32, ldy: i32, n0: i32, n1: i32, scratch: usize, accumulate: i32,
 ): void {
-  gemm(8, group, a, sums, w, alpha, bias, y, rows, k, ldy, n0, n1, scratch, accumulate);
+  gemm<f32>(8, group, a, sums, w, alpha, bias, y, rows, k, ldy, n0, n1, scratch, accumulate, 1, 0, 0);
+}
+
+export function gemm_w4a8_s8__relaxed_dot_5x8(
+  a: usize, sums: usize, w: usize, alpha: usize, bias: usize, y: usize,
+  rows: i32, k: i32, ldy: i32, n0: i32, n1: i32, scratch: usize, inv: f32, low: f32, high: f32,
+): void {
+  gemm<i8>(4, 0, a, sums, w, alpha, bias, y, rows, k, ldy, n0, n1, scratch, 0, inv, low, high);
+}
+
+export function gemm_w8a8_s8__relaxed_dot8_5x8(
+  a: usize, sums: usize, w: usize, alpha: usize, bias: usize, y: usize,
+  rows: i32, k: i32, ldy: i32, n0: i32, n1: i32, scratch: usize, inv: f32, low: f32, high: f32,
+): void {
+  gemm<i8>(8, 0, a, sums, w, alpha, bias, y, rows, k, ldy, n0, n1, scratch, 0, inv, low, high);
 }
