@@ -176,7 +176,7 @@ export function tokenizerElsewhere(
   }
 }
 
-/** Reads tokenizer.json of the assets; throws where it is not the family's. */
+/** Reads tokenizer.json of the assets; throws if it does not fit the family. */
 export function tokenizerOf(
   assets: Assets,
   { tokenizer: other }: Supplement,

@@ -115,8 +115,8 @@ function weightsOf(from: number, to: number, kernel: Kernel): Weights {
 }
 
 /**
- * A picture made smaller as torch makes a tensor of floats smaller (bilinear,
- * antialias), rounded to bytes at the end, halves to even.
+ * Reduces a picture as torch does with a float tensor (bilinear, antialias), then
+ * rounds to bytes, ties to even.
  */
 export function resizeInFloats(
   image: Image,

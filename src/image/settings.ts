@@ -40,7 +40,7 @@ export function readCount(name: string, value: unknown, most: number): number {
   );
 }
 
-/** One number per channel. */
+/** Reads three numbers, one per channel. */
 export function readTriple(
   name: string,
   value: unknown,

@@ -93,7 +93,7 @@ export type Produce = (
   signal: AbortSignal,
 ) => Promise<Result>;
 
-/** An answer over `produce`, which is called once. */
+/** Creates an answer whose pieces `produce` generates; it is called once. */
 export function answer(produce: Produce): Answer {
   const pieces: string[] = [], cancel = new AbortController();
   let result: Promise<Result> | undefined;
