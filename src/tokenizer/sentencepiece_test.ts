@@ -82,6 +82,15 @@ Deno.test("the space in front: of every text between added tokens, of the first 
   }
 });
 
+Deno.test("an added token of ▁ is decoded as spaces", () => {
+  const id = open(GEMMA).idOf("▁▁▁")!;
+  const tokenizer = open(GEMMA, {
+    added_tokens_decoder: { [id]: { content: "▁▁▁" } },
+  });
+  assertEquals(tokenizer.encode("   ", { special: false }), [id]);
+  assertEquals(tokenizer.decode([id]), "   ");
+});
+
 Deno.test("bos_token leads unless add_bos_token says no", () => {
   const bos_token = { content: "<s>" };
   assertEquals(open(LLAMA, { bos_token }).leading, "<s>");

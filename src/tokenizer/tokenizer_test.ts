@@ -274,3 +274,23 @@ Deno.test("many added tokens, and white space about them, are found in little ti
   const ms = cpuMs() - begun;
   assertEquals(ms < 2000, true, `${ms} ms`);
 });
+
+Deno.test("added tokens of white space come out of a user's text, special and written ones do not", () => {
+  const json = JSON.parse(toyTokenizerJson()), size = toy.size;
+  const token = (content: string, special = false, normalized = false) => ({
+    ...json.added_tokens[0],
+    ...{ id: size + json.added_tokens.length, content, special, normalized },
+  });
+  for (const added of [["\n\n\n"], ["\t ", false, true], ["   ", true]]) {
+    json.added_tokens.push(token(...added as [string, boolean, boolean]));
+  }
+  const tokenizer = readTokenizer(JSON.stringify(json));
+  const ids = (text: string) => tokenizer.encode(text, { special: false });
+  const first = size + JSON.parse(toyTokenizerJson()).added_tokens.length;
+  assertEquals(ids("\n\n\n"), [first]);
+  assertEquals(ids("1\t 1"), [...ids("1"), first + 1, ...ids("1")]);
+  for (const text of ["   ", "<tool>", "<image>"]) {
+    assertEquals(ids(text), toy.encode(text, { special: false }), text);
+  }
+  assertEquals(tokenizer.encode("   ", { special: true }), [first + 2]);
+});
