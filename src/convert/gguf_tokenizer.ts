@@ -5,7 +5,7 @@
  */
 import { quoted } from "../format/error.ts";
 import { QWEN_WORDS } from "../tokenizer/side_files.ts";
-import type { Keys } from "./gguf.ts";
+import type { Keys } from "./gguf_keys.ts";
 
 /** Splits by a regular expression; matches are words. */
 const split = (pattern: string) => ({
