@@ -21,6 +21,7 @@ import { limitsTable, serverTable } from "./limits.ts";
 import { ROOMS } from "./lint_rooms.ts";
 import { markdown, sizesTable } from "./models.ts";
 import { infoList, nodeList } from "./node_list.ts";
+import { realTable } from "./real/table.ts";
 import { numbersTable, readBundled } from "./numbers.ts";
 
 const folder = new URL("../docs/", import.meta.url);
@@ -121,7 +122,11 @@ async function main(check: boolean): Promise<number> {
       numbersTable(readBundled(), peers),
     ),
     "architecture.md": between(architecture, "rooms", rooms()),
-    "models.md": between(models, "sizes", sizesTable()),
+    "models.md": between(
+      between(models, "sizes", sizesTable()),
+      "real",
+      realTable(),
+    ),
     "format.md": between(
       between(format, "info", infoList()),
       "nodes",

@@ -28,7 +28,7 @@ import { toyTokenizerJson } from "../tests/toy_tokenizer.ts";
 import { REAL, realCheckpoint, transformed } from "../tests/models/real.ts";
 
 /** Normally distributed numbers of deviation `std` around `mean`, from a table of 65,536: a billion in seconds. */
-function numbers(seed: number, size: number, std: number, mean = 0) {
+export function numbers(seed: number, size: number, std: number, mean = 0) {
   const next = random(seed);
   const table = Float32Array.from(
     { length: 65536 },

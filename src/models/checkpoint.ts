@@ -27,11 +27,11 @@ export interface Checkpoint {
 
 /** A checkpoint of which config.json is known, and names of tensors perhaps. */
 export interface Outline {
-  /** Hears which tensors of the checkpoint become a parameter, and the parameter's shape. */
+  /** Hears what becomes a parameter, and the parameter's shape. */
   onSource?(
     param: string,
     shape: readonly number[],
-    from: readonly string[],
+    source: Exclude<Source, string>,
   ): void;
 }
 
@@ -101,7 +101,7 @@ export function bind(
     const { from, make } = typeof source === "string"
       ? { from: [source], make: (t: Tensor) => t }
       : source;
-    outline?.onSource?.(param, shape, from);
+    outline?.onSource?.(param, shape, { from, make });
     if (outline && tensors.size === 0) {
       params.set(param, withoutValues(param, shape));
       continue;
