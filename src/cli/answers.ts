@@ -27,8 +27,8 @@ export interface Ask {
   readonly prompt: string;
 }
 
-/** An answer of the float model, and the quantized model's agreement along it. */
-export type Truth = { readonly text: string } & Agreement;
+/** An answer of the float model, and the quantized model's agreement with it under teacher forcing. */
+export type FloatAnswer = { readonly text: string } & Agreement;
 
 /** Photos per batch of the float model. */
 const BATCH = 8;
@@ -75,9 +75,9 @@ export async function floatAnswers(
   engine: Engine,
   asks: readonly Ask[],
   maxTokens: number,
-  journal: Journal<Truth>,
+  journal: Journal<FloatAnswer>,
   io: Io,
-): Promise<Truth[]> {
+): Promise<FloatAnswer[]> {
   const line = progress(io, "float", asks.length);
   const todo = asks.filter((a) => journal.get(a.item) === undefined);
   let done = asks.length - todo.length;

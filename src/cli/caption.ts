@@ -111,7 +111,7 @@ marks a decorative image and stays.`,
   },
 });
 
-/** What captions into files, where that was asked for. */
+/** Writes captions to files, if an option requests it. */
 async function intoFiles(values: CaptionValues) {
   const keeping = values.sidecar !== undefined ||
     values.journal !== undefined || values.watch;

@@ -21,7 +21,7 @@ import {
 } from "./sidecar.ts";
 
 /** Options of `captionFiles`. */
-export interface Keeping {
+export interface CaptionFilesOptions {
   /** Sidecars to write. */
   readonly kinds: readonly Kind[];
   /** Name sidecars after the whole file name of the photo. */
@@ -70,7 +70,7 @@ interface Read {
  */
 export async function captionFiles(
   photos: readonly string[],
-  keeping: Keeping,
+  keeping: CaptionFilesOptions,
   alone?: ReadonlyMap<string, string>,
 ): Promise<Tally> {
   const { io, kinds, fullNames } = keeping;
@@ -120,7 +120,7 @@ class JournalFailed extends Error {}
 async function captionFile(
   photo: string,
   { bytes, sha256 }: Read,
-  keeping: Keeping,
+  keeping: CaptionFilesOptions,
 ): Promise<keyof Tally> {
   const { journal, io } = keeping;
   const last = journal.last(photo), same = journal.same(sha256);

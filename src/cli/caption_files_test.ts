@@ -7,7 +7,11 @@ import {
   assertThrows,
 } from "@std/assert";
 import type { Result } from "../mod.ts";
-import { captionFiles, type Keeping, type Tally } from "./caption_files.ts";
+import {
+  captionFiles,
+  type CaptionFilesOptions,
+  type Tally,
+} from "./caption_files.ts";
 import { openCaptionJournal, type Origin } from "./caption_journal.ts";
 import type { Io } from "./io.ts";
 import { openJsonLines } from "./json_lines.ts";
@@ -30,7 +34,7 @@ function place(contents: Readonly<Record<string, string>>) {
     names: () => [...Deno.readDirSync(root)].map((e) => e.name).sort(),
     lines: () => Deno.readTextFileSync(path("captions.jsonl")).split("\n"),
     async run(
-      options: Partial<Keeping> = {},
+      options: Partial<CaptionFilesOptions> = {},
       origin: Partial<Origin> = {},
       photos = Object.keys(contents),
     ) {

@@ -7,7 +7,7 @@ import { join } from "@std/path";
 import type { CaptionValues } from "./caption_options.ts";
 import {
   captionFiles,
-  type Keeping,
+  type CaptionFilesOptions,
   type Tally,
   tallyCode,
   tallyText,
@@ -57,7 +57,7 @@ export async function keepCaptions(
   using journal = openCaptionJournal(path, captions.origin, {
     trust: values["trust-journal"],
   });
-  const keeping: Keeping = {
+  const keeping: CaptionFilesOptions = {
     kinds,
     fullNames: values["full-names"],
     overwrite: values.overwrite,

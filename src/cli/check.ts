@@ -78,7 +78,7 @@ const WEIGHTS: Record<CheckResult["weights"], string> = {
   config: "names and shapes from config.json alone",
 };
 
-/** What was found, a line each; what is not known is left out. */
+/** The result of a check as text, one line per fact; unknown facts are left out. */
 export function checkText(place: string, found: CheckResult): string {
   const { family, parameters, pictures, memory, context, seconds } = found;
   const rows: [string, string][] = [];

@@ -10,7 +10,7 @@ import { nearest } from "./suggest.ts";
 const SHELLS = { bash, zsh, fish } as const;
 
 /**
- * The command.
+ * The command `completions`.
  * @param all loads every command
  */
 export const completions = (all: () => Promise<Command[]>): Command =>

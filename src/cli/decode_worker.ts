@@ -13,7 +13,7 @@ export interface ToDecode {
   readonly name: string;
 }
 
-/** The result. */
+/** Result of decoding a photo in the worker. */
 export type Decoded = { readonly image: Image } | {
   readonly error: ThreadError;
 };

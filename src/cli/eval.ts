@@ -20,9 +20,9 @@ import { Engine } from "../execute/engine.ts";
 import { readStaticModel } from "../graph/static_model.ts";
 import {
   type Ask,
+  type FloatAnswer,
   floatAnswers,
   quantizedAnswers,
-  type Truth,
 } from "./answers.ts";
 import { DEFAULT_PROMPT, openFloatCheckpoint } from "../convert/checkpoint.ts";
 import { samplesOf, twinOf } from "../convert/twin.ts";
@@ -134,11 +134,11 @@ export default command({
       threads === undefined ? {} : { threads },
     );
     const loaded = checkpoint && load(checkpoint.model, engine);
-    using journal = openJournal<Truth | NegLogLikelihood>(
+    using journal = openJournal<FloatAnswer | NegLogLikelihood>(
       values.journal,
       key(path, ...(folderOfFloat === undefined ? [] : [folderOfFloat])),
     );
-    let truths: Truth[] | undefined, sites: SiteRow[] | null = null;
+    let truths: FloatAnswer[] | undefined, sites: SiteRow[] | null = null;
     if (checkpoint && loaded) {
       truths = await floatAnswers(
         checkpoint,
@@ -146,7 +146,7 @@ export default command({
         runtime,
         asks,
         maxTokens,
-        journal as Journal<Truth>,
+        journal as Journal<FloatAnswer>,
         io,
       );
       const some = asks.slice(0, values.sites);
@@ -211,7 +211,7 @@ function changed(path: string): string {
 function scores(
   { captions, questions }: References,
   quantized: readonly string[],
-  truths: readonly Truth[] | undefined,
+  truths: readonly FloatAnswer[] | undefined,
   shuffled: boolean,
 ): Omit<Result, "sites" | "text"> {
   const spoken = captions.map((r) => r.texts), n = spoken.length;
@@ -224,7 +224,7 @@ function scores(
     };
   const float = truths?.map((t) => t.text);
   const answers = questions.map((r) => r.texts);
-  const sum = (of: (t: Truth) => number) =>
+  const sum = (of: (t: FloatAnswer) => number) =>
     truths!.reduce((s, t) => s + of(t), 0);
   return {
     float: float ? score(float) : null,

@@ -13,7 +13,7 @@ export interface Scores {
   readonly rougeL: number;
 }
 
-/** What `eval --json` prints. */
+/** Output of `eval --json`. */
 export interface Result {
   /** Null without a checkpoint or without captions. */
   readonly float: Scores | null;

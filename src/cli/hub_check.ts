@@ -83,7 +83,7 @@ export async function otherTokenizer(
   );
 }
 
-/** What the headers of a hub's files tell of the weights. */
+/** Reads facts about the weights from the headers of a hub's files. */
 export async function weightsOnHub(
   hub: Repository,
   name: string,

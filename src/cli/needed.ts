@@ -7,13 +7,13 @@
 export const SIDE_FILES =
   /^([^/]+\.(json|jinja|tiktoken|model)|additional_chat_templates\/[^/]+\.jinja|merges\.txt|vocab\.txt)$/;
 
-/** What says whose it is. */
+/** Licence and model card. */
 const PAPERS = /^(README\.md|LICENSE[^/]*)$/;
 
 /**
- * Of a repository's files those that mquant reads, and its papers. Weights are the
- * files of one model: other copies (`consolidated.safetensors`, adapters) are left
- * out where the usual names are there.
+ * Selects the files of a repository to download: those that mquant reads, licence and
+ * model card. Other copies of the weights (`consolidated.safetensors`, adapters) are
+ * left out if there are files with the usual names.
  */
 export function needed(paths: readonly string[]): (path: string) => boolean {
   const weights = paths.filter((path) => /^[^/]+\.safetensors$/.test(path));

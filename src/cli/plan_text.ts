@@ -85,7 +85,7 @@ ${printable(describePlan(p).text)}
 `;
 }
 
-/** The same as one JSON object. */
+/** Memory and steps as a JSON object. */
 export function planJson(path: string, threads?: number): string {
   const p = planOf(path, threads);
   const memories = p.memories.map((m) => m.bytes);

@@ -49,7 +49,7 @@ export const QUANTIZE_OPTIONS = {
   quiet: { type: "boolean", help: "print only errors on stderr" },
 } as const;
 
-/** Which recipe to take, for `--help`; docs/results.md has the numbers. */
+/** Help text about the recipes; docs/results.md has the numbers. */
 export const RECIPE_NOTES = `Recipes:
   w4a8        MQuant: 4-bit weights, 8-bit activations
   w4a8-fine   same size and speed, more accurate for pretrained decoders; up to 1.7 times the time

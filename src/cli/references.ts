@@ -41,7 +41,7 @@ const LISTS = {
 
 /**
  * Reads the lists of `folder`.
- * @throws {RangeError} with what is wrong in them
+ * @throws {RangeError} for invalid lists
  */
 export function readReferences(folder: string): References {
   const there = (list: keyof typeof LISTS) => exists(folder, LISTS[list].file);

@@ -22,7 +22,7 @@ import { PICTURE_OPTIONS, pictureOptions } from "./picture_options.ts";
 import { readiness } from "./ready.ts";
 import { type ServeLog, serveLog } from "./serve_log.ts";
 import { serveSupervised } from "./serve_supervised.ts";
-import { outlive } from "./stray.ts";
+import { onUnhandled } from "./stray.ts";
 
 const DRAIN_MS = 30_000;
 
@@ -176,7 +176,7 @@ async function serveHere(
   const fault = (error: unknown) => {
     if (error !== failed) say(printable(sentence(error, "answer")));
   };
-  outlive(fault);
+  onUnhandled(fault);
   let server: Listening;
   try {
     server = listenFor(loading, {

@@ -91,7 +91,7 @@ function readOrUndefined(path: string): string | undefined {
   );
 }
 
-/** Photos whose sidecars would have the same name, with the other photo. */
+/** Photos whose sidecars would have the same name, each with the other photo. */
 export function clashes(
   photos: readonly string[],
   full: boolean,

@@ -6,7 +6,7 @@ import type { TensorFile } from "../format/safetensors.ts";
 
 /** Statistics of values. */
 export interface Statistics {
-  /** How many. */
+  /** Number of values. */
   readonly count: number;
   /** Smallest. */
   readonly least: number;

@@ -6,16 +6,16 @@
 import { EXIT, sentence } from "./errors.ts";
 import { harmless } from "./io.ts";
 
-let heard: ((error: unknown) => void) | undefined;
+let installed: ((error: unknown) => void) | undefined;
 
 /** Handles an unhandled error. */
 export function stray(error: unknown): void {
-  if (heard) return heard(error);
+  if (installed) return installed(error);
   console.error(harmless(sentence(error, Deno.args[0] ?? "start")));
   Deno.exit(EXIT.failure);
 }
 
-/** Installs `hear` for unhandled errors; the process continues. */
-export function outlive(hear: (error: unknown) => void): void {
-  heard = hear;
+/** Calls `handler` for later unhandled errors, and lets the process continue. */
+export function onUnhandled(handler: (error: unknown) => void): void {
+  installed = handler;
 }

@@ -5,7 +5,7 @@
 import type { MemoryPlan } from "../plan/plan.ts";
 
 /**
- * What `check` found.
+ * Result of `check`.
  */
 export interface CheckResult {
   /** Why it cannot be quantized, in one sentence; undefined where it can. */

@@ -4,7 +4,7 @@
  */
 
 /**
- * One code per cause.
+ * Kind of a `QuantizeError`: the input that is the cause.
  *
  * ```ts
  * import type { QuantizeErrorCode } from "@mquant/mquant/quantize";
@@ -24,7 +24,7 @@ export type QuantizeErrorCode =
   | "unfinished";
 
 /**
- * Why a checkpoint cannot be quantized; `code` says which input is the cause.
+ * A checkpoint cannot be quantized; `code` is the input that is the cause.
  *
  * ```ts
  * import { quantize, QuantizeError } from "@mquant/mquant/quantize";

@@ -19,7 +19,7 @@ export function checkOpens(file: ModelFile): void {
   for (const { fill } of persistent) fill?.();
 }
 
-/** The same for the file at `path`. */
+/** `checkOpens` for the file at `path`. */
 export function checkFileOpens(path: string): void {
   using file = openModelFile(fileSource(path));
   checkOpens(file);

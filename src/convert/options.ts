@@ -13,7 +13,7 @@ export const QUANTIZE_LIMITS = {
 } as const satisfies Record<string, readonly [number, number]>;
 
 /**
- * What a progress report is about, in this order: unfinished work that was
+ * Stage of a progress report, in this order: unfinished work that was
  * found, photos read, answers of the float model, linears quantized, the file
  * written and verified.
  *

@@ -164,7 +164,7 @@ function newerSettings(files: SideFiles): Record<string, unknown> | undefined {
   return json && nestedSettings(json);
 }
 
-/** Where the tokenizer is that a config.json's family keeps in another repository. */
+/** Location of the tokenizer for families that keep it in another repository. */
 export function tokenizerElsewhere(
   config: Uint8Array,
 ): Supplement["tokenizer"] {

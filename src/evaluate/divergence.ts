@@ -34,7 +34,7 @@ export function divergence(
   return Math.max(0, sum); // below 0 only by rounding
 }
 
-/** Sums over tokens, which can be added. */
+/** Agreement of two models, as sums over tokens; the agreement of several answers is their sum. */
 export interface Agreement {
   readonly tokens: number;
   /** Number of tokens whose most likely next token is equal. */

@@ -54,7 +54,7 @@ export interface FloatEngine {
     k: Float32Array,
     v: Float32Array,
     shape: AttentionShape,
-    seen: Int32Array,
+    keyRange: Int32Array,
   ): Float32Array;
   /** GPTQ, its rows shared among threads. */
   gptq(
@@ -218,7 +218,7 @@ function attend(
   k: Float32Array,
   v: Float32Array,
   shape: AttentionShape,
-  seen: Int32Array,
+  keyRange: Int32Array,
 ): Float32Array {
   const { memory, threads } = pool;
   const { rows, keys, headDim: d } = shape;
@@ -227,15 +227,15 @@ function attend(
     16,
   );
   const kAt = START + q.length * 4, vAt = kAt + k.length * 4;
-  const seenAt = vAt + v.length * 4, y = seenAt + seen.length * 4;
+  const rangeAt = vAt + v.length * 4, y = rangeAt + keyRange.length * 4;
   const scratch = roundUp(y + q.length * 4, 16);
   reserve(memory, scratch + threads * scratchBytes);
-  const at = { q: START, k: kAt, v: vAt, seen: seenAt, y };
+  const at = { q: START, k: kAt, v: vAt, keyRange: rangeAt, y };
   const views = attentionViews(memory.buffer, at, shape);
   views.q.set(q);
   views.k.set(k);
   views.v.set(v);
-  views.seen.set(seen);
+  views.keyRange.set(keyRange);
   pool.run(
     { task: "attend", shape, scratch, scratchBytes, ...at },
     q.length * keys < SMALL,

@@ -111,12 +111,12 @@ interface Attend extends AttentionAddresses {
   readonly scratchBytes: number;
 }
 
-/** q, y [rows, heads·d], k, v [keys, kvHeads·d] in float32; seen [rows, 2] int32. */
+/** Addresses of an attention's operands: q, y [rows, heads·d], k, v [keys, kvHeads·d] in float32; keyRange [rows, 2] int32 (graph/attention.ts). */
 export interface AttentionAddresses {
   readonly q: number;
   readonly k: number;
   readonly v: number;
-  readonly seen: number;
+  readonly keyRange: number;
   readonly y: number;
 }
 
@@ -292,8 +292,12 @@ function attendPart(
   const [from, to] = share(shape.heads, 1, thread, threads);
   if (to === from) return;
   const matmul = matmulIn(context, scratch + thread * scratchBytes);
-  const { q, k, v, seen, y } = attentionViews(context.memory.buffer, at, shape);
-  attendHeads({ zeros, matmul }, q, k, v, shape, seen, y, from, to);
+  const { q, k, v, keyRange, y } = attentionViews(
+    context.memory.buffer,
+    at,
+    shape,
+  );
+  attendHeads({ zeros, matmul }, q, k, v, shape, keyRange, y, from, to);
 }
 
 /**
@@ -310,7 +314,7 @@ export function attentionViews(
     q: new Float32Array(buffer, at.q, wide),
     k: new Float32Array(buffer, at.k, width),
     v: new Float32Array(buffer, at.v, width),
-    seen: new Int32Array(buffer, at.seen, 2 * rows),
+    keyRange: new Int32Array(buffer, at.keyRange, 2 * rows),
     y: new Float32Array(buffer, at.y, wide),
   };
 }

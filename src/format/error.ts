@@ -4,7 +4,7 @@
  */
 
 /**
- * One code per way for a file to be wrong.
+ * Kind of a `FormatError`.
  *
  * ```ts
  * import { type FormatErrorCode } from "@mquant/mquant";

@@ -90,8 +90,8 @@ interface Place extends Head {
 
 /**
  * Opens or creates the records at `path`.
- * @param key identifies all inputs of the work: records with another key are
- * refused and stay
+ * @param key identifies all inputs of the work: an existing file with another
+ * key is an error, and is not changed
  * @throws {RangeError} if the file is something else, has another key, or is
  * used by another process
  */

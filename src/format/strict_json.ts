@@ -6,7 +6,7 @@
  * @module
  */
 
-/** What `parseStrictJson` returns. */
+/** A JSON value; objects are maps. */
 export type StrictJson =
   | string
   | number

@@ -27,7 +27,7 @@ export interface TensorToWrite {
   data(): ArrayBufferView | Iterable<Uint8Array<ArrayBuffer>>;
 }
 
-/** What `writeSafetensors` writes. */
+/** Content of a safetensors file. */
 export interface SafetensorsContent {
   /** `__metadata__`, in this order. */
   readonly metadata: Readonly<Record<string, string>>;

@@ -15,7 +15,7 @@ export const ACTIVATION_NAMES = [
 /** Name of an activation function. */
 export type Activation = typeof ACTIVATION_NAMES[number];
 
-/** Those whose values lie in a fixed range: they have no outliers. */
+/** Activation functions with a bounded range, whose outputs have no outliers. */
 export const BOUNDED: ReadonlySet<Activation> = new Set(["relu6"]);
 
 /** Error function: Maclaurin series below 3, continued fraction above; relative error below 1e-13. */

@@ -8,7 +8,7 @@ import { defaultGrid, type Grid, tokensIn } from "./grid.ts";
 import { imageInfoOf, type ModelInfo } from "./info.ts";
 
 /** Tiles of an image. */
-export interface Tiling {
+export interface ImageTiles {
   /** Rows of tiles; 0 where the image is not tiled. */
   readonly rows: number;
   /** Columns of tiles; 0 where the image is not tiled. */
@@ -18,7 +18,7 @@ export interface Tiling {
 }
 
 /** An image without tiles; `grid` defaults to that of the model's image size. */
-export function untiled(info: ModelInfo, grid?: Grid): Tiling {
+export function untiled(info: ModelInfo, grid?: Grid): ImageTiles {
   return { rows: 0, cols: 0, grids: [grid ?? defaultGrid(imageInfoOf(info))] };
 }
 
@@ -29,7 +29,7 @@ export function untiled(info: ModelInfo, grid?: Grid): Tiling {
  */
 export function imageText(
   info: ModelInfo,
-  { rows, cols, grids }: Tiling,
+  { rows, cols, grids }: ImageTiles,
   index: number,
 ): string {
   const image = imageInfoOf(info), { text: whole, tiles, tokenText } = image;

@@ -23,24 +23,43 @@ export type { Node, SiteNode };
 /** The nodes of one op. */
 export type NodeOf<O extends Node["op"]> = Extract<Node, { readonly op: O }>;
 
+/** Node of the op `patch_input`. */
 export type PatchInputNode = NodeOf<"patch_input">;
+/** Node of the op `learned_embedding`. */
 export type LearnedEmbeddingNode = NodeOf<"learned_embedding">;
+/** Node of the op `embedding`. */
 export type EmbeddingNode = NodeOf<"embedding">;
+/** Node of the op `linear`. */
 export type LinearNode = NodeOf<"linear">;
+/** Node of the op `depthwise_conv2d`. */
 export type DepthwiseConv2dNode = NodeOf<"depthwise_conv2d">;
+/** Node of the op `norm`. */
 export type NormNode = NodeOf<"norm">;
+/** Node of the op `qk_norm`. */
 export type QkNormNode = NodeOf<"qk_norm">;
+/** Node of the op `residual_add`. */
 export type ResidualAddNode = NodeOf<"residual_add">;
+/** Node of the op `residual_read`. */
 export type ResidualReadNode = NodeOf<"residual_read">;
+/** Node of the op `attention`. */
 export type AttentionNode = NodeOf<"attention">;
+/** Node of the op `causal_conv1d`. */
 export type CausalConv1dNode = NodeOf<"causal_conv1d">;
+/** Node of the op `activation`. */
 export type ActivationNode = NodeOf<"activation">;
+/** Node of the op `channel_scale`. */
 export type ChannelScaleNode = NodeOf<"channel_scale">;
+/** Node of the op `hadamard`. */
 export type HadamardNode = NodeOf<"hadamard">;
+/** Node of the op `pixel_shuffle`. */
 export type PixelShuffleNode = NodeOf<"pixel_shuffle">;
+/** Node of the op `concat_features`. */
 export type ConcatFeaturesNode = NodeOf<"concat_features">;
+/** Node of the op `concat_rows`. */
 export type ConcatRowsNode = NodeOf<"concat_rows">;
+/** Node of the op `slice_rows`. */
 export type SliceRowsNode = NodeOf<"slice_rows">;
+/** Node of the op `last_row`. */
 export type LastRowNode = NodeOf<"last_row">;
 
 /** A float model: its nodes in execution order, the last of which computes the logits, and its parameters by name. */

@@ -4,10 +4,10 @@
  * @module
  */
 
-/** Bits of the look-up table. */
+/** Number of bits that index the look-up table. */
 export const SHORT = 10;
 
-/** Codes of symbols. */
+/** A Huffman code. */
 export interface Codes {
   /** By the next SHORT bits: symbol × 16 + length of the code; 0 where it is longer or invalid. */
   readonly short: Uint16Array;

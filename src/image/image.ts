@@ -90,7 +90,7 @@ export interface ImageLimits {
   readonly aspect: number;
 }
 
-/** 64 MB, 50 megapixels, 1:200. */
+/** Default limits: 64 MB, 50 megapixels, aspect ratio 1:200. */
 export const IMAGE_LIMITS: ImageLimits = {
   fileBytes: 64 * 2 ** 20,
   pixels: 50_000_000,

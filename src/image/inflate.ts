@@ -81,7 +81,7 @@ function overrun({ p, n, end }: State): boolean {
 }
 
 /**
- * Inflates what `pieces` hold together into `out`, which it must fill to the
+ * Inflates the concatenated `pieces` into `out`, which must be filled to the
  * last byte. Yields regularly to the event loop.
  */
 export function* inflate(

@@ -119,7 +119,7 @@ function single(tiling: Tiling): Tiling {
   }
 }
 
-/** The plan that makes at most `most` tiles of a picture, the whole one included. */
+/** The plan limited to `most` tiles per picture, the thumbnail included. */
 export function atMostTiles(plan: ImagePlan, most: number): ImagePlan {
   // With two tiles, the only part would equal the whole picture.
   if (most < 3) return oneTile(plan);
@@ -155,8 +155,8 @@ function fewer(tiling: Tiling, parts: number): Tiling {
 }
 
 /**
- * The plan whose pictures keep to `most` pixels, and have at least `least` where
- * that is given. Only plans that keep a picture's shape change.
+ * The plan with images of at most `most` and at least `least` pixels. It changes only
+ * plans of native resolution.
  */
 export function withinPixels(
   plan: ImagePlan,

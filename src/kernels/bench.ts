@@ -31,7 +31,7 @@ export interface BenchReport {
   measurements: Measurement[];
 }
 
-/** What to measure. */
+/** Options of the benchmark. */
 export interface BenchOptions {
   /** Default: best of this engine. */
   build?: Build;

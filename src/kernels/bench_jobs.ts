@@ -1,5 +1,5 @@
 /**
- * What is measured: kernels, shapes and the calls that run them.
+ * Benchmark jobs: kernels, shapes and calls.
  * @module
  */
 import { hadamardMatrix, hadamardOrder } from "../tensor/hadamard.ts";
@@ -102,7 +102,7 @@ type Add = <O extends Operands>(
   call: Call<O> | (() => Call<O>),
 ) => void;
 
-/** Jobs over one memory; `only` names parts of implementations. */
+/** Benchmark jobs of a build; with `only`, those whose implementation's name contains one of its strings. */
 export function jobs(build: Build, only: readonly string[]): Job[] {
   const memory = kernelMemory(320 * 16, false);
   const f32 = new Float32Array(memory.buffer);

@@ -98,7 +98,7 @@ export function scaleBytes(k: number, group: number): number {
   return roundUp(8 * k / group, 16);
 }
 
-/** Bytes of such a panel. */
+/** Bytes of a panel of 8 rows of 4-bit weights in groups, scales included. */
 export function groupedPanelBytes(k: number, group: number): number {
   return scaleBytes(k, group) + 4 * k;
 }

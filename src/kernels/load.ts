@@ -132,9 +132,9 @@ export function wideDots(): boolean {
 /**
  * Export names of all implementations of a kernel in a module, preferred
  * first: relaxed before simd, and among relaxed ones those that suit the
- * machine. All give the same bits, so the choice is one of speed only;
- * `relaxed_dot8` ones do where dot products take whole bytes, and are left out
- * elsewhere.
+ * machine. All give the same bits, so the choice affects only speed.
+ * `relaxed_dot8` implementations need a machine whose relaxed dot product is exact
+ * for all int8 values, and are left out on others.
  */
 export function implementations(
   module: WebAssembly.Module,

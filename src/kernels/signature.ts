@@ -156,16 +156,16 @@ function dense(
   };
 }
 
-/** Float32 elements, dense, outermost dimension first. */
+/** Pointer operand: float32 elements, dense, outermost dimension first. */
 export const f32 = (...dims: string[]): Pointer<false> => dense("f32", dims);
 
-/** Int32 elements. */
+/** Pointer operand: int32 elements. */
 export const i32 = (...dims: string[]): Pointer<false> => dense("i32", dims);
 
-/** Unsigned bytes. */
+/** Pointer operand: uint8 elements. */
 export const u8 = (...dims: string[]): Pointer<false> => dense("u8", dims);
 
-/** Signed bytes. */
+/** Pointer operand: int8 elements. */
 export const i8 = (...dims: string[]): Pointer<false> => dense("i8", dims);
 
 function strided(
@@ -184,21 +184,21 @@ function strided(
   };
 }
 
-/** Float32 rows of `width` elements that begin `stride` elements apart. */
+/** Pointer operand: float32 rows of `width` elements that begin `stride` elements apart. */
 export const rowsF32 = (
   rows: string,
   stride: string,
   width: string,
 ): Pointer<false> => strided("f32", rows, stride, width);
 
-/** The same of signed bytes. */
+/** Pointer operand: int8 rows of `width` elements that begin `stride` bytes apart. */
 export const rowsI8 = (
   rows: string,
   stride: string,
   width: string,
 ): Pointer<false> => strided("i8", rows, stride, width);
 
-/** Elements in a packed layout of layout.ts. */
+/** Pointer operand: elements in a packed layout of layout.ts. */
 export function packed(
   element: keyof typeof ELEMENTS,
   shape: string,
@@ -207,31 +207,31 @@ export function packed(
   return { ...dense(element, []), shape, bytes };
 }
 
-/** The kernel writes there. */
+/** Marks a pointer operand that the kernel writes to. */
 export const out = (p: Pointer<false>): Pointer<false> => ({
   ...p,
   writes: true,
 });
 
-/** 0 means "none". */
+/** Marks a pointer operand that may be absent (address 0). */
 export const optional = (p: Pointer<false>): Pointer<true> => ({
   ...p,
   optional: true,
 });
 
-/** A whole number. */
+/** Operand: an integer. */
 export const size: Scalar = { kind: "size" };
 
-/** A float32. */
+/** Operand: a float32 constant of the call. */
 export const float: Scalar = { kind: "float" };
 
-/** First and end; threads cut it at multiples of `unit`. */
+/** Operand: a range [first, end), which threads divide at multiples of `unit`. */
 export const range = (unit: number | string = 1): Range => ({
   kind: "range",
   unit,
 });
 
-/** Working memory of one thread, 16-byte aligned. */
+/** Operand: scratch memory of one thread, 16-byte aligned. */
 export const scratch = (bytes: (sizes: Sizes) => number): Scratch => ({
   kind: "scratch",
   bytes,

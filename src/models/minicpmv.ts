@@ -77,7 +77,7 @@ export function minicpmv(checkpoint: Checkpoint): Model {
     queries,
     heads: text.dim / 128,
     eps: 1e-6,
-    place: { gridSize: longest, interpolation: "axis_sum" },
+    positions: { gridSize: longest, interpolation: "axis_sum" },
   };
 
   const g = new Builder();

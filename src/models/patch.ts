@@ -6,7 +6,7 @@ import { sizeOf, type Tensor } from "../tensor/tensor.ts";
 
 /**
  * Sums patch weights [n, 3, frames, patch, patch] over the frames, for towers
- * that see each picture twice: [n, 3·patch²].
+ * that repeat each image as two frames: [n, 3·patch²].
  */
 export function sumFrames(w: Tensor, frames: number, pixels: number): Tensor {
   const k = sizeOf(w.shape) / frames / w.shape[0];

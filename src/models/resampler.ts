@@ -29,7 +29,7 @@ export interface Resampler {
   readonly heads: number;
   readonly eps: number;
   /** Shape of the table of key positions, if pictures have several shapes. */
-  readonly place?: Pick<LearnedEmbeddingNode, "gridSize" | "interpolation">;
+  readonly positions?: Pick<LearnedEmbeddingNode, "gridSize" | "interpolation">;
 }
 
 /**
@@ -41,7 +41,10 @@ export function resampler(g: Builder, x: string, c: Resampler): string {
   g.residualAdd("patches", g.linear("connector.kv", x, c.kv, dim));
   const seen = g.norm("connector.norm", "patches", dim, "layer", eps);
   g.residualAdd("keys", g.linear("connector.k", seen, dim, dim, bias));
-  g.residualAdd("keys", g.learnedEmbedding("connector.place", dim, c.place));
+  g.residualAdd(
+    "keys",
+    g.learnedEmbedding("connector.place", dim, c.positions),
+  );
   const gathered = g.attention("connector.attend", {
     q: g.learnedEmbedding("connector.query", dim, { rows: c.queries }),
     k: g.residualRead("connector.keys", "keys", dim),
@@ -118,8 +121,8 @@ export function resamplerSource(
           bias,
           ...more,
         ],
-        make: (query, gain, shift, w, b, place) =>
-          product(normed(query, gain, shift, eps, place), q(w), q(b)),
+        make: (query, gain, shift, w, b, positions) =>
+          product(normalized(query, gain, shift, eps, positions), q(w), q(b)),
       };
   }
   return undefined;
@@ -138,19 +141,19 @@ function product(x: Tensor, w: Tensor, b?: Tensor): Tensor {
 }
 
 /** LayerNorm of the rows plus their positions. */
-function normed(
+function normalized(
   x: Tensor,
   gain: Tensor,
   shift: Tensor,
   eps: number,
-  place?: Tensor,
+  positions?: Tensor,
 ): Tensor {
   const [, width] = x.shape;
   return {
     shape: x.shape,
     read() {
       const y = x.read(), g = gain.read(), s = shift.read();
-      const p = place?.read();
+      const p = positions?.read();
       for (let row = 0; row < y.length; row += width) {
         let mean = 0, square = 0;
         for (let i = 0; i < width; i++) mean += y[row + i] / width;

@@ -4,7 +4,7 @@
  * for all layers or by type of layer), as fields of an attention node.
  * Source: modeling_rope_utils.py.
  *
- * What scales the angles of a context of any length is a list of divisors, one
+ * The scaling of angles for contexts of any length is a list of divisors, one
  * per pair. Two kinds change with the length of the conversation, beyond the
  * trained one: `dynamic` and `longrope` with two lists. Tables here are static,
  * so such a conversation ends at the trained length.
@@ -71,7 +71,7 @@ export function rope(
     );
   }
   const sections = at.sizes("mrope_section");
-  const places = sections.length === 0
+  const mrope = sections.length === 0
     ? {}
     : at.flag("mrope_interleaved", false)
     ? { mropeSection: sections, mropeInterleaved: true as const }
@@ -99,12 +99,12 @@ export function rope(
         return {};
     }
   };
-  return { ropeTheta, ...scaled(), ...places };
+  return { ropeTheta, ...scaled(), ...mrope };
 }
 
 /**
- * Maximum context: `max_position_embeddings`, unless tables change before it or
- * hold beyond it.
+ * Maximum context: `max_position_embeddings`; more with YaRN, whose tables hold for
+ * the extended length; less with LongRoPE, whose factors change at the trained length.
  */
 export function maxPositions(text: Config, fallback?: number): number {
   const most = text.size("max_position_embeddings", fallback);

@@ -21,7 +21,7 @@ export function storedValues({ bits, values }: IntegerWeight): Uint8Array {
   return out;
 }
 
-/** What `map` must hold: the graph demands it. */
+/** The entry of `map`, which must exist because the graph names it. */
 function found<T>(map: ReadonlyMap<string, T> | undefined, name: string): T {
   const value = map?.get(name);
   if (value !== undefined) return value;

@@ -32,7 +32,9 @@ export interface Sample extends Prompt {
 export interface Progress {
   /** Id of the linear that was just quantized. */
   readonly id: string;
+  /** Number of quantized linears. */
   readonly done: number;
+  /** Number of all linears. */
   readonly total: number;
   /** Signal-to-quantization-noise ratio of its output on the samples, in dB. */
   readonly sqnr: number;

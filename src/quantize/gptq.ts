@@ -145,7 +145,7 @@ export function rowRoots(
   });
 }
 
-/** Multiplies each row of x [rows, k] by the square root of its weight. */
+/** Multiplies row r of x [rows, k] by roots[r], the square root of its weight in the Hessian. */
 export function weighRows(
   x: Floats,
   k: number,

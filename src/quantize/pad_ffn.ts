@@ -34,7 +34,7 @@ export function paddedWidth(n: number, most: number): number {
   return n;
 }
 
-/** Pads hidden layers, at most to `most` times their width. */
+/** Zero-pads FFN hidden layers to at most `most` times their width. */
 export function padFfn({ most = 1.1 } = {}): Pass {
   return pass("pad_ffn", (draft) => {
     for (const act of draft.model.nodes) {

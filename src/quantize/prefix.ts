@@ -18,8 +18,8 @@ const OUTLIER = 20;
 /** Samples searched, and tokens of each. */
 const SAMPLES = 4, TOKENS = 256;
 
-/** A sample of the search. */
-export interface Text {
+/** A calibration text of the prefix search: prompt and answer tokens. */
+export interface PrefixSample {
   readonly ids: readonly number[];
   readonly answer: readonly number[];
 }
@@ -53,7 +53,7 @@ export function withPrefix(loaded: Loaded, ids: readonly number[]): Loaded {
  */
 export function findPrefix(
   loaded: Loaded,
-  texts: readonly Text[],
+  texts: readonly PrefixSample[],
   most: number | readonly number[],
 ): readonly number[] {
   if (typeof most !== "number") return most;
@@ -65,7 +65,7 @@ export function findPrefix(
   const prefix: number[] = [];
   while (prefix.length < most) {
     const places = outlierPositions(withPrefix(loaded, prefix), samples);
-    const next = nextSink(places, samples, prefix, stopIds[0]);
+    const next = nextPrefixToken(places, samples, prefix, stopIds[0]);
     if (next === undefined) break;
     prefix.push(next);
   }
@@ -73,11 +73,11 @@ export function findPrefix(
 }
 
 /**
- * The next prefix token; undefined where there is none.
- * @param outliers positions of outliers with `prefix`: "sample position"
- * @param stop a stop token; the first sample's first where there is none
+ * Finds the next prefix (attention-sink) token; undefined if none is needed.
+ * @param outliers positions of outliers with `prefix`, as "sample position"
+ * @param stop a stop token; default: the first token of the first sample
  */
-export function nextSink(
+export function nextPrefixToken(
   outliers: ReadonlySet<string>,
   samples: readonly (readonly number[])[],
   prefix: readonly number[],

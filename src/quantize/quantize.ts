@@ -38,11 +38,11 @@ export interface Quantized {
 }
 
 /**
- * Quantizes a model. What `records` hold is not computed again, so an interrupted
+ * Quantizes a model. Results in `records` are not computed again, so an interrupted
  * run continues where it stopped.
- * @param model as the checkpoint describes it; the recipe's passes are applied here
- * @param records keep scales and weights as they are found; default: in memory
- * @throws {RangeError} where there is no sample
+ * @param model of the checkpoint, before the recipe's passes
+ * @param records store scales and weights when they are computed; default: in memory
+ * @throws {RangeError} without samples
  */
 export function quantize(
   model: Model,

@@ -41,7 +41,7 @@ import { count, type Histogram, histogram, scaleOf } from "./histogram.ts";
 import type { Engine, Progress } from "./engine.ts";
 import type { Recipe } from "./recipe.ts";
 
-/** What the linears that read one site share. */
+/** Shared state of the linears with one input. */
 interface Site {
   readonly name: string;
   readonly hessian: PreparedHessian | undefined;

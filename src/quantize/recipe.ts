@@ -26,7 +26,7 @@ export interface Bits {
   readonly convolutions?: number;
 }
 
-/** A recipe: every choice is a value, and all of them are printed into the file. */
+/** A recipe: all parameters of quantization. They are stored in the model file. */
 export interface Recipe {
   readonly name: string;
   /** Rewrites that keep the function, in order. */

@@ -1,17 +1,17 @@
 /**
  * Rotation Magnitude Suppression (MQuant §3.2, Algorithm 2; in the paper "RMS",
  * which is not RMSNorm). After a plain Hadamard, channel 0 of a weight row holds
- * √n·mean(row): where rows have a mean, that one column sets every row's 4-bit
- * scale. A flagged linear sends channel 0 its own way, in float, as a rank-1
- * update: y = Q(x₁..)·Q(W₁..)ᵀ + x₀·W₀ᵀ + b.
+ * √n·mean(row): where rows have a mean, that column determines every row's 4-bit
+ * scale. A linear with `floatChannel0` keeps channel 0 in float, as a rank-1 update:
+ * y = Q(x₁..)·Q(W₁..)ᵀ + x₀·W₀ᵀ + b.
  * @module
  */
 import { index } from "../graph/node.ts";
 import { param, type Pass, pass, replace } from "./pass.ts";
 
 /**
- * Median over rows of |W'₀| / max_{i≥1} |W'ᵢ|: above 1, channel 0 is what sets
- * the scale of a typical row (the paper's trigger, equation 9).
+ * Median over rows of |W'₀| / max_{i≥1} |W'ᵢ|: above 1, channel 0 determines the
+ * scale of a typical row (the paper's trigger, equation 9).
  * @param w [n, k]
  */
 export function channelZeroRatio(
@@ -28,7 +28,7 @@ export function channelZeroRatio(
   return ratios.sort()[n >> 1];
 }
 
-/** Splits channel 0 off wherever the trigger fires behind an online rotation. */
+/** Sets `floatChannel0` on the linears after an online rotation whose `channelZeroRatio` exceeds `trigger`. */
 export function suppress({ trigger = 1 } = {}): Pass {
   return pass("suppress", (draft) => {
     const byId = index(draft.model.nodes);

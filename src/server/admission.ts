@@ -37,8 +37,8 @@ export interface Admission {
   readonly held: number;
 }
 
-/** Limits. */
-export interface Room {
+/** Limits of the requests that are in the server at a time. */
+export interface AdmissionLimits {
   /** Requests. */
   readonly requests: number;
   /** Bytes of their bodies together. */
@@ -52,7 +52,7 @@ export interface Room {
 
 /** Admission control without requests. */
 export function admissionControl(
-  { requests, bytes: most, slowMs }: Room,
+  { requests, bytes: most, slowMs }: AdmissionLimits,
 ): Admission {
   const inside = new Map<Ticket, () => void>(); // and how each is evicted
   let held = 0;

@@ -56,7 +56,7 @@ function full(why: string): ApiError {
   );
 }
 
-/** What the route needs. */
+/** Dependencies of the route. */
 export interface Completing {
   /** Returns the backend; throws while the model is loading. */
   readonly backend: () => Backend;

@@ -36,7 +36,7 @@ export function handler(
   return backendHandler(session, options);
 }
 
-/** The same, also for a backend. */
+/** As `handler`, but also accepts a `Backend`: a model in another thread. */
 export function backendHandler(
   source: Source | PromiseLike<Source>,
   options: HandlerOptions = {},

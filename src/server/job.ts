@@ -9,7 +9,7 @@ import { ApiError } from "./error.ts";
 import type { Limits } from "./options.ts";
 import type { ChatRequest } from "./request.ts";
 
-/** What a job needs of a session. */
+/** The part of a session that a server uses. */
 export type Answering = Pick<Session, "chat" | "info">;
 
 /** The result of a job as clients see it. */
@@ -46,7 +46,7 @@ export interface Ends {
   readonly cut?: AbortSignal | undefined;
 }
 
-/** Starts an answer; calls `turn` when its turn comes. */
+/** Starts an answer; calls `turn` when it leaves the queue. */
 export function begin(
   session: Answering,
   { messages, options }: ChatRequest,

@@ -14,7 +14,7 @@ import { ending } from "./lifecycle.ts";
 import { type HandlerOptions, LIMITS, type Metric } from "./options.ts";
 import type { Source } from "./routes.ts";
 
-/** Where and how to listen. */
+/** Options of a listener. */
 export interface ListenOptions extends Omit<HandlerOptions, "lifecycle"> {
   /**
    * Address; default 127.0.0.1. An address that other machines reach needs
@@ -45,7 +45,7 @@ export function listen(
   return listenFor(session, options);
 }
 
-/** The same, also for a backend. */
+/** As `listen`, but also accepts a `Backend`: a model in another thread. */
 export function listenFor(
   source: Source | PromiseLike<Source>,
   options: ListenOptions = {},

@@ -1,5 +1,5 @@
 /**
- * What a model file carries beside weights: tokenizer, chat template, image
+ * Assets of a model file: tokenizer, chat template, image
  * settings, and the ids that end an answer.
  * @module
  */
@@ -31,7 +31,7 @@ export interface Assets {
 }
 
 /**
- * Reads the assets; throws the error of the room whose asset is wrong.
+ * Reads the assets; throws a `FormatError`, `TokenizerError` or `ImageError` for an invalid one.
  * @param maxPixels most pixels of an image, where not the model's own
  */
 export function readAssets(

@@ -4,7 +4,7 @@
  */
 import { decode } from "../image/decode.ts";
 import { gridOf } from "../graph/grid.ts";
-import type { Tiling } from "../graph/image_text.ts";
+import type { ImageTiles } from "../graph/image_text.ts";
 import type { ImageInfo } from "../graph/info.ts";
 import {
   checkSize,
@@ -56,7 +56,7 @@ export type Picture = Uint8Array | ImageData | {
 export type ImageInput = Picture | string | URL;
 
 /** A picture, preprocessed for the vision tower. */
-export interface TowerTiles extends Tiling {
+export interface TowerTiles extends ImageTiles {
   /** Tiles row by row, the whole picture last; one where it was not cut. */
   readonly tiles: readonly Image[];
 }

@@ -20,7 +20,7 @@ import type { StaticModel } from "../graph/static_model.ts";
 import { workQueue } from "./work_queue.ts";
 
 /**
- * How a caption is asked for.
+ * Options of a caption.
  *
  * ```ts
  * import { type CaptionOptions } from "@mquant/mquant";
@@ -30,12 +30,12 @@ import { workQueue } from "./work_queue.ts";
  * ```
  */
 export interface CaptionOptions extends AskOptions {
-  /** What to ask; default "Describe this image.". */
+  /** The question; default "Describe this image.". */
   prompt?: string;
 }
 
 /**
- * What a session runs on.
+ * Facts about a session: model, recipe, limits, threads.
  *
  * ```ts
  * import { open, type SessionInfo } from "@mquant/mquant";

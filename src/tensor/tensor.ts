@@ -44,7 +44,7 @@ export function mapTensor(
   return { shape, read: () => f(t.read()) };
 }
 
-/** The same values with another shape. */
+/** The tensor with another shape and the same values. */
 export function reshape(t: Tensor, shape: readonly number[]): Tensor {
   if (sizeOf(shape) !== sizeOf(t.shape)) {
     throw new RangeError(

@@ -9,7 +9,7 @@ import { TokenizerError } from "./error.ts";
 import { renderTemplate, TEMPLATE_LIMITS } from "./template.ts";
 import type { TextPart, Tokenizer } from "./tokenizer.ts";
 
-/** A piece of a message. */
+/** A part of a message. */
 export type ChatPart =
   | { readonly type: "text"; readonly text: string }
   | { readonly type: "image" };

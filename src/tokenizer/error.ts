@@ -16,7 +16,7 @@ export class TokenizerError extends Error {
 
   /** An error in tokenizer.json. */
   static inFile(problem: string): TokenizerError {
-    // What it quotes comes out of the file: no end of it.
+    // The problem quotes the file, which may contain very long strings.
     return new TokenizerError(
       `Cannot read the tokenizer: ${problem.slice(0, 400)}`,
     );

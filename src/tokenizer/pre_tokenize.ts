@@ -12,7 +12,7 @@ import { isQuick } from "./regex_cost.ts";
  * Splits a text into words. Their concatenation is the text, or less if a Split
  * removes matches.
  */
-export type Cut = (text: string) => string[];
+export type PreTokenizer = (text: string) => string[];
 
 /** GPT-2's word pattern (encoder.py, `self.pat`). */
 const GPT2 =
@@ -25,7 +25,7 @@ const MOST_CUTS = 16;
  * The function of a tokenizer.json's `pre_tokenizer`.
  * @throws {TokenizerError}
  */
-export function readCut(json: unknown, depth = 0): Cut {
+export function readPreTokenizer(json: unknown, depth = 0): PreTokenizer {
   if (json === null || json === undefined) return (text) => [text];
   const config = json as Record<string, unknown>;
   switch (config.type) {
@@ -38,7 +38,9 @@ export function readCut(json: unknown, depth = 0): Cut {
           `a Sequence needs a list of up to ${MOST_CUTS} pretokenizers`,
         );
       }
-      const cuts = config.pretokenizers.map((c) => readCut(c, depth + 1));
+      const cuts = config.pretokenizers.map((c) =>
+        readPreTokenizer(c, depth + 1)
+      );
       return (text) => cuts.reduce((words, cut) => words.flatMap(cut), [text]);
     }
     case "Digits":
@@ -58,15 +60,15 @@ export function readCut(json: unknown, depth = 0): Cut {
   }
 }
 
-function byteLevel(config: Record<string, unknown>): Cut {
-  const cut: Cut = config.use_regex === false
+function byteLevel(config: Record<string, unknown>): PreTokenizer {
+  const cut: PreTokenizer = config.use_regex === false
     ? (text) => [text]
     : isolate(native(GPT2)); // leaves no gaps: every character is of some class
   if (config.add_prefix_space !== true) return cut;
   return (text) => cut(text.startsWith(" ") ? text : ` ${text}`);
 }
 
-function split(config: Record<string, unknown>): Cut {
+function split(config: Record<string, unknown>): PreTokenizer {
   const { Regex, String: literal } = (config.pattern ?? {}) as Record<
     string,
     unknown
@@ -156,7 +158,7 @@ function native(pattern: RegExp): Matcher {
  * Split behaviour Removed: the text between matches, or with `inverted` the
  * matches.
  */
-function removed(pattern: Matcher, inverted: boolean): Cut {
+function removed(pattern: Matcher, inverted: boolean): PreTokenizer {
   return (text) => {
     const all = [0, ...pattern(text), text.length];
     const words: string[] = [];
@@ -168,7 +170,7 @@ function removed(pattern: Matcher, inverted: boolean): Cut {
 }
 
 /** Split behaviour MergedWithPrevious: each match ends the preceding word. */
-function mergeWithPrevious(pattern: Matcher): Cut {
+function mergeWithPrevious(pattern: Matcher): PreTokenizer {
   return (text) => {
     const words: string[] = [], found = pattern(text);
     let at = 0;
@@ -182,7 +184,7 @@ function mergeWithPrevious(pattern: Matcher): Cut {
 }
 
 /** Split behaviour Isolated: each match and each text between matches is a word. */
-function isolate(pattern: Matcher): Cut {
+function isolate(pattern: Matcher): PreTokenizer {
   return (text) => {
     const words: string[] = [], found = pattern(text);
     let at = 0;

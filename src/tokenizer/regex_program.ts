@@ -160,8 +160,8 @@ function mayBeEmpty(node: Node): boolean {
 }
 
 /**
- * Addresses of a program in an order in which each follows those that it
- * reaches without consuming a character.
+ * Addresses of a program in reverse topological order: each follows those that
+ * it reaches without consuming a character.
  */
 export function inOrder({ op, a, b }: Program): Int32Array {
   const order: number[] = [], state = new Uint8Array(op.length); // 1: open, 2: listed

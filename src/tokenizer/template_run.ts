@@ -40,7 +40,7 @@ function isShallow(node: Node | undefined): boolean {
     /^(length|count|first|last)$/.test(String(filter?.value));
 }
 
-/** The interpreter; `spend` throws beyond the limit. */
+/** Template interpreter that calls `spend` with the cost of every operation; `spend` throws beyond the limit. */
 export class Bounded extends Interpreter {
   readonly #spend: Spend;
   #user: Node | undefined;

@@ -9,7 +9,7 @@ import { bytesOfToken } from "./bytes.ts";
 import { bytesOfPiece } from "./pieces.ts";
 import { TokenizerError } from "./error.ts";
 import { type Normalize, readNormalizer } from "./normalize.ts";
-import { readCut } from "./pre_tokenize.ts";
+import { readPreTokenizer } from "./pre_tokenize.ts";
 import { checkId, readVocabulary, sameId } from "./vocabulary.ts";
 
 /** A part of a prompt. */
@@ -80,7 +80,7 @@ export function readTokenizer(text: string): Tokenizer {
   const { vocab, words, fixed } = readVocabulary(json.model, pieces);
   const added = readAddedTokens(json.added_tokens);
   const bytes = tokenBytes(vocab, added, pieces);
-  const cut = readCut(json.pre_tokenizer);
+  const cut = readPreTokenizer(json.pre_tokenizer);
   const normalize = readNormalizer(json.normalizer, fixed);
   if (pieces) checkNoneNormalized(added);
   const findAll = addedFinder(added, normalize);

@@ -235,7 +235,7 @@ export const MUTANTS: readonly Mutant[] = [
     ["scans without end", "++scans > MOST_SCANS", "++scans > 1e9"],
   ),
   ...of(
-    "src/tokenizer/tokenizer.ts",
+    "src/tokenizer/vocabulary.ts",
     TEXT,
     ["ids of any size", "id as number < MOST_TOKENS", "id as number < 2 ** 40"],
     [

@@ -48,7 +48,7 @@ export interface Report {
   readonly missing: readonly string[];
 }
 
-/** The page. */
+/** The report as an HTML page. */
 export function reportPage(r: Report): string {
   const sections = [
     section("The file", "", [

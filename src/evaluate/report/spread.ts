@@ -47,7 +47,7 @@ export function beyond(s: Spread): [number, number][] {
 }
 
 /**
- * The same for a normal distribution (both signs), up to `to` standard
+ * Fraction beyond x for a normal distribution (both signs), up to `to` standard
  * deviations.
  */
 export function normalBeyond(to: number): [number, number][] {

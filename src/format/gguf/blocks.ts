@@ -68,7 +68,7 @@ function simple(
 const nibble = (b: Uint8Array, at: number) => (i: number) =>
   i < 16 ? b[at + i] & 15 : b[at + i - 16] >> 4;
 
-/** The same with a fifth bit in the 4 bytes at `high`. */
+/** 4-bit values with a fifth bit in the 4 bytes at `high`. */
 const fiveBits = (b: Uint8Array, high: number, at: number) => (i: number) =>
   nibble(b, at)(i) | (b[high + (i >> 3)] >> (i & 7) & 1) << 4;
 

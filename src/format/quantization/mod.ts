@@ -76,7 +76,7 @@ export function decodedTensors(
   return decoded;
 }
 
-/** Names that `decodedTensors` gives, from the stored ones alone. */
+/** Names of the tensors of `decodedTensors`, from the stored names. */
 export function decodedNames(
   stored: Iterable<string>,
   scheme: Scheme | undefined,

@@ -108,6 +108,7 @@ const fields = {
 
 type AttentionNode = OpNode<"attention", typeof fields>;
 
+/** The op `attention`; `about` defines it. */
 export const attention = op({
   op: "attention",
   about:

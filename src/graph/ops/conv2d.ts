@@ -44,6 +44,7 @@ export function conv2dGrid(
 
 const pixelsIn = ([rows, columns]: readonly number[]) => rows * columns;
 
+/** The op `depthwise_conv2d`; `about` defines it. */
 export const depthwise_conv2d = op({
   op: "depthwise_conv2d",
   about:

@@ -14,6 +14,7 @@ import {
 import { imageInfoOf } from "../info.ts";
 import { op, parameter } from "../op.ts";
 
+/** The op `patch_input`; `about` defines it. */
 export const patch_input = op({
   op: "patch_input",
   about:
@@ -102,6 +103,7 @@ function writeWindows(
   }
 }
 
+/** The op `learned_embedding`; `about` defines it. */
 export const learned_embedding = op({
   op: "learned_embedding",
   about:
@@ -148,6 +150,7 @@ export const learned_embedding = op({
   },
 });
 
+/** The op `embedding`; `about` defines it. */
 export const embedding = op({
   op: "embedding",
   about: "Token embeddings: one row of the table per text token.",

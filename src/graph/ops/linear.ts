@@ -31,6 +31,7 @@ const fields = {
 
 type LinearNode = OpNode<"linear", typeof fields>;
 
+/** The op `linear`; `about` defines it. */
 export const linear = op({
   op: "linear",
   about:

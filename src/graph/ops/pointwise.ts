@@ -7,6 +7,7 @@ import { ACTIVATION_NAMES, ACTIVATIONS } from "../activation.ts";
 import * as f from "../field.ts";
 import { inputsHave, op, parameter } from "../op.ts";
 
+/** The op `activation`; `about` defines it. */
 export const activation = op({
   op: "activation",
   about: "fn(x), or fn(gate) ⊙ x with a gate.",
@@ -30,6 +31,7 @@ export const activation = op({
   },
 });
 
+/** The op `channel_scale`; `about` defines it. */
 export const channel_scale = op({
   op: "channel_scale",
   about: "x ⊙ weight: a learned factor per channel (LayerScale).",
@@ -48,6 +50,7 @@ export const channel_scale = op({
   },
 });
 
+/** The op `hadamard`; `about` defines it. */
 export const hadamard = op({
   op: "hadamard",
   about:

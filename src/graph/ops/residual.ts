@@ -9,6 +9,7 @@ import { type Checker, op, parameter } from "../op.ts";
 import { MODALITIES, type Phase } from "../phase.ts";
 import { rowsOf, type Runner } from "../runner.ts";
 
+/** The op `residual_add`; `about` defines it. */
 export const residual_add = op({
   op: "residual_add",
   about:
@@ -58,6 +59,7 @@ export const residual_add = op({
   },
 });
 
+/** The op `residual_read`; `about` defines it. */
 export const residual_read = op({
   op: "residual_read",
   about: "The value of a stream, without a norm.",
@@ -70,6 +72,7 @@ export const residual_read = op({
   run: ({ stream }, { streams }) => streams.get(stream)!.slice(),
 });
 
+/** The op `norm`; `about` defines it. */
 export const norm = op({
   op: "norm",
   about:
@@ -91,6 +94,7 @@ export const norm = op({
   run: (node, r): Floats => normalised(r, r.streams.get(node.stream)!, node),
 });
 
+/** The op `qk_norm`; `about` defines it. */
 export const qk_norm = op({
   op: "qk_norm",
   about:

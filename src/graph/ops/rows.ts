@@ -8,6 +8,7 @@ import { inputsHave, op } from "../op.ts";
 import type { Runner } from "../runner.ts";
 import { windowsOf } from "../windows.ts";
 
+/** The op `pixel_shuffle`; `about` defines it. */
 export const pixel_shuffle = op({
   op: "pixel_shuffle",
   about:
@@ -35,6 +36,7 @@ export const pixel_shuffle = op({
   },
 });
 
+/** The op `concat_features`; `about` defines it. */
 export const concat_features = op({
   op: "concat_features",
   about:
@@ -56,6 +58,7 @@ export const concat_features = op({
   },
 });
 
+/** The op `concat_rows`; `about` defines it. */
 export const concat_rows = op({
   op: "concat_rows",
   about: "Concatenation along the rows, per image.",
@@ -80,6 +83,7 @@ export const concat_rows = op({
   },
 });
 
+/** The op `slice_rows`; `about` defines it. */
 export const slice_rows = op({
   op: "slice_rows",
   about: "The first rows of each image; the others are dropped.",
@@ -104,6 +108,7 @@ export interface RowHooks {
   readonly everyRow?: boolean;
 }
 
+/** The op `last_row`; `about` defines it. */
 export const last_row = op({
   op: "last_row",
   about: "The last row of the chunk.",

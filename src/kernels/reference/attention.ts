@@ -15,7 +15,7 @@ import type { Reference } from "./views.ts";
 
 const f = Math.fround;
 
-/** What the kernels over heads have in common; the rotary tables may be absent. */
+/** Shared operands of the kernels over heads; the rotary tables may be absent. */
 interface Heads {
   readonly x: number;
   readonly ldx: number;
@@ -61,7 +61,7 @@ function eachElement(
   }
 }
 
-/** Queries. */
+/** Reference of `queries_f32_s8`. */
 export const queries: Reference<typeof queries_f32_s8> = (v) => (c) =>
   eachElement(
     v,
@@ -69,21 +69,21 @@ export const queries: Reference<typeof queries_f32_s8> = (v) => (c) =>
     (r, h, d, value) => v.i8[c.q + (r * c.heads + h) * c.headDim + d] = value,
   );
 
-/** Keys. */
+/** Reference of `keys_f32_s8`. */
 export const keys: Reference<typeof keys_f32_s8> = (v) => (c) =>
   eachElement(v, c, (r, h, d, value) => {
     const head = c.cache + h * c.capacity * c.headDim;
     v.i8[head + keyOffset(c.slot + r, d, c.headDim)] = value;
   });
 
-/** Values. */
+/** Reference of `values_f32_s8`. */
 export const values: Reference<typeof values_f32_s8> = (v) => (c) =>
   eachElement(v, c, (r, h, d, value) => {
     const head = c.cache + h * c.capacity * c.headDim;
     v.i8[head + valueOffset(c.slot + r, d, c.capacity)] = value;
   });
 
-/** Attention. */
+/** Reference of `attention_s8`. */
 export const attention: Reference<typeof attention_s8> = (v) => (c) => {
   const { rows, keys, capacity, heads, kvHeads, headDim } = c;
   const ratio = heads / kvHeads, perHead = Math.ceil(rows * ratio / 4);

@@ -14,7 +14,7 @@ import { level, type Reference, type Views } from "./views.ts";
 
 const f = Math.fround;
 
-/** Where a window is. */
+/** Position of a window. */
 interface Window {
   readonly height: number;
   readonly width: number;
@@ -25,7 +25,7 @@ interface Window {
   readonly columns: number;
 }
 
-/** Index of the pixel at tap t of an output row's window; undefined outside of the picture. */
+/** Index of the pixel at tap t of an output row's window; undefined outside the image. */
 function pixelAt(w: Window, row: number, t: number): number | undefined {
   const y = Math.floor(row / w.columns) * w.stride - w.top +
     Math.floor(t / w.side);
@@ -34,7 +34,7 @@ function pixelAt(w: Window, row: number, t: number): number | undefined {
   return inside ? y * w.width + x : undefined;
 }
 
-/** What a depthwise convolution takes. */
+/** Operands of a depthwise convolution. */
 interface Depthwise extends Window {
   readonly x: number;
   readonly w: number;
@@ -56,7 +56,7 @@ function convolved(v: Views, d: Depthwise, row: number, c: number): number {
   return f(f(f(sum) * v.f32[(alpha >> 2) + c]) + v.f32[(bias >> 2) + c]);
 }
 
-/** To float rows. */
+/** Reference of `depthwise_w8a8`. */
 export const depthwise: Reference<typeof depthwise_w8a8> = (v) => (c) => {
   for (let r = c.rows[0]; r < c.rows[1]; r++) {
     for (let j = 0; j < c.k; j++) {
@@ -65,7 +65,7 @@ export const depthwise: Reference<typeof depthwise_w8a8> = (v) => (c) => {
   }
 };
 
-/** To int8 rows. */
+/** Reference of `depthwise_w8a8_s8`. */
 export const depthwiseS8: Reference<typeof depthwise_w8a8_s8> = (v) => (c) => {
   const [first, end] = c.rows, kp = paddedK(c.k);
   for (let r = first; r < roundUp(end, c.rowBlock); r++) {

@@ -9,7 +9,7 @@ import type {
 } from "../signatures/load.ts";
 import type { Reference } from "./views.ts";
 
-/** Row-major values into panels. */
+/** Reference of the packers: row-major values to panels. */
 export const pack = (bits: 4 | 8): Reference<typeof pack_w4> =>
 (v) =>
 (
@@ -28,5 +28,5 @@ export const pack = (bits: 4 | 8): Reference<typeof pack_w4> =>
   }
 };
 
-/** A single thread never waits. */
+/** Reference of `barrier`: a single thread never waits. */
 export const barrier: Reference<typeof barrierSignature> = () => () => {};

@@ -37,7 +37,7 @@ export function storedColumn(
   });
 }
 
-/** The same, each value times the integer scale of its group. */
+/** Integer matmul with each value times the integer scale of its group. */
 function groupedColumn(
   v: Views,
   w: number,
@@ -52,7 +52,7 @@ function groupedColumn(
   );
 }
 
-/** What integer products have in common. */
+/** Shared operands of the integer matmuls. */
 interface Product {
   readonly x: number;
   readonly alpha: number;
@@ -61,7 +61,7 @@ interface Product {
   readonly n: readonly [number, number];
 }
 
-/** Stores floats, or adds them. */
+/** Stores floats, or adds them with `accumulate`. */
 const floats = (
   v: Views,
   { y, accumulate }: { readonly y: number; readonly accumulate: number },
@@ -72,7 +72,7 @@ const floats = (
   v.f32[at] = accumulate ? v.f32[at] + result : result;
 };
 
-/** Hands every y from rows and columns to `put`; the sum is the exact integer that all builds agree on. */
+/** Computes every output of rows × columns and calls `put` with it; the sum over k is an exact integer. */
 function product(
   v: Views,
   columnOf: (n: number) => Int32Array,
@@ -101,7 +101,7 @@ function product(
   }
 }
 
-/** Several rows. */
+/** Reference of `gemm_w4a8` and `gemm_w8a8`. */
 export const gemm = (bits: 4 | 8): Reference<typeof gemm_w4a8> => (v) => (c) =>
   product(
     v,
@@ -112,7 +112,7 @@ export const gemm = (bits: 4 | 8): Reference<typeof gemm_w4a8> => (v) => (c) =>
     floats(v, c, c.ldy),
   );
 
-/** Several rows to int8. */
+/** Reference of `gemm_w4a8_s8` and `gemm_w8a8_s8`. */
 export const gemmToLevels =
   (bits: 4 | 8): Reference<typeof gemm_w4a8_s8> => (v) => (c) =>
     product(
@@ -124,7 +124,7 @@ export const gemmToLevels =
       (m, n, y) => v.i8[c.q + m * c.ldq + n] = level(y, c),
     );
 
-/** One row. */
+/** Reference of `gemv_w4a8` and `gemv_w8a8`. */
 export const gemv = (bits: 4 | 8): Reference<typeof gemv_w4a8> => (v) => (c) =>
   product(
     v,
@@ -135,7 +135,7 @@ export const gemv = (bits: 4 | 8): Reference<typeof gemv_w4a8> => (v) => (c) =>
     floats(v, c, 0),
   );
 
-/** Several rows, weights in groups. */
+/** Reference of `gemm_w4ga8`. */
 export const groupedGemm: Reference<typeof gemm_w4ga8> = (v) => (c) =>
   product(
     v,
@@ -146,7 +146,7 @@ export const groupedGemm: Reference<typeof gemm_w4ga8> = (v) => (c) =>
     floats(v, c, c.ldy),
   );
 
-/** One row, weights in groups. */
+/** Reference of `gemv_w4ga8`. */
 export const groupedGemv: Reference<typeof gemv_w4ga8> = (v) => (c) =>
   product(
     v,
@@ -157,7 +157,7 @@ export const groupedGemv: Reference<typeof gemv_w4ga8> = (v) => (c) =>
     floats(v, c, 0),
   );
 
-/** Float32. */
+/** y = x·wᵀ + bias in float32, summed in the order of k. */
 export const gemmF32: Reference<typeof gemm_f32> =
   (v) => ({ x, w, bias, y, rows, k, ldx, ldy, n: [first, end] }) => {
     for (let m = 0; m < rows; m++) {

@@ -1,5 +1,5 @@
 /**
- * What each kernel means, in plain TypeScript: slow, obvious, and bit for bit
+ * Reference implementation of each kernel in plain TypeScript: slow, obvious, and bit for bit
  * what the kernels compute. Tests compare every kernel with its reference.
  * @module
  */

@@ -30,7 +30,7 @@ function loadRow(v: Views, x: number, ld: number, r: number, k: number) {
   return v.f32.slice(at, at + k);
 }
 
-/** Where quantized rows go. */
+/** Operands of the quantized output. */
 interface Target {
   readonly q: number;
   readonly sums: number;
@@ -40,7 +40,7 @@ interface Target {
   readonly outlier?: number;
 }
 
-/** Writes the values and sums of rows made one by one. */
+/** Quantizes rows one by one and writes their values and sums. */
 function quantizeRows(
   v: Views,
   { q, sums, k, rows: [first, end], rowBlock, outlier = 0 }: Target,
@@ -83,7 +83,7 @@ function inverseRms(row: Float32Array, eps: number): number {
 export const quantize: Reference<typeof quantize_f32_s8> = (v) => (c) =>
   quantizeRows(v, c, f(c.inv), (r) => loadRow(v, c.x, c.ldx, r, c.k));
 
-/** RMS norm, then int8. */
+/** Reference of `rmsnorm_f32_s8`. */
 export const rmsnormS8: Reference<typeof rmsnorm_f32_s8> = (v) => (c) =>
   quantizeRows(v, c, 1, (r) => {
     const row = loadRow(v, c.x, c.ldx, r, c.k);
@@ -91,7 +91,7 @@ export const rmsnormS8: Reference<typeof rmsnorm_f32_s8> = (v) => (c) =>
     return row.map((y) => f(y * s));
   });
 
-/** RMS norm in float. */
+/** Reference of `rmsnorm_f32`. */
 export const rmsnorm: Reference<typeof rmsnorm_f32> =
   (v) => ({ x, ldx, eps, gain, y, ldy, k, rows: [first, end] }) => {
     for (let r = first; r < end; r++) {
@@ -103,7 +103,7 @@ export const rmsnorm: Reference<typeof rmsnorm_f32> =
     }
   };
 
-/** What transforms have in common. */
+/** Shared operands of the Hadamard transforms. */
 interface Transform {
   readonly signs: number;
   readonly matrix: number;
@@ -136,7 +136,7 @@ export function rotate(
   return outer === 1 ? out : dense(v, out, matrix + order * order * 4, outer);
 }
 
-/** y[a, b] = Σ_c M[a, c]·x[c, b], x seen as `order` rows. */
+/** y[a, b] = Σ_c M[a, c]·x[c, b], x as `order` rows. */
 function dense(
   v: Views,
   x: Float32Array,
@@ -159,7 +159,7 @@ function dense(
   return out;
 }
 
-/** The transform in float, in place. */
+/** Reference of `hadamard_f32`. */
 export const hadamard: Reference<typeof hadamard_f32> = (v) => (c) => {
   for (let r = c.rows[0]; r < c.rows[1]; r++) {
     const h = rotate(v, loadRow(v, c.x, c.ldx, r, c.k), c);
@@ -167,7 +167,7 @@ export const hadamard: Reference<typeof hadamard_f32> = (v) => (c) => {
   }
 };
 
-/** The transform, then int8. */
+/** Reference of `hadamard_f32_s8`. */
 export const hadamardS8: Reference<typeof hadamard_f32_s8> = (v) => (c) =>
   quantizeRows(
     v,
@@ -191,7 +191,7 @@ function over(x: number, z: number): number {
   return f(x / f(1 + exp2_32(z)));
 }
 
-/** One activation, operation by operation as the kernels do it. */
+/** An activation function with the kernels' float32 operations. */
 export function activate(fn: number, x: number): number {
   if (fn === ACTIVATIONS.relu6) return Math.min(6, Math.max(0, x));
   if (fn === ACTIVATIONS.silu) return over(x, f(x * exponents.silu));
@@ -232,7 +232,7 @@ function activated(v: Views, { fn, g, u, ldx, k }: Gated) {
   };
 }
 
-/** Activation in float. */
+/** Reference of `activation_f32`. */
 export const activation: Reference<typeof activation_f32> = (v) => (c) => {
   const rowOf = activated(v, c);
   for (let r = c.rows[0]; r < c.rows[1]; r++) {
@@ -240,11 +240,11 @@ export const activation: Reference<typeof activation_f32> = (v) => (c) => {
   }
 };
 
-/** Activation, then int8. */
+/** Reference of `activation_f32_s8`. */
 export const activationS8: Reference<typeof activation_f32_s8> = (v) => (c) =>
   quantizeRows(v, c, f(c.inv), activated(v, c));
 
-/** Activation, the transform, then int8. */
+/** Reference of `activation_hadamard_f32_s8`. */
 export const activationHadamardS8: Reference<
   typeof activation_hadamard_f32_s8
 > = (v) => (c) => {

@@ -51,7 +51,7 @@ export const scale: Reference<typeof scale_f32> =
     }
   };
 
-/** Embedding rows. */
+/** Reference of `embedding_f32`. */
 export const embedding: Reference<typeof embedding_f32> =
   (v) => ({ w, bits, scale, ids, y, ldy, k, rows: [first, end] }) => {
     for (let r = first; r < end; r++) {
@@ -61,7 +61,7 @@ export const embedding: Reference<typeof embedding_f32> =
     }
   };
 
-/** Squares of neighbouring patches become one row. */
+/** Reference of `pixel_shuffle_f32`. */
 export const pixelShuffle: Reference<typeof pixel_shuffle_f32> =
   (v) => ({ x, y, grid, dim, factor, rows: [first, end] }) => {
     const side = grid / factor, wide = factor * factor * dim;
@@ -76,7 +76,7 @@ export const pixelShuffle: Reference<typeof pixel_shuffle_f32> =
     }
   };
 
-/** Pixels to quantized patches. */
+/** Reference of `patchify_u8_s8`. */
 export const patchify: Reference<typeof patchify_u8_s8> = (v) => (c) => {
   const { image, height, width, patch, side, table, q, sums } = c;
   const { rows: [first, end], rowBlock } = c;

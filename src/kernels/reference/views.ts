@@ -37,7 +37,7 @@ export function rne8(x: number): number {
   return f(f(x + 12582912) - 12582912); // 1.5·2^23: the ulp there is 1
 }
 
-/** x as an integer on a static scale, clamped. */
+/** Quantizes x to an integer on a static scale, clamped. */
 export function level(
   x: number,
   { inv, low, high }: { inv: number; low: number; high: number },

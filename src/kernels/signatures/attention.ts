@@ -43,7 +43,7 @@ const cacheOf = (heads: string, which: string) =>
     (s) => cacheBytes(s[heads], s.capacity, s.headDim),
   );
 
-/** Queries: rotary embedding, then int8 rows. */
+/** Queries: rotary embedding, then quantization to int8 rows. */
 export const queries_f32_s8 = kernel(
   "queries_f32_s8",
   "q[row][h] = round(rope(x[row][h])·inv[h])",
@@ -64,7 +64,7 @@ export const queries_f32_s8 = kernel(
   },
 );
 
-/** Keys: rotary embedding, then int8 into the cache, row r at slot + r. */
+/** Keys: rotary embedding, then quantization to int8 in the K cache, row r at slot + r. */
 export const keys_f32_s8 = kernel(
   "keys_f32_s8",
   "K cache[h][slot + row] = round(rope(x[row][h])·inv[h])",
@@ -82,7 +82,7 @@ export const keys_f32_s8 = kernel(
   },
 );
 
-/** Values: int8 into the cache, row r at slot + r. */
+/** Values: quantization to int8 in the V cache, row r at slot + r. */
 export const values_f32_s8 = kernel(
   "values_f32_s8",
   "V cache[h][slot + row] = round(x[row][h]·inv[h])",

@@ -28,7 +28,7 @@ import { levels, target } from "./quantize.ts";
 /** A value for each channel; channels come 16 at a time. */
 const perChannel = packed("f32", "[k]", ({ k }) => 4 * roundUp(k, 16));
 
-/** Where the window is. */
+/** Operands of the window. */
 const window = {
   /** Pixels of x. */
   height: size,
@@ -42,7 +42,7 @@ const window = {
   columns: size,
 };
 
-/** What depthwise convolutions take. */
+/** Shared operands of the depthwise convolutions. */
 const depthwise = {
   x: packed(
     "i8",
@@ -56,7 +56,7 @@ const depthwise = {
 
 const working = scratch(({ k, side }) => depthwiseScratchBytes(k, side));
 
-/** To float rows. */
+/** Depthwise convolution with float output. */
 export const depthwise_w8a8 = kernel(
   "depthwise_w8a8",
   "y[row,c] = alpha[c]·Σₜ x[row's pixel t,c]·w[c,t] + bias[c]",
@@ -73,7 +73,7 @@ export const depthwise_w8a8 = kernel(
   },
 );
 
-/** To int8 rows. */
+/** Depthwise convolution with int8 output. */
 export const depthwise_w8a8_s8 = kernel(
   "depthwise_w8a8_s8",
   "q = round(clamp(y·inv, low, high)), y of depthwise_w8a8; sums = Σₖ q",

@@ -150,7 +150,7 @@ export const gemm_w4ga8 = kernel(
   },
 );
 
-/** The same for one row. */
+/** One row; weights as in `gemm_w4ga8`. */
 export const gemv_w4ga8 = kernel(
   "gemv_w4ga8",
   "gemv_w4a8 with an integer scale per group of columns",

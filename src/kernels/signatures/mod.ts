@@ -17,7 +17,7 @@ import * as matmul from "./matmul.ts";
 import * as quantize from "./quantize.ts";
 import * as rows from "./rows.ts";
 
-/** Every signature under its name. */
+/** All signatures by kernel name. */
 export const signatures = {
   gemm_w4a8: matmul.gemm_w4a8,
   gemm_w8a8: matmul.gemm_w8a8,
@@ -64,7 +64,7 @@ export type KernelName = keyof typeof signatures;
 export type OperandsOf<K extends KernelName> =
   (typeof signatures)[K]["operands"];
 
-/** What a loaded build offers: one function per kernel, over one memory. */
+/** A loaded build: one function per kernel, over one memory. */
 export type Kernels = Readonly<Record<KernelName, KernelFunction>>;
 
 /** Names of all kernels. */

@@ -101,7 +101,7 @@ export const quantize_f32_s8 = kernel(
   { x: rowsF32("rows", "ldx", "k"), ldx: size, inv: float, ...target },
 );
 
-/** RMS norm without gain, then int8. */
+/** RMSNorm without gain, then quantization to int8. */
 export const rmsnorm_f32_s8 = kernel(
   "rmsnorm_f32_s8",
   "q = round(x·inv/√(mean x² + eps)), sums = Σₖ q",
@@ -114,7 +114,7 @@ export const rmsnorm_f32_s8 = kernel(
   },
 );
 
-/** RMS norm in float. x and y may be the same. */
+/** RMSNorm in float. x and y may be the same memory. */
 export const rmsnorm_f32 = kernel(
   "rmsnorm_f32",
   "y = x/√(mean x² + eps)·gain",
@@ -130,7 +130,7 @@ export const rmsnorm_f32 = kernel(
   },
 );
 
-/** The transform in place, in float. */
+/** Hadamard transform in place, in float. */
 export const hadamard_f32 = kernel(
   "hadamard_f32",
   "x = scale·(N ⊗ M ⊗ S)·diag(signs)·x, in place",
@@ -145,7 +145,7 @@ export const hadamard_f32 = kernel(
   },
 );
 
-/** The transform, then int8. */
+/** Hadamard transform, then quantization to int8. */
 export const hadamard_f32_s8 = kernel(
   "hadamard_f32_s8",
   "q = round(inv·(N ⊗ M ⊗ S)·diag(signs)·x), channel 0 to `outlier`, sums = Σₖ q",
@@ -160,7 +160,7 @@ export const hadamard_f32_s8 = kernel(
   },
 );
 
-/** Activation in float. */
+/** Activation function in float. */
 export const activation_f32 = kernel(
   "activation_f32",
   "y = fn(g)·u",
@@ -173,14 +173,14 @@ export const activation_f32 = kernel(
   },
 );
 
-/** Activation, then int8. */
+/** Activation function, then quantization to int8. */
 export const activation_f32_s8 = kernel(
   "activation_f32_s8",
   "q = round(fn(g)·u·inv), sums = Σₖ q",
   { ...activation, inv: float, ...target, scratch: working },
 );
 
-/** Activation, the transform, then int8: the input of a down projection. */
+/** Activation function, Hadamard transform, then quantization to int8: the input of a down projection. */
 export const activation_hadamard_f32_s8 = kernel(
   "activation_hadamard_f32_s8",
   "q = round(inv·(N ⊗ M ⊗ S)·diag(signs)·(fn(g)·u)), channel 0 to `outlier`, sums = Σₖ q",

@@ -121,7 +121,7 @@ export const patchify_u8_s8 = kernel(
   },
 );
 
-/** Inputs of a convolution, by position, so that later tokens find them. */
+/** Stores the inputs of a causal convolution by position, for later tokens. */
 export const conv_state_f32 = kernel(
   "conv_state_f32",
   "state[positions[row]] = x[row] ⊙ gate[row]",
