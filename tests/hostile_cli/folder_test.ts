@@ -176,6 +176,33 @@ Deno.test({
     const fifo = (name: string) =>
       new Deno.Command("mkfifo", { args: [`${place}/${name}`] }).outputSync();
     fifo("pipe.png"), fifo("$(id>PWNED).txt");
+    using _socket = Deno.listen({
+      transport: "unix",
+      path: `${place}/socket.png`,
+    });
+    // Names of every byte but 0 and /, as text and as bytes that are no UTF-8.
+    for (let from = 0; from < 256; from += 32) {
+      const codes = Array.from({ length: 32 }, (_, i) => from + i)
+        .filter((code) => code !== 0 && code !== 0x2f);
+      photo(`${place}/n${String.fromCharCode(...codes)}.png`, 0);
+      const octal = codes.map((c) => `\\${c.toString(8).padStart(3, "0")}`);
+      new Deno.Command("sh", {
+        args: [
+          "-c",
+          'printf x > "$(printf "$1")"',
+          "sh",
+          `b${octal.join("")}.png`,
+        ],
+        cwd: place,
+      }).outputSync();
+    }
+    const odd = [...Deno.readDirSync(place)].filter((e) =>
+      /^[bn]/.test(e.name)
+    );
+    assertEquals(odd.length, 16);
+    // A device, where we may make one.
+    new Deno.Command("mknod", { args: [`${place}/null.png`, "c", "1", "3"] })
+      .outputSync();
     const state = () => {
       const seen: Record<string, string> = {};
       for (const { name, isFile } of Deno.readDirSync(outside)) {
