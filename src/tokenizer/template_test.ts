@@ -1,4 +1,4 @@
-import { cpuMs } from "../../tests/cpu_time.ts";
+import { stopwatch } from "../../tests/cpu_time.ts";
 import { assert, assertEquals, assertMatch, assertThrows } from "@std/assert";
 import { Environment, Interpreter, parse, tokenize } from "@huggingface/jinja";
 import { renderTemplate, TEMPLATE_LIMITS } from "./template.ts";
@@ -70,9 +70,9 @@ Deno.test("no template takes long: large texts, lists within lists, empty loops"
       "{% set r = range(9000) %}{% for a in r %}{% for b in r %}{% endfor %}{% endfor %}",
     ]
   ) {
-    const begun = cpuMs();
+    const elapsed = stopwatch();
     assertThrows(() => render(template), Error);
-    const ms = cpuMs() - begun;
+    const ms = elapsed();
     assert(ms < 1000, `${ms} ms: ${template.slice(0, 200)}`); // 100 on a free machine
   }
 });
@@ -199,9 +199,9 @@ Deno.test("the size of a template result is checked before it is built", () => {
       "{{ " + "(".repeat(30_000) + "1" + ")".repeat(30_000) + " }}",
     ]
   ) {
-    const begun = cpuMs(), before = Deno.memoryUsage().rss;
+    const elapsed = stopwatch(), before = Deno.memoryUsage().rss;
     assertThrows(() => render(template), Error);
-    const ms = cpuMs() - begun;
+    const ms = elapsed();
     assert(ms < 1000, `${ms} ms: ${template.slice(0, 200)}`);
     const mb = (Deno.memoryUsage().rss - before) / 2 ** 20;
     assert(mb < 100, `${mb} MB: ${template.slice(0, 200)}`);

@@ -2,6 +2,7 @@
  * `check`: it reports the same without weights as with them, and refuses unusable
  * checkpoints with the cause.
  */
+import { TOKENIZER_FILES } from "../../src/tokenizer/side_files.ts";
 import { assert, assertEquals, assertMatch, assertRejects } from "@std/assert";
 import { check } from "../../src/convert/check.ts";
 import type { CheckResult } from "../../src/convert/check_result.ts";
@@ -104,7 +105,7 @@ Deno.test("all missing files are named at once", () =>
     assertEquals(missing, ["tokenizer.json", "preprocessor_config.json"]);
     assertEquals(
       reason,
-      "Cannot use the checkpoint: missing tokenizer.json, or vocab.json and merges.txt; preprocessor_config.json; download the whole checkpoint",
+      `Cannot use the checkpoint: missing ${TOKENIZER_FILES}; preprocessor_config.json; download the whole checkpoint`,
     );
   }));
 
