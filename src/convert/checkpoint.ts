@@ -80,9 +80,12 @@ interface CheckpointFiles {
   sha256(): string;
 }
 
-function filesOf(path: string): CheckpointFiles {
+/** Files at a path; `open` closes what was opened. */
+function filesOf(path: string, open: DisposableStack): CheckpointFiles {
   if (isGguf(path)) {
-    const { files, weights } = checkpointOf(openGguf(fileSource(path)), path);
+    const gguf = openGguf(fileSource(path));
+    open.use(gguf.file);
+    const { files, weights } = checkpointOf(gguf, path);
     return {
       side: files,
       weights: () => weights,
@@ -92,7 +95,7 @@ function filesOf(path: string): CheckpointFiles {
   checkFolder(path);
   return {
     side: folderFiles(path),
-    weights: () => openCheckpoint(path),
+    weights: () => open.use(openCheckpoint(path)),
     sha256: () => contentHash(path),
   };
 }
@@ -104,7 +107,8 @@ export function isGguf(path: string): boolean {
 
 /** Opens the checkpoint in a folder or in a GGUF file. Errors name the file that is wrong. */
 export function openFloatCheckpoint(folder: string): FloatCheckpoint {
-  const { side: files, weights, sha256 } = filesOf(folder);
+  using open = new DisposableStack();
+  const { side: files, weights, sha256 } = filesOf(folder, open);
   const config = readJson(files, "config.json");
   checkSupported(config);
   const supplement = supplementOf(config);
@@ -124,56 +128,50 @@ export function openFloatCheckpoint(folder: string): FloatCheckpoint {
     );
   }
   const file = weights();
-  try {
-    const { tensors, check } = weightsOf(file, schemeOf(config));
-    const processor = PROCESSOR in assets ? json(PROCESSOR) : {};
-    const { idOf } = tokenizer;
-    const sameBytes = (a: string, b: string) => {
-      const [one, other] = [file.tensors.get(a), file.tensors.get(b)];
-      return !!one && !!other && sameStored(one, other);
-    };
-    const model = withStops(
-      describe({ config, tensors, sameBytes, processor, idOf, textOf }),
-      GENERATION in assets ? json(GENERATION) : {},
-    );
-    const { info } = model;
-    if (info.image && !(PROCESSOR in assets)) {
-      throw new MissingFile(files, PROCESSOR);
-    }
-    const template = info.image
-      ? withLeading(stated, tokenizer.leading)
-      : stated;
-    const format: ChatFormat = {
-      template,
-      ...imageFormat(tokenizer, info),
-      variables: tokensOf(settings),
-    };
-    return {
-      name: basename(resolve(folder)),
-      model,
-      tokenizer,
-      format,
-      processor,
-      assets: {
-        ...assets,
-        [TEMPLATE]: new TextEncoder().encode(template),
-      },
-      checkWeights: () => check(model),
-      sha256,
-      promptIds: (prompt, grid) =>
-        chat(tokenizer, [{
-          role: "user",
-          content: [
-            ...(info.image ? [{ type: "image" } as const] : []),
-            { type: "text", text: prompt },
-          ],
-        }], { ...format, ...imageFormat(tokenizer, info, grid) }).ids,
-      [Symbol.dispose]: () => file[Symbol.dispose](),
-    };
-  } catch (error) {
-    file[Symbol.dispose]();
-    throw error;
+  const { tensors, check } = weightsOf(file, schemeOf(config));
+  const processor = PROCESSOR in assets ? json(PROCESSOR) : {};
+  const { idOf } = tokenizer;
+  const sameBytes = (a: string, b: string) => {
+    const [one, other] = [file.tensors.get(a), file.tensors.get(b)];
+    return !!one && !!other && sameStored(one, other);
+  };
+  const model = withStops(
+    describe({ config, tensors, sameBytes, processor, idOf, textOf }),
+    GENERATION in assets ? json(GENERATION) : {},
+  );
+  const { info } = model;
+  if (info.image && !(PROCESSOR in assets)) {
+    throw new MissingFile(files, PROCESSOR);
   }
+  const template = info.image ? withLeading(stated, tokenizer.leading) : stated;
+  const format: ChatFormat = {
+    template,
+    ...imageFormat(tokenizer, info),
+    variables: tokensOf(settings),
+  };
+  const owned = open.move();
+  return {
+    name: basename(resolve(folder)),
+    model,
+    tokenizer,
+    format,
+    processor,
+    assets: {
+      ...assets,
+      [TEMPLATE]: new TextEncoder().encode(template),
+    },
+    checkWeights: () => check(model),
+    sha256,
+    promptIds: (prompt, grid) =>
+      chat(tokenizer, [{
+        role: "user",
+        content: [
+          ...(info.image ? [{ type: "image" } as const] : []),
+          { type: "text", text: prompt },
+        ],
+      }], { ...format, ...imageFormat(tokenizer, info, grid) }).ids,
+    [Symbol.dispose]: () => owned.dispose(),
+  };
 }
 
 /**

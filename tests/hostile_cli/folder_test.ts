@@ -176,10 +176,20 @@ Deno.test({
     const fifo = (name: string) =>
       new Deno.Command("mkfifo", { args: [`${place}/${name}`] }).outputSync();
     fifo("pipe.png"), fifo("$(id>PWNED).txt");
-    using _socket = Deno.listen({
-      transport: "unix",
-      path: `${place}/socket.png`,
-    });
+    // A socket of a process that may listen there; killed, it leaves the socket behind.
+    const socket = `${place}/socket.png`;
+    const listen = `Deno.listen({ transport: "unix", path: ${
+      JSON.stringify(socket)
+    } }); setTimeout(() => {}, 60_000)`;
+    const listener = new Deno.Command(Deno.execPath(), {
+      args: ["eval", listen],
+    }).spawn();
+    await until(() =>
+      [...Deno.readDirSync(place)].some((e) => e.name === "socket.png")
+    );
+    listener.kill("SIGKILL");
+    await listener.status;
+    assertEquals(Deno.lstatSync(socket).isSocket, true);
     // Names of every byte but 0 and /, as text and as bytes that are no UTF-8.
     for (let from = 0; from < 256; from += 32) {
       const codes = Array.from({ length: 32 }, (_, i) => from + i)
