@@ -10,6 +10,7 @@ import { handler, LIMITS } from "../../src/server/mod.ts";
 import type { News, Order } from "../../src/server/protocol.ts";
 import { openRemote, type Thread } from "../../src/server/remote.ts";
 import { toy } from "../agreement/toy_file.ts";
+import { quantile } from "../siege/siege.ts";
 import { ask, photoUri, say } from "./fake.ts";
 
 const folder = Deno.makeTempDirSync();
@@ -120,7 +121,8 @@ Deno.test("sockets are served at once while the model's thread is busy", async (
       return response.status;
     }),
   );
-  let done = false, longest = 0;
+  let done = false;
+  const times: number[] = [];
   answers.then(() => done = true);
   while (!done) {
     const begun = performance.now();
@@ -128,10 +130,13 @@ Deno.test("sockets are served at once while the model's thread is busy", async (
     assertEquals(health.status, 200);
     await health.text();
     await new Promise((go) => setTimeout(go, 1));
-    longest = Math.max(longest, performance.now() - begun);
+    times.push(performance.now() - begun);
   }
   for (const status of await answers) assertEquals(status, 400);
-  assert(longest < 150, `${longest} ms`); // 50 on a free machine
+  // 50 ms at most on a free machine; another test file may take the core for a
+  // while. A socket thread that compiled a schema would be busy for seconds.
+  const longest = Math.max(...times), p95 = quantile(times, 0.95);
+  assert(p95 < 100 && longest < 600, `p95 ${p95} ms, longest ${longest} ms`);
 });
 
 /** A thread that the test speaks for. */
