@@ -10,7 +10,8 @@ import { handler, LIMITS } from "../../src/server/mod.ts";
 import type { News, Order } from "../../src/server/protocol.ts";
 import { openRemote, type Thread } from "../../src/server/remote.ts";
 import { toy } from "../agreement/toy_file.ts";
-import { quantile } from "../siege/siege.ts";
+import { threadMs } from "../cpu_time.ts";
+import { quantile } from "../quantile.ts";
 import { ask, photoUri, say } from "./fake.ts";
 
 const folder = Deno.makeTempDirSync();
@@ -121,20 +122,22 @@ Deno.test("sockets are served at once while the model's thread is busy", async (
       return response.status;
     }),
   );
-  let done = false;
+  let done = false, busiest = 0;
   const times: number[] = [];
   answers.then(() => done = true);
   while (!done) {
-    const begun = performance.now();
+    const begun = performance.now(), own = threadMs();
     const health = await handle(new Request("http://localhost/health"));
     assertEquals(health.status, 200);
     await health.text();
     await new Promise((go) => setTimeout(go, 1));
     times.push(performance.now() - begun);
+    busiest = Math.max(busiest, threadMs() - own);
   }
   for (const status of await answers) assertEquals(status, 400);
-  // 50 ms at most on a free machine; another test file may take the core for a
-  // while. A socket thread that compiled a schema would be busy for seconds.
+  // 50 ms at most on a free machine. The work of this thread has the bound; its wall
+  // time is longer where other test files take the core.
+  assert(busiest < 150, `${busiest} ms of this thread`);
   const longest = Math.max(...times), p95 = quantile(times, 0.95);
   assert(p95 < 100 && longest < 600, `p95 ${p95} ms, longest ${longest} ms`);
 });

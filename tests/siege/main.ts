@@ -10,7 +10,8 @@ import {
   ticker,
 } from "../campaign/campaign.ts";
 import { freePort } from "../free_port.ts";
-import { quantile, siege } from "./siege.ts";
+import { quantile } from "../quantile.ts";
+import { siege } from "./siege.ts";
 
 /** Most milliseconds of /health in 95 of 100. */
 const HEALTH_MS = 50;

@@ -136,9 +136,3 @@ async function getHealth(port: number): Promise<void> {
   const n = await connection.read(new Uint8Array(1000));
   if (n === null) throw new Error("closed without an answer");
 }
-
-/** The value below which a share of them lies. */
-export function quantile(values: readonly number[], share: number): number {
-  const sorted = values.toSorted((a, b) => a - b);
-  return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))];
-}

@@ -15,6 +15,7 @@ import {
 } from "../campaign/campaign.ts";
 import { drawOf } from "../fuzz/mutate.ts";
 import { freePort } from "../free_port.ts";
+import { quantile } from "../quantile.ts";
 
 const PHOTOS = ["cat", "photographer", "astronaut"];
 /** Share of the time that warms up: caches fill, code is compiled. */
@@ -260,9 +261,4 @@ function slopeOf(points: readonly { at: number; mb: number }[]): number {
   const xy = points.reduce((s, p) => s + (p.at - x) * (p.mb - y), 0);
   const xx = points.reduce((s, p) => s + (p.at - x) ** 2, 0);
   return xy / xx;
-}
-
-function quantile(values: readonly number[], share: number): number {
-  const sorted = values.toSorted((a, b) => a - b);
-  return sorted[Math.floor(sorted.length * share)];
 }
