@@ -9,7 +9,7 @@ import { EXIT, UsageError } from "./errors.ts";
 import { BUNDLE } from "./model_path.ts";
 import { quantizeShown } from "./quantize.ts";
 import { QUANTIZE_OPTIONS, RECIPE_NOTES } from "./quantize_options.ts";
-import { isFolder } from "../convert/calibration.ts";
+import { isFolder } from "../format/stat.ts";
 
 export default command({
   name: "bundle",

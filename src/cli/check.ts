@@ -5,6 +5,7 @@
  */
 import { check } from "../convert/check.ts";
 import type { CheckResult } from "../convert/check_result.ts";
+import { statOf } from "../format/stat.ts";
 import { command } from "./command.ts";
 import { EXIT, UsageError } from "./errors.ts";
 import { printable } from "./io.ts";
@@ -41,7 +42,7 @@ wrong usage.`,
   async run([place], values, io) {
     const { threads } = values;
     const options = threads === undefined ? {} : { threads };
-    const local = isThere(place);
+    const local = statOf(place) !== undefined;
     if (!local && !isRepository(place)) {
       throw new UsageError(
         `Cannot check ${
@@ -61,16 +62,6 @@ wrong usage.`,
     return EXIT.failure;
   },
 });
-
-function isThere(path: string): boolean {
-  try {
-    Deno.statSync(path);
-    return true;
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return false;
-    throw error;
-  }
-}
 
 const WEIGHTS: Record<CheckResult["weights"], string> = {
   headers: "names and shapes from the headers of the weights",

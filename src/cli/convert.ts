@@ -5,6 +5,7 @@
  */
 import { convertFile } from "../convert/version1.ts";
 import { sweep } from "../format/atomic_write.ts";
+import { statOf } from "../format/stat.ts";
 import { command } from "./command.ts";
 import { EXIT, UsageError } from "./errors.ts";
 
@@ -56,15 +57,6 @@ NEW.`,
     return EXIT.ok;
   },
 });
-
-function statOf(path: string): Deno.FileInfo | undefined {
-  try {
-    return Deno.statSync(path);
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return undefined;
-    throw error;
-  }
-}
 
 /** Whether two paths are the same file, also through links. */
 function isSame(a: Deno.FileInfo, b: Deno.FileInfo | undefined): boolean {

@@ -14,7 +14,7 @@ import { readStaticModel } from "../graph/static_model.ts";
 import { transformed, unquantized } from "../plan/unquantized.ts";
 import { isGguf, openFloatCheckpoint } from "../convert/checkpoint.ts";
 import { printable } from "./io.ts";
-import { isFolder } from "../convert/calibration.ts";
+import { isFolder } from "../format/stat.ts";
 import { bytes, table } from "./table.ts";
 
 /**

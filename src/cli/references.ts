@@ -5,6 +5,7 @@
  * @module
  */
 import { join } from "@std/path";
+import { statOf } from "../format/stat.ts";
 
 /** A photo, the question about it, and the reference texts. */
 export interface Reference {
@@ -57,12 +58,7 @@ export function readReferences(folder: string): References {
 }
 
 function exists(folder: string, name: string): boolean {
-  try {
-    return Deno.statSync(join(folder, name)).isFile;
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return false;
-    throw error;
-  }
+  return statOf(join(folder, name))?.isFile === true;
 }
 
 function readList(folder: string, list: keyof typeof LISTS): Reference[] {

@@ -5,6 +5,7 @@
  */
 import { createHash } from "node:crypto";
 import { basename, join } from "@std/path";
+import { isFolder } from "../format/stat.ts";
 import type { Prompt } from "../graph/generate.ts";
 import { gridOf } from "../graph/grid.ts";
 import { type ImageInfo, imageInfoOf } from "../graph/info.ts";
@@ -42,16 +43,6 @@ export function photosIn(folder: string): string[] {
       JSON.stringify(folder)
     }: there is no JPEG, PNG or WebP in it; put the photos there, or in images/`,
   );
-}
-
-/** Whether `path` is a folder. */
-export function isFolder(path: string): boolean {
-  try {
-    return Deno.statSync(path).isDirectory;
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return false;
-    throw error;
-  }
 }
 
 /**

@@ -8,7 +8,8 @@ import { planFor } from "../execute/options.ts";
 import { DTYPE_BYTES } from "../format/dtype.ts";
 import { decodedNames } from "../format/quantization/mod.ts";
 import { type Scheme, schemeOf } from "../format/quantization/scheme.ts";
-import { sameStored } from "../format/safetensors.ts";
+import { sameIn } from "../format/safetensors.ts";
+import { statOf } from "../format/stat.ts";
 import type { Model } from "../graph/node.ts";
 import { tensorsOf } from "../graph/tensors.ts";
 import { readImagePlan } from "../image/processors.ts";
@@ -77,15 +78,6 @@ function filesAt(path: string): { sideFiles: SideFiles; folder?: string } {
   const read = (name: string) =>
     name === "config.json" ? around.read(basename(path)) : undefined;
   return { sideFiles: { ...around, read } };
-}
-
-function statOf(path: string): Deno.FileInfo | undefined {
-  try {
-    return Deno.statSync(path);
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return undefined;
-    throw error;
-  }
 }
 
 /** Headers or names of the weights of a folder, read on demand. */
@@ -225,13 +217,9 @@ function tensorsSeen(
     );
   if (weights.from === "headers") {
     const { file, readable } = weights;
-    const sameBytes = (a: string, b: string) => {
-      const [one, other] = [file.tensors.get(a), file.tensors.get(b)];
-      return !!one && !!other && sameStored(one, other);
-    };
     return {
       tensors: weightsOf(file, scheme).tensors,
-      sameBytes: readable ? sameBytes : tied,
+      sameBytes: readable ? sameIn(file) : tied,
     };
   }
   const names = weights.from === "index"

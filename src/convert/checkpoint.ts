@@ -9,8 +9,9 @@ import { basename, join, resolve } from "@std/path";
 import { openCheckpoint } from "../format/checkpoint.ts";
 import { openGguf } from "../format/gguf/read.ts";
 import { schemeOf } from "../format/quantization/scheme.ts";
-import { sameStored, type TensorFile } from "../format/safetensors.ts";
+import { sameIn, type TensorFile } from "../format/safetensors.ts";
 import { fileSource } from "../format/source.ts";
+import { statOf } from "../format/stat.ts";
 import type { Grid } from "../graph/grid.ts";
 import { imageFormat } from "../graph/image_text.ts";
 import type { Model } from "../graph/node.ts";
@@ -131,10 +132,7 @@ export function openFloatCheckpoint(folder: string): FloatCheckpoint {
   const { tensors, check } = weightsOf(file, schemeOf(config));
   const processor = PROCESSOR in assets ? json(PROCESSOR) : {};
   const { idOf } = tokenizer;
-  const sameBytes = (a: string, b: string) => {
-    const [one, other] = [file.tensors.get(a), file.tensors.get(b)];
-    return !!one && !!other && sameStored(one, other);
-  };
+  const sameBytes = sameIn(file);
   const model = withStops(
     describe({ config, tensors, sameBytes, processor, idOf, textOf }),
     GENERATION in assets ? json(GENERATION) : {},
@@ -198,15 +196,6 @@ function checkFolder(folder: string) {
       stat === undefined ? "there is no such folder" : "it is a file"
     }; give the folder that holds config.json and model.safetensors`,
   );
-}
-
-function statOf(path: string): Deno.FileInfo | undefined {
-  try {
-    return Deno.statSync(path);
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return undefined;
-    throw error;
-  }
 }
 
 /**

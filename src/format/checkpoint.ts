@@ -9,6 +9,7 @@ import { HEADER_LIMITS } from "./header.ts";
 import { openSafetensors, tensorFile } from "./safetensors.ts";
 import type { StoredTensor, TensorFile } from "./safetensors.ts";
 import { type ByteSource, fileSource } from "./source.ts";
+import { isFolder, statOf } from "./stat.ts";
 import { parseStrictJson, StrictJsonError } from "./strict_json.ts";
 
 /** Name of the file that lists the shards. */
@@ -22,8 +23,8 @@ export function openCheckpoint(path: string): TensorFile {
   if (!isFolder(path)) return openSafetensors(fileSource(path));
   const index = join(path, INDEX);
   const single = join(path, "model.safetensors");
-  if (!exists(index) || exists(single)) {
-    if (!exists(single)) refusePickles(path);
+  if (!statOf(index) || statOf(single)) {
+    if (!statOf(single)) refusePickles(path);
     return openSafetensors(fileSource(single));
   }
   using source = fileSource(index);
@@ -123,20 +124,6 @@ export function openShards(
     return tensorFile(name, tensors, metadata, shards);
   } catch (error) {
     for (const shard of shards) shard[Symbol.dispose]();
-    throw error;
-  }
-}
-
-function isFolder(path: string): boolean {
-  return exists(path) && Deno.statSync(path).isDirectory;
-}
-
-function exists(path: string): boolean {
-  try {
-    Deno.statSync(path);
-    return true;
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return false;
     throw error;
   }
 }

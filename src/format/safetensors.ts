@@ -95,6 +95,16 @@ export function sameStored(a: StoredTensor, b: StoredTensor): boolean {
   return true;
 }
 
+/** Compares two tensors of a file by name, as `sameStored` does; false if one does not exist. */
+export function sameIn(
+  { tensors }: TensorFile,
+): (a: string, b: string) => boolean {
+  return (a, b) => {
+    const [one, other] = [tensors.get(a), tensors.get(b)];
+    return !!one && !!other && sameStored(one, other);
+  };
+}
+
 function storedTensor(
   source: ByteSource,
   name: string,

@@ -4,6 +4,7 @@
  * models/qwen2_vl/image_processing_pil_qwen2_vl.py, smart_resize.
  * @module
  */
+import { roundEven } from "../tensor/round.ts";
 
 /** Bounds of a picture with native resolution. */
 export interface PixelBounds {
@@ -64,15 +65,9 @@ export function smartResize(
       height: Math.min(side(height), longest),
     };
   };
-  const whole = at(1, (x) => Math.max(some ? 1 : 0, halfToEven(x)));
+  const whole = at(1, (x) => Math.max(some ? 1 : 0, roundEven(x)));
   if (area(whole) > most) return within();
   if (area(whole) >= least) return whole;
   const grown = at(Math.sqrt(least / (width * height)), Math.ceil);
   return area(grown) > most ? within() : grown;
-}
-
-/** Python's round. */
-function halfToEven(x: number): number {
-  const r = Math.round(x);
-  return Math.abs(x % 1) === 0.5 && r % 2 !== 0 ? r - 1 : r;
 }
