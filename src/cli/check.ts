@@ -5,6 +5,7 @@
  */
 import { check } from "../convert/check.ts";
 import type { CheckResult } from "../convert/check_result.ts";
+import { QUANTIZE_DEFAULTS } from "../convert/options.ts";
 import { statOf } from "../format/stat.ts";
 import { command } from "./command.ts";
 import { EXIT, UsageError } from "./errors.ts";
@@ -36,8 +37,8 @@ export default command({
 
 Only side files and headers are read: for OWNER/NAME, a few megabytes are downloaded to memory. A
 folder may lack its weights. The time is a rough estimate for \`quantize\` with its defaults, from
-a short measurement: other running programs make it longer. Exit code 0: supported; 1: not supported or incomplete, with the reason; 2:
-wrong usage.`,
+a short measurement: other running programs make it longer. Exit code 0: supported; 1: not
+supported or incomplete, with the reason; 2: wrong usage.`,
   permissions: "--allow-read; --allow-net for OWNER/NAME",
   async run([place], values, io) {
     const { threads } = values;
@@ -90,7 +91,10 @@ export function checkText(place: string, found: CheckResult): string {
   );
   row(
     "time",
-    seconds && `about ${duration(seconds)} to quantize with 128 photos`,
+    seconds &&
+      `about ${
+        duration(seconds)
+      } to quantize with ${QUANTIZE_DEFAULTS.samples} photos`,
   );
   return `${printable(place)}\n${table(rows)}`;
 }

@@ -2,7 +2,7 @@
  * Options that `quantize` and `bundle` share, and their help.
  * @module
  */
-import { QUANTIZE_LIMITS } from "../convert/options.ts";
+import { QUANTIZE_DEFAULTS, QUANTIZE_LIMITS } from "../convert/options.ts";
 import { RECIPES } from "../quantize/recipe.ts";
 
 const range = ([min, max]: readonly [number, number]) => ({ min, max });
@@ -20,13 +20,13 @@ export const QUANTIZE_OPTIONS = {
     type: "integer",
     help: "number of calibration photos (the first by name) or text windows",
     ...range(QUANTIZE_LIMITS.samples),
-    default: 128,
+    default: QUANTIZE_DEFAULTS.samples,
   },
   recipe: {
     type: "string",
     help: "quantization recipe, see below",
     choices: Object.keys(RECIPES),
-    default: "w4a8",
+    default: QUANTIZE_DEFAULTS.recipe,
   },
   prompt: {
     type: "string",
@@ -39,7 +39,7 @@ export const QUANTIZE_OPTIONS = {
     help:
       "calibrate on prompts with the float model's answers of at most N tokens",
     ...range(QUANTIZE_LIMITS.answerTokens),
-    default: 32,
+    default: QUANTIZE_DEFAULTS.answerTokens,
   },
   threads: THREADS_OPTION,
   verbose: {

@@ -7,17 +7,10 @@ import type { Engine } from "../quantize/quantize.ts";
 import type { LinearNode, Model } from "../graph/node.ts";
 import { rowsPerImage, rowsPerImageOf } from "../graph/node.ts";
 import { startFloat32Engine } from "../float/engine.ts";
+import { QUANTIZE_DEFAULTS } from "./options.ts";
 
-/** Size of the calibration data. */
-export interface Calibration {
-  /** Number of photos or text windows. */
-  readonly samples: number;
-  /** Tokens of an answer. */
-  readonly answerTokens: number;
-}
-
-/** Default calibration. */
-export const CALIBRATION: Calibration = { samples: 128, answerTokens: 32 };
+/** Number of photos or text windows, and tokens of an answer. */
+type Calibration = Record<"samples" | "answerTokens", number>;
 
 /** Tokens of a question and of the template around it; of a text window. */
 const QUESTION = 40, WINDOW = 256;
@@ -36,7 +29,7 @@ const PER_WEIGHT = 12_000;
  */
 export function quantizeWork(
   { nodes, info }: Model,
-  { samples, answerTokens }: Calibration = CALIBRATION,
+  { samples, answerTokens }: Calibration = QUANTIZE_DEFAULTS,
 ): number {
   const linears = nodes.filter((n): n is LinearNode => n.op === "linear");
   const prompt = info.image ? info.image.tokens + QUESTION : WINDOW;
@@ -66,11 +59,11 @@ export async function secondsFor(
   threads?: number,
 ): Promise<number> {
   using engine = await startFloat32Engine(threads);
-  return work / pace(engine);
+  return work / matmulSpeed(engine);
 }
 
 /** Multiply–adds per second of a matmul: the best of several runs. */
-function pace(engine: Engine): number {
+function matmulSpeed(engine: Engine): number {
   const m = 256, k = 1024, n = 1024;
   const x = engine.zeros(m * k).fill(1), w = engine.zeros(n * k).fill(1);
   let best = Infinity;

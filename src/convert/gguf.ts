@@ -14,7 +14,7 @@ import {
   tensorFile,
 } from "../format/safetensors.ts";
 import { type Keys, keysOf } from "./gguf_keys.ts";
-import { byteLevelTokenizerJson } from "./gguf_tokenizer.ts";
+import { ggufTokenizerJson } from "./gguf_tokenizer.ts";
 import type { SideFiles } from "./side_files.ts";
 
 /** An architecture of llama.cpp that can be read. */
@@ -36,9 +36,6 @@ const FAMILIES: Readonly<Record<string, Family>> = {
   qwen2: { modelType: "qwen2", architecture: "Qwen2ForCausalLM" },
   qwen3: { modelType: "qwen3", architecture: "Qwen3ForCausalLM" },
 };
-
-/** Names of the architectures that can be read, as GGUF files name them. */
-export const GGUF_ARCHITECTURES: readonly string[] = Object.keys(FAMILIES);
 
 /** llama.cpp's tensor names → transformers'. */
 const NAMES: readonly (readonly [RegExp, string])[] = [
@@ -73,7 +70,7 @@ export function checkpointOf(gguf: Gguf, path: string): GgufCheckpoint {
   if (!Object.hasOwn(FAMILIES, name)) {
     keys.fail(
       `its architecture is ${quoted(name)}, known are ${
-        GGUF_ARCHITECTURES.join(", ")
+        Object.keys(FAMILIES).join(", ")
       }; use the checkpoint of the model on Hugging Face`,
     );
   }
@@ -87,7 +84,7 @@ export function checkpointOf(gguf: Gguf, path: string): GgufCheckpoint {
   const template = keys.text("tokenizer.chat_template", "");
   const files: Record<string, string> = {
     "config.json": json(config),
-    "tokenizer.json": json(byteLevelTokenizerJson(keys, words)),
+    "tokenizer.json": ggufTokenizerJson(keys, words),
     "tokenizer_config.json": json({ ...special("bos"), ...special("eos") }),
     ...(template === "" ? {} : { "chat_template.jinja": template }),
   };

@@ -12,6 +12,13 @@ export const QUANTIZE_LIMITS = {
   threads: [1, 64],
 } as const satisfies Record<string, readonly [number, number]>;
 
+/** Options of `quantize()` where they are not given. */
+export const QUANTIZE_DEFAULTS = {
+  recipe: "w4a8",
+  samples: 128,
+  answerTokens: 32,
+} as const;
+
 /**
  * Stage of a progress report, in this order: unfinished work that was
  * found, photos read, answers of the float model, linears quantized, the file

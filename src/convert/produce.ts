@@ -37,6 +37,7 @@ import { QuantizeError, withCode } from "./error.ts";
 import { checkFileOpens } from "./opens.ts";
 import {
   type Order,
+  QUANTIZE_DEFAULTS,
   QUANTIZE_LIMITS,
   type QuantizeProgress,
   type QuantizeResult,
@@ -127,7 +128,12 @@ export async function produce(
 
 /** Resolves the defaults of the options. */
 function planOf(order: Order): Plan {
-  const { recipe = "w4a8", samples = 128, answerTokens = 32, threads } = order;
+  const {
+    recipe = QUANTIZE_DEFAULTS.recipe,
+    samples = QUANTIZE_DEFAULTS.samples,
+    answerTokens = QUANTIZE_DEFAULTS.answerTokens,
+    threads,
+  } = order;
   const fail = (problem: string): never => {
     throw new QuantizeError("option", `Cannot quantize: ${problem}`);
   };

@@ -48,9 +48,8 @@ export function preprocess(image: Image, plan: ImagePlan): Tiles {
       return gridTiles(image, tiling, tiling.size, resampling);
     case "native": {
       const { bounds, cut } = tiling, small = smartResize(image, bounds);
-      const [down, across] = [image.height, image.width]
-        .map((side) => wholeUnits(side, bounds.unit));
-      return cut && down * across > cut.above
+      const units = (side: number) => wholeUnits(side, bounds.unit);
+      return cut && units(image.height) * units(image.width) > cut.above
         ? gridTiles(image, cut, small, resampling)
         : fit(small);
     }

@@ -6,6 +6,7 @@
  * tokenizer_config.json names.
  * @module
  */
+import { byteLevelJson } from "./byte_level_json.ts";
 import { TokenizerError } from "./error.ts";
 import {
   addedPieces,
@@ -69,7 +70,7 @@ export function tokenizerJsonOf(read: ReadFile): string | undefined {
   const vocab = read("vocab.json"), merges = read("merges.txt");
   const settings = jsonOf(read, "tokenizer_config.json") ?? {};
   if (vocab && merges) {
-    return byteLevelJson(read, settings, textOf(vocab), textOf(merges));
+    return mergedJson(read, settings, textOf(vocab), textOf(merges));
   }
   const model = read("tokenizer.model");
   return model && pieceJson(read, settings, model);
@@ -113,7 +114,7 @@ function leading(read: ReadFile, settings: Json): unknown {
   return { type: "TemplateProcessing", single };
 }
 
-function byteLevelJson(
+function mergedJson(
   read: ReadFile,
   settings: Json,
   vocabText: string,
@@ -133,34 +134,16 @@ function byteLevelJson(
       }`,
     );
   }
-  const pattern = typeof own === "string" ? own : known.pattern;
-  const level = {
-    type: "ByteLevel",
-    add_prefix_space: settings.add_prefix_space === true,
-    trim_offsets: false,
-    use_regex: pattern === undefined,
-  };
-  const split = {
-    type: "Split",
-    pattern: { Regex: pattern },
-    behavior: "Isolated",
-    invert: false,
-  };
-  return JSON.stringify({
-    version: "1.0",
-    added_tokens: addedTokens(read, settings, known.special, (token) => {
+  return byteLevelJson({
+    model: { type: "BPE", vocab, merges: mergesOf(mergesText) },
+    added: addedTokens(read, settings, known.special, (token) => {
       const id = Object.hasOwn(vocab, token) ? vocab[token] : undefined;
       return typeof id === "number" ? id : undefined;
     }),
-    normalizer: known.compose ? { type: "NFC" } : null,
-    pre_tokenizer: pattern === undefined
-      ? level
-      : { type: "Sequence", pretokenizers: [split, level] },
-    post_processor: settings.add_bos_token === true
-      ? leading(read, settings)
-      : null,
-    decoder: level,
-    model: { type: "BPE", vocab, merges: mergesOf(mergesText) },
+    pattern: typeof own === "string" ? own : known.pattern,
+    compose: known.compose,
+    prefixSpace: settings.add_prefix_space === true,
+    first: settings.add_bos_token === true ? leading(read, settings) : null,
   });
 }
 

@@ -6,6 +6,7 @@
  * which a token's id is its rank.
  * @module
  */
+import { byteLevelJson } from "./byte_level_json.ts";
 import { CHAR_OF_BYTE } from "./bytes.ts";
 import { TokenizerError } from "./error.ts";
 
@@ -73,40 +74,8 @@ export function rankedTokenizerJson(
   ranks: ReadonlyMap<string, number>,
   { pattern, special, compose }: RankedWords,
 ): string {
-  const level = {
-    type: "ByteLevel",
-    add_prefix_space: false,
-    trim_offsets: false,
-    use_regex: false,
-  };
-  return JSON.stringify({
-    version: "1.0",
-    added_tokens: [...special].toSorted(([a], [b]) => a - b).map((
-      [id, content],
-    ) => ({
-      id,
-      content,
-      single_word: false,
-      lstrip: false,
-      rstrip: false,
-      normalized: false,
-      special: true,
-    })),
-    normalizer: compose ? { type: "NFC" } : null,
-    pre_tokenizer: {
-      type: "Sequence",
-      pretokenizers: [
-        {
-          type: "Split",
-          pattern: { Regex: pattern },
-          behavior: "Isolated",
-          invert: false,
-        },
-        level,
-      ],
-    },
-    post_processor: null,
-    decoder: level,
-    model: { type: RANKED, vocab: Object.fromEntries(ranks) },
-  });
+  const added = [...special].toSorted(([a], [b]) => a - b)
+    .map(([id, content]) => ({ id, content, special: true }));
+  const model = { type: RANKED, vocab: Object.fromEntries(ranks) };
+  return byteLevelJson({ model, added, pattern, compose });
 }
