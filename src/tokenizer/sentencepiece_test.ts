@@ -180,3 +180,25 @@ Deno.test("long texts of long pieces take little time, or are refused", () => {
     "takes too long",
   );
 });
+
+Deno.test("a listed token has the id of the piece that it replaces", () => {
+  const { pieces } = readSentencePieceFile(GEMMA).model;
+  const id = pieces.findIndex(([text]) =>
+    /^<.*>$/.test(text) && text.length > 4
+  );
+  const [old] = pieces[id], plain = open(GEMMA);
+  const special = { content: "<|im_end|>", special: true };
+  const changed = open(GEMMA, { added_tokens_decoder: { [id]: special } });
+  assertEquals(plain.idOf(old), id);
+  assertEquals([changed.idOf("<|im_end|>"), changed.idOf(old)], [
+    id,
+    undefined,
+  ]);
+  assertEquals(changed.encode("<|im_end|>", { special: true }), [id]);
+  assertEquals(changed.decode([id], { skipSpecial: false }), "<|im_end|>");
+  for (const text of texts) {
+    if (text.includes(old) || text.includes("<|im_end|>")) continue;
+    const want = plain.encode(text, { special: false });
+    assertEquals(changed.encode(text, { special: false }), want, text);
+  }
+});

@@ -8,6 +8,7 @@
  */
 import { byteLevelJson } from "./byte_level_json.ts";
 import { TokenizerError } from "./error.ts";
+import { KIND } from "./sentencepiece.ts";
 import {
   addedPieces,
   readSentencePieceFile,
@@ -85,7 +86,15 @@ function pieceJson(read: ReadFile, settings: Json, bytes: Uint8Array): string {
   const file = readSentencePieceFile(bytes);
   const ids = new Map(file.model.pieces.map(([text], id) => [text, id]));
   const listed = addedTokens(read, settings, [], (token) => ids.get(token));
-  const known = new Set(listed.map(({ id }) => id));
+  const known = new Map(listed.map(({ id, content }) => [id, content]));
+  // A listed token takes the id of a piece with another text (InternLM2's <|im_end|>
+  // has that of a piece [UNUSED_TOKEN_…]); the piece then has no text of its own.
+  const pieces = file.model.pieces.map((piece, id): typeof piece => {
+    const text = known.get(id);
+    return text === undefined || text === piece[0]
+      ? piece
+      : [text, 0, KIND.control];
+  });
   const added = [
     ...listed.map((token) => ({ ...token, normalized: false })),
     ...addedPieces(file.model).filter(({ id }) => !known.has(id)),
@@ -99,7 +108,8 @@ function pieceJson(read: ReadFile, settings: Json, bytes: Uint8Array): string {
   const first = settings.add_bos_token === false
     ? null
     : leading(read, settings);
-  return sentencePieceJson(file, added, prefix, first);
+  const model = { ...file.model, pieces };
+  return sentencePieceJson({ ...file, model }, added, prefix, first);
 }
 
 /** The post-processor that puts bos_token first; null where no file names one. */
