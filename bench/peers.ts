@@ -226,7 +226,7 @@ function image() {
   return { width: side, height: side, data };
 }
 
-/** Single products, 4 bits from float to float and 8 bits from codes. */
+/** Single matmuls: 4 bits from float to float, 8 bits from quantized values. */
 async function products(
   threads: number,
   runtimes: readonly OnnxRuntime[],
@@ -248,7 +248,7 @@ async function products(
       const rates = await interleave([ours, ...peers], 2 * m * k * n / 1e9, 7);
       note(
         `${m}×${k}→${n}`,
-        bits === 4 ? "4-bit product" : "8-bit product",
+        bits === 4 ? "4-bit matmul" : "8-bit matmul",
         threads,
         "GOPS",
         rates,

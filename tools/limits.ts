@@ -8,6 +8,7 @@
 import { LOG_LIMITS } from "../src/cli/serve_log.ts";
 import { CONSTRAINT_LIMITS } from "../src/constrain/constraint.ts";
 import { SCHEMA_LIMITS } from "../src/constrain/json_schema.ts";
+import { GGUF_LIMITS } from "../src/format/gguf/read.ts";
 import { HEADER_LIMITS } from "../src/format/header.ts";
 import { IMAGE_LIMITS } from "../src/image/image.ts";
 import { HEAD_LIMITS } from "../src/server/http/head.ts";
@@ -160,6 +161,14 @@ function rows(): string[][] {
       `${whole(HEADER_LIMITS.tensors)} tensors`,
       `${bytes(HEADER_LIMITS.headerBytes)}`,
       "`HEADER_LIMITS`, src/format/header.ts",
+    ],
+    [
+      "the header of a GGUF file",
+      `${whole(GGUF_LIMITS.keys)} keys, ${
+        whole(GGUF_LIMITS.array)
+      } elements of a list`,
+      `${bytes(GGUF_LIMITS.header)}`,
+      "`GGUF_LIMITS`, src/format/gguf/read.ts",
     ],
   ];
 }
